@@ -1,0 +1,215 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Block sizes of an arena. A request is rounded up to a power of two between
+// them; a larger one gets several blocks.
+const (
+	MinBlock = 4 << 10
+	MaxBlock = 1 << 20
+)
+
+const (
+	minShift = 12
+	maxShift = 20
+	orders   = maxShift - minShift + 1
+	regionSz = 16 << 20
+)
+
+// ErrExhausted reports that an arena has lent all it may. The caller answers
+// TASK SET FULL: nothing on a data path waits for memory, since what would free it
+// may be waiting for the same worker.
+var ErrExhausted = errors.New("buffer: arena exhausted")
+
+// An Arena lends page-aligned memory outside the Go heap, up to a limit. It is a
+// buddy allocator over regions of 16 MiB that are mapped as they are needed, and
+// prefers the memory that came back last, which is still in the cache.
+type Arena struct {
+	limit int64
+
+	mu      sync.Mutex
+	regions []*Region
+	free    [orders][]block
+	state   [][]uint8 // by region, by 4 KiB page: order+1 of a free block that starts here
+	lent    int64
+	peak    int64
+	leases  *Lease
+}
+
+// A block is the place of a piece of memory: region index and first page.
+type block struct{ region, page int32 }
+
+// NewArena returns an arena that lends at most limit bytes at a time.
+func NewArena(limit int64) *Arena { return &Arena{limit: max(limit, MaxBlock)} }
+
+// Get lends n bytes, or returns [ErrExhausted]. The memory is not cleared.
+func (a *Arena) Get(n int64) (*Lease, error) {
+	if n <= 0 {
+		n = 1
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.leases
+	if l != nil {
+		a.leases = l.next
+		l.next = nil
+	} else {
+		l = new(Lease)
+	}
+	l.owner, l.segs, l.n = a, l.store[:0], 0
+	l.refs.Store(1)
+	for left := n; left > 0; {
+		order := orderOf(left)
+		b, ok := a.take(order)
+		if !ok {
+			a.giveBack(l)
+			return nil, ErrExhausted
+		}
+		size := int64(MinBlock) << order
+		r := a.regions[b.region]
+		at := int64(b.page) << minShift
+		l.segs = append(l.segs, Segment{Mem: r.Mem[at : at+min(size, left) : at+size], Region: r})
+		l.n += min(size, left)
+		left -= size
+	}
+	a.peak = max(a.peak, a.lent)
+	return l, nil
+}
+
+func orderOf(n int64) int {
+	if n >= MaxBlock {
+		return orders - 1
+	}
+	return max(bits.Len64(uint64(n-1))-minShift, 0)
+}
+
+// take finds a block of the order, splitting a larger one or mapping a new region.
+func (a *Arena) take(order int) (block, bool) {
+	if a.lent+MinBlock<<order > a.limit {
+		return block{}, false
+	}
+	for o := order; ; o++ {
+		if o == orders {
+			if err := a.grow(); err != nil {
+				return block{}, false
+			}
+			o = orders - 1
+		}
+		for len(a.free[o]) > 0 {
+			b := a.free[o][len(a.free[o])-1]
+			a.free[o] = a.free[o][:len(a.free[o])-1]
+			if a.state[b.region][b.page] != uint8(o+1) {
+				continue // merged away since it was pushed
+			}
+			a.state[b.region][b.page] = 0
+			for o > order { // give the upper halves back
+				o--
+				a.push(block{b.region, b.page + 1<<o}, o)
+			}
+			a.lent += MinBlock << order
+			return b, true
+		}
+	}
+}
+
+func (a *Arena) push(b block, order int) {
+	a.state[b.region][b.page] = uint8(order + 1)
+	a.free[order] = append(a.free[order], b)
+	// Entries that merging left behind are dropped when they are popped; drop them
+	// here as well before they add up.
+	if s := a.free[order]; len(s) > 64 && len(s) > 4*len(a.regions)*(regionSz>>(minShift+order)) {
+		live := s[:0]
+		for _, e := range s {
+			if a.state[e.region][e.page] == uint8(order+1) {
+				live = append(live, e)
+			}
+		}
+		a.free[order] = live
+	}
+}
+
+func (a *Arena) grow() error {
+	mem, err := unix.Mmap(-1, 0, regionSz, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return fmt.Errorf("buffer: map %d bytes: %w", regionSz, err)
+	}
+	// Huge pages save TLB misses; without them everything works as well.
+	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE)
+	id := len(a.regions)
+	a.regions = append(a.regions, &Region{ID: id, Mem: mem})
+	a.state = append(a.state, make([]uint8, regionSz>>minShift))
+	for page := regionSz >> minShift; page > 0; {
+		page -= MaxBlock >> minShift
+		a.push(block{int32(id), int32(page)}, orders-1)
+	}
+	return nil
+}
+
+// Reclaim takes a lease back; it is called by [Lease.Release].
+func (a *Arena) Reclaim(l *Lease) {
+	a.mu.Lock()
+	a.giveBack(l)
+	a.mu.Unlock()
+}
+
+func (a *Arena) giveBack(l *Lease) {
+	for _, s := range l.segs {
+		size := cap(s.Mem)
+		order := bits.TrailingZeros(uint(size)) - minShift
+		at := regionOffset(s)
+		a.lent -= int64(size)
+		a.merge(block{int32(s.Region.ID), int32(at >> minShift)}, order)
+	}
+	clear(l.store[:])
+	l.segs = nil
+	if recycle {
+		l.next = a.leases
+		a.leases = l
+	}
+}
+
+func (a *Arena) merge(b block, order int) {
+	for order < orders-1 {
+		buddy := b.page ^ (1 << order)
+		if a.state[b.region][buddy] != uint8(order+1) {
+			break
+		}
+		a.state[b.region][buddy] = 0
+		b.page &^= 1 << order
+		order++
+	}
+	a.push(b, order)
+}
+
+// Stats says how much is lent now, how much was at most, and the limit, in bytes.
+func (a *Arena) Stats() (lent, peak, limit int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lent, a.peak, a.limit
+}
+
+// Outstanding is the number of bytes not yet given back: 0 at the end of every test.
+func (a *Arena) Outstanding() int64 { n, _, _ := a.Stats(); return n }
+
+// Close unmaps the regions. It returns an error, and unmaps nothing, while memory
+// is still lent.
+func (a *Arena) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lent != 0 {
+		return fmt.Errorf("buffer: arena closed with %d bytes lent", a.lent)
+	}
+	var err error
+	for _, r := range a.regions {
+		err = errors.Join(err, unix.Munmap(r.Mem))
+	}
+	a.regions, a.state, a.free = nil, nil, [orders][]block{}
+	return err
+}
