@@ -7,28 +7,28 @@ type Opcode uint8
 
 // Opcodes an initiator sends.
 const (
-	OpNOPOut       Opcode = 0x00
-	OpSCSICommand  Opcode = 0x01
-	OpTMFRequest   Opcode = 0x02
-	OpLoginRequest Opcode = 0x03
-	OpTextRequest  Opcode = 0x04
-	OpDataOut      Opcode = 0x05
-	OpLogoutRequest    Opcode = 0x06
-	OpSNACK        Opcode = 0x10
+	OpNOPOut        Opcode = 0x00
+	OpSCSICommand   Opcode = 0x01
+	OpTMFRequest    Opcode = 0x02
+	OpLoginRequest  Opcode = 0x03
+	OpTextRequest   Opcode = 0x04
+	OpDataOut       Opcode = 0x05
+	OpLogoutRequest Opcode = 0x06
+	OpSNACK         Opcode = 0x10
 )
 
 // Opcodes a target sends.
 const (
-	OpNOPIn         Opcode = 0x20
-	OpSCSIResponse  Opcode = 0x21
-	OpTMFResponse   Opcode = 0x22
-	OpLoginResponse Opcode = 0x23
-	OpTextResponse  Opcode = 0x24
-	OpDataIn        Opcode = 0x25
-	OpLogoutResponse    Opcode = 0x26
-	OpR2T           Opcode = 0x31
-	OpAsync         Opcode = 0x32
-	OpReject        Opcode = 0x3f
+	OpNOPIn          Opcode = 0x20
+	OpSCSIResponse   Opcode = 0x21
+	OpTMFResponse    Opcode = 0x22
+	OpLoginResponse  Opcode = 0x23
+	OpTextResponse   Opcode = 0x24
+	OpDataIn         Opcode = 0x25
+	OpLogoutResponse Opcode = 0x26
+	OpR2T            Opcode = 0x31
+	OpAsync          Opcode = 0x32
+	OpReject         Opcode = 0x3f
 )
 
 var opcodeNames = [64]string{

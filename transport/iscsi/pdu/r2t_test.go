@@ -1,0 +1,19 @@
+package pdu
+
+import "testing"
+
+const wireR2T = "31800000 00000000 00010000 00000000 00000001 00000002 00000000 00000000 00000000 00000003 00002000 0000e000"
+
+func TestR2T(t *testing.T) {
+	checkWire(t, ParseR2T, R2T{LUN: 1 << 48, ITT: 1, TTT: 2, R2TSN: 3, BufferOffset: 8192, DesiredLength: 57344}, wireR2T)
+}
+
+func TestR2TRefused(t *testing.T) {
+	checkRefused(t, ParseR2T, "31800000 00000000 00000000 00000000 00000001 ffffffff 00000000 00000000 00000000 00000000 00000000 00000001", RejectInvalidField)
+	checkRefused(t, ParseR2T, "31800000 00000000 00000000 00000000 00000001 00000002", RejectInvalidField)
+	checkRefused(t, ParseR2T, "31800000 00000000 00000000 00000000 00000001 00000002 00000000 00000000 00000000 00000000 ffffffff 00000001", RejectInvalidField)
+	checkRefused(t, ParseR2T, "31800000 00000001 00000000 00000000 00000001 00000002 00000000 00000000 00000000 00000000 00000000 00000001", RejectProtocolError)
+	checkRefused(t, ParseR2T, "32", RejectProtocolError)
+}
+
+func FuzzR2T(f *testing.F) { fuzzWire(f, OpR2T, ParseR2T, wireR2T) }
