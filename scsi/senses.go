@@ -1,5 +1,20 @@
 package scsi
 
+import "errors"
+
+// SenseOf returns the Sense in err's chain. Any other error is a fault of our
+// own and becomes INTERNAL TARGET FAILURE; nil becomes the zero Sense.
+func SenseOf(err error) Sense {
+	var s Sense
+	switch {
+	case err == nil:
+		return Sense{}
+	case errors.As(err, &s):
+		return s
+	}
+	return InternalTargetFailure()
+}
+
 // NewSense returns current sense data with nothing but key and code.
 func NewSense(key SenseKey, asc ASC) Sense { return Sense{Key: key, ASC: asc} }
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A TransportID names an initiator port (SPC-5 7.6.4). It is a comparable value:
@@ -169,6 +171,9 @@ func parseISCSITransportID(format byte, b []byte) (TransportID, int, error) {
 	if end < 0 {
 		return fail("iSCSI name without NUL")
 	}
+	if !printable(text[:end]) {
+		return fail("iSCSI name %q is not printable UTF-8", text[:end])
+	}
 	name := strings.ToLower(string(text[:end]))
 	var isid [6]byte
 	if format == 1 {
@@ -191,4 +196,12 @@ func parseISCSITransportID(format byte, b []byte) (TransportID, int, error) {
 		return ISCSIPort(name, isid), 4 + n, nil
 	}
 	return ISCSIDevice(name), 4 + n, nil
+}
+
+// printable reports text that an iSCSI name may consist of (RFC 7143 4.2.7.2
+// leaves out control characters and spaces).
+func printable(text []byte) bool {
+	return utf8.Valid(text) && !bytes.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r)
+	})
 }
