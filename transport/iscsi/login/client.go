@@ -37,8 +37,10 @@ type Client struct {
 	cfg    ClientConfig
 	stage  pdu.Stage
 	first  bool
-	proved bool
+	proved bool // our proof is given
+	judged bool // the target's answer to it is checked
 	in     Collector
+	offers map[string]string
 	seen   map[string]string
 	params Params
 	tsih   uint16
@@ -46,7 +48,8 @@ type Client struct {
 
 // NewClient starts a login.
 func NewClient(cfg ClientConfig) *Client {
-	c := &Client{cfg: cfg, stage: pdu.StageOperational, first: true, seen: make(map[string]string), params: DefaultParams()}
+	c := &Client{cfg: cfg, stage: pdu.StageOperational, first: true,
+		offers: make(map[string]string), seen: make(map[string]string), params: DefaultParams()}
 	if cfg.Prove != nil {
 		c.stage = pdu.StageSecurity
 	}
@@ -90,14 +93,15 @@ func (c *Client) Next(h *pdu.BHS, data []byte) (req pdu.BHS, text []byte, done b
 		if err := c.take(pairs); err != nil {
 			return req, nil, false, err
 		}
+		if c.proved && !c.judged {
+			if _, _, err := c.cfg.Prove.Next(pairs); err != nil {
+				return req, nil, false, err
+			}
+			c.judged = true
+		}
 		if r.Transit {
 			if c.stage == pdu.StageSecurity && !c.proved {
 				return req, nil, false, errors.New("the target ends the security stage early")
-			}
-			if c.stage == pdu.StageSecurity {
-				if _, _, err := c.cfg.Prove.Next(pairs); err != nil {
-					return req, nil, false, err
-				}
 			}
 			c.stage = r.NSG
 		}
@@ -148,7 +152,7 @@ func (c *Client) speak(pairs []Pair) (out []Pair, transit bool, err error) {
 
 // offer notes what this side wants, to hold the answer against it.
 func (c *Client) offer(p Pair) {
-	c.seen["our "+p.Key] = p.Value
+	c.offers[p.Key] = p.Value
 	if p.Key == "MaxRecvDataSegmentLength" {
 		if n, err := ParseNumber(p.Value); err == nil {
 			c.params.MaxRecvDataSegmentLength = uint32(n)
@@ -161,11 +165,14 @@ func (c *Client) take(pairs []Pair) error {
 	var none Config
 	for _, p := range pairs {
 		c.seen[p.Key] = p.Value
+		if p.Key == "AuthMethod" && p.Value != c.offers[p.Key] {
+			return fmt.Errorf("AuthMethod=%s is no answer to %s", quote(p.Value), c.offers[p.Key])
+		}
 		spec := none.spec(p.Key)
 		if spec == nil || spec.Use == SecurityOnly || reserved(p.Value) {
 			continue
 		}
-		if offered, ok := c.seen["our "+p.Key]; ok && spec.negotiated() && !spec.acceptable(p.Value, offered) {
+		if offered, ok := c.offers[p.Key]; ok && spec.negotiated() && !spec.acceptable(p.Value, offered) {
 			return fmt.Errorf("%s=%s is no answer to %s", p.Key, quote(p.Value), quote(offered))
 		}
 		if spec.negotiated() || spec.Name == "MaxRecvDataSegmentLength" {

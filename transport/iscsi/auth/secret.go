@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of secrets and names.
+const (
+	MinSecretLen = 12 // 96 bits (RFC 7143 section 9.2.1)
+	MaxSecretLen = 255
+	MaxUserLen   = 255
+)
+
+const redacted = "[secret]"
+
+// A Secret is a CHAP secret. It does not show itself: not in fmt, not in slog,
+// not in JSON or YAML. The zero value is no secret.
+type Secret struct {
+	// Behind a pointer, fmt cannot reach it even as an unexported field of
+	// something else, where it would not call String.
+	hidden *hidden
+}
+
+type hidden struct{ b []byte }
+
+// NewSecret checks the length and keeps a copy.
+func NewSecret(b []byte) (Secret, error) {
+	if len(b) < MinSecretLen || len(b) > MaxSecretLen {
+		return Secret{}, fmt.Errorf("a CHAP secret of %d bytes; %d to %d are allowed", len(b), MinSecretLen, MaxSecretLen)
+	}
+	return Secret{&hidden{bytes.Clone(b)}}, nil
+}
+
+func (s Secret) bytes() []byte {
+	if s.hidden == nil {
+		return nil
+	}
+	return s.hidden.b
+}
+
+// Equal compares without telling by its time where the two differ.
+func (s Secret) Equal(o Secret) bool {
+	return subtle.ConstantTimeCompare(s.bytes(), o.bytes()) == 1
+}
+
+// String does not show the secret.
+func (s Secret) String() string { return redacted }
+
+// GoString does not show the secret.
+func (s Secret) GoString() string { return redacted }
+
+// Format does not show the secret, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue does not show the secret.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText does not show the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// An Account is a name and the secret that proves it.
+type Account struct {
+	User   string
+	Secret Secret
+}
+
+// check checks the name and that there is a secret.
+func (a Account) check() error {
+	if a.User == "" || len(a.User) > MaxUserLen {
+		return fmt.Errorf("a CHAP user name of %d bytes; 1 to %d are allowed", len(a.User), MaxUserLen)
+	}
+	if !utf8.ValidString(a.User) {
+		return fmt.Errorf("the CHAP user name %q is not UTF-8", a.User)
+	}
+	for _, r := range a.User {
+		if !unicode.IsPrint(r) {
+			return fmt.Errorf("the CHAP user name %q has a character that cannot be printed", a.User)
+		}
+	}
+	if a.Secret.hidden == nil {
+		return fmt.Errorf("CHAP user %q has no secret", a.User)
+	}
+	return nil
+}
+
+// LoadSecret reads a secret from a file of its own: the secret is its only
+// line. A file that anybody but its owner may read or write is refused.
+func LoadSecret(path string) (Secret, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Secret{}, fmt.Errorf("secret file: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return Secret{}, fmt.Errorf("secret file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return Secret{}, fmt.Errorf("secret file %s is not a regular file", path)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return Secret{}, fmt.Errorf("secret file %s is open to others (mode %04o): chmod 600 %s", path, mode, path)
+	}
+	const most = 4096
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return Secret{}, fmt.Errorf("secret file: %w", err)
+	}
+	if len(b) > most {
+		return Secret{}, fmt.Errorf("secret file %s is larger than %d bytes", path, most)
+	}
+	line, rest, _ := bytes.Cut(b, []byte("\n"))
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return Secret{}, fmt.Errorf("secret file %s has more than one line", path)
+	}
+	s, err := NewSecret(bytes.TrimSuffix(line, []byte("\r")))
+	if err != nil {
+		return Secret{}, fmt.Errorf("secret file %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// LoadAccount reads user:file, where file holds the secret. What is behind the
+// last colon is the file, since names like iqn.2026-11.io.example:host have
+// colons.
+func LoadAccount(s string) (Account, error) {
+	i := strings.LastIndexByte(s, ':')
+	if i <= 0 || i == len(s)-1 {
+		return Account{}, errors.New("write USER:FILE, where FILE holds the secret")
+	}
+	secret, err := LoadSecret(s[i+1:])
+	if err != nil {
+		return Account{}, err
+	}
+	a := Account{User: s[:i], Secret: secret}
+	return a, a.check()
+}
