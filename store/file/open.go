@@ -1,0 +1,179 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/fdio"
+)
+
+// Open opens the file, and makes it first if cfg has a size. When it fails, a file
+// that it made is gone again. The file is locked until Close: [ErrInUse] if someone
+// else serves it.
+func Open(cfg Config) (*Store, error) {
+	switch {
+	case cfg.Path == "":
+		return nil, errors.New("file: no path given")
+	case cfg.Size < 0 || cfg.Size%512 != 0:
+		return nil, fmt.Errorf("%s: size %d is not a positive multiple of 512 bytes", cfg.Path, cfg.Size)
+	}
+	s := &Store{path: cfg.Path, fd: -1, witness: -1, readOnly: cfg.ReadOnly, durable: cfg.Sync}
+	made, err := s.openOrCreate(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.set(cfg, made); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// openOrCreate opens the data descriptor and says whether it made the file.
+func (s *Store) openOrCreate(cfg Config) (made bool, err error) {
+	access := unix.O_RDWR
+	if cfg.ReadOnly {
+		access = unix.O_RDONLY
+	}
+	// Look before opening: opening a device or a FIFO can have effects.
+	var st unix.Stat_t
+	switch err := fdio.Retry(func() error { return unix.Stat(s.path, &st) }); {
+	case err == unix.ENOENT && cfg.Size == 0:
+		return false, fmt.Errorf("%s: it does not exist, and no size is given to make it", s.path)
+	case err == unix.ENOENT && cfg.ReadOnly:
+		return false, fmt.Errorf("%s: it does not exist, and is not made for reading only", s.path)
+	case err == unix.ENOENT:
+		access |= unix.O_CREAT | unix.O_EXCL
+		made = true
+	case err != nil:
+		return false, fmt.Errorf("%s: %w", s.path, err)
+	default:
+		if err := regular(s.path, &st); err != nil {
+			return false, err
+		}
+	}
+	err = fdio.Retry(func() (err error) {
+		s.fd, err = unix.Open(s.path, access|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
+		return err
+	})
+	switch {
+	case err == nil:
+		return made, nil
+	case made:
+		return false, fmt.Errorf("%s: cannot make it: %w", s.path, err)
+	case !cfg.ReadOnly && fdio.Kind(err) == store.ErrReadOnly:
+		return false, fmt.Errorf("%s: cannot open it for writing (read-only may work): %w", s.path, err)
+	}
+	return false, fmt.Errorf("%s: cannot open it: %w", s.path, err)
+}
+
+func regular(path string, st *unix.Stat_t) error {
+	what := ""
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return nil
+	case unix.S_IFBLK:
+		return fmt.Errorf("%s is a block device: use a block store for it", path)
+	case unix.S_IFDIR:
+		what = "directory"
+	case unix.S_IFIFO:
+		what = "FIFO"
+	case unix.S_IFSOCK:
+		what = "socket"
+	case unix.S_IFCHR:
+		what = "character device"
+	default:
+		what = "special file"
+	}
+	return fmt.Errorf("%s is a %s: not a regular file", path, what)
+}
+
+// set locks, checks and sizes the open file and fills in the rest.
+func (s *Store) set(cfg Config, made bool) error {
+	// Nobody else can have the file that we made, unless they were quicker: then it
+	// is theirs to keep.
+	if err := s.lock(); err != nil {
+		return err
+	}
+	err := s.resize(cfg, made)
+	if err == nil {
+		err = s.describe()
+	}
+	if err != nil && made {
+		err = errors.Join(err, unix.Unlink(s.path))
+	}
+	return err
+}
+
+// lock takes a lock of the open file description, so that a second open conflicts in
+// this process as in any other, and with programs that lock images alike.
+func (s *Store) lock() error {
+	l := unix.Flock_t{Type: unix.F_WRLCK}
+	if s.readOnly {
+		l.Type = unix.F_RDLCK
+	}
+	err := fdio.Retry(func() error { return unix.FcntlFlock(uintptr(s.fd), unix.F_OFD_SETLK, &l) })
+	switch {
+	case err == nil:
+		return nil
+	case err != unix.EAGAIN && err != unix.EACCES:
+		return fmt.Errorf("%s: cannot lock it: %w", s.path, err)
+	case s.readOnly:
+		return fmt.Errorf("%s: %w: another process, or another unit of this one, serves it for writing", s.path, ErrInUse)
+	}
+	return fmt.Errorf("%s: %w: another process, or another unit of this one, serves it", s.path, ErrInUse)
+}
+
+// resize checks the size, and sets it where there is none yet.
+func (s *Store) resize(cfg Config, made bool) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(s.fd, &st); err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	if err := regular(s.path, &st); err != nil {
+		return err
+	}
+	s.size = st.Size
+	switch {
+	case cfg.Size == 0 && st.Size == 0:
+		return fmt.Errorf("%s: it is empty, and no size is given", s.path)
+	case cfg.Size != 0 && st.Size == 0 && !cfg.ReadOnly:
+		s.size = cfg.Size
+		if err := fdio.Retry(func() error { return unix.Ftruncate(s.fd, cfg.Size) }); err != nil {
+			return fmt.Errorf("%s: cannot give it %d bytes: %w", s.path, cfg.Size, err)
+		}
+		if err := s.keep(made); err != nil {
+			return err
+		}
+	case cfg.Size != 0 && st.Size != cfg.Size:
+		return fmt.Errorf("%s: it has %d bytes, not the %d that are asked for", s.path, st.Size, cfg.Size)
+	case st.Size%512 != 0:
+		return fmt.Errorf("%s: its size of %d bytes is not a multiple of 512", s.path, st.Size)
+	}
+	return nil
+}
+
+// keep makes a new file and its name durable: a disk that was served must be there
+// after a power failure. File systems that cannot sync a directory need not.
+func (s *Store) keep(made bool) error {
+	if err := fdio.Retry(func() error { return unix.Fsync(s.fd) }); err != nil {
+		return fmt.Errorf("%s: cannot make it durable: %w", s.path, err)
+	}
+	if !made {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(s.path))
+	if err != nil {
+		return nil // may be searched but not read: nothing to be done
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("%s: cannot make its name durable: %w", s.path, err)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+// Package fdio moves leases to and from file descriptors, for the stores that have one.
+package fdio
+
+import (
+	"context"
+	"io"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/buffer"
+)
+
+// batch is how many pieces one system call moves: more than any lease has but the
+// largest; the vectors lie on the stack.
+const batch = 16
+
+// zeros is what WriteZeros writes.
+var zeros [64 << 10]byte
+
+// ReadAt fills into from off on and returns the number of bytes; flags are those of
+// preadv2(2). Fewer bytes than into has come with an error, [io.ErrUnexpectedEOF] at
+// the end of the file, or, with RWF_NOWAIT, when only those were there.
+func ReadAt(fd int, into *buffer.Lease, off int64, flags int) (int64, error) {
+	return transfer(fd, into, off, flags, false)
+}
+
+// WriteAt writes from at off and returns the number of bytes; flags are those of
+// pwritev2(2). Fewer bytes than from has come with an error.
+func WriteAt(fd int, from *buffer.Lease, off int64, flags int) (int64, error) {
+	return transfer(fd, from, off, flags, true)
+}
+
+func transfer(fd int, l *buffer.Lease, off int64, flags int, write bool) (int64, error) {
+	var vec [batch]unix.Iovec
+	for done := int64(0); ; {
+		n := vectors(&vec, l, done)
+		if n == 0 {
+			return done, nil
+		}
+		moved, errno := call(fd, &vec[0], n, off+done, flags, write)
+		switch {
+		case errno == unix.EINTR:
+		case errno != 0:
+			return done, errno
+		case moved == 0 && write:
+			return done, io.ErrShortWrite
+		case moved == 0:
+			return done, io.ErrUnexpectedEOF
+		default:
+			done += moved
+		}
+		if flags&unix.RWF_NOWAIT != 0 && done < l.Len() {
+			return done, unix.EAGAIN // what is there now was moved; more would wait
+		}
+	}
+}
+
+// vectors describes what follows the first skip bytes of l, as far as vec reaches.
+func vectors(vec *[batch]unix.Iovec, l *buffer.Lease, skip int64) int {
+	n := 0
+	for i := 0; i < l.Segments() && n < batch; i++ {
+		m := l.Segment(i).Mem
+		if skip >= int64(len(m)) {
+			skip -= int64(len(m))
+			continue
+		}
+		m = m[skip:]
+		skip = 0
+		vec[n].Base = unsafe.SliceData(m)
+		vec[n].SetLen(len(m))
+		n++
+	}
+	return n
+}
+
+// call makes the plain system call when there are no flags: some sandboxes and old
+// kernels know only that one.
+func call(fd int, vec *unix.Iovec, n int, off int64, flags int, write bool) (int64, unix.Errno) {
+	nr := uintptr(unix.SYS_PREADV)
+	switch {
+	case write && flags != 0:
+		nr = unix.SYS_PWRITEV2
+	case write:
+		nr = unix.SYS_PWRITEV
+	case flags != 0:
+		nr = unix.SYS_PREADV2
+	}
+	// The offset comes in two halves; where a register holds all of it, the kernel
+	// shifts the second one away.
+	moved, _, errno := unix.Syscall6(nr, uintptr(fd), uintptr(unsafe.Pointer(vec)), uintptr(n),
+		uintptr(off), uintptr(uint64(off)>>32), uintptr(flags))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int64(moved), 0
+}
+
+// WriteZeros writes n zero bytes at off, and looks at ctx between pieces of 1 MiB.
+func WriteZeros(ctx context.Context, fd int, off, n int64) error {
+	var vec [batch]unix.Iovec
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		pieces, left := 0, n
+		for pieces < batch && left > 0 {
+			m := min(left, int64(len(zeros)))
+			vec[pieces].Base = &zeros[0]
+			vec[pieces].SetLen(int(m))
+			left -= m
+			pieces++
+		}
+		moved, errno := call(fd, &vec[0], pieces, off, 0, true)
+		switch {
+		case errno == unix.EINTR:
+		case errno != 0:
+			return errno
+		case moved == 0:
+			return io.ErrShortWrite
+		default:
+			off += moved
+			n -= moved
+		}
+	}
+	return nil
+}
+
+// Retry calls f until a signal does not interrupt it.
+func Retry(f func() error) error {
+	for {
+		if err := f(); err != unix.EINTR {
+			return err
+		}
+	}
+}
