@@ -1,0 +1,153 @@
+// Package model is the configuration document: its shape, how it is read, and what makes
+// it valid.
+package model
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Version is the version of documents that this package reads.
+const Version = 1
+
+// A Document is everything that a daemon is to serve.
+type Document struct {
+	Version   int       `doc:"version"`
+	Units     []Unit    `doc:"units"`
+	Targets   []Target  `doc:"targets"`
+	Portals   []Portal  `doc:"portals"`
+	Discovery Discovery `doc:"discovery"`
+	Limits    Limits    `doc:"limits"`
+
+	source source
+}
+
+// A Unit is one logical unit: a device on a store, perhaps through filters. Filters
+// are in the order that a write passes them, from the device to the store.
+type Unit struct {
+	Name    string   `doc:"name"`
+	Store   Plugin   `doc:"store"`
+	Filters []Plugin `doc:"filters"`
+	Device  Plugin   `doc:"device"`
+}
+
+// A Plugin is a choice of a kind with its options.
+type Plugin struct {
+	Kind string
+	// Given are the options as they are written, in order.
+	Given []Given
+	// Values are the options after validation.
+	Values Values
+}
+
+// Given is one option as it is written.
+type Given struct{ Name, Text string }
+
+// With returns p with one more option.
+func (p Plugin) With(name, text string) Plugin {
+	p.Given = append(slices.Clone(p.Given), Given{name, text})
+	return p
+}
+
+// A Target is a SCSI target device: units at LUNs, and who may have them.
+type Target struct {
+	Name       string   `doc:"name"`
+	Alias      string   `doc:"alias"`
+	LUNs       []LUN    `doc:"luns"`
+	Auth       Auth     `doc:"auth"`
+	Initiators []string `doc:"initiators"` // none: all of them
+}
+
+// A LUN maps a unit.
+type LUN struct {
+	Number int
+	Unit   string
+}
+
+// Auth says who must prove who they are, by CHAP. Without users nobody must.
+type Auth struct {
+	Users  []User `doc:"users"`
+	Mutual *User  `doc:"mutual"` // what we prove ourselves with, when asked
+}
+
+// A User is a CHAP name, and the file that has its secret.
+type User struct {
+	Name       string `doc:"user"`
+	SecretFile string `doc:"secret-file"`
+}
+
+// Discovery is about discovery sessions (SendTargets).
+type Discovery struct {
+	Auth Auth `doc:"auth"`
+}
+
+// Limits bound what initiators can take. The zero value of each means its default.
+type Limits struct {
+	Memory       Size          `doc:"memory"`        // for data on the move
+	Connections  int           `doc:"connections"`   // in all
+	Sessions     int           `doc:"sessions"`      // in all
+	LoginTimeout time.Duration `doc:"login-timeout"` // from the connection to the end of login
+	IdleTimeout  time.Duration `doc:"idle-timeout"`  // silence before a NOP-In asks
+	StopTimeout  time.Duration `doc:"stop-timeout"`  // for the drain when the daemon stops
+}
+
+// Default limits.
+const (
+	DefaultMemory       = 1 << 30
+	DefaultConnections  = 1024
+	DefaultSessions     = 512
+	DefaultLoginTimeout = 15 * time.Second
+	DefaultIdleTimeout  = 15 * time.Second
+	DefaultStopTimeout  = 10 * time.Second
+)
+
+// DefaultPortal is where a document without portals is served: to this machine alone.
+func DefaultPortal() Portal {
+	return Portal{Transport: DefaultTransport, Provider: DefaultProvider, Host: "127.0.0.1", Port: DefaultPort}
+}
+
+// fill sets what the document leaves open.
+func (d *Document) fill() {
+	if len(d.Portals) == 0 {
+		d.Portals = []Portal{DefaultPortal()}
+	}
+	for i := range d.Units {
+		if d.Units[i].Device.Kind == "" {
+			d.Units[i].Device.Kind = "disk"
+		}
+	}
+	l := &d.Limits
+	setDefault(&l.Memory, DefaultMemory)
+	setDefault(&l.Connections, DefaultConnections)
+	setDefault(&l.Sessions, DefaultSessions)
+	setDefault(&l.LoginTimeout, DefaultLoginTimeout)
+	setDefault(&l.IdleTimeout, DefaultIdleTimeout)
+	setDefault(&l.StopTimeout, DefaultStopTimeout)
+}
+
+func setDefault[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// Unit finds a unit by name; nil when there is none.
+func (d *Document) Unit(name string) *Unit {
+	for i := range d.Units {
+		if d.Units[i].Name == name {
+			return &d.Units[i]
+		}
+	}
+	return nil
+}
+
+// UniqueUnitName returns name, or name-2, name-3 …: the first that d has not.
+func (d *Document) UniqueUnitName(name string) string {
+	unique := name
+	for n := 2; d.Unit(unique) != nil; n++ {
+		unique = name + "-" + strconv.Itoa(n)
+	}
+	return unique
+}
