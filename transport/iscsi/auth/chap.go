@@ -73,7 +73,7 @@ func NewCHAP(cfg Config) (*CHAP, error) {
 	}
 	decoy := make([]byte, 16)
 	_, _ = rand.Read(decoy) // never fails
-	c.decoy = Secret{&hidden{decoy}}
+	c.decoy = conceal(decoy)
 	return c, nil
 }
 

@@ -25,26 +25,27 @@ const redacted = "[secret]"
 // A Secret is a CHAP secret. It does not show itself: not in fmt, not in slog,
 // not in JSON or YAML. The zero value is no secret.
 type Secret struct {
-	// Behind a pointer, fmt cannot reach it even as an unexported field of
-	// something else, where it would not call String.
-	hidden *hidden
+	// In a closure fmt cannot reach it, even as an unexported field of something
+	// else, where it would not call Format; it looks through pointers.
+	reveal func() []byte
 }
 
-type hidden struct{ b []byte }
+// conceal makes a Secret of b, which it keeps.
+func conceal(b []byte) Secret { return Secret{func() []byte { return b }} }
 
 // NewSecret checks the length and keeps a copy.
 func NewSecret(b []byte) (Secret, error) {
 	if len(b) < MinSecretLen || len(b) > MaxSecretLen {
 		return Secret{}, fmt.Errorf("a CHAP secret of %d bytes; %d to %d are allowed", len(b), MinSecretLen, MaxSecretLen)
 	}
-	return Secret{&hidden{bytes.Clone(b)}}, nil
+	return conceal(bytes.Clone(b)), nil
 }
 
 func (s Secret) bytes() []byte {
-	if s.hidden == nil {
+	if s.reveal == nil {
 		return nil
 	}
-	return s.hidden.b
+	return s.reveal()
 }
 
 // Equal compares without telling by its time where the two differ.
@@ -86,7 +87,7 @@ func (a Account) check() error {
 			return fmt.Errorf("the CHAP user name %q has a character that cannot be printed", a.User)
 		}
 	}
-	if a.Secret.hidden == nil {
+	if a.Secret.reveal == nil {
 		return fmt.Errorf("CHAP user %q has no secret", a.User)
 	}
 	return nil
