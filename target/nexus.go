@@ -154,3 +154,14 @@ func (x *ITL) end(t *Task) bool {
 	}
 	return true
 }
+
+// Abort aborts the tasks of the nexus that match. done is called when they have ended and
+// nothing touches their memory, perhaps before Abort returns. A transport uses it when
+// one of several connections of a nexus is lost.
+func (n *Nexus) Abort(match func(*Task) bool, done func()) {
+	g := newGroup(done)
+	for _, x := range append(n.ITLs(), n.absent) {
+		abort(x, match, g)
+	}
+	g.done()
+}

@@ -1,0 +1,116 @@
+package tcp
+
+import (
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Conn is one TCP connection for code that moves its own bytes: it waits with the
+// runtime's poller and receives and sends with raw, vectored, non-blocking calls.
+type Conn struct {
+	tcp *net.TCPConn
+	raw syscall.RawConn
+}
+
+// NewConn wraps c, which it takes.
+func NewConn(c *net.TCPConn) (*Conn, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{tcp: c, raw: raw}, nil
+}
+
+// Read calls try with the descriptor until it returns true, waiting in between for
+// data to arrive. try must not block. Only one Read runs at a time.
+func (c *Conn) Read(try func(fd uintptr) bool) error { return c.raw.Read(try) }
+
+// Write calls try until it returns true, waiting in between for room to send. try must
+// not block. Only one Write runs at a time.
+func (c *Conn) Write(try func(fd uintptr) bool) error { return c.raw.Write(try) }
+
+// Close closes the connection; a Read or Write that waits returns an error.
+func (c *Conn) Close() error { return c.tcp.Close() }
+
+// CloseWrite ends our direction of the stream after what has been sent.
+func (c *Conn) CloseWrite() error { return c.tcp.CloseWrite() }
+
+// SetReadDeadline makes a Read that waits, now or later, fail at t.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.tcp.SetReadDeadline(t) }
+
+// LocalAddr is our end, as ADDR:PORT.
+func (c *Conn) LocalAddr() string { return c.tcp.LocalAddr().String() }
+
+// RemoteAddr is the peer's end, as ADDR:PORT.
+func (c *Conn) RemoteAddr() string { return c.tcp.RemoteAddr().String() }
+
+// Again reports that a call found nothing to do now.
+func Again(err error) bool { return err == unix.EAGAIN }
+
+// RecvMsg receives into iov without blocking. It returns the number of bytes: 0 when
+// the peer has closed its direction. No allocation; the raw system call is allowed since
+// the call cannot block, so the scheduler need not know of it.
+func RecvMsg(fd uintptr, iov []unix.Iovec) (int, error) {
+	msg := unix.Msghdr{Iov: unsafe.SliceData(iov)}
+	msg.SetIovlen(len(iov))
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, unix.EAGAIN
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// SendMsg sends iov without blocking and returns the number of bytes taken.
+func SendMsg(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
+	msg := unix.Msghdr{Iov: unsafe.SliceData(iov)}
+	msg.SetIovlen(len(iov))
+	flags := uintptr(unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL)
+	if more {
+		flags |= unix.MSG_MORE
+	}
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&msg)), flags)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, unix.EAGAIN
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// Vector makes an iovec of b, which must not be empty.
+func Vector(b []byte) unix.Iovec {
+	v := unix.Iovec{Base: unsafe.SliceData(b)}
+	v.SetLen(len(b))
+	return v
+}
+
+// Advance drops n bytes from the front of iov, which it edits, and returns the rest.
+func Advance(iov []unix.Iovec, n int) []unix.Iovec {
+	for len(iov) > 0 {
+		have := int(iov[0].Len)
+		if n < have {
+			iov[0].Base = (*byte)(unsafe.Add(unsafe.Pointer(iov[0].Base), n))
+			iov[0].SetLen(have - n)
+			return iov
+		}
+		n -= have
+		iov = iov[1:]
+	}
+	return iov
+}

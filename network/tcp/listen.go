@@ -1,0 +1,103 @@
+// Package tcp is the TCP provider: listeners, connections and their socket options.
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options of the sockets of one service point.
+type Options struct {
+	// SendBuffer limits what lies in the send queue of a connection, in bytes. 0 is
+	// automatic: a limit on connections that stay on this host, where a long queue only
+	// pushes the data out of the processor's cache, and the system's own tuning elsewhere,
+	// where a limit would cap the rate at SendBuffer per round trip. -1: never a limit.
+	SendBuffer int
+	// KeepAlive is how long a silent connection lives before the system looks whether
+	// the peer is there; 0 means a minute.
+	KeepAlive time.Duration
+}
+
+// localSendBuffer is the automatic limit: the kernel doubles it. Measured, 1 MiB
+// reads were up to twice as fast with it on loopback, small ones equal.
+const localSendBuffer = 512 << 10
+
+// A Listener accepts TCP connections.
+type Listener struct {
+	l    *net.TCPListener
+	opts Options
+}
+
+// Listen makes a service point at addr, HOST:PORT.
+func Listen(ctx context.Context, addr string, opts Options) (*Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1}
+	lc.SetMultipathTCP(false) // MPTCP sockets lack options that we set, and gain nothing here
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{l: l.(*net.TCPListener), opts: opts}, nil
+}
+
+// Addr is the address that the listener is bound to, as ADDR:PORT.
+func (l *Listener) Addr() string { return l.l.Addr().String() }
+
+// Close stops accepting.
+func (l *Listener) Close() error { return l.l.Close() }
+
+// Accept waits for the next connection. Errors that will pass (too many open files,
+// a connection that was gone at once) are waited out; net.ErrClosed ends it.
+func (l *Listener) Accept() (*Conn, error) {
+	for delay := 5 * time.Millisecond; ; {
+		c, err := l.l.AcceptTCP()
+		switch {
+		case err == nil:
+			conn, err := NewConn(c)
+			if err == nil {
+				err = l.tune(c)
+			}
+			if err != nil {
+				c.Close()
+				continue
+			}
+			return conn, nil
+		case errors.Is(err, net.ErrClosed):
+			return nil, err
+		case errors.Is(err, unix.ECONNABORTED):
+		default:
+			time.Sleep(delay)
+			delay = min(2*delay, time.Second)
+		}
+	}
+}
+
+// tune sets the options of an accepted connection.
+func (l *Listener) tune(c *net.TCPConn) error {
+	keep := l.opts.KeepAlive
+	if keep == 0 {
+		keep = time.Minute
+	}
+	err := c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: keep, Interval: keep / 4, Count: 4})
+	if err != nil {
+		return fmt.Errorf("keep-alive: %w", err)
+	}
+	switch n := l.opts.SendBuffer; {
+	case n > 0:
+		return c.SetWriteBuffer(n)
+	case n == 0 && sameHost(c):
+		return c.SetWriteBuffer(localSendBuffer)
+	}
+	return nil
+}
+
+// sameHost reports that both ends are on this host.
+func sameHost(c *net.TCPConn) bool {
+	local, ok1 := c.LocalAddr().(*net.TCPAddr)
+	remote, ok2 := c.RemoteAddr().(*net.TCPAddr)
+	return ok1 && ok2 && (remote.IP.IsLoopback() || local.IP.Equal(remote.IP))
+}

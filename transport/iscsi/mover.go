@@ -1,0 +1,169 @@
+// Package iscsi is the iSCSI SCSI transport (RFC 7143): nodes, sessions, connections and
+// their tasks, the same over every datamover. RFC 5047 names the line between the two.
+package iscsi
+
+import (
+	"errors"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// Errors that a mover gives back a transfer with.
+var (
+	// ErrDataDigest: the data digest of a Data-Out was wrong (RFC 7143 7.8).
+	ErrDataDigest = errors.New("iscsi: data digest error")
+	// ErrDataSequence: a Data-Out came with the wrong DataSN, offset or tag.
+	ErrDataSequence = errors.New("iscsi: data-out out of sequence")
+	// ErrDataAmount: a sequence of Data-Outs had more or less data than was asked for.
+	ErrDataAmount = errors.New("iscsi: incorrect amount of data")
+	// ErrTerminated: the connection has ended.
+	ErrTerminated = errors.New("iscsi: connection terminated")
+)
+
+// A Mover carries the PDUs of one connection (RFC 5047 section 8). Over TCP it makes
+// Data-In and R2T PDUs; over iSER it makes RDMA Writes and RDMA Reads.
+//
+// SendControl, PutData and GetData may be called from any goroutine, with locks held: they
+// queue, in the order of the calls, and call nobody back. Flush sends.
+type Mover interface {
+	// Traits says what the session may do on this connection.
+	Traits() Traits
+
+	// Control returns an empty PDU for SendControl.
+	Control() *PDU
+
+	// SendControl sends p, which it takes (8.1).
+	SendControl(p *PDU)
+
+	// Enable makes the negotiated parameters effective for what is received from now
+	// on, and for what is sent after the PDUs already given to SendControl: the last
+	// of them is the final login response (8.4, 8.6, 8.8).
+	Enable(p MoverParams)
+
+	// PutData sends x.Data to the initiator (8.2). It takes x until DataMoved. false: the
+	// connection has ended, x is not taken.
+	PutData(x *Transfer) bool
+
+	// GetData fills x from the initiator by a solicited transfer (8.3). It takes x
+	// until DataMoved. false: the connection has ended, x is not taken.
+	GetData(x *Transfer) bool
+
+	// Flush sends what is queued. No lock may be held: DataMoved is called from it. While
+	// the mover hands over a batch of received PDUs it does nothing, since the mover
+	// flushes at the end, unless much is queued.
+	Flush()
+
+	// Accept, called inside ControlArrived, puts the data segment of the PDU that is
+	// being handled into x, as far as x.Len reaches; the rest is thrown away. If all of it
+	// is here already it is done at once: done is true, and err as for DataMoved. Else
+	// the mover takes x until DataMoved. Data that is not accepted is thrown away.
+	Accept(x *Transfer) (done bool, err error)
+
+	// Cancel takes x back from GetData or Accept (8.9, for one transfer). When it
+	// returns nothing touches x.Data. It reports false when x has been given back
+	// already, or is just being given back.
+	Cancel(x *Transfer) bool
+
+	// Terminate ends the connection because of err, nil if all is well; what was given to
+	// SendControl before is still sent if the peer takes it at once (8.7). Terminated
+	// is called when nothing uses the connection any more.
+	Terminate(err error)
+
+	// Stats are the counters of the connection.
+	Stats() MoverStats
+}
+
+// A Handler is the session's side of a connection (RFC 5047 section 9).
+type Handler interface {
+	// ControlArrived delivers a PDU (9.1), in order, from one goroutine. It borrows p.
+	ControlArrived(p *Arrival)
+
+	// DataMoved gives x back (9.3), on any goroutine.
+	DataMoved(x *Transfer, err error)
+
+	// Stamp sets StatSN, ExpCmdSN and MaxCmdSN of an outgoing header. The mover calls it
+	// in the order of the wire, so that the order of the numbers is the same.
+	Stamp(h *pdu.BHS)
+
+	// Terminated tells once that the connection has ended and every transfer has been
+	// given back (9.2).
+	Terminated(err error)
+}
+
+// Traits are the differences between movers that the session must know.
+type Traits struct {
+	Name          string // "tcp", "iser"
+	PhaseCollapse bool   // status may ride on the last Data-In
+	Digests       bool   // header and data digests can be negotiated
+	Local, Remote string // addresses, for people and for SendTargets
+}
+
+// MoverParams are the negotiated values that the mover uses.
+type MoverParams struct {
+	HeaderDigest, DataDigest bool
+	MaxRecv                  int // our MaxRecvDataSegmentLength
+	MaxSend                  int // the peer's MaxRecvDataSegmentLength
+	MaxBurst                 int // longest sequence of Data-In PDUs
+}
+
+// An Arrival is a received PDU. It lies in the mover's memory until the handler returns.
+type Arrival struct {
+	H   *pdu.BHS
+	AHS []byte
+	// Data is the data segment, as far as it is here: all of it, unless Pending says how
+	// many bytes are still to come (only with SCSI Command and Data-Out).
+	Data    []byte
+	Pending int
+	// BadDigest: the data digest was wrong, Data is not to be used (7.8).
+	BadDigest bool
+}
+
+// A PDU is an outgoing PDU that is not part of a data transfer. It comes from
+// Mover.Control and goes back by SendControl.
+type PDU struct {
+	BHS  pdu.BHS
+	Data []byte // the data segment; may be a slice of Room
+	Room [288]byte
+	Next *PDU // for whoever owns the PDU
+}
+
+// A Transfer is one piece of data of one task on its way. The session owns it; it lends it
+// to the mover from PutData, GetData or Accept until DataMoved.
+type Transfer struct {
+	LUN    uint64
+	ITT    uint32
+	SN     uint32 // PutData: the first DataSN; GetData: the R2TSN
+	Offset uint32 // in the initiator's buffer
+	Data   *buffer.Lease
+	At     int64 // where in Data it begins
+	Len    int64
+	Put    bool // PutData: data-in
+
+	// Status merges the end of the command into the last Data-In (phase collapse).
+	Status    bool
+	SCSI      uint8
+	Overflow  bool
+	Underflow bool
+	Residual  uint32
+
+	Owner any // the session's
+
+	// The mover's.
+	Tag    uint32
+	Moved  int64
+	Expect uint32 // next DataSN
+	Failed error
+}
+
+// MoverStats count what a connection has done.
+type MoverStats struct {
+	PDUsIn, PDUsOut     int64
+	BytesIn, BytesOut   int64 // on the wire
+	Receives, Sends     int64 // system calls
+	Copied              int64 // bytes of payload copied in user space
+	Digested            int64 // bytes of payload that a digest was computed over
+	Blocked             int64 // sends that had to wait for the peer
+	ReceiveAgain        int64 // receives that found nothing
+	BytesQueued, Queued int64 // waiting to be sent now
+}

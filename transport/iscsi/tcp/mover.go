@@ -1,0 +1,236 @@
+// Package tcp is the datamover of plain iSCSI: PDUs in a TCP byte stream (RFC 7143).
+//
+// One goroutine owns the receiving side of a connection (see receive.go); sending is
+// done by whoever queues a PDU while nobody else sends (see send.go).
+package tcp
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/tcp"
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// loginParams are in force until Enable (RFC 7143 13.12: 8192 bytes, no digests).
+var loginParams = iscsi.MoverParams{MaxRecv: 8192, MaxSend: 8192, MaxBurst: 262144}
+
+// A Mover is the iscsi.Mover of one TCP connection.
+type Mover struct {
+	conn    *tcp.Conn
+	h       iscsi.Handler
+	buffers *sync.Pool // of *batch
+
+	// Receiving: the owner's goroutine only, but for what rx.mu guards.
+	recv   receiver
+	params iscsi.MoverParams // as received data is read
+
+	// Transfers that were asked for by R2T, and who is being placed. mu is held during
+	// each receive into a transfer's memory, so that Cancel can wait for it.
+	mu        sync.Mutex
+	solicited [maxSolicited]slot
+	rotate    uint32
+	closed    bool            // no more claims
+	placing   *iscsi.Transfer // gets the data segment that is arriving; nil: thrown away
+
+	tx sender
+
+	terminate sync.Once
+	cause     error
+	ending    atomic.Bool // what still arrives is thrown away
+
+	pdusIn, bytesIn, receives, again, copied, digested atomic.Int64
+}
+
+// maxSolicited is how many R2Ts are outstanding on a connection; the session asks for
+// fewer.
+const maxSolicited = 256
+
+// A slot holds a transfer that waits for its Data-Outs. The tag is the number of the slot
+// and a count, so that a tag is not valid again soon.
+type slot struct {
+	x     *iscsi.Transfer
+	count uint32
+}
+
+// New makes a mover of c, which it takes. The caller starts it by Run.
+func New(c *tcp.Conn, buffers *sync.Pool) *Mover {
+	m := &Mover{conn: c, buffers: buffers, params: loginParams}
+	m.recv.init(m)
+	m.tx.init(m)
+	return m
+}
+
+// Traits implements iscsi.Mover.
+func (m *Mover) Traits() iscsi.Traits {
+	return iscsi.Traits{Name: "tcp", PhaseCollapse: true, Digests: true, Local: m.conn.LocalAddr(), Remote: m.conn.RemoteAddr()}
+}
+
+// Run receives until the connection ends. It is the connection's one goroutine.
+func (m *Mover) Run(h iscsi.Handler) {
+	m.h = h
+	err := m.receive()
+	m.Terminate(err)
+	m.conn.Close()
+	m.tx.stop()
+	m.abandonReceives()
+	h.Terminated(m.cause)
+}
+
+// linger is how long an orderly end waits for the peer to close its direction: a close
+// with unread bytes resets the connection, and the peer may lose our last words.
+const linger = 2 * time.Second
+
+// Terminate implements iscsi.Mover.
+func (m *Mover) Terminate(err error) {
+	m.terminate.Do(func() {
+		m.cause = err
+		m.ending.Store(true)
+		m.tx.release()
+		if err != nil || m.tx.waiting() || m.conn.CloseWrite() != nil {
+			m.conn.Close()
+			return
+		}
+		m.conn.SetReadDeadline(time.Now().Add(linger))
+	})
+}
+
+// Enable implements iscsi.Mover. It is called inside ControlArrived, so the receiving
+// side is between two PDUs.
+func (m *Mover) Enable(p iscsi.MoverParams) {
+	m.params = p
+	m.tx.enable(p)
+}
+
+// Control implements iscsi.Mover.
+func (m *Mover) Control() *iscsi.PDU { return m.tx.control() }
+
+// SendControl implements iscsi.Mover.
+func (m *Mover) SendControl(p *iscsi.PDU) { m.tx.queue(item{p: p}, len(p.Data)) }
+
+// Flush implements iscsi.Mover.
+func (m *Mover) Flush() { m.tx.flush() }
+
+// PutData implements iscsi.Mover.
+func (m *Mover) PutData(x *iscsi.Transfer) bool {
+	x.Moved = 0
+	return m.tx.queue(item{x: x}, int(x.Len))
+}
+
+// GetData implements iscsi.Mover: it sends one R2T for all of x.
+func (m *Mover) GetData(x *iscsi.Transfer) bool {
+	x.Moved, x.Expect, x.Failed = 0, 0, nil
+	m.mu.Lock()
+	tag, ok := m.claim(x)
+	m.mu.Unlock()
+	if !ok { // closed, or more than the session ever asks for
+		return false
+	}
+	p := m.Control()
+	pdu.R2T{LUN: x.LUN, ITT: x.ITT, TTT: tag, R2TSN: x.SN, BufferOffset: x.Offset, DesiredLength: uint32(x.Len)}.Put(&p.BHS)
+	m.SendControl(p)
+	return true
+}
+
+// claim finds a slot for x. m.mu is held.
+func (m *Mover) claim(x *iscsi.Transfer) (uint32, bool) {
+	for range maxSolicited {
+		if m.closed {
+			break
+		}
+		i := m.rotate % maxSolicited
+		m.rotate++
+		s := &m.solicited[i]
+		if s.x != nil {
+			continue
+		}
+		s.x = x
+		s.count++
+		if s.count >= 1<<24-1 { // the tags from FFFFFF00h on are the session's
+			s.count = 0
+		}
+		x.Tag = s.count<<8 | i
+		return x.Tag, true
+	}
+	return 0, false
+}
+
+// lookup returns the transfer that waits under tag. m.mu is held.
+func (m *Mover) lookup(tag uint32) *iscsi.Transfer {
+	if x := m.solicited[tag%maxSolicited].x; x != nil && x.Tag == tag {
+		return x
+	}
+	return nil
+}
+
+// forget frees the slot of x, if it has one. m.mu is held. It reports whether x was
+// with us: waiting, or being placed.
+func (m *Mover) forget(x *iscsi.Transfer) bool {
+	had := m.placing == x
+	if had {
+		m.placing = nil
+	}
+	if s := &m.solicited[x.Tag%maxSolicited]; s.x == x {
+		s.x = nil
+		had = true
+	}
+	return had
+}
+
+// Cancel implements iscsi.Mover.
+func (m *Mover) Cancel(x *iscsi.Transfer) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.forget(x)
+}
+
+// abandonReceives gives back everything that waited for data when the connection ended.
+func (m *Mover) abandonReceives() {
+	m.recv.release()
+	for {
+		m.mu.Lock()
+		m.closed = true
+		x := m.placing
+		for i := 0; x == nil && i < maxSolicited; i++ {
+			x = m.solicited[i].x
+		}
+		if x != nil {
+			m.forget(x)
+		}
+		m.mu.Unlock()
+		if x == nil {
+			return
+		}
+		m.h.DataMoved(x, iscsi.ErrTerminated)
+	}
+}
+
+// Stats implements iscsi.Mover.
+func (m *Mover) Stats() iscsi.MoverStats {
+	s := m.tx.stats()
+	s.PDUsIn, s.BytesIn, s.Receives = m.pdusIn.Load(), m.bytesIn.Load(), m.receives.Load()
+	s.ReceiveAgain = m.again.Load()
+	s.Copied += m.copied.Load()
+	s.Digested += m.digested.Load()
+	return s
+}
+
+// A batch is a receive buffer. Idle connections have none.
+type batch struct {
+	mem []byte
+	iov [maxVectors]unix.Iovec
+}
+
+// batchSize holds more than thirty commands with 4 KiB of immediate data each.
+const batchSize = 256 << 10
+
+const maxVectors = 8
+
+// NewBuffers makes the pool of receive buffers that the movers of a portal share.
+func NewBuffers() *sync.Pool {
+	return &sync.Pool{New: func() any { return &batch{mem: make([]byte, batchSize)} }}
+}

@@ -1,0 +1,451 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/tcp"
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// Receiving. The owner's goroutine goes round like this:
+//
+//  1. one receive takes what the socket has: into the batch buffer, or, while the data
+//     segment of a large PDU is arriving, straight into its place, with the batch buffer
+//     behind it for what follows;
+//  2. all PDUs that are complete in the batch buffer are handled in place;
+//  3. a large data segment of which a part is here is handled early: the handler says
+//     where it goes (Accept), the part is copied, the rest is received in place by 1;
+//  4. what was queued meanwhile is sent with one call.
+//
+// Nothing but 1 waits.
+type receiver struct {
+	m     *Mover
+	b     *batch
+	mem   []byte // b.mem, or a larger piece for a PDU that does not fit
+	r, w  int    // mem[r:w] is received and not yet handled
+	iov   []unix.Iovec
+	n     int
+	err   error
+	try   func(fd uintptr) bool
+	place int // how many of iov are memory of the transfer that is being placed
+	seg   segment
+	in    iscsi.Arrival
+}
+
+// A segment is a data segment that is arriving in pieces.
+type segment struct {
+	left    int // data bytes still to come
+	tail    int // padding and digest still to come
+	pad     int
+	digest  pdu.Digest
+	check   bool
+	trailer [7]byte // padding and digest as received
+	got     int     // bytes of it
+	head    pdu.BHS // for a Reject, if check
+
+	final    bool // last PDU of its sequence
+	solicit  bool // Data-Out that answers an R2T
+	anything bool // a segment is arriving
+}
+
+// early is the size from which on a data segment is handled before all of it is here.
+// Smaller ones are waited for: copying them once costs less than a system call.
+const early = 8 << 10
+
+// maxPause is how much may wait to be sent before the connection receives no more.
+const (
+	maxQueuedBytes = 16 << 20
+	maxQueuedPDUs  = 4096
+)
+
+func (v *receiver) init(m *Mover) {
+	v.m = m
+	v.try = v.attempt
+}
+
+func (m *Mover) receive() error {
+	v := &m.recv
+	for {
+		if err := m.conn.Read(v.try); err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		if v.err != nil {
+			return fmt.Errorf("receive: %w", v.err)
+		}
+		if v.n == 0 {
+			return io.EOF
+		}
+		m.bytesIn.Add(int64(v.n))
+		if m.ending.Load() {
+			v.r, v.w = 0, 0
+			continue
+		}
+		m.tx.hold()
+		err := v.advance()
+		m.tx.release()
+		if err != nil {
+			return err
+		}
+		if m.ending.Load() {
+			continue
+		}
+		if err := m.tx.pause(); err != nil {
+			return err
+		}
+	}
+}
+
+// attempt is one receive: the callback of Conn.Read.
+func (v *receiver) attempt(fd uintptr) bool {
+	m := v.m
+	if v.b == nil {
+		v.b = m.buffers.Get().(*batch)
+		v.mem, v.r, v.w = v.b.mem, 0, 0
+	}
+	m.mu.Lock() // Cancel waits for us while we write to a transfer's memory
+	v.iov = v.vectors(v.b.iov[:0])
+	v.n, v.err = tcp.RecvMsg(fd, v.iov)
+	m.mu.Unlock()
+	m.receives.Add(1)
+	if v.err == nil || !tcp.Again(v.err) {
+		return true
+	}
+	m.again.Add(1)
+	if v.r == v.w && !v.seg.anything && !m.ending.Load() {
+		v.release()
+	}
+	return false
+}
+
+// release gives the batch buffer back; it holds nothing.
+func (v *receiver) release() {
+	if v.b != nil {
+		clear(v.b.iov[:])
+		v.iov = nil
+		v.m.buffers.Put(v.b)
+		v.b, v.mem, v.r, v.w = nil, nil, 0, 0
+	}
+}
+
+// vectors says where the next bytes go. m.mu is held.
+func (v *receiver) vectors(iov []unix.Iovec) []unix.Iovec {
+	if v.m.ending.Load() {
+		return append(iov, tcp.Vector(v.mem))
+	}
+	if v.r == v.w {
+		v.r, v.w = 0, 0
+	}
+	v.place = 0
+	room := v.mem[v.w:]
+	if s := &v.seg; s.left > 0 {
+		left := s.left
+		if x := v.m.placing; x != nil {
+			for off := x.At + x.Moved; left > 0 && off < x.At+x.Len && len(iov) < maxVectors-1; {
+				p := x.Data.At(off)
+				p = p[:min(int64(len(p)), x.At+x.Len-off, int64(left))]
+				iov = append(iov, tcp.Vector(p))
+				off += int64(len(p))
+				left -= len(p)
+			}
+			v.place = len(iov)
+			if left > 0 && len(iov) == maxVectors-1 {
+				return iov
+			}
+		}
+		// What nobody wants goes to the batch buffer and is skipped there. Behind data that
+		// is placed comes the trailer and one header: more would be data of the next PDU,
+		// which then had to be copied.
+		if left == 0 {
+			room = room[:min(len(room), s.tail+pdu.HeaderLen)]
+		}
+	}
+	return append(iov, tcp.Vector(room))
+}
+
+// advance handles what has been received.
+func (v *receiver) advance() error {
+	n := v.n
+	if s := &v.seg; s.left > 0 {
+		if n = v.placed(n); n < 0 {
+			return nil
+		}
+	}
+	v.w += n
+	for {
+		if v.seg.anything {
+			more, err := v.finish()
+			if err != nil || more {
+				return err
+			}
+		}
+		again, err := v.handle()
+		if err != nil || !again {
+			return err
+		}
+		if v.m.ending.Load() {
+			return nil
+		}
+	}
+}
+
+// placed accounts for n received bytes that went to the place of the segment, and
+// returns how many went to the batch buffer, -1 when none did.
+func (v *receiver) placed(n int) int {
+	s, m := &v.seg, v.m
+	m.mu.Lock()
+	x := m.placing
+	for i := 0; i < v.place && n > 0; i++ {
+		k := min(int(v.iov[i].Len), n)
+		if s.check && x != nil { // the memory is ours to read only as long as x is
+			s.digest = s.digest.Add(unsafeBytes(v.iov[i], k))
+			m.digested.Add(int64(k))
+		}
+		s.left -= k
+		n -= k
+		if x != nil {
+			x.Moved += int64(k)
+		}
+	}
+	m.mu.Unlock()
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// finish takes what the batch buffer has of the arriving segment. more says that the
+// segment is not complete.
+func (v *receiver) finish() (more bool, err error) {
+	s, m := &v.seg, v.m
+	if s.left > 0 {
+		k := min(s.left, v.w-v.r)
+		piece := v.mem[v.r : v.r+k]
+		m.mu.Lock()
+		if x := m.placing; x != nil {
+			take := min(int64(k), x.Len-x.Moved)
+			x.Data.Copy(x.At+x.Moved, piece[:take])
+			x.Moved += take
+			m.copied.Add(take)
+		}
+		m.mu.Unlock()
+		if s.check {
+			s.digest = s.digest.Add(piece)
+		}
+		v.r += k
+		if s.left -= k; s.left > 0 {
+			return true, nil
+		}
+	}
+	for s.tail > 0 {
+		if v.r == v.w {
+			return true, nil
+		}
+		s.trailer[s.got] = v.mem[v.r]
+		s.got++
+		s.tail--
+		v.r++
+	}
+	bad := s.check && !s.digest.Add(s.trailer[:s.pad]).Matches(s.trailer[s.pad:])
+	s.anything = false
+	v.segmentDone(bad)
+	return false, nil
+}
+
+// segmentDone ends an arriving segment: its transfer is given back when it is complete.
+func (v *receiver) segmentDone(bad bool) {
+	m := v.m
+	m.mu.Lock()
+	x := m.placing
+	m.placing = nil
+	if x == nil {
+		m.mu.Unlock()
+		return
+	}
+	if bad {
+		m.reject(pdu.RejectDataDigest, &v.seg.head)
+		if x.Failed == nil {
+			x.Failed = iscsi.ErrDataDigest
+		}
+	}
+	if v.seg.solicit {
+		if !v.seg.final {
+			m.mu.Unlock()
+			return // more Data-Outs of the sequence follow
+		}
+		if x.Moved != x.Len && x.Failed == nil {
+			x.Failed = iscsi.ErrDataAmount
+		}
+		m.forget(x)
+	}
+	err := x.Failed
+	m.mu.Unlock()
+	m.h.DataMoved(x, err)
+}
+
+// handle handles one PDU of the batch buffer. again: there may be another.
+func (v *receiver) handle() (again bool, err error) {
+	m := v.m
+	have := v.mem[v.r:v.w]
+	if len(have) < pdu.HeaderLen {
+		return false, v.fit(pdu.HeaderLen)
+	}
+	h := (*pdu.BHS)(unsafe.Pointer(&have[0]))
+	head := pdu.HeaderLen + h.TotalAHSLength()
+	if m.params.HeaderDigest {
+		head += pdu.DigestLen
+	}
+	if len(have) < head {
+		return false, v.fit(head)
+	}
+	ahs := have[pdu.HeaderLen : pdu.HeaderLen+h.TotalAHSLength()]
+	if m.params.HeaderDigest && !pdu.HeaderDigest(h, ahs).Matches(have[head-pdu.DigestLen:]) {
+		return false, errors.New("header digest error") // ERL 0: the stream cannot be trusted
+	}
+	n := h.DataSegmentLength()
+	if n > m.params.MaxRecv {
+		return false, fmt.Errorf("%v with %d bytes of data, %d allowed", h.Opcode(), n, m.params.MaxRecv)
+	}
+	tail := pdu.PadLen(n)
+	if m.params.DataDigest && n > 0 {
+		tail += pdu.DigestLen
+	}
+	whole := len(have) >= head+n+tail
+	op := h.Opcode()
+	if !whole && (n <= early || (op != pdu.OpDataOut && op != pdu.OpSCSICommand)) {
+		return false, v.fit(head + n + tail)
+	}
+	m.pdusIn.Add(1)
+	v.in = iscsi.Arrival{H: h, AHS: ahs}
+	s := &v.seg
+	*s = segment{tail: tail, left: n, pad: pdu.PadLen(n), check: m.params.DataDigest && n > 0, final: h.Final()}
+	if s.check {
+		s.head = *h
+	}
+	v.r += head
+	if whole {
+		v.in.Data = have[head : head+n]
+		if s.check {
+			m.digested.Add(int64(n))
+			v.in.BadDigest = !pdu.DataDigest(v.in.Data).Matches(have[head+n+tail-pdu.DigestLen:])
+		}
+	} else {
+		v.in.Data = have[head:min(len(have), head+n)]
+		v.in.Pending = n - len(v.in.Data)
+		s.anything = true
+	}
+	if op == pdu.OpDataOut && h.TTT() != pdu.NoTag {
+		v.solicited(h)
+	} else {
+		m.h.ControlArrived(&v.in)
+	}
+	if whole {
+		v.r += n + tail
+	}
+	return true, nil
+}
+
+// Accept implements iscsi.Mover.
+func (m *Mover) Accept(x *iscsi.Transfer) (done bool, err error) {
+	v := &m.recv
+	x.Moved, x.Failed = 0, nil
+	if v.in.Pending > 0 {
+		m.mu.Lock()
+		m.placing = x // finish copies what is here, and the rest is received in place
+		m.mu.Unlock()
+		return false, nil
+	}
+	x.Moved = min(x.Len, int64(len(v.in.Data)))
+	x.Data.Copy(x.At, v.in.Data[:x.Moved])
+	m.copied.Add(x.Moved)
+	if v.in.BadDigest {
+		m.reject(pdu.RejectDataDigest, &v.seg.head)
+		return true, iscsi.ErrDataDigest
+	}
+	return true, nil
+}
+
+// solicited takes a Data-Out that answers an R2T (RFC 7143 11.7). One that answers none,
+// because the task was aborted, is thrown away: the initiator may have sent it before
+// it knew.
+func (v *receiver) solicited(h *pdu.BHS) {
+	m := v.m
+	out, err := pdu.ParseDataOut(h)
+	n := int64(len(v.in.Data) + v.in.Pending)
+	m.mu.Lock()
+	x := m.lookup(out.TTT)
+	if x == nil {
+		m.mu.Unlock()
+		return
+	}
+	switch {
+	case x.Failed != nil:
+	case err != nil || out.ITT != x.ITT || out.DataSN != x.Expect || out.BufferOffset != x.Offset+uint32(x.Moved):
+		x.Failed = iscsi.ErrDataSequence
+	case x.Moved+n > x.Len:
+		x.Failed = iscsi.ErrDataAmount
+	}
+	x.Expect++
+	v.seg.solicit = true
+	if x.Failed == nil {
+		m.placing = x
+	}
+	if v.seg.anything {
+		if m.placing == nil && out.Final {
+			m.forget(x) // its data is skipped, and it was the last
+			m.mu.Unlock()
+			m.h.DataMoved(x, x.Failed)
+			return
+		}
+		m.mu.Unlock()
+		return
+	}
+	if x.Failed == nil {
+		x.Data.Copy(x.At+x.Moved, v.in.Data)
+		x.Moved += n
+		m.copied.Add(n)
+	}
+	if x.Failed != nil && out.Final {
+		m.forget(x)
+		m.mu.Unlock()
+		m.h.DataMoved(x, x.Failed)
+		return
+	}
+	good := x.Failed == nil
+	m.mu.Unlock()
+	if good {
+		v.segmentDone(v.in.BadDigest)
+	}
+}
+
+// reject sends a Reject for a data PDU; the session rejects all others.
+func (m *Mover) reject(reason pdu.RejectReason, h *pdu.BHS) {
+	p := m.Control()
+	pdu.Reject{Reason: reason}.Put(&p.BHS)
+	p.Data = append(p.Room[:0], h[:]...)
+	m.SendControl(p)
+}
+
+// fit makes room for n bytes from v.r on: the start of a PDU that is not complete.
+func (v *receiver) fit(n int) error {
+	if v.r+n <= len(v.mem) {
+		return nil
+	}
+	if n <= len(v.b.mem) {
+		v.w = copy(v.b.mem, v.mem[v.r:v.w])
+		v.mem, v.r = v.b.mem, 0
+		return nil
+	}
+	// Only a text or ping as large as MaxRecvDataSegmentLength comes here.
+	mem := make([]byte, n+pdu.HeaderLen)
+	v.w = copy(mem, v.mem[v.r:v.w])
+	v.mem, v.r = mem, 0
+	return nil
+}
+
+func unsafeBytes(v unix.Iovec, n int) []byte { return unsafe.Slice(v.Base, n) }

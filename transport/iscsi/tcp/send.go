@@ -1,0 +1,419 @@
+package tcp
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/tcp"
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// Sending. PDUs and data transfers wait in one queue; its order is the order of the wire.
+// Whoever flushes while nobody sends becomes the sender and goes on until the queue is
+// empty. While the owner handles a batch of received PDUs the queue is held, so
+// that all answers leave with one system call at its end; a long queue is sent at once,
+// which also keeps little memory in flight. When the socket is full a goroutine is
+// started that waits for it, and ends when the queue is empty: the only second goroutine
+// of a connection.
+type sender struct {
+	m *Mover
+
+	mu     sync.Mutex
+	idle   sync.Cond // with mu: the queue got shorter, or the sender stopped
+	q      []item
+	head   int
+	bytes  int
+	held   bool
+	busy   bool // there is a sender
+	closed bool // nothing is taken any more
+	failed bool // the socket is broken
+	free   *iscsi.PDU
+	count  iscsi.MoverStats
+
+	// The sender's, but build runs under mu.
+	params iscsi.MoverParams
+	iov    [maxSend]unix.Iovec
+	n      int           // of iov
+	left   []unix.Iovec  // of iov, not sent
+	slab   [slabLen]byte // headers, padding and digests of the batch
+	used   int
+	stage  []byte // data with digests is copied here: see payload
+	staged int
+	done   []item // sent with the batch
+	size   int    // bytes of the batch
+	sends  int64
+	sent   int64
+	err    error
+	try    func(fd uintptr) bool
+	wait   func(fd uintptr) bool
+}
+
+// An item is one of: a PDU, a transfer, new parameters.
+type item struct {
+	p      *iscsi.PDU
+	x      *iscsi.Transfer
+	enable *iscsi.MoverParams
+}
+
+const (
+	maxSend  = 256       // vectors in one call
+	slabLen  = 128 * 64  // room for the headers of 128 PDUs
+	perPDU   = 64        // header, two digests, padding
+	flushAt  = 256 << 10 // bytes queued from which a held queue is sent
+	stageLen = 256 << 10
+)
+
+func (t *sender) init(m *Mover) {
+	t.m = m
+	t.params = loginParams
+	t.idle.L = &t.mu
+	t.try = func(fd uintptr) bool { t.send(fd); return true }
+	t.wait = func(fd uintptr) bool { return t.send(fd) }
+}
+
+// control takes a PDU from the free list.
+func (t *sender) control() *iscsi.PDU {
+	t.mu.Lock()
+	p := t.free
+	if p != nil {
+		t.free = p.Next
+		t.mu.Unlock()
+		p.Next, p.Data = nil, nil
+		return p
+	}
+	t.mu.Unlock()
+	return new(iscsi.PDU)
+}
+
+func (t *sender) enable(p iscsi.MoverParams) { t.queue(item{enable: &p}, 0) }
+
+// queue takes it, unless the connection has ended.
+func (t *sender) queue(it item, n int) bool {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return false
+	}
+	t.q = append(t.q, it)
+	t.bytes += n
+	t.mu.Unlock()
+	return true
+}
+
+// hold makes the queue collect.
+func (t *sender) hold() { t.mu.Lock(); t.held = true; t.mu.Unlock() }
+
+// release ends hold, and sends.
+func (t *sender) release() {
+	t.mu.Lock()
+	t.held = false
+	t.start()
+}
+
+// flush sends what is queued, unless it is held and not much.
+func (t *sender) flush() {
+	t.mu.Lock()
+	if t.held && t.bytes < flushAt {
+		t.mu.Unlock()
+		return
+	}
+	t.start()
+}
+
+// start makes the caller the sender if there is something to send and no sender. It is
+// called with mu held and returns without.
+func (t *sender) start() {
+	if t.busy || t.failed || t.head == len(t.q) {
+		t.mu.Unlock()
+		return
+	}
+	t.busy = true
+	t.run(t.try)
+}
+
+// waiting reports that something is still queued.
+func (t *sender) waiting() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.head < len(t.q) || t.busy
+}
+
+// run is the sender: it is called with mu held and busy set, and returns without mu.
+// how is try, which does not wait for the socket, or wait.
+func (t *sender) run(how func(fd uintptr) bool) {
+	for {
+		if len(t.left) == 0 {
+			if t.build(); t.n == 0 {
+				t.busy = false
+				t.idle.Broadcast()
+				t.mu.Unlock()
+				return
+			}
+		}
+		t.mu.Unlock()
+		err := t.m.conn.Write(how)
+		if err == nil {
+			err = t.err
+		}
+		if err == nil && len(t.left) == 0 {
+			t.complete()
+			t.mu.Lock()
+			continue
+		}
+		if err == nil { // the socket is full
+			t.mu.Lock()
+			t.count.Blocked++
+			go func() {
+				t.mu.Lock()
+				t.run(t.wait)
+			}()
+			t.mu.Unlock()
+			return
+		}
+		t.mu.Lock()
+		t.failed, t.busy = true, false
+		t.idle.Broadcast()
+		t.mu.Unlock()
+		t.m.conn.Close() // the owner gives everything back
+		return
+	}
+}
+
+// send sends once, or until the socket is full.
+func (t *sender) send(fd uintptr) bool {
+	t.err = nil
+	for len(t.left) > 0 {
+		n, err := tcp.SendMsg(fd, t.left, false)
+		t.sends++
+		if tcp.Again(err) {
+			return false
+		}
+		if err != nil {
+			t.err = err
+			return true
+		}
+		t.sent += int64(n)
+		t.left = tcp.Advance(t.left, n)
+	}
+	return true
+}
+
+// complete gives back what the batch has sent.
+func (t *sender) complete() {
+	for _, it := range t.done {
+		if it.x != nil {
+			t.m.h.DataMoved(it.x, nil)
+		}
+	}
+	t.mu.Lock()
+	for i, it := range t.done {
+		if it.p != nil {
+			it.p.Next = t.free
+			t.free = it.p
+		}
+		t.done[i] = item{}
+	}
+	t.done = t.done[:0]
+	t.bytes -= t.size
+	t.idle.Broadcast()
+	t.mu.Unlock()
+}
+
+// pause makes the owner wait while too much is queued.
+func (t *sender) pause() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for !t.failed && !t.m.ending.Load() && (t.bytes > maxQueuedBytes || len(t.q)-t.head > maxQueuedPDUs) {
+		t.idle.Wait()
+	}
+	return nil
+}
+
+// stop, called after the connection is closed, waits for the sender and gives back what
+// is queued.
+func (t *sender) stop() {
+	t.mu.Lock()
+	t.closed = true
+	for t.busy {
+		t.idle.Wait()
+	}
+	back := append(t.done, t.q[t.head:]...)
+	t.q, t.head, t.done, t.left = nil, 0, nil, nil
+	t.mu.Unlock()
+	for _, it := range back {
+		if it.x != nil {
+			t.m.h.DataMoved(it.x, iscsi.ErrTerminated)
+		}
+	}
+}
+
+func (t *sender) stats() iscsi.MoverStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.count
+	s.BytesQueued, s.Queued = int64(t.bytes), int64(len(t.q)-t.head)
+	return s
+}
+
+// build makes vectors of the front of the queue. mu is held.
+func (t *sender) build() {
+	t.count.Sends += t.sends
+	t.count.BytesOut += t.sent
+	t.sends, t.sent = 0, 0
+	t.n, t.used, t.staged, t.size = 0, 0, 0, 0
+	for t.head < len(t.q) && t.roomFor(3) {
+		it := t.q[t.head]
+		switch {
+		case it.enable != nil:
+			t.params = *it.enable
+			if t.params.DataDigest && t.stage == nil {
+				t.stage = make([]byte, stageLen)
+			}
+		case it.p != nil:
+			t.m.h.Stamp(&it.p.BHS)
+			it.p.BHS.SetDataSegmentLength(len(it.p.Data))
+			t.put(&it.p.BHS, nil)
+			t.put2(it.p.Data)
+			t.size += len(it.p.Data)
+		default:
+			if !t.dataIn(it.x) {
+				t.left = t.iov[:t.n]
+				return
+			}
+		}
+		if it.enable == nil {
+			t.done = append(t.done, it)
+		}
+		t.q[t.head] = item{}
+		if t.head++; t.head == len(t.q) {
+			t.q, t.head = t.q[:0], 0
+		}
+	}
+	if t.head > 1024 { // the queue never got empty
+		t.q = t.q[:copy(t.q, t.q[t.head:])]
+		t.head = 0
+	}
+	t.left = t.iov[:t.n]
+}
+
+// roomFor reports whether the batch has room for a PDU of n vectors of data.
+func (t *sender) roomFor(n int) bool {
+	return t.n+n+2 <= maxSend && t.used+perPDU <= slabLen
+}
+
+func (t *sender) vector(b []byte) {
+	if len(b) > 0 {
+		t.iov[t.n] = tcp.Vector(b)
+		t.n++
+	}
+}
+
+// put puts a header, which is in h or already at the end of the slab, and its digest.
+func (t *sender) put(h *pdu.BHS, inSlab []byte) {
+	t.count.PDUsOut++
+	if inSlab == nil {
+		t.vector(h[:])
+		if t.params.HeaderDigest {
+			d := t.slab[t.used : t.used+pdu.DigestLen]
+			t.used += pdu.DigestLen
+			pdu.HeaderDigest(h, nil).Put(d)
+			t.vector(d)
+		}
+		return
+	}
+	if t.params.HeaderDigest {
+		inSlab = inSlab[:pdu.HeaderLen+pdu.DigestLen]
+		pdu.HeaderDigest(h, nil).Put(inSlab[pdu.HeaderLen:])
+		t.used += pdu.DigestLen
+	}
+	t.vector(inSlab)
+}
+
+// put2 puts a data segment that does not change, padded, and its digest.
+func (t *sender) put2(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	t.vector(data)
+	var d pdu.Digest
+	if t.params.DataDigest {
+		d = d.Add(data)
+	}
+	t.trailer(len(data), d)
+}
+
+// trailer puts padding and digest of a segment of n bytes.
+func (t *sender) trailer(n int, d pdu.Digest) {
+	at := t.used
+	for range pdu.PadLen(n) {
+		t.slab[t.used] = 0
+		t.used++
+	}
+	if t.params.DataDigest {
+		d.AddPadding(n).Put(t.slab[t.used:])
+		t.used += pdu.DigestLen
+	}
+	t.vector(t.slab[at:t.used])
+}
+
+// dataIn puts PDUs of x until x is done (true) or the batch is full.
+func (t *sender) dataIn(x *iscsi.Transfer) bool {
+	for x.Moved < x.Len {
+		n := int(min(x.Len-x.Moved, int64(t.params.MaxSend)))
+		if rest := t.params.MaxBurst - int(x.Moved)%t.params.MaxBurst; n > rest {
+			n = rest
+		}
+		if t.stage != nil {
+			n = min(n, stageLen)
+		}
+		if !t.roomFor(x.Data.Segments()) || (t.stage != nil && t.staged+n > stageLen) {
+			return false
+		}
+		last := x.Moved+int64(n) == x.Len
+		d := pdu.DataIn{
+			ITT: x.ITT, TTT: pdu.NoTag, DataSN: x.SN, BufferOffset: x.Offset + uint32(x.Moved),
+			Final: last || (int(x.Moved)+n)%t.params.MaxBurst == 0,
+		}
+		if last && x.Status {
+			d.HasStatus, d.Status = true, x.SCSI
+			d.Overflow, d.Underflow, d.Residual = x.Overflow, x.Underflow, x.Residual
+		}
+		b := t.slab[t.used : t.used+pdu.HeaderLen]
+		h := (*pdu.BHS)(b)
+		t.used += pdu.HeaderLen
+		d.Put(h)
+		h.SetDataSegmentLength(n)
+		t.m.h.Stamp(h)
+		t.put(h, t.slab[t.used-pdu.HeaderLen:t.used:slabLen])
+		t.trailer(n, t.payload(x, n))
+		x.SN++
+		x.Moved += int64(n)
+		t.size += n
+	}
+	return true
+}
+
+// payload puts n bytes of x. With a data digest they are copied first: the memory may be a
+// store's own, which another command may change between the digest and the send.
+func (t *sender) payload(x *iscsi.Transfer, n int) pdu.Digest {
+	at := x.At + x.Moved
+	if t.params.DataDigest {
+		b := t.stage[t.staged : t.staged+n]
+		t.staged += n
+		x.Data.Read(at, b)
+		t.count.Copied += int64(n)
+		t.count.Digested += int64(n)
+		t.vector(b)
+		return pdu.Digest(0).Add(b)
+	}
+	for n > 0 {
+		b := x.Data.At(at)
+		b = b[:min(len(b), n)]
+		t.vector(b)
+		at += int64(len(b))
+		n -= len(b)
+	}
+	return 0
+}
