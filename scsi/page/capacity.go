@@ -8,16 +8,16 @@ import (
 
 // A Capacity is READ CAPACITY data (SBC-4 5.15.2, 5.16.2).
 type Capacity struct {
-	Last            uint64 // LBA of the last block
-	BlockSize       uint32 // bytes
-	ProtectionType  uint8  // P_TYPE, 0 to 7: the type less one, meaningful if Protected
-	Protected       bool   // PROT_EN
-	Intervals       uint8  // P_I_EXPONENT, 0 to 15
-	PhysicalBlock   uint8  // log2 of the logical blocks in a physical one, 0 to 15
-	Thin            bool   // LBPME: logical block provisioning management
-	ReadZeros       bool   // LBPRZ: unmapped blocks read as zeros
-	LowestAligned   uint16 // first LBA at the start of a physical block, 14 bits
-	RangeOfCapacity uint8  // RC_BASIS, 0 to 3
+	Last           uint64 // LBA of the last block
+	BlockSize      uint32 // bytes
+	ProtectionType uint8  // P_TYPE, 0 to 7: the type less one, meaningful if Protected
+	Protected      bool   // PROT_EN
+	Intervals      uint8  // P_I_EXPONENT, 0 to 15
+	PhysicalBlock  uint8  // log2 of the logical blocks in a physical one, 0 to 15
+	Thin           bool   // LBPME: logical block provisioning management
+	ReadZeros      bool   // LBPRZ: unmapped blocks read as zeros
+	LowestAligned  uint16 // first LBA at the start of a physical block, 14 bits
+	Basis          uint8  // RC_BASIS, 0 to 3
 }
 
 // ErrCapacity is wrapped by every error of [ParseCapacity16].
@@ -37,7 +37,7 @@ func (c Capacity) Append10(dst []byte) []byte {
 func (c Capacity) Append16(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, c.Last)
 	dst = binary.BigEndian.AppendUint32(dst, c.BlockSize)
-	dst = append(dst, c.RangeOfCapacity&3<<4|c.ProtectionType&7<<1|flag(c.Protected, 0x01),
+	dst = append(dst, c.Basis&3<<4|c.ProtectionType&7<<1|flag(c.Protected, 0x01),
 		c.Intervals<<4|c.PhysicalBlock&0xf,
 		flag(c.Thin, 0x80)|flag(c.ReadZeros, 0x40)|byte(c.LowestAligned>>8)&0x3f, byte(c.LowestAligned))
 	return appendZeros(dst, 16)
@@ -50,7 +50,7 @@ func ParseCapacity16(b []byte) (Capacity, error) {
 	}
 	return Capacity{
 		Last: binary.BigEndian.Uint64(b), BlockSize: binary.BigEndian.Uint32(b[8:]),
-		RangeOfCapacity: b[12] >> 4 & 3, ProtectionType: b[12] >> 1 & 7, Protected: b[12]&0x01 != 0,
+		Basis: b[12] >> 4 & 3, ProtectionType: b[12] >> 1 & 7, Protected: b[12]&0x01 != 0,
 		Intervals: b[13] >> 4, PhysicalBlock: b[13] & 0xf, Thin: b[14]&0x80 != 0, ReadZeros: b[14]&0x40 != 0,
 		LowestAligned: binary.BigEndian.Uint16(b[14:]) & 0x3fff,
 	}, nil
