@@ -1,0 +1,72 @@
+package api
+
+import "time"
+
+// Version is the answer to GET /v1/version.
+type Version struct {
+	Version string    `json:"version"`
+	Go      string    `json:"go"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+}
+
+// A Target is one element of GET /v1/targets.
+type Target struct {
+	Name       string   `json:"name"`
+	Alias      string   `json:"alias,omitempty"`
+	LUNs       []LUN    `json:"luns"`
+	Portals    []string `json:"portals"`    // TRANSPORT+PROVIDER://ADDR:PORT as they listen
+	Auth       string   `json:"auth"`       // "none", "chap" or "mutual chap"
+	Initiators []string `json:"initiators"` // the only ones; empty: any
+	Sessions   int      `json:"sessions"`   // I_T nexuses now
+}
+
+// A LUN is a unit that a target maps.
+type LUN struct {
+	LUN  int    `json:"lun"`
+	Unit string `json:"unit"`
+}
+
+// A Unit is one element of GET /v1/units. The counters are since the start.
+type Unit struct {
+	Name      string `json:"name"`
+	Store     string `json:"store"` // the kind, and what it is on: "file /srv/disk.img"
+	Device    string `json:"device"`
+	Size      int64  `json:"size"`      // bytes
+	BlockSize int    `json:"blockSize"` // bytes
+	ReadOnly  bool   `json:"readOnly"`
+	Serial    string `json:"serial"`
+	NAA       string `json:"naa"`
+	Commands  int64  `json:"commands"`
+	Errors    int64  `json:"errors"`   // commands that ended with CHECK CONDITION
+	BytesIn   int64  `json:"bytesIn"`  // to initiators: reads
+	BytesOut  int64  `json:"bytesOut"` // from initiators: writes
+}
+
+// A Session is one element of GET /v1/sessions: an initiator that is logged in. The
+// counters are since its login.
+type Session struct {
+	ID          string       `json:"id"` // as the transport names it; for iSCSI the TSIH
+	Transport   string       `json:"transport"`
+	Initiator   string       `json:"initiator"`
+	Alias       string       `json:"alias,omitempty"`
+	Target      string       `json:"target,omitempty"` // none: a discovery session
+	Since       time.Time    `json:"since"`
+	Connections []Connection `json:"connections"`
+	Commands    int64        `json:"commands"`
+	Errors      int64        `json:"errors"`
+	BytesIn     int64        `json:"bytesIn"`
+	BytesOut    int64        `json:"bytesOut"`
+}
+
+// A Connection is one connection of a session.
+type Connection struct {
+	ID     int    `json:"id"`
+	Remote string `json:"remote"`
+	Local  string `json:"local"`
+}
+
+// An Error is the body of every answer that is not 200.
+type Error struct {
+	Error string `json:"error"`
+}

@@ -1,0 +1,111 @@
+// Package client asks a daemon through its API.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/lunette-io/lunette/agent/api"
+)
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 64 << 20
+
+// A Client asks one daemon.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// New returns a client of the daemon with the socket at path. Nothing is connected yet.
+func New(path string) *Client {
+	c := &Client{path: path}
+	c.http.Timeout = 10 * time.Second
+	c.http.Transport = &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		},
+	}
+	return c
+}
+
+// Version asks what runs.
+func (c *Client) Version(ctx context.Context) (api.Version, error) {
+	return get[api.Version](ctx, c, "/v1/version")
+}
+
+// Targets asks for the targets.
+func (c *Client) Targets(ctx context.Context) ([]api.Target, error) {
+	return get[[]api.Target](ctx, c, "/v1/targets")
+}
+
+// Units asks for the logical units.
+func (c *Client) Units(ctx context.Context) ([]api.Unit, error) {
+	return get[[]api.Unit](ctx, c, "/v1/units")
+}
+
+// Sessions asks who is logged in.
+func (c *Client) Sessions(ctx context.Context) ([]api.Session, error) {
+	return get[[]api.Session](ctx, c, "/v1/sessions")
+}
+
+func get[T any](ctx context.Context, c *Client, path string) (T, error) {
+	var v T
+	err := c.get(ctx, path, &v)
+	return v, err
+}
+
+func (c *Client) get(ctx context.Context, path string, into any) error {
+	if err := c.trusted(); err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://lunette"+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := c.http.Do(r)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no daemon answers at %s: start one with \"lunette serve\", or name its socket with --socket", c.path)
+	case err != nil:
+		return fmt.Errorf("the daemon at %s: %w", c.path, err)
+	}
+	defer answer.Body.Close()
+	body := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer))
+	if answer.StatusCode != http.StatusOK {
+		var e api.Error
+		if body.Decode(&e) != nil || e.Error == "" {
+			e.Error = answer.Status
+		}
+		return fmt.Errorf("the daemon at %s says: %s", c.path, e.Error)
+	}
+	if err := body.Decode(into); err != nil {
+		return fmt.Errorf("the daemon at %s gave an answer that cannot be read: %w", c.path, err)
+	}
+	return nil
+}
+
+// trusted refuses a socket of another user: in a directory that all may write to,
+// anybody may have made it.
+func (c *Client) trusted() error {
+	info, err := os.Stat(c.path)
+	if err != nil {
+		return nil //nolint:nilerr // connecting says it better
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if uid := os.Getuid(); ok && uid != 0 && int(owner.Uid) != uid && owner.Uid != 0 {
+		return fmt.Errorf("the socket %s belongs to another user (%d)", c.path, owner.Uid)
+	}
+	return nil
+}
