@@ -22,11 +22,11 @@ type Sense struct {
 	// CommandSpecific is the COMMAND-SPECIFIC INFORMATION field; 0 when there is none.
 	CommandSpecific uint64
 
-	// Field points at the wrong field of an ILLEGAL REQUEST.
+	// Field points at the wrong field of an ILLEGAL REQUEST; with another key it is not sent.
 	Field FieldPointer
 
-	// ProgressValid says that Progress counts the work done in 65536ths (SPC-5 4.4.2.4.4).
-	// A Sense has either a Field or a Progress, never both; Field wins.
+	// ProgressValid says that Progress counts the work done in 65536ths (SPC-5
+	// 4.4.2.4.4). It is sent with NO SENSE and NOT READY only.
 	ProgressValid bool
 	Progress      uint16
 }
@@ -80,7 +80,7 @@ func (s Sense) AsDeferred() Sense {
 // sks returns the SENSE KEY SPECIFIC field (SPC-5 4.4.2.4); zero without SKSV.
 func (s Sense) sks() (b [3]byte) {
 	switch {
-	case s.Field.Valid:
+	case s.Field.Valid && s.Key == KeyIllegalRequest:
 		b[0] = 0x80
 		if s.Field.InCDB {
 			b[0] |= 0x40
@@ -89,7 +89,7 @@ func (s Sense) sks() (b [3]byte) {
 			b[0] |= 0x08 | s.Field.Bit&7
 		}
 		b[1], b[2] = byte(s.Field.Byte>>8), byte(s.Field.Byte)
-	case s.ProgressValid:
+	case s.ProgressValid && (s.Key == KeyNoSense || s.Key == KeyNotReady):
 		b[0], b[1], b[2] = 0x80, byte(s.Progress>>8), byte(s.Progress)
 	}
 	return b

@@ -121,6 +121,7 @@ func TestSenseAllocatesNothing(t *testing.T) {
 func FuzzParseSense(f *testing.F) {
 	f.Add(scsi.InvalidFieldInCDB(1, 2).AppendFixed(nil))
 	f.Add(scsi.Miscompare(1 << 40).AppendDescriptor(nil))
+	f.Add([]byte("\xf31000000\x0a\x0a0000000000")) // a descriptor that says nothing
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := scsi.ParseSense(b)
 		if err != nil {

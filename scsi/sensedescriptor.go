@@ -7,18 +7,16 @@ import (
 
 // Sense data descriptor types (SPC-5 4.4.2.1).
 const (
-	descriptorInformation       = 0x00
-	descriptorCommandSpecific   = 0x01
-	descriptorSenseKeySpecific  = 0x02
-	descriptorStreamCommands    = 0x04
-	descriptorBlockCommands     = 0x05
-	descriptorProgress          = 0x0a
-	maxDescriptorSenseLen       = 8 + 12 + 12 + 8 + 4
-	descriptorSenseHeaderLength = 8
+	descriptorInformation      = 0x00
+	descriptorCommandSpecific  = 0x01
+	descriptorSenseKeySpecific = 0x02
+	descriptorStreamCommands   = 0x04
+	descriptorBlockCommands    = 0x05
+	descriptorSenseHeaderLen   = 8
 )
 
 // MaxSenseLen is the most that either Append method of [Sense] appends.
-const MaxSenseLen = maxDescriptorSenseLen
+const MaxSenseLen = descriptorSenseHeaderLen + 12 + 12 + 8 + 4
 
 // AppendDescriptor appends s in descriptor format (SPC-5 4.4.2): a header of
 // eight bytes and only those descriptors that carry something.
@@ -53,7 +51,7 @@ func (s Sense) AppendDescriptor(dst []byte) []byte {
 		}
 		dst = append(dst, descriptorStreamCommands, 0x02, 0, flags)
 	}
-	dst[start+7] = byte(len(dst) - start - descriptorSenseHeaderLength)
+	dst[start+7] = byte(len(dst) - start - descriptorSenseHeaderLen)
 	return dst
 }
 
@@ -62,11 +60,11 @@ func parseDescriptorSense(b []byte) (Sense, error) {
 		return Sense{}, fmt.Errorf("%w: %d bytes in descriptor format", ErrSense, len(b))
 	}
 	s := Sense{Key: SenseKey(b[1] & 0xf), ASC: ASC(b[2])<<8 | ASC(b[3]), Deferred: b[0]&0x7f == 0x73}
-	if len(b) < descriptorSenseHeaderLength {
+	if len(b) < descriptorSenseHeaderLen {
 		return s, nil
 	}
 	stated := int(b[7])
-	b = b[descriptorSenseHeaderLength:]
+	b = b[descriptorSenseHeaderLen:]
 	if len(b) > stated {
 		b = b[:stated]
 	}
@@ -100,7 +98,5 @@ func (s *Sense) addDescriptor(d []byte) {
 		s.Filemark, s.EOM, s.ILI = d[3]&0x80 != 0, d[3]&0x40 != 0, d[3]&0x20 != 0
 	case d[0] == descriptorBlockCommands && len(d) >= 4:
 		s.ILI = d[3]&0x20 != 0
-	case d[0] == descriptorProgress && len(d) >= 8 && !s.Field.Valid:
-		s.ProgressValid, s.Progress = true, uint16(d[6])<<8|uint16(d[7])
 	}
 }
