@@ -1,0 +1,25 @@
+# The server under test, for iscsi.sh. Another server is another file with these three functions (LUNETTE_VM_SERVER).
+# shellcheck shell=bash disable=SC2154 # here, address, iqn, user are iscsi.sh's
+
+# server_start NAME PORT BLOCK-SIZE SECRET-FILE UNIT...: returns when the portal accepts connections. UNIT is
+# file:PATH:SIZE or memory:SIZE; they become LUN 0, 1, ... A SECRET-FILE of "" means no CHAP. It runs in netns target.
+server_start() {
+  local name=$1 port=$2 block=$3 secret=$4 unit path size; shift 4
+  local arguments=(serve --portal "$address:$port" --target "$iqn:$name" --block-size "$block" --socket "/run/$name.sock")
+  [ -z "$secret" ] || arguments+=(--chap "$user:$secret")
+  for unit in "$@"; do
+    case $unit in
+      file:*) path=${unit#file:} size=${path##*:} path=${path%:*}
+        [ -e "$path" ] || truncate -s "$size" "$path"
+        arguments+=("$path") ;;
+      memory:*) arguments+=(--memory "${unit#memory:}") ;;
+    esac
+  done
+  daemon "$name" "$port" "$here/lunette" "${arguments[@]}"
+}
+
+# server_stop NAME: asks it to end; its exit status.
+server_stop() { end "$1" TERM; }
+
+# server_kill NAME: ends it without a word.
+server_kill() { end "$1" KILL || true; }
