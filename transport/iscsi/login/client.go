@@ -87,7 +87,7 @@ func (c *Client) Next(h *pdu.BHS, data []byte) (req pdu.BHS, text []byte, done b
 			req, text = c.request(false, nil)
 			return req, text, false, nil
 		}
-		if pairs, err = ParseText(whole); err != nil {
+		if pairs, err = ParseAnswer(whole); err != nil {
 			return req, nil, false, err
 		}
 		if err := c.take(pairs); err != nil {

@@ -85,7 +85,7 @@ var keySpecs = [...]KeySpec{
 	{Name: "DefaultTime2Retain", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 3600, Default: "20"},
 	{
 		Name: "MaxOutstandingR2T", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1", NotInDiscovery: true,
-		IrrelevantWhen: func(*Params) bool { return false },
+		IrrelevantWhen: func(*Params) bool { return false }, // never, but it depends on two others
 	},
 	{Name: "DataPDUInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
 	{Name: "DataSequenceInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},

@@ -36,8 +36,8 @@ type Pair struct {
 	Key, Value string
 }
 
-// String is the pair as it stands in a text. It may hold a peer's secretive or
-// unprintable bytes: quote it before it goes to a log.
+// String is the pair as it stands in a text. It may hold a peer's unprintable
+// bytes: quote it before it goes to a log.
 func (p Pair) String() string { return p.Key + "=" + p.Value }
 
 // AppendPair appends key=value and the delimiter.
@@ -60,7 +60,13 @@ func AppendPairs(b []byte, pairs []Pair) []byte {
 // Every pair must end in a zero byte, the last too (RFC 7143 section 6.1);
 // further zero bytes at the end are taken for padding that was counted. Errors
 // say which pair is wrong and why.
-func ParseText(b []byte) ([]Pair, error) {
+func ParseText(b []byte) ([]Pair, error) { return parseText(b, MaxKeys) }
+
+// ParseAnswer is ParseText for what an initiator reads: the answer to
+// SendTargets has two keys per target, so only MaxText bounds it.
+func ParseAnswer(b []byte) ([]Pair, error) { return parseText(b, MaxText) }
+
+func parseText(b []byte, maxKeys int) ([]Pair, error) {
 	if len(b) > MaxText {
 		return nil, fmt.Errorf("text of %d bytes; at most %d are allowed", len(b), MaxText)
 	}
@@ -75,8 +81,8 @@ func ParseText(b []byte) ([]Pair, error) {
 	for rest, more := b, len(b) > 0; more; {
 		var one []byte
 		one, rest, more = bytes.Cut(rest, []byte{0})
-		if len(pairs) == MaxKeys {
-			return nil, fmt.Errorf("more than %d keys in one text", MaxKeys)
+		if len(pairs) == maxKeys {
+			return nil, fmt.Errorf("more than %d keys in one text", maxKeys)
 		}
 		key, value, ok := strings.Cut(string(one), "=")
 		if !ok {
