@@ -85,20 +85,20 @@ type Discovery struct {
 // Limits bound what initiators can take. The zero value of each means its default.
 type Limits struct {
 	Memory       Size          `doc:"memory"`        // for data on the move
-	Connections  int           `doc:"connections"`   // in all
-	Sessions     int           `doc:"sessions"`      // in all
+	Connections  int           `doc:"connections"`   // that are logged in
+	Logins       int           `doc:"logins"`        // connections that are not logged in yet
 	LoginTimeout time.Duration `doc:"login-timeout"` // from the connection to the end of login
-	IdleTimeout  time.Duration `doc:"idle-timeout"`  // silence before a NOP-In asks
-	StopTimeout  time.Duration `doc:"stop-timeout"`  // for the drain when the daemon stops
+	IdleTimeout  time.Duration `doc:"idle-timeout"`  // of silence, before we ask whether the peer is there
+	StopTimeout  time.Duration `doc:"stop-timeout"`  // for initiators to log out when the daemon stops
 }
 
 // Default limits.
 const (
 	DefaultMemory       = 1 << 30
-	DefaultConnections  = 1024
-	DefaultSessions     = 512
+	DefaultConnections  = 20000
+	DefaultLogins       = 1000
 	DefaultLoginTimeout = 15 * time.Second
-	DefaultIdleTimeout  = 15 * time.Second
+	DefaultIdleTimeout  = 30 * time.Second
 	DefaultStopTimeout  = 10 * time.Second
 )
 
@@ -120,7 +120,7 @@ func (d *Document) fill() {
 	l := &d.Limits
 	setDefault(&l.Memory, DefaultMemory)
 	setDefault(&l.Connections, DefaultConnections)
-	setDefault(&l.Sessions, DefaultSessions)
+	setDefault(&l.Logins, DefaultLogins)
 	setDefault(&l.LoginTimeout, DefaultLoginTimeout)
 	setDefault(&l.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&l.StopTimeout, DefaultStopTimeout)

@@ -60,7 +60,7 @@ func TestReadTakesEverything(t *testing.T) {
 		t.Errorf("target is %+v", g)
 	}
 	if d.Portals[0].Addr() != "[::1]:3261" || d.Portals[1].Port != 3260 || d.Limits.Connections != 10 ||
-		d.Limits.Sessions != DefaultSessions || d.Discovery.Auth.Users[0].Name != "d" {
+		d.Limits.Logins != DefaultLogins || d.Discovery.Auth.Users[0].Name != "d" {
 		t.Errorf("document is %+v", d)
 	}
 }
@@ -110,9 +110,10 @@ func TestReadRefuses(t *testing.T) {
 		{"/s/me", "/s/alice", `the secrets of the two directions must differ`},
 		{"memory: 256M", "memory: 1M", `limits.memory: 1M is too little`},
 		{"connections: 10", "connections: 0x10", `"0x10" is not a whole number`},
-		{"connections: 10", "connections: 99999", `99999 is not from 1 to 65536`},
+		{"connections: 10", "connections: 9999999", `9999999 is not from 1 to 1048576`},
 		{"limits: {", "limits: &l {", "anchors, aliases"},
 		{"limits: {", "limits: !!x {", "tags"},
+		{"stop-timeout: 3s", "stop-timeout: 3ms", `3ms is not from 1s to 1h`},
 		{"stop-timeout: 3s", "stop-timeout: ", `there is no value: leave the key out, or give it a duration`},
 		{"portals: [", "portals: {0: ", `x.yaml:`},
 		{"user: alice, ", "", "there is no user"},

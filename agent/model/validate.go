@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // MaxLUN is the highest LUN that a target maps (flat space addressing, SAM-5 4.7.7.3).
@@ -271,10 +272,20 @@ func (c *checker) limits() {
 	if l.Memory < 16<<20 {
 		c.fail("limits.memory", "%v is too little: data on the move needs at least 16M", l.Memory)
 	}
-	if l.Connections < 1 || l.Connections > 1<<16 {
-		c.fail("limits.connections", "%d is not from 1 to %d", l.Connections, 1<<16)
+	for _, n := range []struct {
+		key   string
+		value int
+	}{{"connections", l.Connections}, {"logins", l.Logins}} {
+		if n.value < 1 || n.value > 1<<20 {
+			c.fail("limits."+n.key, "%d is not from 1 to %d", n.value, 1<<20)
+		}
 	}
-	if l.Sessions < 1 || l.Sessions > 1<<16-1 {
-		c.fail("limits.sessions", "%d is not from 1 to %d (TSIH has 16 bits)", l.Sessions, 1<<16-1)
+	for _, n := range []struct {
+		key   string
+		value time.Duration
+	}{{"login-timeout", l.LoginTimeout}, {"idle-timeout", l.IdleTimeout}, {"stop-timeout", l.StopTimeout}} {
+		if n.value < time.Second || n.value > time.Hour {
+			c.fail("limits."+n.key, "%v is not from 1s to 1h", n.value)
+		}
 	}
 }
