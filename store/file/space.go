@@ -23,7 +23,7 @@ func (s *Store) Trim(ctx context.Context, off, n int64) error {
 	if s.info.Granularity == 0 {
 		return fmt.Errorf("%s: trim: %w by its file system", s.path, store.ErrNotSupported)
 	}
-	err := s.allocate(ctx, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+	err := s.punch(ctx, off, n)
 	if err == nil && s.durable {
 		return s.syncer.Sync()
 	}
@@ -53,7 +53,7 @@ func (s *Store) Zero(ctx context.Context, off, n int64, f store.Flags) error {
 
 func (s *Store) zero(ctx context.Context, off, n int64, punch bool) error {
 	if punch {
-		return s.allocate(ctx, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+		return s.punch(ctx, off, n)
 	}
 	if !s.noZero.Load() {
 		err := s.allocate(ctx, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
@@ -63,6 +63,15 @@ func (s *Store) zero(ctx context.Context, off, n int64, punch bool) error {
 		s.noZero.Store(true)
 	}
 	return fdio.WriteZeros(ctx, s.fd, off, n)
+}
+
+// punch makes a hole of whole blocks, and zeros of the rest. What follows the store in
+// its last block is nobody's: it must not keep that block from being given back.
+func (s *Store) punch(ctx context.Context, off, n int64) error {
+	if g := s.info.Granularity; off+n == s.size && n > 0 {
+		n += (g - s.size%g) % g
+	}
+	return s.allocate(ctx, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 }
 
 func (s *Store) allocate(ctx context.Context, mode uint32, off, n int64) error {
