@@ -123,6 +123,7 @@ const (
 	ASCDataPhaseCRCError                            ASC = 0x4701
 	ASCProtocolServiceCRCError                      ASC = 0x4705
 	ASCSomeCommandsClearedByProtocol                ASC = 0x477f
+	ASCDataPhaseError                               ASC = 0x4b00
 	ASCMediumRemovalPrevented                       ASC = 0x5302
 	ASCRemovalPreventedByDataTransferElement        ASC = 0x5303
 	ASCInsufficientResources                        ASC = 0x5503

@@ -142,6 +142,7 @@ var ascTexts = [...]struct {
 	{ASCDataPhaseCRCError, "data phase CRC error detected"},
 	{ASCProtocolServiceCRCError, "protocol service CRC error"},
 	{ASCSomeCommandsClearedByProtocol, "some commands cleared by iSCSI protocol event"},
+	{ASCDataPhaseError, "data phase error"},
 	{ASCMediumRemovalPrevented, "medium removal prevented"},
 	{ASCRemovalPreventedByDataTransferElement, "medium removal prevented by data transfer element"},
 	{ASCInsufficientResources, "insufficient resources"},

@@ -113,7 +113,7 @@ func TestAnswerProperties(t *testing.T) {
 			t.Fatalf("%s=%q, own %s: %s, want %s", k.Name, offered, own, got, want)
 		}
 		p.set(&k, got)
-		if k.Kind != Selection && p.Extra != nil {
+		if k.Use != SecurityOnly && p.Extra != nil {
 			t.Fatalf("%s is no field of Params", k.Name)
 		}
 	})

@@ -1,0 +1,160 @@
+package iscsi
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// admission is what the login of a connection asks of the node.
+type admission struct{ c *Conn }
+
+// Target implements login.Environment. A target that does not admit an initiator is
+// answered like one that does not exist: its name is nobody's business.
+func (a admission) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
+	n := a.c.node
+	if r.Discovery {
+		t := login.Target{PortalGroup: portalGroup}
+		if n.auth != nil {
+			t.Auth = n.auth()
+		}
+		return t, pdu.LoginSuccess
+	}
+	n.mu.Lock()
+	t := n.targets[r.TargetName]
+	closing := n.closing
+	n.mu.Unlock()
+	switch {
+	case closing:
+		return login.Target{}, pdu.LoginServiceUnavailable
+	case t == nil || !t.admits(r.InitiatorName):
+		return login.Target{}, pdu.LoginNotFound
+	}
+	lt := login.Target{PortalGroup: portalGroup, Alias: t.Alias}
+	if t.Auth != nil {
+		lt.Auth = t.Auth()
+	}
+	return lt, pdu.LoginSuccess
+}
+
+// Admit implements login.Environment.
+func (a admission) Admit(r *login.Result) (uint16, pdu.LoginStatus) {
+	a.c.cid = r.CID
+	return a.c.node.admit(a.c, r)
+}
+
+// login takes a PDU of the login phase.
+func (c *Conn) login(p *Arrival) {
+	if p.H.Opcode() != pdu.OpLoginRequest {
+		c.m.Terminate(fmt.Errorf("%v before login", p.H.Opcode()))
+		return
+	}
+	c.first.Store(p.H.CmdSN())
+	resp, done, err := c.neg.Step(p.H, p.Data)
+	if err == login.ErrEnded {
+		return
+	}
+	out := c.m.Control()
+	out.BHS = resp.Header
+	out.Data = append(out.Room[:0], resp.Text...)
+	c.m.SendControl(out)
+	r := c.neg.Result()
+	if err != nil {
+		c.node.log.Warn("login refused", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
+		c.m.Flush()
+		c.m.Terminate(nil)
+		return
+	}
+	if !done {
+		return
+	}
+	c.neg = nil
+	c.params = r.Params
+	c.tasks.init(2 * c.node.cfg.Window)
+	c.text = login.NewTextExchange(&c.node.cfg.Login, &c.params, textTag, c.sendTargets)
+	c.m.Enable(c.moverParams())
+	c.full.Store(true)
+	c.node.loggedIn(c)
+	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
+		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
+}
+
+func (c *Conn) moverParams() MoverParams {
+	return MoverParams{
+		HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest,
+		MaxRecv: int(c.params.MaxRecvDataSegmentLength), MaxSend: int(c.params.MaxSendDataSegmentLength),
+		MaxBurst: int(c.params.MaxBurstLength),
+	}
+}
+
+// sendTargets answers SendTargets (RFC 7143 appendix C): in a discovery session all
+// targets that the initiator may log in to, in a normal one its own.
+func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
+	if p.Key != "SendTargets" {
+		return nil, false
+	}
+	s, n := c.sess, c.node
+	want := p.Value
+	switch {
+	case want == "All" && s.target == nil:
+		want = ""
+	case want == "All":
+		return []login.Pair{{Key: p.Key, Value: login.Rejected}}, true
+	case want == "" && s.target != nil:
+		want = s.key.target
+	case want == "":
+		return []login.Pair{{Key: p.Key, Value: login.Rejected}}, true
+	default:
+		name, err := login.NormalizeName(want)
+		if err != nil || (s.target != nil && name != s.key.target) {
+			return nil, true // nothing that this initiator may know of
+		}
+		want = name
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var names []string
+	for name, t := range n.targets {
+		if (want == "" || name == want) && t.admits(s.key.initiator) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var out []login.Pair
+	for _, name := range names {
+		out = append(out, login.Pair{Key: "TargetName", Value: name})
+		for _, addr := range n.portals {
+			if a, ok := reachable(addr, c.traits.Local); ok {
+				out = append(out, login.Pair{Key: "TargetAddress", Value: fmt.Sprintf("%s,%d", a, portalGroup)})
+			}
+		}
+	}
+	return out, true
+}
+
+// reachable is a portal's address as the initiator can use it: one that listens on all
+// addresses is shown as the address that the initiator came to, if it is of the same family.
+func reachable(portal, local string) (string, bool) {
+	p, err := netip.ParseAddrPort(portal)
+	if err != nil || !p.Addr().IsUnspecified() {
+		return portal, true
+	}
+	l, err := netip.ParseAddrPort(local)
+	if err != nil {
+		return portal, true
+	}
+	a := l.Addr().Unmap()
+	if p.Addr().Is4() && !a.Is4() {
+		return "", false
+	}
+	host, _, _ := strings.Cut(a.String(), "%")
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return "", false
+	}
+	return netip.AddrPortFrom(addr, p.Port()).String(), true
+}

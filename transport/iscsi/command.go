@@ -1,0 +1,227 @@
+package iscsi
+
+import (
+	"errors"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// maxImmediate is how many immediate commands a connection may have outstanding; more are
+// rejected (RFC 7143 4.2.2.1 asks for two).
+const maxImmediate = 16
+
+// command takes a SCSI Command (11.3).
+func (c *Conn) command(p *Arrival) {
+	cmd, err := pdu.ParseSCSICommand(p.H)
+	if c.sess.nexus == nil {
+		err = &pdu.FormatError{Opcode: pdu.OpSCSICommand, Reason: pdu.RejectNotSupported, Detail: "SCSI in a discovery session"}
+	}
+	var ahs pdu.AHS
+	if err == nil && len(p.AHS) > 0 {
+		ahs, err = pdu.ParseAHS(p.AHS)
+	}
+	if err != nil {
+		c.retire(p.H)
+		c.reject(p.H, pdu.ReasonOf(err))
+		return
+	}
+	c.mu.Lock()
+	k := c.task()
+	k.itt, k.immediate = cmd.ITT, cmd.Immediate
+	reason := pdu.RejectReason(0)
+	switch {
+	case cmd.ITT == pdu.NoTag:
+		reason = pdu.RejectInvalidField
+	case cmd.Immediate && c.immediate >= maxImmediate:
+		reason = pdu.RejectTooManyImmediate
+	case !c.tasks.add(k):
+		reason = pdu.RejectTaskInProgress
+	}
+	if reason != 0 {
+		k.drop()
+		c.mu.Unlock()
+		c.retire(p.H)
+		c.reject(p.H, reason)
+		return
+	}
+	if cmd.Immediate {
+		c.immediate++
+	}
+	k.cdb = cmd.CDB
+	k.CDB = k.cdb[:]
+	if ahs.ExtendedCDB != nil {
+		k.long = append(append(k.long[:0], k.cdb[:]...), ahs.ExtendedCDB...)
+		k.CDB = k.long
+	}
+	k.Tag, k.LUN = uint64(cmd.ITT), scsi.LUN(cmd.LUN)
+	k.Attr, k.Priority = attribute(cmd.Attr), cmd.Priority
+	k.WantIn, k.HaveOut = 0, 0
+	switch {
+	case cmd.Write && cmd.Read:
+		k.HaveOut, k.WantIn = int64(cmd.ExpectedDataLength), int64(ahs.BidiReadLength)
+	case cmd.Write:
+		k.HaveOut = int64(cmd.ExpectedDataLength)
+	case cmd.Read:
+		k.WantIn = int64(cmd.ExpectedDataLength)
+	}
+	bad := c.expect(k, &cmd, p)
+	wait := c.mustWait(k)
+	if wait {
+		c.keepFirst(k)
+		k.waiting = true
+		c.waiting = append(c.waiting, k)
+	} else {
+		c.solicited += k.budget
+	}
+	k.hold() // until the data segment is settled
+	c.mu.Unlock()
+	switch {
+	case bad != scsi.Sense{}:
+		c.refuse(k, bad)
+	case !wait:
+		c.sess.nexus.Execute(&k.Task)
+	}
+	c.settle(k, p)
+}
+
+func attribute(a pdu.TaskAttribute) target.Attr {
+	switch a {
+	case pdu.AttrOrdered:
+		return target.Ordered
+	case pdu.AttrHeadOfQueue:
+		return target.HeadOfQueue
+	case pdu.AttrACA:
+		return target.ACA
+	}
+	return target.Simple // untagged ones too (11.3.1)
+}
+
+// expect notes what data comes unasked and checks that it may (13.10, 13.11, 13.14). c.mu is
+// held. It returns the sense for a command that breaks the rules.
+func (c *Conn) expect(k *task, cmd *pdu.SCSICommand, p *Arrival) scsi.Sense {
+	n := int64(p.H.DataSegmentLength())
+	d := &k.data
+	d.done = true
+	if !cmd.Write {
+		if n > 0 {
+			return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData)
+		}
+		return scsi.Sense{}
+	}
+	prm := &c.sess.params
+	d.first = min(int64(prm.FirstBurstLength), k.HaveOut)
+	if !cmd.Final {
+		d.done = false
+		if prm.InitialR2T {
+			return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData)
+		}
+	} else {
+		d.first = n
+	}
+	switch {
+	case n > 0 && !prm.ImmediateData:
+		return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData)
+	case n > min(int64(prm.FirstBurstLength), k.HaveOut):
+		return scsi.AbortedCommand(scsi.ASCWriteErrorNotEnoughUnsolicitedData)
+	}
+	k.budget = min(k.HaveOut-d.first, target.MaxPiece)
+	if p.Pending == 0 {
+		d.atHand = p.Data
+		if n == k.HaveOut && n > 0 {
+			k.First.Init(nil, buffer.Segment{Mem: p.Data})
+		}
+	} else {
+		d.arriving = true
+	}
+	return scsi.Sense{}
+}
+
+// mustWait reports that k cannot go to the target yet, because the connection waits for as
+// much data as it may already. Reads pass writes that wait, ORDERED tasks do not. c.mu is held.
+func (c *Conn) mustWait(k *task) bool {
+	if k.budget > 0 && c.solicited > 0 && c.solicited+k.budget > c.node.cfg.Solicited {
+		return true
+	}
+	return len(c.waiting) > 0 && (k.budget > 0 || k.Attr == target.Ordered)
+}
+
+// unblock gives tasks that waited to the target. No lock is held.
+func (c *Conn) unblock() {
+	for {
+		c.mu.Lock()
+		if len(c.waiting) == 0 || c.dead {
+			c.mu.Unlock()
+			return
+		}
+		k := c.waiting[0]
+		if k.budget > 0 && c.solicited > 0 && c.solicited+k.budget > c.node.cfg.Solicited {
+			c.mu.Unlock()
+			return
+		}
+		if c.waiting = c.waiting[1:]; len(c.waiting) == 0 {
+			c.waiting = nil
+		}
+		k.waiting = false
+		c.solicited += k.budget
+		c.mu.Unlock()
+		c.sess.nexus.Execute(&k.Task)
+	}
+}
+
+// dropWaiting forgets the tasks that the target has not seen.
+func (c *Conn) dropWaiting() {
+	c.dropWaitingIf(func(*task) bool { return true })
+}
+
+// dropWaitingIf forgets those that match, and returns how many they were.
+func (c *Conn) dropWaitingIf(match func(*task) bool) int {
+	c.mu.Lock()
+	var keep, gone []*task
+	for _, k := range c.waiting {
+		if match(k) {
+			gone = append(gone, k)
+		} else {
+			keep = append(keep, k)
+		}
+	}
+	c.waiting = keep
+	for _, k := range gone {
+		k.waiting = false
+		k.budget = 0
+	}
+	c.mu.Unlock()
+	for _, k := range gone {
+		c.cancelUnsolicited(k)
+		c.sess.Dropped(&k.Task)
+	}
+	return len(gone)
+}
+
+// refuse answers a command that the target never sees.
+func (c *Conn) refuse(k *task, s scsi.Sense) {
+	r := target.Response{Status: scsi.CheckCondition, Sense: s, Residual: k.WantIn + k.HaveOut}
+	c.sess.SendResponse(&k.Task, &r)
+}
+
+var errExhausted = &target.DataError{Sense: scsi.AbortedCommand(scsi.ASCInsufficientResources)}
+
+// dataError makes of a transfer's error what a device server answers with.
+func dataError(err error) error {
+	sense := scsi.AbortedCommand(scsi.ASCDataPhaseError)
+	switch {
+	case err == nil, err == target.ErrAborted:
+		return err
+	case errors.Is(err, ErrTerminated):
+		return target.ErrAborted
+	case errors.As(err, new(*target.DataError)):
+		return err
+	case errors.Is(err, ErrDataDigest):
+		sense = scsi.AbortedCommand(scsi.ASCProtocolServiceCRCError)
+	case errors.Is(err, ErrDataAmount):
+		sense = scsi.AbortedCommand(scsi.ASCWriteErrorNotEnoughUnsolicitedData)
+	}
+	return &target.DataError{Sense: sense}
+}

@@ -1,0 +1,296 @@
+package iscsi
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// Target Transfer Tags that no R2T has.
+const (
+	textTag = 0xfffffffe
+	pingTag = 0xfffffffd
+)
+
+// A Conn is the session's side of one connection: the Handler of its mover.
+type Conn struct {
+	node   *Node
+	m      Mover
+	traits Traits
+	since  time.Time
+
+	// Login. neg is nil in full feature phase. Only the mover's goroutine is here.
+	neg    *login.Negotiator
+	cid    uint16
+	sess   *Session
+	params login.Params
+	text   *login.TextExchange
+	leave  bool // a Logout is being answered: nothing new is taken
+
+	statSN uint32        // Stamp only
+	first  atomic.Uint32 // ExpCmdSN before there is a session
+
+	heard  atomic.Int64 // node.tick when something came last
+	pinged atomic.Int64 // node.tick of the NOP-In that waits for its answer; 0: none
+
+	mu        sync.Mutex
+	tasks     taskTable
+	free      *task
+	pieces    *piece // free
+	immediate int   // immediate commands that are not answered
+	solicited int64 // bytes of data-out that tasks wait for
+	waiting   []*task
+	dead      bool
+
+	// What look compares from second to second.
+	sent, asked, stalled int64
+
+	full atomic.Bool
+	gone chan struct{} // closed: the connection and its tasks have ended
+}
+
+func newConn(n *Node, m Mover) *Conn {
+	c := &Conn{node: n, m: m, traits: m.Traits(), since: time.Now(), statSN: 1, gone: make(chan struct{})}
+	c.heard.Store(n.tick.Load())
+	c.params = login.DefaultParams()
+	c.neg = login.New(&n.cfg.Login, admission{c})
+	return c
+}
+
+// ControlArrived implements Handler.
+func (c *Conn) ControlArrived(p *Arrival) {
+	c.heard.Store(c.node.tick.Load())
+	if c.neg != nil {
+		c.login(p)
+		return
+	}
+	if c.leave {
+		return
+	}
+	op := p.H.Opcode()
+	switch {
+	case op == pdu.OpDataOut:
+		c.unsolicited(p)
+		return
+	case op == pdu.OpSNACK:
+		c.reject(p.H, pdu.RejectSNACK) // ErrorRecoveryLevel 0
+		return
+	case op == pdu.OpLoginRequest || !op.FromInitiator():
+		c.reject(p.H, pdu.RejectProtocolError)
+		c.m.Terminate(fmt.Errorf("%v in full feature phase", op))
+		return
+	case p.BadDigest:
+		// The command is lost and leaves a gap in the numbers that only a new session
+		// closes at ErrorRecoveryLevel 0 (7.8, 7.3).
+		c.reject(p.H, pdu.RejectDataDigest)
+		c.m.Terminate(ErrDataDigest)
+		return
+	}
+	if p.H.Immediate() {
+		c.perform(p)
+		return
+	}
+	switch c.sess.order(p.H.CmdSN()) {
+	case deliver:
+		c.perform(p)
+		if c.sess.params.MaxConnections > 1 {
+			c.sess.deliverHeld()
+		}
+	case keepBack:
+		c.sess.keep(c, p)
+	}
+}
+
+// perform executes a command whose turn has come, on whatever goroutine.
+func (c *Conn) perform(p *Arrival) {
+	if p.BadDigest {
+		c.reject(p.H, pdu.RejectDataDigest)
+		c.m.Terminate(ErrDataDigest)
+		return
+	}
+	switch p.H.Opcode() {
+	case pdu.OpSCSICommand:
+		c.command(p)
+	case pdu.OpTMFRequest:
+		c.manage(p)
+	case pdu.OpNOPOut:
+		c.ping(p)
+	case pdu.OpTextRequest:
+		c.negotiate(p)
+	case pdu.OpLogoutRequest:
+		c.logout(p)
+	default:
+		c.retire(p.H)
+		c.reject(p.H, pdu.RejectNotSupported)
+	}
+}
+
+// retire gives the window slot of a command back that is not a task.
+func (c *Conn) retire(h *pdu.BHS) {
+	if !h.Immediate() {
+		c.sess.retire()
+	}
+}
+
+// Stamp implements Handler.
+func (c *Conn) Stamp(h *pdu.BHS) {
+	exp := c.first.Load()
+	most := exp + uint32(c.node.cfg.Window) - 1
+	if c.full.Load() {
+		exp, most = c.sess.exp.Load(), c.sess.max.Load()
+	}
+	n := c.statSN
+	switch h.Opcode() {
+	case pdu.OpDataIn:
+		if h[1]&1 == 0 { // no status: the field is reserved (11.7.4)
+			n = 0
+			break
+		}
+		c.statSN++
+	case pdu.OpR2T: // the next one, not consumed
+	case pdu.OpNOPIn:
+		if h.ITT() != pdu.NoTag {
+			c.statSN++
+		}
+	default:
+		c.statSN++
+	}
+	h.SetNumbers(n, exp, most)
+}
+
+// Terminated implements Handler.
+func (c *Conn) Terminated(cause error) {
+	c.mu.Lock()
+	c.dead = true
+	c.mu.Unlock()
+	c.abandonLater()
+	finish := func() {
+		close(c.gone)
+		c.node.disconnected(c)
+	}
+	log := c.node.log.With("remote", c.traits.Remote)
+	if c.sess == nil {
+		log.Debug("connection ended before login", "cause", cause)
+		finish()
+		return
+	}
+	log.Info("connection ended", "initiator", c.sess.key.initiator, "target", c.sess.key.target, "cid", c.cid, "cause", cause)
+	c.sess.left(c, cause, finish)
+}
+
+// look is called every second: time-outs.
+func (c *Conn) look(now int64) {
+	cfg := &c.node.cfg
+	seconds := func(d time.Duration) int64 { return max(1, int64(d/time.Second)) }
+	if !c.full.Load() {
+		if time.Since(c.since) >= cfg.LoginTimeout {
+			c.m.Terminate(errors.New("login timed out"))
+		}
+		return
+	}
+	s := c.m.Stats()
+	outstanding := c.waitsForData()
+	// No progress: bytes are queued and none is sent, or data was asked for and none comes.
+	if (s.BytesQueued > 0 && s.BytesOut == c.sent) || (outstanding && s.BytesIn == c.asked) {
+		c.stalled++
+	} else {
+		c.stalled = 0
+	}
+	c.sent, c.asked = s.BytesOut, s.BytesIn
+	if c.stalled >= seconds(cfg.StallTimeout) {
+		c.m.Terminate(errors.New("the initiator does not take or send data"))
+		return
+	}
+	idle := now - c.heard.Load()
+	switch at := c.pinged.Load(); {
+	case at == 0 && idle >= seconds(cfg.PingAfter):
+		c.pinged.Store(max(now, 1))
+		p := c.m.Control()
+		pdu.NOPIn{ITT: pdu.NoTag, TTT: pingTag}.Put(&p.BHS)
+		c.m.SendControl(p)
+		c.m.Flush()
+	case at != 0 && idle < seconds(cfg.PingAfter):
+		c.pinged.Store(0)
+	case at != 0 && now-at >= seconds(cfg.PingTimeout):
+		c.m.Terminate(errors.New("the initiator does not answer"))
+	}
+}
+
+// waitsForData reports that the initiator owes data that it was asked for.
+func (c *Conn) waitsForData() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	owes := false
+	if c.solicited > 0 {
+		c.tasks.each(func(k *task) { owes = owes || k.data.flying > 0 })
+	}
+	return owes
+}
+
+// askLogout asks the initiator to log out within d (11.9.1, event 1).
+func (c *Conn) askLogout(d time.Duration) {
+	if !c.full.Load() {
+		c.m.Terminate(ErrClosed)
+		return
+	}
+	p := c.m.Control()
+	pdu.Async{Event: pdu.AsyncLogoutRequest, Param3: uint16(max(1, d/time.Second))}.Put(&p.BHS)
+	c.m.SendControl(p)
+	c.m.Flush()
+}
+
+// A SessionInfo describes a session for people and programs.
+type SessionInfo struct {
+	Initiator, Alias, ISID, Target, User string
+	TSIH                                 uint16
+	Discovery                            bool
+	Since                                time.Time
+	Params                               login.Params
+	Connections                          []ConnectionInfo
+}
+
+// A ConnectionInfo describes a connection of a session.
+type ConnectionInfo struct {
+	CID           uint16
+	Transport     string // the mover: "tcp"
+	Local, Remote string
+	Since         time.Time
+	HeaderDigest  bool
+	DataDigest    bool
+	Stats         MoverStats
+}
+
+// Sessions describes the sessions there are.
+func (n *Node) Sessions() []SessionInfo {
+	n.mu.Lock()
+	var all []*Session
+	for _, s := range n.byTSIH {
+		all = append(all, s)
+	}
+	n.mu.Unlock()
+	infos := make([]SessionInfo, 0, len(all))
+	for _, s := range all {
+		i := SessionInfo{
+			Initiator: s.key.initiator, Alias: s.alias, ISID: s.key.isid.String(), Target: s.key.target,
+			User: s.user, TSIH: s.tsih, Discovery: s.target == nil, Since: s.since, Params: s.params,
+		}
+		s.mu.Lock()
+		for _, c := range s.conns {
+			if !c.full.Load() {
+				continue
+			}
+			i.Connections = append(i.Connections, ConnectionInfo{
+				CID: c.cid, Transport: c.traits.Name, Local: c.traits.Local, Remote: c.traits.Remote, Since: c.since,
+				HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest, Stats: c.m.Stats(),
+			})
+		}
+		s.mu.Unlock()
+		infos = append(infos, i)
+	}
+	return infos
+}

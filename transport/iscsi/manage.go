@@ -1,0 +1,140 @@
+package iscsi
+
+import (
+	"errors"
+
+	"github.com/lunette-io/lunette/internal/serial"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// manage takes a task management request (11.5). The response goes out when nothing touches
+// the memory of an affected task any more.
+func (c *Conn) manage(p *Arrival) {
+	c.retire(p.H)
+	req, err := pdu.ParseTMFRequest(p.H)
+	if err == nil && c.sess.nexus == nil {
+		err = &pdu.FormatError{Opcode: pdu.OpTMFRequest, Reason: pdu.RejectNotSupported, Detail: "task management in a discovery session"}
+	}
+	if err != nil {
+		c.reject(p.H, pdu.ReasonOf(err))
+		return
+	}
+	answer := func(r pdu.TMFResponseCode) {
+		out := c.m.Control()
+		pdu.TMFResponse{Response: r, ITT: req.ITT}.Put(&out.BHS)
+		c.m.SendControl(out)
+		c.m.Flush()
+	}
+	f, ok := c.function(req.Function)
+	switch {
+	case req.Function == pdu.TMFTaskReassign:
+		answer(pdu.TMFNoReassign)
+		return
+	case !ok:
+		answer(pdu.TMFNotSupported)
+		return
+	}
+	lun := scsi.LUN(req.LUN)
+	if f == target.AbortTask && c.abortWaiting(req.ReferencedTaskTag) {
+		answer(pdu.TMFComplete)
+		return
+	}
+	switch f {
+	case target.AbortTaskSet, target.ClearTaskSet, target.ResetLogicalUnit:
+		for _, o := range c.sess.connections() {
+			o.dropWaitingIf(func(k *task) bool { return k.LUN == lun })
+		}
+	case target.ResetTarget, target.ResetNexus:
+		for _, o := range c.sess.connections() {
+			o.dropWaiting()
+		}
+	}
+	number := p.H.CmdSN()
+	c.sess.nexus.Manage(f, lun, uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
+		code := response(r)
+		if f == target.AbortTask && r == target.NoSuchTask && serial.Less(req.RefCmdSN, number) && c.sess.plug(req.RefCmdSN) {
+			code = pdu.TMFComplete // it has not come yet, and never will
+		}
+		answer(code)
+		switch req.Function {
+		case pdu.TMFTargetColdReset:
+			c.coldReset()
+		case pdu.TMFNexusReset:
+			c.sess.end(errors.New("I_T nexus reset"))
+		}
+	})
+}
+
+// function translates the function code; those of RFC 7144 need iSCSIProtocolLevel 2.
+func (c *Conn) function(f pdu.TMFFunction) (target.Function, bool) {
+	level2 := c.sess.params.ProtocolLevel >= 2
+	switch f {
+	case pdu.TMFAbortTask:
+		return target.AbortTask, true
+	case pdu.TMFAbortTaskSet:
+		return target.AbortTaskSet, true
+	case pdu.TMFClearACA:
+		return target.ClearACA, true
+	case pdu.TMFClearTaskSet:
+		return target.ClearTaskSet, true
+	case pdu.TMFLUNReset:
+		return target.ResetLogicalUnit, true
+	case pdu.TMFTargetWarmReset, pdu.TMFTargetColdReset:
+		return target.ResetTarget, true
+	case pdu.TMFQueryTask:
+		return target.QueryTask, level2
+	case pdu.TMFQueryTaskSet:
+		return target.QueryTaskSet, level2
+	case pdu.TMFNexusReset:
+		return target.ResetNexus, level2
+	case pdu.TMFQueryAsyncEvent:
+		return target.QueryAsyncEvent, level2
+	}
+	return 0, false
+}
+
+func response(r target.FunctionResult) pdu.TMFResponseCode {
+	switch r {
+	case target.FunctionComplete:
+		return pdu.TMFComplete
+	case target.FunctionSucceeded:
+		return pdu.TMFSucceeded
+	case target.IncorrectLUN:
+		return pdu.TMFNoLUN
+	case target.NoSuchTask:
+		return pdu.TMFNoTask
+	case target.FunctionUnsupported:
+		return pdu.TMFNotSupported
+	}
+	return pdu.TMFRejected
+}
+
+// abortWaiting drops the task with that tag if the target has not seen it yet.
+func (c *Conn) abortWaiting(itt uint32) bool {
+	return c.dropWaitingIf(func(k *task) bool { return k.itt == itt }) > 0
+}
+
+// coldReset ends every session with the target (11.5.1: like a power on).
+func (c *Conn) coldReset() {
+	n := c.node
+	n.mu.Lock()
+	var all []*Session
+	for _, s := range n.sessions {
+		if s.target == c.sess.target {
+			all = append(all, s)
+		}
+	}
+	n.mu.Unlock()
+	for _, s := range all {
+		s.end(errors.New("target cold reset"))
+	}
+}
+
+// connections are the session's connections now.
+func (s *Session) connections() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*Conn(nil), s.conns...)
+}

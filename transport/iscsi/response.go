@@ -1,0 +1,200 @@
+package iscsi
+
+import (
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// A piece is data-in that goes ahead of the response. It belongs to the connection's
+// free list.
+type piece struct {
+	Transfer
+	k    *task
+	next *piece
+}
+
+// SendDataIn implements target.Services.
+func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
+	k := t.Private.(*task)
+	c := k.c
+	c.mu.Lock()
+	p := c.pieces
+	if p != nil {
+		c.pieces = p.next
+	} else {
+		p = new(piece)
+		p.Owner = p
+	}
+	p.k = k
+	k.hold()
+	ok := c.put(k, &p.Transfer, off, data)
+	c.mu.Unlock()
+	if !ok {
+		c.pieceSent(p)
+		return
+	}
+	c.m.Flush()
+}
+
+func (c *Conn) pieceSent(p *piece) {
+	p.Data.Release()
+	p.Data = nil
+	c.mu.Lock()
+	k := p.k
+	p.k = nil
+	p.next = c.pieces
+	c.pieces = p
+	k.drop()
+	c.mu.Unlock()
+}
+
+// put queues data-in. c.mu is held.
+func (c *Conn) put(k *task, x *Transfer, off int64, data *buffer.Lease) bool {
+	x.LUN, x.ITT, x.Offset, x.SN = uint64(k.LUN), k.itt, uint32(off), k.sn
+	x.Data, x.At, x.Len, x.Put = data, 0, data.Len(), true
+	k.sn += c.dataInPDUs(x.Len)
+	return c.m.PutData(x)
+}
+
+// dataInPDUs is how many Data-In PDUs a transfer of n bytes takes: sequences of at most
+// MaxBurstLength in PDUs of at most the initiator's MaxRecvDataSegmentLength.
+func (c *Conn) dataInPDUs(n int64) uint32 {
+	burst, seg := int64(c.sess.params.MaxBurstLength), int64(c.params.MaxSendDataSegmentLength)
+	if n <= min(seg, burst) {
+		return 1
+	}
+	per := (burst + seg - 1) / seg
+	return uint32(n/burst*per + (n%burst+seg-1)/seg)
+}
+
+// SendResponse implements target.Services.
+func (s *Session) SendResponse(t *target.Task, r *target.Response) {
+	k := t.Private.(*task)
+	c := k.c
+	c.mu.Lock()
+	if (!k.data.done || k.data.busy) && !c.dead {
+		// Unasked data is still to come: the response waits for the end of it, so that the
+		// initiator's last Data-Out does not meet a tag that is free again (RFC 7143 11.4.3).
+		k.later, k.hasLater = *r, true
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	c.respond(k, r)
+	c.m.Flush()
+}
+
+// respond queues the end of a command.
+func (c *Conn) respond(k *task, r *target.Response) {
+	c.mu.Lock()
+	collapse := r.DataIn != nil && r.Status != scsi.CheckCondition && c.traits.PhaseCollapse
+	data := r.DataIn
+	if data != nil {
+		x := &k.in
+		x.Status = collapse
+		x.SCSI = byte(r.Status)
+		x.Overflow, x.Underflow, x.Residual = residual(r.Residual)
+		k.hold()
+		if c.put(k, x, r.At, data) {
+			data = nil
+		} else {
+			x.Data = nil
+			k.drop()
+			collapse = true // the connection has ended
+		}
+	}
+	if !collapse {
+		c.status(k, r)
+	}
+	c.finish(k)
+	c.mu.Unlock()
+	if data != nil {
+		data.Release()
+	}
+	c.unblock()
+}
+
+// status queues a SCSI Response. c.mu is held.
+func (c *Conn) status(k *task, r *target.Response) {
+	p := c.m.Control()
+	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt, ExpDataSN: k.sn + k.r2tSN}
+	x.Overflow, x.Underflow, x.Residual = residual(r.Residual)
+	x.Put(&p.BHS)
+	if r.Status == scsi.CheckCondition {
+		b := p.Room[:2]
+		if r.Descriptor {
+			b = r.Sense.AppendDescriptor(b)
+		} else {
+			b = r.Sense.AppendFixed(b)
+		}
+		n := len(b) - 2
+		b[0], b[1] = byte(n>>8), byte(n)
+		p.Data = b
+	}
+	c.m.SendControl(p)
+}
+
+// residual splits a residual into the fields of the PDUs (11.4.5): the count is unsigned.
+func residual(n int64) (over, under bool, count uint32) {
+	switch {
+	case n < 0:
+		return true, false, uint32(min(-n, 1<<32-1))
+	case n > 0:
+		return false, true, uint32(min(n, 1<<32-1))
+	}
+	return false, false, 0
+}
+
+// finish takes k out of the books: its tag is free, its window slot too. c.mu is held.
+func (c *Conn) finish(k *task) {
+	c.tasks.remove(k)
+	c.solicited -= k.budget
+	k.budget = 0
+	k.ended = true
+	k.data.done = true
+	if k.immediate {
+		c.immediate--
+	} else {
+		c.sess.retire()
+	}
+	k.drop()
+}
+
+// Dropped implements target.Services.
+func (s *Session) Dropped(t *target.Task) {
+	k := t.Private.(*task)
+	c := k.c
+	c.mu.Lock()
+	c.finish(k)
+	c.mu.Unlock()
+	c.unblock()
+}
+
+func (c *Conn) dataInSent(k *task, x *Transfer) {
+	data := x.Data
+	x.Data = nil
+	data.Release()
+	k.release()
+}
+
+// abandonLater forgets the responses that waited for data, when the connection has ended.
+func (c *Conn) abandonLater() {
+	c.mu.Lock()
+	var late []*task
+	c.tasks.each(func(k *task) {
+		if k.hasLater {
+			late = append(late, k)
+		}
+	})
+	for _, k := range late {
+		k.hasLater = false
+		if k.later.DataIn != nil {
+			k.later.DataIn.Release()
+			k.later.DataIn = nil
+		}
+		c.finish(k)
+	}
+	c.mu.Unlock()
+}

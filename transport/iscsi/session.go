@@ -1,0 +1,319 @@
+package iscsi
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/internal/serial"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// A sessionKey names the initiator port and the target: one session each (RFC 7143 6.3.5).
+type sessionKey struct {
+	initiator string
+	isid      pdu.ISID
+	target    string
+}
+
+// A Session is an I_T nexus of iSCSI, or a discovery session: numbers, and connections.
+type Session struct {
+	node   *Node
+	key    sessionKey
+	tsih   uint16
+	target *Target // nil: discovery
+	nexus  *target.Nexus
+	params login.Params
+	alias  string
+	user   string
+	since  time.Time
+
+	// The command window (4.2.2.1). A slot is taken by a command that consumes a CmdSN and
+	// free again when its response is queued; max never goes back.
+	exp, max atomic.Uint32
+
+	mu    sync.Mutex
+	conns []*Conn
+	held  map[uint32]*heldPDU // commands that came before their turn
+	hold  int                 // bytes of them
+	ended bool
+
+	gone chan struct{} // closed: every task has ended, the nexus is lost
+}
+
+// Limits of commands that wait for one before them: more are dropped, as if the network
+// had lost them.
+const maxHeldBytes = 4 << 20
+
+// admit makes, reinstates or joins a session for a connection that has passed its login.
+func (n *Node) admit(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
+	key := sessionKey{initiator: r.InitiatorName, isid: r.ISID, target: r.TargetName}
+	if r.TSIH != 0 {
+		return n.join(c, key, r)
+	}
+	n.mu.Lock()
+	t := n.targets[r.TargetName]
+	old := n.sessions[key]
+	n.mu.Unlock()
+	if r.Discovery {
+		old = nil
+	}
+	if old != nil { // session reinstatement: the old one ends first, with all its tasks
+		n.log.Info("session reinstated", "initiator", r.InitiatorName, "target", r.TargetName)
+		old.end(errors.New("session reinstated"))
+		select {
+		case <-old.gone:
+		case <-time.After(n.cfg.LoginTimeout):
+			return 0, pdu.LoginServiceUnavailable
+		}
+	}
+	s := &Session{
+		node: n, key: key, params: r.Params, alias: r.InitiatorAlias, user: r.User,
+		since: time.Now(), gone: make(chan struct{}),
+	}
+	s.exp.Store(r.CmdSN)
+	s.max.Store(r.CmdSN + uint32(n.cfg.Window) - 1)
+	s.conns = []*Conn{c}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closing || len(n.byTSIH) >= 65535 || len(n.conns) > n.cfg.MaxConnections {
+		return 0, pdu.LoginOutOfResources
+	}
+	if !r.Discovery {
+		if n.sessions[key] != nil {
+			return 0, pdu.LoginServiceUnavailable // somebody else was faster
+		}
+		n.sessions[key] = s
+		s.target = t
+	}
+	for s.tsih == 0 || n.byTSIH[s.tsih] != nil {
+		var b [2]byte
+		rand.Read(b[:])
+		s.tsih = binary.BigEndian.Uint16(b[:])
+	}
+	n.byTSIH[s.tsih] = s
+	if s.target != nil {
+		s.nexus = t.port.Login(s, target.Initiator{
+			Name: r.InitiatorName,
+			Port: scsi.ISCSIPort(r.InitiatorName, r.ISID),
+		})
+	}
+	c.sess = s
+	return s.tsih, pdu.LoginSuccess
+}
+
+// join adds c to a session, or puts it in the place of a connection with the same CID.
+func (n *Node) join(c *Conn, key sessionKey, r *login.Result) (uint16, pdu.LoginStatus) {
+	n.mu.Lock()
+	s := n.byTSIH[r.TSIH]
+	n.mu.Unlock()
+	if s == nil || s.key != key || s.target == nil {
+		return 0, pdu.LoginNoSession
+	}
+	s.mu.Lock()
+	var same *Conn
+	for _, o := range s.conns {
+		if o.cid == r.CID {
+			same = o
+		}
+	}
+	s.mu.Unlock()
+	if same != nil { // connection reinstatement
+		same.m.Terminate(errors.New("connection reinstated"))
+		select {
+		case <-same.gone:
+		case <-time.After(n.cfg.LoginTimeout):
+			return 0, pdu.LoginServiceUnavailable
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return 0, pdu.LoginNoSession
+	case len(s.conns) >= int(s.params.MaxConnections):
+		return 0, pdu.LoginTooManyConnections
+	}
+	s.conns = append(s.conns, c)
+	c.sess = s
+	return s.tsih, pdu.LoginSuccess
+}
+
+// end ends the session: its connections, its tasks, the nexus. gone tells when.
+func (s *Session) end(cause error) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	conns := slices.Clone(s.conns)
+	s.held = nil
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.m.Terminate(cause)
+	}
+	finish := func() {
+		n := s.node
+		n.mu.Lock()
+		if n.sessions[s.key] == s {
+			delete(n.sessions, s.key)
+		}
+		delete(n.byTSIH, s.tsih)
+		close(s.gone)
+		n.changed.Broadcast()
+		n.mu.Unlock()
+	}
+	if s.nexus == nil {
+		finish()
+		return
+	}
+	for _, c := range conns {
+		c.dropWaiting()
+	}
+	s.nexus.Lost(finish)
+}
+
+// left takes a connection that has ended out of the session; the session ends with its
+// last one (ERL 0: nothing is kept for a recovery). done follows when its tasks have ended.
+func (s *Session) left(c *Conn, cause error, done func()) {
+	s.mu.Lock()
+	if i := slices.Index(s.conns, c); i >= 0 {
+		s.conns = slices.Delete(s.conns, i, i+1)
+	}
+	last := len(s.conns) == 0
+	s.mu.Unlock()
+	c.dropWaiting()
+	if last || s.nexus == nil {
+		s.end(cause)
+		done()
+		return
+	}
+	s.nexus.Abort(func(t *target.Task) bool { return t.Private.(*task).c == c }, done)
+}
+
+// A verdict on a command number.
+type verdict uint8
+
+const (
+	deliver  verdict = iota // it is its turn
+	keepBack                // an earlier one is missing
+	ignore                  // outside the window, or a duplicate (4.2.2.1)
+)
+
+// order judges CmdSN n of a command that is not immediate, and counts it if it is its turn.
+func (s *Session) order(n uint32) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	exp := s.exp.Load()
+	switch {
+	case n == exp && serial.LessEq(n, s.max.Load()):
+		s.exp.Store(exp + 1)
+		return deliver
+	case !serial.InWindow(n, exp, s.max.Load()) || s.held[n] != nil:
+		return ignore
+	}
+	return keepBack
+}
+
+// retire opens the window for one more command.
+func (s *Session) retire() { s.max.Add(1) }
+
+// A heldPDU is a command that waits for an earlier CmdSN (several connections).
+type heldPDU struct {
+	c     *Conn
+	h     pdu.BHS
+	ahs   []byte
+	data  []byte
+	x     Transfer
+	ready bool // its data is here
+	bad   bool
+}
+
+// keep holds p back. It takes copies.
+func (s *Session) keep(c *Conn, p *Arrival) {
+	n := p.H.DataSegmentLength()
+	w := &heldPDU{c: c, h: *p.H, ahs: slices.Clone(p.AHS), bad: p.BadDigest}
+	s.mu.Lock()
+	if s.ended || s.hold+n > maxHeldBytes {
+		s.mu.Unlock()
+		return
+	}
+	s.hold += n
+	if s.held == nil {
+		s.held = make(map[uint32]*heldPDU)
+	}
+	s.held[p.H.CmdSN()] = w
+	w.ready = p.Pending == 0
+	if w.ready {
+		w.data = slices.Clone(p.Data)
+	}
+	s.mu.Unlock()
+	if !w.ready {
+		w.data = make([]byte, n)
+		w.x.hold(w, w.data)
+		c.m.Accept(&w.x)
+	}
+	s.deliverHeld()
+}
+
+func (x *Transfer) hold(w *heldPDU, mem []byte) {
+	x.Owner, x.Data, x.At, x.Len = w, buffer.Of(mem), 0, int64(len(mem))
+}
+
+// arrived tells that the data of w is complete.
+func (s *Session) arrived(w *heldPDU, err error) {
+	s.mu.Lock()
+	w.ready = true
+	w.bad = w.bad || err != nil
+	s.mu.Unlock()
+	s.deliverHeld()
+}
+
+// deliverHeld delivers the commands whose turn has come.
+func (s *Session) deliverHeld() {
+	for {
+		s.mu.Lock()
+		exp := s.exp.Load()
+		w := s.held[exp]
+		if w == nil || !w.ready {
+			s.mu.Unlock()
+			return
+		}
+		delete(s.held, exp)
+		s.hold -= w.h.DataSegmentLength()
+		s.exp.Store(exp + 1)
+		s.mu.Unlock()
+		w.c.perform(&Arrival{H: &w.h, AHS: w.ahs, Data: w.data, BadDigest: w.bad})
+		w.c.m.Flush()
+	}
+}
+
+// plug counts a command that will not come any more, since it was aborted before it
+// came (11.5.1). It reports false if n is not a number that is still expected.
+func (s *Session) plug(n uint32) bool {
+	s.mu.Lock()
+	ok := serial.InWindow(n, s.exp.Load(), s.max.Load()) && s.held[n] == nil
+	if ok {
+		if s.held == nil {
+			s.held = make(map[uint32]*heldPDU)
+		}
+		w := &heldPDU{ready: true}
+		w.c = s.conns[0]
+		pdu.NOPOut{ITT: pdu.NoTag, TTT: pdu.NoTag}.Put(&w.h) // does nothing but consume n
+		s.held[n] = w
+	}
+	s.mu.Unlock()
+	if ok {
+		s.deliverHeld()
+	}
+	return ok
+}

@@ -1,0 +1,170 @@
+package iscsi
+
+import (
+	"sync/atomic"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/target"
+)
+
+// maxR2T is how many R2Ts a task has outstanding at most: the MaxOutstandingR2T we offer.
+const maxR2T = 4
+
+// A task is one SCSI command of a connection: the target's Task and what iSCSI knows of it.
+// Tasks are recycled by their connection when nobody refers to them any more.
+type task struct {
+	target.Task
+	c    *Conn
+	next *task // free list
+
+	itt       uint32
+	immediate bool // consumed no CmdSN
+	cdb       [16]byte
+	long      []byte // room for a CDB of more than 16 bytes
+	refs      atomic.Int32
+
+	in    Transfer // the last data-in, with the status
+	sn    uint32   // DataSN of the next Data-In
+	r2tSN uint32
+
+	// The rest is guarded by c.mu.
+	ended   bool  // the target is done with it
+	budget  int64 // of c.solicited
+	waiting bool  // not given to the target yet
+
+	data dataOut
+
+	later    target.Response // waits for the end of the unsolicited data
+	hasLater bool
+}
+
+// task takes a task from the free list. c.mu is held.
+func (c *Conn) task() *task {
+	k := c.free
+	if k != nil {
+		c.free = k.next
+		k.next = nil
+	} else {
+		k = new(task)
+		k.c = c
+		k.Private = k
+		k.in.Owner = k
+		k.data.init(k)
+	}
+	k.refs.Store(1)
+	k.ended, k.waiting, k.hasLater = false, false, false
+	k.budget, k.sn, k.r2tSN = 0, 0, 0
+	k.data.reset()
+	return k
+}
+
+func (k *task) hold() { k.refs.Add(1) }
+
+// drop ends a reference. c.mu is held.
+func (k *task) drop() {
+	if k.refs.Add(-1) > 0 {
+		return
+	}
+	if l := k.data.kept; l != nil {
+		k.data.kept = nil
+		l.Release()
+	}
+	k.CDB = nil
+	k.First = buffer.Lease{}
+	k.next = k.c.free
+	k.c.free = k
+}
+
+// release is drop for those who do not hold c.mu.
+func (k *task) release() {
+	k.c.mu.Lock()
+	k.drop()
+	k.c.mu.Unlock()
+}
+
+// A taskTable finds the tasks of a connection by Initiator Task Tag: open addressing with
+// linear probing, never more than half full.
+type taskTable struct {
+	slots []*task
+	n     int
+}
+
+func (t *taskTable) init(n int) {
+	size := 16
+	for size < 2*n {
+		size *= 2
+	}
+	t.slots = make([]*task, size)
+}
+
+func (t *taskTable) at(itt uint32) int {
+	return int(itt*2654435769>>7) & (len(t.slots) - 1)
+}
+
+func (t *taskTable) find(itt uint32) *task {
+	for i := t.at(itt); ; i = (i + 1) & (len(t.slots) - 1) {
+		if k := t.slots[i]; k == nil || k.itt == itt {
+			return k
+		}
+	}
+}
+
+// add reports false if the tag is in use.
+func (t *taskTable) add(k *task) bool {
+	if 2*t.n >= len(t.slots) {
+		old := t.slots
+		t.init(len(old))
+		t.n = 0
+		for _, o := range old {
+			if o != nil {
+				t.add(o)
+			}
+		}
+	}
+	i := t.at(k.itt)
+	for t.slots[i] != nil {
+		if t.slots[i].itt == k.itt {
+			return false
+		}
+		i = (i + 1) & (len(t.slots) - 1)
+	}
+	t.slots[i] = k
+	t.n++
+	return true
+}
+
+func (t *taskTable) remove(k *task) {
+	mask := len(t.slots) - 1
+	i := t.at(k.itt)
+	for t.slots[i] != k {
+		if t.slots[i] == nil {
+			return
+		}
+		i = (i + 1) & mask
+	}
+	t.n--
+	for j := i; ; {
+		t.slots[i] = nil
+		for { // close the gap with the next one that may stand there
+			j = (j + 1) & mask
+			if t.slots[j] == nil {
+				return
+			}
+			home := t.at(t.slots[j].itt)
+			if (j-home)&mask >= (j-i)&mask {
+				break
+			}
+		}
+		t.slots[i] = t.slots[j]
+		i = j
+	}
+}
+
+// each calls do for every task.
+func (t *taskTable) each(do func(*task)) {
+	for _, k := range t.slots {
+		if k != nil {
+			do(k)
+		}
+	}
+}
