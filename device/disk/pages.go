@@ -1,0 +1,163 @@
+package disk
+
+import (
+	"context"
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/scsi/cdb"
+	"github.com/lunette-io/lunette/scsi/page"
+	"github.com/lunette-io/lunette/target"
+)
+
+// pageSize is the least that storage of today writes without a read; small logical
+// blocks are parts of it.
+const pageSize = 4096
+
+// physical is the size of a physical block in logical ones.
+func (d *Disk) physical() uint32 {
+	size := max(d.info.PhysicalBlock, pageSize, int(d.blockSize))
+	return uint32(size >> d.shift)
+}
+
+// capacity is READ CAPACITY data.
+func (d *Disk) capacity() page.Capacity {
+	return page.Capacity{
+		Last:          d.blocks.Load() - 1,
+		BlockSize:     uint32(d.blockSize),
+		PhysicalBlock: uint8(bits.TrailingZeros32(d.physical())),
+		Thin:          d.trimmer != nil,
+		ReadZeros:     d.trimmer != nil,
+	}
+}
+
+// readCapacity is READ CAPACITY(10) and (16) (SBC-4 5.15, 5.16).
+func (d *Disk) readCapacity(t *target.Task) {
+	c, err := cdb.ParseReadCapacity(t.CDB)
+	switch {
+	case err != nil:
+		d.FailWith(t, err)
+	case c.LBA != 0 && !c.PMI:
+		d.Fail(t, scsi.InvalidFieldInCDB(2, -1))
+	case c.Opcode == scsi.OpReadCapacity10:
+		d.Reply(t, d.capacity().Append10(nil), c.Allocation)
+	default:
+		d.Reply(t, d.capacity().Append16(nil), c.Allocation)
+	}
+}
+
+// vpd are the VPD pages of a block device. All they say comes from the store.
+func (d *Disk) vpd() []device.VPD {
+	all := []device.VPD{
+		{Code: page.VPDBlockLimits, Append: func(dst []byte, p page.Peripheral) []byte { return d.limits().Append(dst, p) }},
+		{Code: page.VPDBlockCharacteristics, Append: func(dst []byte, p page.Peripheral) []byte {
+			c := page.BlockCharacteristics{RotationRate: page.NonRotating, FUABehaviour: true}
+			if d.info.Rotational {
+				c.RotationRate = 0 // not told
+			}
+			return c.Append(dst, p)
+		}},
+	}
+	if d.trimmer != nil {
+		all = append(all, device.VPD{Code: page.VPDProvisioning, Append: func(dst []byte, p page.Peripheral) []byte {
+			return page.Provisioning{
+				Unmap: true, WriteSame16: true, WriteSame10: true, ReadZeros: 1, Type: page.ProvisionedThin,
+			}.Append(dst, p)
+		}})
+	}
+	return all
+}
+
+func (d *Disk) limits() page.BlockLimits {
+	l := page.BlockLimits{
+		WriteSameNonZero:   true,
+		MaxCompareAndWrite: maxCompareAndWrite,
+		OptimalGranularity: uint16(d.physical()),
+		MaxTransfer:        maxTransfer >> d.shift,
+		OptimalTransfer:    optimalTransfer >> d.shift,
+		MaxPrefetch:        maxPrefetch >> d.shift,
+		MaxWriteSame:       d.maxSame(),
+	}
+	if d.trimmer != nil {
+		l.MaxUnmap, l.MaxUnmapDescriptors = 0xffffffff, maxUnmapDescriptors
+		l.OptimalUnmapGranularity = max(uint32(d.info.Granularity>>d.shift), 1)
+		l.UnmapAligned, l.UnmapAlignment = true, uint32(d.info.Alignment>>d.shift)
+	}
+	return l
+}
+
+// maxSame is the longest WRITE SAME in blocks. With large blocks it stays under what
+// hosts take as leave for transfers of as many blocks.
+func (d *Disk) maxSame() uint64 {
+	if d.blockSize == 512 {
+		return maxWriteSame >> d.shift
+	}
+	return 65535
+}
+
+func (d *Disk) modeParameter() byte {
+	var b byte = page.ModeDPOFUA
+	if d.readOnly || d.WriteProtected() {
+		b |= page.ModeWriteProtected
+	}
+	return b
+}
+
+// modes are the mode pages of a block device. WCE is true to the store: without a
+// cache to lose it is 0 and stays so.
+func (d *Disk) modes() []*device.ModePage {
+	wce := func(p []byte) bool {
+		c, ok := page.ParseCaching(p)
+		return ok && c.WriteCache
+	}
+	return []*device.ModePage{
+		{Default: page.ErrorRecovery{}.Append(nil), Changeable: page.ErrorRecovery{}.Append(nil)},
+		{
+			Default:    page.Caching{WriteCache: d.volatile}.Append(nil),
+			Changeable: page.Caching{WriteCache: d.volatile}.Append(nil),
+			Apply: func(now []byte) error {
+				if d.writeCache.Store(wce(now)); wce(now) {
+					return nil
+				}
+				if err := d.store.Flush(context.Background()); err != nil {
+					d.writeCache.Store(true)
+					return d.storeError(err, writing, 0)
+				}
+				return nil
+			},
+			Reverted: func(now []byte) { d.writeCache.Store(wce(now)) },
+		},
+	}
+}
+
+// Log pages of error counters (SPC-5 7.3.8) and their parameters.
+const (
+	logWriteErrors  = 0x02
+	logReadErrors   = 0x03
+	logVerifyErrors = 0x05
+
+	totalCorrected   = 0x0003
+	totalUncorrected = 0x0006
+)
+
+func (d *Disk) logs() []device.LogPage {
+	counters := func(code byte, uncorrected func() uint64) device.LogPage {
+		return device.LogPage{Code: code, Append: func(dst []byte, _ *target.Unit) []byte {
+			none := binary.BigEndian.AppendUint64(nil, 0)
+			list := page.AppendLogParameter(nil, totalCorrected, page.LogCounter, none...)
+			list = page.AppendLogParameter(list, totalUncorrected, page.LogCounter,
+				binary.BigEndian.AppendUint64(nil, uncorrected())...)
+			return page.AppendLogPage(dst, code, 0, list)
+		}}
+	}
+	return []device.LogPage{
+		counters(logWriteErrors, d.errors.write.Load),
+		counters(logReadErrors, d.errors.read.Load),
+		counters(logVerifyErrors, d.errors.verify.Load),
+		{Code: page.LogExceptions, Append: func(dst []byte, _ *target.Unit) []byte {
+			return page.AppendExceptionsLog(dst, 0, page.UnknownTemperature)
+		}},
+	}
+}

@@ -1,0 +1,105 @@
+package device
+
+import (
+	"strings"
+
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/scsi/cdb"
+	"github.com/lunette-io/lunette/scsi/page"
+	"github.com/lunette-io/lunette/target"
+)
+
+// inquiry is INQUIRY (SPC-5 6.7).
+func (s *Server) inquiry(t *target.Task) {
+	c, err := cdb.ParseInquiry(t.CDB)
+	if err != nil {
+		s.FailWith(t, err)
+		return
+	}
+	var data []byte
+	if !c.VPD {
+		if c.Page != 0 {
+			s.Fail(t, scsi.InvalidFieldInCDB(2, -1))
+			return
+		}
+		data = s.standardInquiry(t.Nexus().Port)
+	} else if data = s.vpd(c.Page, t.Nexus().Port); data == nil {
+		s.Fail(t, scsi.InvalidFieldInCDB(2, -1))
+		return
+	}
+	s.Reply(t, data, uint32(c.Allocation))
+}
+
+func (s *Server) standardInquiry(port *target.Port) []byte {
+	id := s.cfg.Identity
+	versions := []uint16{page.DescriptorSAM5}
+	if port.Protocol == scsi.ProtocolISCSI {
+		versions = append(versions, page.DescriptorISCSI)
+	}
+	versions = append(append(versions, page.DescriptorSPC4), s.cfg.Versions...)
+	return page.Inquiry{
+		Peripheral:   page.PeripheralOf(id.Type),
+		Version:      scsi.VersionSPC4,
+		CommandQueue: true,
+		Vendor:       id.Vendor, Product: id.Product, Revision: id.Revision,
+		Versions: versions,
+	}.Append(nil)
+}
+
+// vpd returns a VPD page, or nil.
+func (s *Server) vpd(code byte, port *target.Port) []byte {
+	id := s.cfg.Identity
+	p := page.PeripheralOf(id.Type)
+	switch code {
+	case page.VPDSupported:
+		codes := []byte{page.VPDSupported, page.VPDUnitSerial, page.VPDIdentification, page.VPDExtendedInquiry}
+		for _, v := range s.cfg.VPD {
+			codes = append(codes, v.Code)
+		}
+		return page.AppendSupportedVPD(nil, p, codes...)
+	case page.VPDUnitSerial:
+		return page.AppendUnitSerial(nil, p, id.Serial)
+	case page.VPDIdentification:
+		return page.AppendIdentification(nil, p, designators(id, port)...)
+	case page.VPDExtendedInquiry:
+		return page.ExtendedInquiry{
+			Simple: true, Ordered: true, HeadOfQueue: true, UnitClear: true, VolatileCache: s.cfg.VolatileCache,
+		}.Append(nil, p)
+	}
+	for _, v := range s.cfg.VPD {
+		if v.Code == code {
+			return v.Append(nil, p)
+		}
+	}
+	return nil
+}
+
+// designators name the unit, then the port that the command came through, then the
+// target device.
+func designators(id scsi.Identity, port *target.Port) []page.Designator {
+	all := []page.Designator{
+		page.NAADesignator(id.NAA),
+		page.T10Designator(id.Vendor, id.Product+" "+id.Serial),
+		page.RelativePortDesignator(port.Protocol, port.Relative),
+	}
+	if port.Group != 0 {
+		all = append(all, page.PortGroupDesignator(port.Protocol, port.Group))
+	}
+	if isSCSIName(port.Name) {
+		all = append(all, page.SCSINameDesignator(page.OfPort, port.Protocol, port.Name))
+	}
+	if isSCSIName(port.Target.Name) {
+		all = append(all, page.SCSINameDesignator(page.OfDevice, port.Protocol, port.Target.Name))
+	}
+	return all
+}
+
+// isSCSIName reports a name that SPC-5 7.7.6.11 allows in a SCSI name string.
+func isSCSIName(name string) bool {
+	for _, prefix := range []string{"iqn.", "eui.", "naa."} {
+		if strings.HasPrefix(name, prefix) {
+			return len(name) < 250
+		}
+	}
+	return false
+}

@@ -1,0 +1,138 @@
+// Package reserve decides who may use a logical unit: persistent reservations (SPC-5 5.14) and the RESERVE and RELEASE of SPC-2, as state and rules without I/O.
+package reserve
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/lunette-io/lunette/scsi"
+)
+
+// MaxRegistrations bounds what initiators can make a unit remember.
+const MaxRegistrations = 1024
+
+// ErrConflict is answered with RESERVATION CONFLICT status and no sense. Every other
+// error of this package is a [scsi.Sense].
+var ErrConflict = errors.New("reservation conflict")
+
+// A Nexus names an I_T nexus for as long as a registration may live, logged in or
+// not. It is a comparable value.
+type Nexus struct {
+	Initiator scsi.TransportID
+	Target    string
+	Port      uint16 // RELATIVE TARGET PORT IDENTIFIER
+}
+
+// A Registration is the key of a registered nexus.
+type Registration struct {
+	Nexus
+	Key uint64
+
+	order uint64 // of arrival
+}
+
+// A State is all registrations and reservations of one logical unit. The zero State
+// has none. It is not safe for concurrent use.
+type State struct {
+	generation uint32
+	arrivals   uint64
+	regs       map[Nexus]*Registration
+
+	kind   scsi.ReservationType // 0: no persistent reservation
+	holder Nexus                // of the types that have one holder
+
+	reserved bool // by RESERVE of SPC-2
+	owner    Nexus
+}
+
+// An Attention is a unit attention condition that a change establishes.
+type Attention struct {
+	To  Nexus
+	ASC scsi.ASC
+}
+
+// Effects are what else a change means.
+type Effects struct {
+	Attentions []Attention
+	// Aborted are the nexuses whose tasks PREEMPT AND ABORT ends, the sender's
+	// perhaps among them.
+	Aborted []Nexus
+}
+
+func (e *Effects) tell(to Nexus, asc scsi.ASC) {
+	e.Attentions = append(e.Attentions, Attention{to, asc})
+}
+
+// Generation is PRGENERATION.
+func (s *State) Generation() uint32 { return s.generation }
+
+// Registrations are in order of arrival.
+func (s *State) Registrations() []Registration {
+	all := make([]Registration, 0, len(s.regs))
+	for _, r := range s.regs {
+		all = append(all, *r)
+	}
+	slices.SortFunc(all, func(a, b Registration) int { return cmp.Compare(a.order, b.order) })
+	return all
+}
+
+// Type is the type of the persistent reservation, 0 when there is none.
+func (s *State) Type() scsi.ReservationType { return s.kind }
+
+// Holds reports whether n holds the persistent reservation: every registrant does
+// with the types for all registrants.
+func (s *State) Holds(n Nexus) bool {
+	switch {
+	case s.kind == 0:
+		return false
+	case s.kind.AllRegistrants():
+		return s.regs[n] != nil
+	}
+	return s.holder == n
+}
+
+// check returns the registration of n if its key is key.
+func (s *State) check(n Nexus, key uint64) (*Registration, error) {
+	r := s.regs[n]
+	if r == nil || r.Key != key {
+		return nil, ErrConflict
+	}
+	return r, nil
+}
+
+func (s *State) add(n Nexus, key uint64) {
+	if s.regs == nil {
+		s.regs = make(map[Nexus]*Registration)
+	}
+	if r := s.regs[n]; r != nil {
+		r.Key = key
+		return
+	}
+	s.arrivals++
+	s.regs[n] = &Registration{Nexus: n, Key: key, order: s.arrivals}
+}
+
+// remove drops the registration of n, and the reservation if n held it alone
+// (SPC-5 5.14.11.3). by is who asked.
+func (s *State) remove(n, by Nexus, e *Effects) {
+	held := s.Holds(n)
+	delete(s.regs, n)
+	if !held || (s.kind.AllRegistrants() && len(s.regs) > 0) {
+		return
+	}
+	tell := s.kind.RegistrantsOnly()
+	s.kind, s.holder = 0, Nexus{}
+	if tell {
+		s.tellOthers(by, scsi.ASCReservationsReleased, e)
+	}
+}
+
+// tellOthers tells all registrants but by.
+func (s *State) tellOthers(by Nexus, asc scsi.ASC, e *Effects) {
+	for _, r := range s.Registrations() {
+		if r.Nexus != by {
+			e.tell(r.Nexus, asc)
+		}
+	}
+}
