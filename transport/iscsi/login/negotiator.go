@@ -1,6 +1,8 @@
 package login
 
 import (
+	"slices"
+
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
@@ -145,6 +147,9 @@ func (n *Negotiator) admissible(h *pdu.BHS, req pdu.LoginRequest, perr error, da
 
 // answer takes a complete text and returns the answer to it. It sets ready.
 func (n *Negotiator) answer(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Failure) {
+	if n.identified {
+		pairs = slices.DeleteFunc(pairs, n.repeats)
+	}
 	for _, p := range pairs {
 		if _, twice := n.seen[p.Key]; twice {
 			return nil, fail(pdu.LoginInitiatorError, "key %s comes twice", p.Key)

@@ -243,6 +243,21 @@ func TestShortLogins(t *testing.T) {
 		exchange{flags: "T", csg: oper, nsg: full, trans: true, done: true})
 }
 
+// libiscsi with a user name, at a target that wants none.
+func TestNamesAgain(t *testing.T) {
+	w := newWorld(t)
+	n := run(t, w, login.DefaultConfig(),
+		exchange{flags: "T", csg: sec, nsg: oper, trans: true, text: who + ";InitiatorAlias=host;SessionType=Normal;AuthMethod=CHAP,None", want: "TargetPortalGroupTag=7;AuthMethod=None"},
+		exchange{
+			flags: "T", csg: oper, nsg: full, trans: true, done: true,
+			text: who + ";InitiatorAlias=host;SessionType=Normal;HeaderDigest=None,CRC32C",
+			want: "HeaderDigest=None;TargetAlias=a disk;MaxRecvDataSegmentLength=262144",
+		})
+	if len(w.asked) != 1 || n.Result().InitiatorName != initiator {
+		t.Errorf("asked %v", w.asked)
+	}
+}
+
 func TestDiscovery(t *testing.T) {
 	n := run(t, newWorld(t), login.DefaultConfig(), exchange{
 		flags: "T", csg: oper, nsg: full, trans: true, done: true,
@@ -357,9 +372,17 @@ func TestFailures(t *testing.T) {
 		{"too long", 0, []exchange{{csg: sec, text: who + ";X=" + strings.Repeat("x,", 4096), want: "0200"}}},
 		{"no pair", 0, []exchange{{csg: sec, text: "InitiatorName", want: "0200"}}},
 		{"twice", 0, []exchange{{csg: oper, text: who + ";MaxConnections=1;MaxConnections=1", want: "0200"}}},
-		{"twice, later", 0, []exchange{{csg: sec, text: who, want: "TargetPortalGroupTag=7"}, {csg: sec, text: "InitiatorName=" + initiator, want: "0200"}}},
+		{"twice, later", 0, []exchange{{csg: sec, text: who, want: "TargetPortalGroupTag=7"}, {csg: sec, text: "InitiatorName=" + initiator + "2", want: "0200"}}},
 		{"too many keys", 0, []exchange{{csg: oper, text: who + ";" + strings.Join(many[:255], ";"), want: "0200"}}},
-		{"session type late", 0, []exchange{{csg: sec, text: who, want: "TargetPortalGroupTag=7"}, {csg: sec, text: "SessionType=Normal", want: "0200"}}},
+		{"session type late", 0, []exchange{{csg: sec, text: who, want: "TargetPortalGroupTag=7"}, {csg: sec, text: "SessionType=Discovery", want: "0200"}}},
+		{"other initiator in the operational stage", 0, []exchange{
+			{flags: "T", csg: sec, nsg: oper, text: who, want: "TargetPortalGroupTag=7", trans: true},
+			{csg: oper, text: "InitiatorName=" + initiator + "2;TargetName=" + disk, want: "0200"},
+		}},
+		{"other target after the proof", 0, []exchange{
+			{flags: "T", csg: sec, nsg: oper, text: who, want: "TargetPortalGroupTag=7", trans: true},
+			{csg: oper, text: "TargetName=" + locked, want: "0200"},
+		}},
 		{"target's key", 0, []exchange{{csg: oper, text: who + ";TargetAlias=me", want: "0200"}}},
 		{"operational key in security", 0, []exchange{{csg: sec, text: who + ";MaxConnections=1", want: "0200"}}},
 		{"security key in operational", 0, []exchange{{csg: oper, text: who + ";AuthMethod=None", want: "0200"}}},

@@ -66,6 +66,25 @@ func (n *Negotiator) identify(pairs []Pair) ([]Pair, *Failure) {
 	return rest, nil
 }
 
+// repeats reports whether a pair only says again who the initiator is and what
+// it wants: libiscsi does so at the start of the operational stage.
+func (n *Negotiator) repeats(p Pair) bool {
+	r := &n.result.Request
+	switch p.Key {
+	case "InitiatorName":
+		name, err := NormalizeName(p.Value)
+		return err == nil && name == r.InitiatorName
+	case "TargetName":
+		name, err := NormalizeName(p.Value)
+		return err == nil && name == r.TargetName
+	case "SessionType":
+		return r.Discovery && p.Value == "Discovery" || !r.Discovery && p.Value == "Normal"
+	case "InitiatorAlias":
+		return p.Value == r.InitiatorAlias
+	}
+	return false
+}
+
 // portalGroup is the declaration that goes with the first answer of a normal
 // session.
 func (n *Negotiator) portalGroup() Pair {
