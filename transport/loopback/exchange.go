@@ -1,0 +1,244 @@
+package loopback
+
+import (
+	"context"
+	"sync"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/target"
+)
+
+// exchange is the transport's state around a task, recycled.
+type exchange struct {
+	target.Task
+	s   *Session
+	cmd Command
+
+	mu      sync.Mutex
+	pending *buffer.Lease // ReceiveDataOut that has not ended
+	off     int64
+	moving  bool // a goroutine copies into pending
+	stopped bool // TerminateTransfers was called
+	idle    sync.Cond
+	in      int64
+
+	result  Result
+	dropped bool
+	done    chan struct{}
+	next    *exchange
+}
+
+// Reclaim is for First, which is never released by anybody.
+func (e *exchange) Reclaim(*buffer.Lease) {}
+
+// A Pending is a command under way.
+type Pending struct {
+	e   *exchange
+	tag uint64
+}
+
+// Tag names the task for [Session.Manage].
+func (p Pending) Tag() uint64 { return p.tag }
+
+// Start starts a command. Wait must follow.
+func (s *Session) Start(c Command) Pending {
+	s.mu.Lock()
+	e := s.free
+	if e != nil {
+		s.free = e.next
+	}
+	s.live++
+	if c.Tag == 0 {
+		s.tags++
+		c.Tag = s.tags
+	}
+	s.mu.Unlock()
+	if e == nil {
+		e = &exchange{s: s, done: make(chan struct{}, 1)}
+		e.idle.L = &e.mu
+		e.Private = e
+	}
+	if c.HaveOut == 0 {
+		c.HaveOut = int64(len(c.Out))
+	}
+	if c.WantIn == 0 {
+		c.WantIn = int64(len(c.In))
+	}
+	e.cmd, e.pending, e.stopped, e.in, e.dropped, e.result = c, nil, false, 0, false, Result{}
+	e.Tag, e.LUN, e.Attr, e.CDB = c.Tag, c.LUN, c.Attr, c.CDB
+	e.HaveOut, e.WantIn = c.HaveOut, c.WantIn
+	e.Work = target.Work{}
+	first := s.opt.First
+	if first < 0 || first > int64(len(c.Out)) {
+		first = int64(len(c.Out))
+	}
+	e.First.Init(e, buffer.Segment{Mem: c.Out[:first]})
+	s.Nexus.Execute(&e.Task)
+	return Pending{e, c.Tag}
+}
+
+// Wait waits for the end of the command. If ctx ends first the task is aborted.
+func (p Pending) Wait(ctx context.Context) (Result, error) {
+	e := p.e
+	select {
+	case <-e.done:
+	case <-ctx.Done():
+		e.s.Nexus.Manage(target.AbortTask, e.cmd.LUN, p.tag, func(target.FunctionResult) {})
+		<-e.done
+	}
+	r, err := e.result, error(nil)
+	if e.dropped {
+		err = ErrDropped
+	}
+	s := e.s
+	s.mu.Lock()
+	s.live--
+	e.next, s.free = s.free, e
+	s.mu.Unlock()
+	return r, err
+}
+
+func of(t *target.Task) *exchange { return t.Private.(*exchange) }
+
+// SendDataIn copies to the initiator's buffer.
+func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
+	e := of(t)
+	defer data.Release()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if off < 0 || off+data.Len() > e.cmd.WantIn {
+		s.broken("data-in of %d bytes at %d, there is room for %d", data.Len(), off, e.cmd.WantIn)
+		return
+	}
+	if e.stopped {
+		return
+	}
+	if off < int64(len(e.cmd.In)) {
+		data.Read(0, e.cmd.In[off:])
+	}
+	e.in = max(e.in, off+data.Len())
+}
+
+// ReceiveDataOut copies from the initiator's buffer as the options say.
+func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease) {
+	e := of(t)
+	if off < 0 || off+into.Len() > e.cmd.HaveOut {
+		s.broken("data-out of %d bytes at %d, there are %d", into.Len(), off, e.cmd.HaveOut)
+	}
+	e.mu.Lock()
+	switch {
+	case e.pending != nil:
+		e.mu.Unlock()
+		s.broken("a second ReceiveDataOut before the first has ended")
+		t.DataOutReceived(target.ErrAborted)
+		return
+	case e.stopped:
+		e.mu.Unlock()
+		t.DataOutReceived(target.ErrAborted)
+		return
+	}
+	if s.opt.Never {
+		e.pending, e.off = into, off
+		e.mu.Unlock()
+		return
+	}
+	if s.opt.FailDataOut != nil {
+		e.mu.Unlock()
+		t.DataOutReceived(s.opt.FailDataOut)
+		return
+	}
+	if !s.opt.Later {
+		e.copyOut(off, into, 0, into.Len())
+		e.mu.Unlock()
+		t.DataOutReceived(nil)
+		return
+	}
+	e.pending, e.off, e.moving = into, off, true
+	e.mu.Unlock()
+	s.late.Go(func() { e.move(t) })
+}
+
+// copyOut copies n bytes from at on; bytes that the initiator does not have are zeros.
+func (e *exchange) copyOut(off int64, into *buffer.Lease, at, n int64) {
+	have := int64(len(e.cmd.Out))
+	from := min(off+at, have)
+	got := int64(into.Copy(at, e.cmd.Out[from:min(off+at+n, have)]))
+	into.Clear(at+got, n-got)
+}
+
+// move is data-out that comes later, in pieces.
+func (e *exchange) move(t *target.Task) {
+	piece := int64(e.s.opt.Piece)
+	var err error
+	e.mu.Lock()
+	into := e.pending
+	if piece <= 0 {
+		piece = into.Len()
+	}
+	for at := int64(0); at < into.Len(); at += piece {
+		if e.stopped {
+			err = target.ErrAborted
+			break
+		}
+		e.copyOut(e.off, into, at, min(piece, into.Len()-at))
+		e.mu.Unlock() // an abort may come in between
+		e.mu.Lock()
+	}
+	e.pending = nil
+	if err == nil {
+		// The device server may end the task inside the call: nothing touches e after.
+		e.moving = false
+		e.idle.Broadcast()
+		e.mu.Unlock()
+		t.DataOutReceived(nil)
+		return
+	}
+	// TerminateTransfers waits, and with it the end of the task.
+	e.mu.Unlock()
+	t.DataOutReceived(err)
+	e.mu.Lock()
+	e.moving = false
+	e.idle.Broadcast()
+	e.mu.Unlock()
+}
+
+// TerminateTransfers ends a pending ReceiveDataOut.
+func (s *Session) TerminateTransfers(t *target.Task) {
+	e := of(t)
+	e.mu.Lock()
+	e.stopped = true
+	for e.moving {
+		e.idle.Wait()
+	}
+	ended := e.pending != nil
+	e.pending = nil
+	e.mu.Unlock()
+	if ended {
+		t.DataOutReceived(target.ErrAborted)
+	}
+}
+
+// Keep has nothing to do: what First lends is the initiator's buffer.
+func (s *Session) Keep(*target.Task) error { return nil }
+
+// SendResponse copies the last data-in and ends the command.
+func (s *Session) SendResponse(t *target.Task, r *target.Response) {
+	e := of(t)
+	if r.DataIn != nil {
+		s.SendDataIn(t, r.At, r.DataIn)
+	}
+	e.mu.Lock()
+	if e.pending != nil {
+		s.broken("a response while data-out is pending")
+	}
+	e.result = Result{Status: r.Status, Sense: r.Sense, Descriptor: r.Descriptor, Residual: r.Residual, In: e.in}
+	e.mu.Unlock()
+	e.done <- struct{}{}
+}
+
+// Dropped ends a command that was aborted.
+func (s *Session) Dropped(t *target.Task) {
+	e := of(t)
+	e.dropped = true
+	e.done <- struct{}{}
+}

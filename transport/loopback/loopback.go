@@ -1,0 +1,150 @@
+// Package loopback is the in-process transport: what tests and benchmarks drive targets with, and the reference for how a transport behaves.
+package loopback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+)
+
+// Errors of Do that are not the device's.
+var (
+	// ErrDropped reports a task that was aborted: it gets no response.
+	ErrDropped = errors.New("loopback: task dropped")
+	// ErrProtocol reports a device server that broke the contract of a task.
+	ErrProtocol = errors.New("loopback: device server broke the contract")
+)
+
+// Options choose how the transport behaves.
+type Options struct {
+	// First is how much data-out comes along with the command, in bytes; the rest is
+	// there when the device server asks. Negative: all of it.
+	First int64
+	// Later moves data-out on another goroutine, after ReceiveDataOut has returned.
+	Later bool
+	// Piece moves data-out by so many bytes at a time, 0: at once. With Later an abort
+	// can come between pieces.
+	Piece int
+	// Never leaves ReceiveDataOut unanswered until the task is aborted.
+	Never bool
+	// FailDataOut, if it is not nil, is what every ReceiveDataOut ends with.
+	FailDataOut error
+}
+
+// A Session is one I_T nexus. It is a [target.Services]; its own methods may be called
+// by many goroutines.
+type Session struct {
+	Nexus *target.Nexus
+
+	opt  Options
+	late sync.WaitGroup // goroutines that move data-out
+
+	mu   sync.Mutex
+	tags uint64
+	free *exchange
+	live int
+	err  error // the first broken contract
+}
+
+// Login makes an I_T nexus of from with port.
+func Login(port *target.Port, from target.Initiator, opt Options) *Session {
+	s := &Session{opt: opt}
+	s.Nexus = port.Login(s, from)
+	return s
+}
+
+// A Command is what an initiator sends.
+type Command struct {
+	LUN  scsi.LUN
+	Attr target.Attr
+	Tag  uint64 // 0: the session chooses
+	CDB  []byte
+	Out  []byte // data-out
+	In   []byte // room for data-in
+	// HaveOut and WantIn are the lengths that the initiator tells; 0: those of Out and
+	// In. A device server that trusts HaveOut beyond Out gets zeros.
+	HaveOut, WantIn int64
+}
+
+// A Result is how a command ended.
+type Result struct {
+	Status     scsi.Status
+	Sense      scsi.Sense
+	Descriptor bool
+	Residual   int64
+	In         int64 // bytes of data-in that came, counted from the start of the buffer
+}
+
+// Err is nil for GOOD, and else says what came instead: the sense of a CHECK CONDITION.
+func (r Result) Err() error {
+	switch r.Status {
+	case scsi.Good:
+		return nil
+	case scsi.CheckCondition:
+		return r.Sense
+	}
+	return fmt.Errorf("loopback: %v", r.Status)
+}
+
+// Do runs one command and waits for its end. ctx only bounds the wait: when it ends the
+// task is aborted.
+func (s *Session) Do(ctx context.Context, lun scsi.LUN, cdb, out []byte, inLen int) (Result, []byte, error) {
+	var in []byte
+	if inLen > 0 {
+		in = make([]byte, inLen)
+	}
+	p := s.Start(Command{LUN: lun, CDB: cdb, Out: out, In: in})
+	r, err := p.Wait(ctx)
+	return r, in[:min(int64(len(in)), r.In)], err
+}
+
+// Run runs one command and waits for its end. It allocates nothing.
+func (s *Session) Run(c Command) (Result, error) {
+	p := s.Start(c)
+	return p.Wait(context.Background())
+}
+
+// Manage performs a task management function and waits for its result.
+func (s *Session) Manage(f target.Function, lun scsi.LUN, tag uint64) target.FunctionResult {
+	done := make(chan target.FunctionResult, 1)
+	s.Nexus.Manage(f, lun, tag, func(r target.FunctionResult) { done <- r })
+	return <-done
+}
+
+// Close ends the nexus and waits until every task has ended. It returns the first
+// broken contract.
+func (s *Session) Close() error {
+	done := make(chan struct{})
+	s.Nexus.Lost(func() { close(done) })
+	<-done
+	s.late.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live != 0 {
+		return errors.Join(s.err, fmt.Errorf("%w: %d tasks are left", ErrProtocol, s.live))
+	}
+	return s.err
+}
+
+// broken notes a broken contract.
+func (s *Session) broken(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = fmt.Errorf("%w: "+format, append([]any{ErrProtocol}, args...)...)
+	}
+}
+
+// Broken is the first broken contract so far.
+func (s *Session) Broken() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+var _ buffer.Owner = (*exchange)(nil)
