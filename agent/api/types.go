@@ -51,6 +51,7 @@ type Session struct {
 	Initiator   string       `json:"initiator"`
 	Alias       string       `json:"alias,omitempty"`
 	Target      string       `json:"target,omitempty"` // none: a discovery session
+	User        string       `json:"user,omitempty"`   // who it has proved to be
 	Since       time.Time    `json:"since"`
 	Connections []Connection `json:"connections"`
 	Commands    int64        `json:"commands"`
@@ -61,9 +62,10 @@ type Session struct {
 
 // A Connection is one connection of a session.
 type Connection struct {
-	ID     int    `json:"id"`
-	Remote string `json:"remote"`
-	Local  string `json:"local"`
+	ID      int    `json:"id"`
+	Network string `json:"network"` // the provider: "tcp"
+	Remote  string `json:"remote"`
+	Local   string `json:"local"`
 }
 
 // An Error is the body of every answer that is not 200.

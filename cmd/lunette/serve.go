@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon"
+)
+
+// serveCmd is the daemon.
+type serveCmd struct {
+	Files []string `arg:"" optional:"" name:"file" help:"A file or block device to serve, as LUN 0, 1, … in the order of all files, --memory and --null. With --size a file that does not exist is made."`
+
+	File   unitArgs `hidden:"" placeholder:"FILE"`
+	Memory unitArgs `placeholder:"SIZE" help:"Serve anonymous memory of this size. Repeatable."`
+	Null   unitArgs `placeholder:"SIZE" help:"Serve a disk of this size that forgets what is written. Repeatable."`
+
+	Size      string   `placeholder:"SIZE" help:"Size of files that do not exist yet: 512, 10G, 1.5T (K, M, G … are powers of 1024; kB, MB, GB … of 1000)."`
+	BlockSize string   `placeholder:"BYTES" help:"Logical block size, 512 or 4096."`
+	ReadOnly  bool     `help:"Refuse writes."`
+	Target    string   `placeholder:"IQN" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
+	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
+
+	Chap          []string `sep:"none" placeholder:"USER:FILE" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
+	MutualChap    string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
+	DiscoveryChap []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
+	Initiator     []string `sep:"none" placeholder:"IQN" help:"Let in only the initiator of this name. Repeatable."`
+
+	Config string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
+	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the API. Default: ${default}."`
+
+	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json. The log goes to standard error."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+}
+
+// Run serves until the context of e is done.
+func (c *serveCmd) Run(e *env) error {
+	doc, err := c.document(e.registry.Schema())
+	if err != nil {
+		return usageError{err}
+	}
+	log := c.logger(e)
+	d, err := daemon.Start(e.ctx, doc, e.registry, daemon.Options{Log: log, Socket: c.Socket, Version: version()})
+	if err != nil {
+		return usageError{err}
+	}
+	if c.LogFormat == "text" {
+		err = d.Announce(e.stdout)
+	}
+	for _, t := range d.Targets() {
+		log.Info("serving", "target", t.Name, "luns", t.LUNs, "portals", t.Portals, "auth", t.Auth, "initiators", t.Initiators)
+	}
+	if err == nil {
+		<-e.ctx.Done()
+	}
+	log.Info("stopping", "why", context.Cause(e.ctx))
+	if err = errors.Join(err, d.Stop(context.Background())); err != nil {
+		return fmt.Errorf("stopped, but not in good order: %w", err)
+	}
+	log.Info("stopped: everything written is durable")
+	return nil
+}
+
+func (c *serveCmd) logger(e *env) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of those that the flag takes
+	opts := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(e.stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, opts))
+}
+
+// document is the document that the flags mean.
+func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
+	if c.Config == "" {
+		return c.fromFlags(schema)
+	}
+	units := len(c.File) + len(c.Memory) + len(c.Null)
+	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator)
+	if units+others > 0 || c.ReadOnly || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
+		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
+	}
+	return model.ReadFile(c.Config, schema)
+}

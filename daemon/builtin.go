@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/lunette-io/lunette/agent"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/device/disk"
+	"github.com/lunette-io/lunette/store/file"
+	"github.com/lunette-io/lunette/store/memory"
+	"github.com/lunette-io/lunette/target"
+)
+
+// Builtin is the one list of all plugins. Nothing registers itself.
+func Builtin() Registry {
+	return Registry{
+		Stores: []agent.Kind[OpenStore]{
+			{
+				Name: "file",
+				Help: "A file, sparse or not. One process at a time serves it. Writes go through the page cache and are durable after SYNCHRONIZE CACHE or with FUA.",
+				Options: []model.Option{
+					{Name: "path", Type: model.Path, Required: true, Help: "The file."},
+					{Name: "size", Type: model.Bytes, Multiple: 512, Min: 512, Help: "Makes a file that is missing or empty, sparse, with this size; another file must have it. Without it the file is taken as it is."},
+					{Name: "read-only", Type: model.Bool, Help: "Opens the file for reading. Any number of daemons may."},
+					{Name: "sync", Type: model.Bool, Help: "Makes every write durable before it is acknowledged."},
+				},
+				New: func(_ context.Context, v model.Values) (Opened, error) {
+					was := look(v.String("path"))
+					s, err := file.Open(file.Config{
+						Path: v.String("path"), Size: v.Size("size"), ReadOnly: v.Bool("read-only"), Sync: v.Bool("sync"),
+					})
+					if err != nil {
+						return Opened{}, err
+					}
+					return Opened{Store: s, Undo: was.undo(), Seed: pathSeed(v.String("path"))}, nil
+				},
+			},
+			{
+				Name: "memory",
+				Help: "Memory of this process, taken when it is written and given back by UNMAP. What it holds is gone when the daemon stops.",
+				Options: []model.Option{
+					{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Help: "How much."},
+					{Name: "huge-pages", Type: model.Bool, Help: "Asks the kernel for huge pages: faster, but the first write to each 2 MiB takes all of them."},
+				},
+				New: func(_ context.Context, v model.Values) (Opened, error) {
+					s, err := memory.Open(memory.Config{Size: v.Size("size"), HugePages: v.Bool("huge-pages")})
+					if err != nil {
+						return Opened{}, err
+					}
+					return Opened{Store: s, Seed: newSeed()}, nil
+				},
+			},
+		},
+		Devices: []agent.Kind[NewDevice]{
+			{
+				Name: "disk",
+				Help: "A disk (SBC): block-addressed, with the store's bytes.",
+				Options: []model.Option{
+					{Name: "block-size", Type: model.Bytes, Default: "512", Values: []string{"512", "4096"}, Help: "Logical block size in bytes."},
+					{Name: "read-only", Type: model.Bool, Help: "Refuses writes."},
+					{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage at a time; 0 leaves it to the store."},
+					{Name: "vendor", Type: model.String, Default: defaultVendor, Help: "T10 vendor identification, up to 8 characters."},
+					{Name: "product", Type: model.String, Default: defaultProduct, Help: "Product identification, up to 16 characters."},
+					{Name: "revision", Type: model.String, Default: defaultRevision, Help: "Product revision level, up to 4 characters."},
+					{Name: "serial", Type: model.String, Help: "Unit serial number, up to 128 characters. Without it, one that belongs to the store's path on this host, or to this run for memory."},
+					{Name: "naa", Type: model.String, Help: "Name of the unit, unique in the world: 32 hexadecimal digits that start with 6. Without it, one that follows from the serial number."},
+				},
+				New: func(p Parts, v model.Values) (target.LogicalUnit, error) {
+					return disk.New(disk.Config{
+						Store: p.Store, Arena: p.Arena, Identity: p.Identity,
+						BlockSize: int(v.Size("block-size")), ReadOnly: v.Bool("read-only"), Workers: int(v.Int("workers")),
+					})
+				},
+			},
+		},
+		Transports: []agent.Kind[NewTransport]{
+			{Name: "iscsi", Help: "iSCSI (RFC 7143).", New: newISCSI},
+		},
+		Providers: []agent.Kind[Listen]{
+			{Name: "iscsi+tcp", Help: "iSCSI over TCP, which every initiator speaks. Port 3260 unless another is given.", New: listenISCSITCP},
+		},
+	}
+}
