@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/lunette-io/lunette/store"
 )
@@ -47,6 +48,9 @@ type worker struct {
 	step     int
 }
 
+// enough is how long a worker goes on: a slow disk gets through fewer operations.
+const enough = time.Second
+
 // run makes n operations; it returns the first thing that was wrong.
 func (w *worker) run(n int) error {
 	ops := []struct {
@@ -58,7 +62,8 @@ func (w *worker) run(n int) error {
 		{"lend for reading", w.lendRead}, {"lend for writing", w.lendWrite},
 		{"trim", w.trim}, {"zero", w.zero}, {"zero, may trim", w.zeroTrim}, {"extent", w.extent},
 	}
-	for w.step = range n {
+	w.step = 0
+	for start := time.Now(); w.step < n && time.Since(start) < enough; w.step++ {
 		op := ops[w.rand.IntN(len(ops))]
 		off, n := w.place()
 		if err := op.do(off, n); err != nil {
