@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs in a lab guest: Linux's own initiator (iscsi_tcp, open-iscsi) against the server in network namespace "target",
-# over a veth pair. Prints one line a step: "ok NAME SECONDS" or "not ok NAME SECONDS" after the step's own output.
+# over a veth pair. Prints "1..N" and then one line a step: "ok NAME SECONDS", or "not ok NAME SECONDS" after what the
+# step, the kernel and the servers said. With arguments it runs only the steps they name.
 # shellcheck disable=SC2317 # steps are called by name
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -89,7 +90,7 @@ find() {
   done
   return 1
 }
-disk() { within 15 find "$@" && find "$@"; }
+disk() { within 10 find "$@" && find "$@"; }
 
 # load DEVICE SECONDS: direct writes all over 16 MiB for about that long, read back and checked
 load() {
@@ -227,6 +228,7 @@ during() {
   local d pid; d=$(disk main 0)
   calm
   load "$d" 8 & pid=$!
+  trap 'kill "$pid" 2>/dev/null' EXIT
   sleep 2
   "$@"
   wait "$pid"
@@ -312,5 +314,7 @@ finish() {
 
 steps=(setup start discovery wrong_secret no_secret chap_login several_luns file_system raw_memory four_kilobyte_blocks
   digests no_digests link_down connection_killed daemon_restarted daemon_killed discard write_zeroes reservations finish)
-for s in "${@:-${steps[@]}}"; do step "$s"; done
+(($# == 0)) || steps=("$@")
+echo "1..${#steps[@]}"
+for s in "${steps[@]}"; do step "$s"; done
 exit "$failed"

@@ -1,0 +1,142 @@
+//go:build vm
+
+package vm
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	buildLimit = 10 * time.Minute // the guest image, once; about one minute of it is work
+	guestLimit = "480"            // seconds; the script takes half of that on two slow cores
+)
+
+// TestISCSI runs iscsi.sh in a guest; every step of the script is a subtest.
+func TestISCSI(t *testing.T) {
+	build := exec.Command("./lab", "-b")
+	build.Stderr = os.Stderr
+	limit := time.AfterFunc(buildLimit, func() { _ = build.Process.Signal(os.Interrupt) })
+	if err := build.Run(); err != nil {
+		t.Fatalf("lab -b: %v", err)
+	}
+	limit.Stop()
+
+	// The guest sees this directory as /host.
+	dir := t.TempDir()
+	binary(t, filepath.Join(dir, "lunette"))
+	for _, script := range []string{"iscsi.sh", "lunette.sh"} {
+		copyFile(t, filepath.Join(dir, script), script)
+	}
+	var out, trouble bytes.Buffer
+	guest := exec.Command("./lab", "-t", guestLimit, dir, "bash iscsi.sh")
+	guest.Stdout, guest.Stderr = &out, &trouble
+	status := guest.Run()
+
+	steps, err := parse(&out)
+	for _, s := range steps {
+		t.Run(s.name, func(t *testing.T) {
+			t.Logf("%s s in the guest", s.seconds)
+			if !s.ok {
+				t.Errorf("\n%s", s.said)
+			}
+		})
+	}
+	if err != nil {
+		t.Errorf("%v\n%s", err, trouble.String())
+	}
+	if status != nil && !t.Failed() {
+		t.Errorf("the guest ended with %v although every step passed\n%s", status, trouble.String())
+	}
+}
+
+// A step is what iscsi.sh said of one of its steps.
+type step struct {
+	name, seconds string
+	ok            bool
+	said          string // when it failed
+}
+
+var (
+	planLine = regexp.MustCompile(`^1\.\.(\d+)$`)
+	stepLine = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
+)
+
+// parse reads the output of iscsi.sh; an error says that it is not whole.
+func parse(r io.Reader) ([]step, error) {
+	var steps []step
+	var said strings.Builder
+	plan := "no"
+	scan := bufio.NewScanner(r)
+	scan.Buffer(nil, 1<<20)
+	for scan.Scan() {
+		line := strings.TrimRight(scan.Text(), "\r")
+		if m := planLine.FindStringSubmatch(line); m != nil {
+			plan = m[1]
+			continue
+		}
+		m := stepLine.FindStringSubmatch(line)
+		if m == nil {
+			said.WriteString(line + "\n")
+			continue
+		}
+		steps = append(steps, step{name: m[2], seconds: m[3], ok: m[1] == "", said: said.String()})
+		said.Reset()
+	}
+	if err := scan.Err(); err != nil {
+		return steps, err
+	}
+	if fmt.Sprint(len(steps)) != plan {
+		return steps, fmt.Errorf("the guest planned %s steps and ended after %d; then it said:\n%s", plan, len(steps), said.String())
+	}
+	return steps, nil
+}
+
+func TestParse(t *testing.T) {
+	steps, err := parse(strings.NewReader("1..2\r\nok one 3\n    cmp: differ\nnot ok two 4\n"))
+	if err != nil || len(steps) != 2 {
+		t.Fatalf("%v, %v", steps, err)
+	}
+	if !steps[0].ok || steps[0].seconds != "3" || steps[1].ok || steps[1].said != "    cmp: differ\n" {
+		t.Errorf("%+v", steps)
+	}
+	for _, cut := range []string{"", "ok one 3\n", "1..2\nok one 3\nkernel panic\n"} {
+		if _, err := parse(strings.NewReader(cut)); err == nil {
+			t.Errorf("%q is taken for a whole run", cut)
+		}
+	}
+}
+
+// binary puts the server at path: the one LUNETTE names, else this checkout's, built static.
+func binary(t *testing.T, path string) {
+	t.Helper()
+	if from := os.Getenv("LUNETTE"); from != "" {
+		copyFile(t, path, from)
+		return
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../cmd/lunette")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, out)
+	}
+}
+
+func copyFile(t *testing.T, to, from string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
