@@ -1,0 +1,161 @@
+// Package block keeps a store on a block device, past the page cache.
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/fdio"
+)
+
+// A Store is an open block device. It is safe for concurrent use.
+//
+// Memory goes to the device as it is, if it is aligned as that wants: memory of a
+// [buffer.Arena] is. Everything else is copied through memory that is, and parts of
+// the device's blocks are read before they are written: see Bounced.
+//
+// After a flush has failed, all further flushes and writes with FUA fail with
+// [store.ErrMedium] until the device is opened again.
+type Store struct {
+	path     string
+	fd       int // data goes through here
+	witness  int // a second description, only for fdatasync: see fdio.Syncer
+	readOnly bool
+	info     store.Info
+	syncer   *fdio.Syncer
+	// What offsets and lengths, and addresses of memory, are multiples of.
+	offsetAlign, memoryAlign int64
+
+	closed  atomic.Bool
+	noDsync atomic.Bool // pwritev2 knows no RWF_DSYNC here
+	noPunch atomic.Bool // the device cannot zero by unmapping after all
+	noZero  atomic.Bool // fallocate knows no FALLOC_FL_ZERO_RANGE here
+
+	// parts is held for writing while a part of a block is read, changed and written,
+	// and for reading by those who write whole blocks.
+	parts   sync.RWMutex
+	bounces sync.Pool
+	bounced [2]atomic.Uint64
+}
+
+// Info describes the store.
+func (s *Store) Info() store.Info { return s.info }
+
+// Bounced is how many calls had to copy, and how many bytes.
+func (s *Store) Bounced() (calls, bytes uint64) { return s.bounced[0].Load(), s.bounced[1].Load() }
+
+// begin refuses what is outside the store, everything after Close and, if ctx has
+// ended, everything.
+func (s *Store) begin(ctx context.Context, op string, off, n int64, write bool) error {
+	switch {
+	case s.closed.Load():
+		return fmt.Errorf("%s: %s: %w", s.path, op, store.ErrClosed)
+	case off < 0 || n < 0 || off > s.info.Size-n:
+		return fmt.Errorf("%s: %s: %d bytes at %d are outside the device of %d bytes", s.path, op, n, off, s.info.Size)
+	case write && s.readOnly:
+		return fmt.Errorf("%s: %s: %w: opened for reading", s.path, op, store.ErrReadOnly)
+	}
+	return ctx.Err()
+}
+
+// aligned says whether the device takes the lease as it is.
+func (s *Store) aligned(l *buffer.Lease, off int64) bool {
+	if (off|l.Len())&(s.offsetAlign-1) != 0 {
+		return false
+	}
+	// Each piece but the last must also end where a block may.
+	for i := range l.Segments() {
+		m := l.Segment(i).Mem
+		if address(m)&uintptr(s.memoryAlign-1) != 0 || int64(len(m))&(s.offsetAlign-1) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// ReadAt fills into.
+func (s *Store) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
+	n := into.Len()
+	if err := s.begin(ctx, "read", off, n, false); err != nil {
+		return err
+	}
+	var err error
+	if s.aligned(into, off) {
+		_, err = fdio.ReadAt(s.fd, into, off, 0)
+	} else {
+		err = s.bounceRead(ctx, into, off)
+	}
+	return fdio.Error(s.path, "read", n, off, err)
+}
+
+// WriteAt writes from; with FUA it is durable when WriteAt returns nil.
+func (s *Store) WriteAt(ctx context.Context, from *buffer.Lease, off int64, f store.Flags) error {
+	n := from.Len()
+	if err := s.begin(ctx, "write", off, n, true); err != nil {
+		return err
+	}
+	fua := f&store.FUA != 0
+	if fua {
+		if err := s.syncer.Err(); err != nil {
+			return err
+		}
+	}
+	synced, err := s.write(ctx, from, off, fua)
+	if err != nil {
+		return fdio.Error(s.path, "write", n, off, err)
+	}
+	if fua && !synced {
+		return s.syncer.Sync()
+	}
+	return nil
+}
+
+// write says whether the data is durable already.
+func (s *Store) write(ctx context.Context, from *buffer.Lease, off int64, fua bool) (synced bool, err error) {
+	if !s.aligned(from, off) {
+		return false, s.bounceWrite(ctx, off, from.Len(), func(at int64, part []byte) {
+			from.Read(at, part)
+		})
+	}
+	s.parts.RLock()
+	defer s.parts.RUnlock()
+	if fua && !s.noDsync.Load() {
+		_, err := fdio.WriteAt(s.fd, from, off, unix.RWF_DSYNC)
+		if !fdio.Unsupported(err) {
+			return true, err
+		}
+		s.noDsync.Store(true)
+	}
+	_, err = fdio.WriteAt(s.fd, from, off, 0)
+	return false, err
+}
+
+// Flush makes all that was written durable.
+func (s *Store) Flush(ctx context.Context) error {
+	if err := s.begin(ctx, "flush", 0, 0, false); err != nil || s.readOnly {
+		return err
+	}
+	return s.syncer.Sync()
+}
+
+// Close closes the device. It does not flush.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	var err error
+	if s.witness >= 0 {
+		err = unix.Close(s.witness)
+	}
+	if err = errors.Join(err, unix.Close(s.fd)); err != nil {
+		return fmt.Errorf("%s: close: %w", s.path, err)
+	}
+	return nil
+}

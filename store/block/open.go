@@ -1,0 +1,106 @@
+package block
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/fdio"
+)
+
+// ErrInUse reports that the device is mounted, part of something larger, or open
+// elsewhere.
+var ErrInUse = errors.New("in use")
+
+// Config says which device Open opens.
+type Config struct {
+	Path     string
+	ReadOnly bool
+}
+
+// Open opens a block device for itself alone.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Path == "" {
+		return nil, errors.New("block: no path given")
+	}
+	// Look before opening: opening a tape or a FIFO can have effects.
+	var st unix.Stat_t
+	if err := unix.Stat(cfg.Path, &st); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Path, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
+		return nil, fmt.Errorf("%s is not a block device", cfg.Path)
+	}
+	fd, err := openDirect(cfg, unix.O_EXCL)
+	switch {
+	case err == unix.EBUSY:
+		return nil, fmt.Errorf("%s: %w: %s", cfg.Path, ErrInUse, user(uint64(st.Rdev)))
+	case err != nil && !cfg.ReadOnly && fdio.Kind(err) == store.ErrReadOnly:
+		return nil, fmt.Errorf("%s: cannot open it for writing (read-only may work): %w", cfg.Path, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: cannot open it: %w", cfg.Path, err)
+	}
+	return finish(cfg, fd, func(s *Store) error { return s.askDevice(uint64(st.Rdev)) })
+}
+
+func openDirect(cfg Config, flags int) (fd int, err error) {
+	flags |= unix.O_DIRECT | unix.O_CLOEXEC
+	if cfg.ReadOnly {
+		flags |= unix.O_RDONLY
+	} else {
+		flags |= unix.O_RDWR
+	}
+	err = fdio.Retry(func() error {
+		fd, err = unix.Open(cfg.Path, flags, 0)
+		return err
+	})
+	return fd, err
+}
+
+// finish makes a store of an open descriptor; ask fills in size, blocks and info.
+func finish(cfg Config, fd int, ask func(*Store) error) (*Store, error) {
+	s := &Store{path: cfg.Path, fd: fd, witness: -1, readOnly: cfg.ReadOnly}
+	err := ask(s)
+	if err == nil && !cfg.ReadOnly {
+		err = s.openWitness()
+	}
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	s.bounces.New = func() any { return newBounce(s.offsetAlign, s.memoryAlign) }
+	return s, nil
+}
+
+func (s *Store) check() error {
+	switch {
+	case s.info.Size <= 0:
+		return fmt.Errorf("%s: it has no medium: its size is 0", s.path)
+	case s.info.Size%s.offsetAlign != 0:
+		return fmt.Errorf("%s: its size of %d bytes is not a multiple of its blocks of %d", s.path, s.info.Size, s.offsetAlign)
+	case s.offsetAlign > bounceSize || s.memoryAlign > bounceSize || s.offsetAlign&(s.offsetAlign-1) != 0 || s.memoryAlign&(s.memoryAlign-1) != 0:
+		return fmt.Errorf("%s: cannot align to blocks of %d bytes and memory of %d", s.path, s.offsetAlign, s.memoryAlign)
+	}
+	return nil
+}
+
+// openWitness opens the description that flushes: see fdio.Syncer. It goes by the
+// number of the first, so that it is the same device whatever its path names now; it
+// is not exclusive, since the first one is.
+func (s *Store) openWitness() error {
+	err := fdio.Retry(func() (err error) {
+		s.witness, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", s.fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		s.witness = -1
+		return fmt.Errorf("%s: cannot open it a second time: %w", s.path, err)
+	}
+	s.syncer = fdio.NewSyncer(s.witness, s.path)
+	return nil
+}
