@@ -126,6 +126,9 @@ func (x *ITL) begin(t *Task) bool {
 // end unlinks t. It reports true when t was aborted: then t gets no response, and has
 // been (or will be) dropped.
 func (x *ITL) end(t *Task) bool {
+	if u := x.unit; u != nil && u.barrier.Load() != 0 {
+		u.leave(t) // while t is still this task: unlinked, it may be dropped and be another
+	}
 	x.mu.Lock()
 	if t.prev != nil {
 		t.prev.next = t.next
@@ -142,9 +145,6 @@ func (x *ITL) end(t *Task) bool {
 	t.ended = true
 	drop := g != nil && t.pins == 0
 	x.mu.Unlock()
-	if u := x.unit; u != nil && u.barrier.Load() != 0 {
-		u.leave(t) // while t is still this task
-	}
 	if g == nil {
 		return false
 	}

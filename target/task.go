@@ -39,11 +39,13 @@ type Task struct {
 	// For the device server: its own state between the steps of one command.
 	Work Work
 
-	itl   *ITL
-	svc   Services
-	then  func(*Task, error)
-	step  func(*Task) // for Workers
-	queue *Task       // next in a Workers queue or in the unit's waiting list
+	itl  *ITL
+	svc  Services
+	then func(*Task, error)
+
+	response Response    // what SendResponse gets: here, so that none is allocated
+	step     func(*Task) // for Workers
+	queue    *Task       // next in a Workers queue or in the unit's waiting list
 
 	// Guarded by itl.mu.
 	prev, next *Task
@@ -146,7 +148,8 @@ func (t *Task) Respond(r Response) {
 		}
 	}
 	if !x.end(t) {
-		t.svc.SendResponse(t, &r)
+		t.response = r
+		t.svc.SendResponse(t, &t.response)
 	} else if r.DataIn != nil {
 		r.DataIn.Release()
 	}

@@ -115,6 +115,10 @@ func (u *Unit) admit(t *Task) {
 	}
 	u.last = t
 	u.mu.Unlock()
+	if t.aborted.Load() && u.unqueue(t) {
+		// The abort came before it was in the queue, and left the end to us.
+		t.itl.end(t)
+	}
 	u.advance()
 }
 

@@ -7,8 +7,8 @@ import (
 
 // Workers are the goroutines of one unit that run steps which wait for storage, and
 // for nothing else. They start when there is work, up to a limit, and those that a
-// whole period did not need end. A submission allocates nothing: tasks queue by their
-// own link, so that as many may wait as there are tasks.
+// whole period did not need end. A submission allocates nothing: tasks queue by their own
+// link, so that as many may wait as there are tasks.
 type Workers struct {
 	limit int
 
@@ -35,7 +35,7 @@ func NewWorkers(limit int) *Workers {
 	return w
 }
 
-// Run lets a worker call step(t) soon. t is of the queue until then: nobody runs
+// Run lets a worker call step(t) soon. Until then t belongs to the queue: nobody runs
 // another step of it. After Close it panics, since no task may be left then.
 func (w *Workers) Run(t *Task, step func(*Task)) {
 	t.step, t.queue = step, nil
@@ -126,6 +126,13 @@ func (w *Workers) trim() {
 	} else {
 		w.timer = nil
 	}
+}
+
+// Running is the number of workers there are now.
+func (w *Workers) Running() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.running
 }
 
 // Close returns when all workers have ended. No task may be left.

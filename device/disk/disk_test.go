@@ -48,6 +48,9 @@ func newBench(t testing.TB, s store.Store, change func(*disk.Config)) *bench {
 }
 
 func (b *bench) close() {
+	if b.unit == nil {
+		return
+	}
 	for _, s := range b.all {
 		if err := s.Close(); err != nil {
 			b.t.Error(err)
@@ -62,6 +65,7 @@ func (b *bench) close() {
 	if err := b.arena.Close(); err != nil {
 		b.t.Error(err)
 	}
+	b.unit = nil
 }
 
 // login returns a session whose unit attentions are cleared.

@@ -219,7 +219,7 @@ func (s *Session) TerminateTransfers(t *target.Task) {
 }
 
 // Keep has nothing to do: what First lends is the initiator's buffer.
-func (s *Session) Keep(*target.Task) error { return nil }
+func (s *Session) Keep(*target.Task) error { return s.opt.FailKeep }
 
 // SendResponse copies the last data-in and ends the command.
 func (s *Session) SendResponse(t *target.Task, r *target.Response) {

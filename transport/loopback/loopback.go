@@ -34,6 +34,8 @@ type Options struct {
 	Never bool
 	// FailDataOut, if it is not nil, is what every ReceiveDataOut ends with.
 	FailDataOut error
+	// FailKeep, if it is not nil, is what every Keep returns.
+	FailKeep error
 }
 
 // A Session is one I_T nexus. It is a [target.Services]; its own methods may be called
