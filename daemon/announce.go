@@ -19,10 +19,10 @@ func (d *Daemon) Announce(w io.Writer) error {
 	for i, t := range d.Targets() {
 		fmt.Fprintf(&b, "serving %s\n", t.Name)
 		fmt.Fprintf(&b, "     on %s\n", strings.Join(t.Portals, ", "))
+		fmt.Fprintf(&b, "    for %s\n", admitted(d.targets[i].spec))
 		for _, l := range t.LUNs {
 			fmt.Fprintf(&b, "  LUN %d: %s\n", l.LUN, describeUnit(units[l.Unit]))
 		}
-		fmt.Fprintf(&b, "    for %s\n", admitted(d.targets[i].spec))
 	}
 	d.announceAttach(&b)
 	d.announceReach(&b)

@@ -6,8 +6,14 @@ import (
 	"github.com/lunette-io/lunette/agent"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/device/disk"
+	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/block"
 	"github.com/lunette-io/lunette/store/file"
+	"github.com/lunette-io/lunette/store/filter/readonly"
+	"github.com/lunette-io/lunette/store/filter/stats"
+	"github.com/lunette-io/lunette/store/filter/verify"
 	"github.com/lunette-io/lunette/store/memory"
+	"github.com/lunette-io/lunette/store/null"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -49,6 +55,81 @@ func Builtin() Registry {
 					}
 					return Opened{Store: s, Seed: newSeed()}, nil
 				},
+			},
+			{
+				Name: "block",
+				Help: "A block device, by direct I/O, for this daemon alone.",
+				Options: []model.Option{
+					{Name: "path", Type: model.Path, Required: true, Help: "The device."},
+					{Name: "read-only", Type: model.Bool, Help: "Opens the device for reading."},
+				},
+				New: func(_ context.Context, v model.Values) (Opened, error) {
+					s, err := block.Open(block.Config{Path: v.String("path"), ReadOnly: v.Bool("read-only")})
+					if err != nil {
+						return Opened{}, err
+					}
+					return Opened{Store: s, Seed: pathSeed(v.String("path"))}, nil
+				},
+			},
+			{
+				Name: "null",
+				Help: "Forgets what is written and reads as zeros: the cost of everything but a store.",
+				Options: []model.Option{
+					{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Help: "How large it looks."},
+				},
+				New: func(_ context.Context, v model.Values) (Opened, error) {
+					s, err := null.Open(null.Config{Size: v.Size("size")})
+					if err != nil {
+						return Opened{}, err
+					}
+					return Opened{Store: s, Seed: newSeed()}, nil
+				},
+			},
+		},
+		Filters: []agent.Kind[WrapStore]{
+			{
+				Name: "verify",
+				Help: "Keeps a checksum of every 4 KiB that is written, in memory, and fails reads that give back anything else.",
+				New:  func(s store.Store, _ model.Values) (store.Store, error) { return verify.New(s), nil },
+			},
+			{
+				Name: "readonly",
+				Help: "Refuses writes.",
+				New:  func(s store.Store, _ model.Values) (store.Store, error) { return readonly.New(s), nil },
+			},
+			{
+				Name: "stats",
+				Help: "Counts and times what the store does. `lunette units -o json` shows it.",
+				New:  func(s store.Store, _ model.Values) (store.Store, error) { return stats.New(s), nil },
+			},
+			{
+				Name: "delay",
+				Help: "Makes a store slow, to try what relies on it.",
+				Options: []model.Option{
+					{Name: "read", Type: model.Duration, Help: "Time that a read takes longer."},
+					{Name: "write", Type: model.Duration, Help: "Time that a write takes longer."},
+					{Name: "flush", Type: model.Duration, Help: "Time that a flush takes longer."},
+					{Name: "trim", Type: model.Duration, Help: "Time that giving space back takes longer."},
+					{Name: "zero", Type: model.Duration, Help: "Time that writing zeros takes longer."},
+					{Name: "jitter", Type: model.Duration, Help: "Random time, up to this, on top of each of the others."},
+				},
+				New: newDelay,
+			},
+			{
+				Name: "fault",
+				Help: "Makes calls of a store fail, to try what relies on it.",
+				Options: []model.Option{
+					{Name: "calls", Type: model.String, Default: "all", Values: []string{"all", "read", "write", "flush", "trim", "zero", "map"}, Help: "Which calls fail."},
+					{Name: "offset", Type: model.Bytes, Help: "Only calls that touch bytes from here on …"},
+					{Name: "length", Type: model.Bytes, Help: "… and not behind this many; 0: up to the end."},
+					{Name: "skip", Type: model.Int, Help: "How many calls go well first."},
+					{Name: "times", Type: model.Int, Help: "How many calls fail; 0: no end."},
+					{Name: "percent", Type: model.Int, Default: "100", Min: 1, Max: 100, Help: "How many of the calls that could fail do."},
+					{Name: "error", Type: model.String, Default: "medium", Values: []string{"medium", "out-of-space", "read-only"}, Help: "What the call answers."},
+					{Name: "late", Type: model.Bool, Help: "Does the work, and then fails."},
+					{Name: "seed", Type: model.Int, Help: "Of the random numbers behind percent."},
+				},
+				New: newFault,
 			},
 		},
 		Devices: []agent.Kind[NewDevice]{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -19,7 +20,10 @@ import (
 
 // iscsiTransport is the iSCSI node of a daemon: one for all of its movers, so that a
 // session is the same over each.
-type iscsiTransport struct{ node *iscsi.Node }
+type iscsiTransport struct {
+	node    *iscsi.Node
+	targets map[string]*target.Target
+}
 
 func newISCSI(c TransportConfig) (Transport, error) {
 	node, err := iscsi.NewNode(iscsi.Config{
@@ -39,7 +43,7 @@ func newISCSI(c TransportConfig) (Transport, error) {
 	if discovery != nil {
 		node.RequireDiscoveryAuth(discovery)
 	}
-	return &iscsiTransport{node}, nil
+	return &iscsiTransport{node, make(map[string]*target.Target)}, nil
 }
 
 // authenticator loads the secrets of a; nil if a asks for none.
@@ -79,6 +83,7 @@ func (t *iscsiTransport) AddTarget(scsi *target.Target, spec model.Target) error
 	if err != nil {
 		return fmt.Errorf("target %s: %w", spec.Name, err)
 	}
+	t.targets[spec.Name] = scsi
 	return t.node.AddTarget(iscsi.Target{SCSI: scsi, Alias: spec.Alias, Auth: a, Initiators: spec.Initiators})
 }
 
@@ -96,9 +101,30 @@ func (t *iscsiTransport) Sessions() []api.Session {
 		for _, c := range s.Connections {
 			a.Connections = append(a.Connections, api.Connection{ID: int(c.CID), Network: c.Transport, Remote: c.Remote, Local: c.Local})
 		}
+		t.count(&a, s.ISID)
 		all = append(all, a)
 	}
 	return all
+}
+
+// count adds up the counters of a session's I_T nexus, which its initiator port names.
+func (t *iscsiTransport) count(s *api.Session, isid string) {
+	scsi := t.targets[s.Target]
+	if scsi == nil {
+		return // a discovery session
+	}
+	port := strings.ToLower(s.Initiator) + ",i,0x" + isid
+	for _, n := range scsi.Nexuses() {
+		if n.Initiator.Port.String() != port {
+			continue
+		}
+		for _, x := range n.ITLs() {
+			s.Commands += x.Stats.Commands.Load()
+			s.Errors += x.Stats.Errors.Load()
+			s.BytesIn += x.Stats.BytesIn.Load()
+			s.BytesOut += x.Stats.BytesOut.Load()
+		}
+	}
 }
 
 // A tcpPortal accepts iSCSI connections over TCP. One goroutine accepts, and each

@@ -54,6 +54,7 @@ func (d *Daemon) Units() []api.Unit {
 			Size: info.Size, BlockSize: int(u.spec.Device.Values.Size("block-size")), ReadOnly: u.readOnly(),
 			Serial: id.Serial, NAA: strings.TrimPrefix(id.NAA.String(), "naa."),
 			Commands: sum.Commands, Errors: sum.Errors, BytesIn: sum.BytesIn, BytesOut: sum.BytesOut,
+			StoreCounts: counted(u.store),
 		})
 	}
 	return all

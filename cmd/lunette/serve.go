@@ -49,9 +49,10 @@ func (c *serveCmd) Run(e *env) error {
 	}
 	if c.LogFormat == "text" {
 		err = d.Announce(e.stdout)
-	}
-	for _, t := range d.Targets() {
-		log.Info("serving", "target", t.Name, "luns", t.LUNs, "portals", t.Portals, "auth", t.Auth, "initiators", t.Initiators)
+	} else {
+		for _, t := range d.Targets() {
+			log.Info("serving", "target", t.Name, "luns", t.LUNs, "portals", t.Portals, "auth", t.Auth, "initiators", t.Initiators)
+		}
 	}
 	if err == nil {
 		<-e.ctx.Done()
