@@ -160,7 +160,11 @@ func (a *Arena) Reclaim(l *Lease) {
 }
 
 func (a *Arena) giveBack(l *Lease) {
-	for _, s := range l.segs {
+	// To the capacity: Truncate hides the segments behind the end.
+	for _, s := range l.segs[:cap(l.segs)] {
+		if s.Region == nil {
+			continue
+		}
 		size := cap(s.Mem)
 		order := bits.TrailingZeros(uint(size)) - minShift
 		at := regionOffset(s)

@@ -124,7 +124,7 @@ func (l *Lease) Truncate(n int64) {
 // Slice returns a second lease of n bytes at off. It shares the memory: both must
 // be released. It allocates: hot paths walk with At instead.
 func (l *Lease) Slice(off, n int64) *Lease {
-	if off < 0 || n < 0 || off+n > l.n {
+	if off < 0 || n < 0 || off > l.n-n {
 		panic("buffer: slice outside the lease")
 	}
 	l.refs.Add(1)
