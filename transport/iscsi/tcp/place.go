@@ -26,7 +26,7 @@ type segment struct {
 }
 
 // placed accounts for n received bytes that went to the place of the segment, and
-// returns how many went to the batch buffer, -1 when none did.
+// returns how many went to the batch buffer.
 func (v *receiver) placed(n int) int {
 	s, m := &v.seg, v.m
 	m.mu.Lock()
@@ -44,9 +44,6 @@ func (v *receiver) placed(n int) int {
 		}
 	}
 	m.mu.Unlock()
-	if n == 0 {
-		return -1
-	}
 	return n
 }
 

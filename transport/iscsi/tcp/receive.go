@@ -155,10 +155,8 @@ func (v *receiver) vectors(iov []unix.Iovec) []unix.Iovec {
 // advance handles what has been received.
 func (v *receiver) advance() error {
 	n := v.n
-	if s := &v.seg; s.left > 0 {
-		if n = v.placed(n); n < 0 {
-			return nil
-		}
+	if v.seg.left > 0 {
+		n = v.placed(n)
 	}
 	v.w += n
 	for {
