@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// sandbox is a directory with some files, which is the working directory of a test.
+func sandbox(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write := func(name, text string, mode os.FileMode) {
+		if err := os.WriteFile(name, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("disk.img", strings.Repeat("\x00", 4096), 0o600)
+	write("odd.img", "12345", 0o600)
+	write("empty.img", "", 0o600)
+	write("secret", "correct horse battery\n", 0o600)
+	write("other", "another secret of mine\n", 0o600)
+	write("open", "correct horse battery\n", 0o644)
+	write("short", "geheim\n", 0o600)
+	write("bad.yaml", "version: 1\nunits: []\ntargets: 5\nlimits: {memory: lots}\n", 0o600)
+	write("invalid.yaml", "version: 1\nunits: []\n", 0o600)
+	write("good.yaml", "version: 1\nunits:\n- {name: a, store: {kind: memory, size: 1M}}\ntargets:\n- {name: \"iqn.2026-11.io.lunette:a\", luns: {0: a}}\nportals: [\"127.0.0.1:0\"]\n", 0o600)
+	if err := os.Mkdir("dir", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// files lists what is in the working directory, with sizes.
+func files(t *testing.T) string {
+	t.Helper()
+	all, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, f := range all {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(info.Mode().String() + " " + f.Name() + " ")
+		if info.Mode().IsRegular() {
+			b.WriteString(strings.Repeat("#", int(info.Size()/512)))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Every wrong command line gives one line that says what is wrong and what would be
+// right, exit status 2, and leaves everything as it was.
+func TestWrongCommandLines(t *testing.T) {
+	sandbox(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	busy := taken.Addr().String()
+	_, port, _ := net.SplitHostPort(busy)
+
+	tests := []struct{ args, want string }{
+		{"frobnicate", `unexpected argument frobnicate (lunette --help)`},
+		{"serve", "there is nothing to serve: name a file or a block device, or give --memory SIZE or --config FILE"},
+		{"serve --frob", "unknown flag --frob (lunette serve --help)"},
+		{"serve --portl 1 disk.img", "unknown flag --portl, did you mean \"--portal\"?"},
+		{"serve --memory", "--memory"},
+		{"serve nothing.img", "nothing.img: there is no such file: add --size 10G to make it, sparse, with that size"},
+		{"serve nothing.img --size 1G --read-only", "nothing.img: there is no such file, and --read-only makes none"},
+		{"serve nodir/x.img --size 1M", "nodir/x.img: "},
+		{"serve dir", "dir: it is a directory: name a file or a block device"},
+		{"serve /dev/null", "character device"},
+		{"serve odd.img", "multiple of 512"},
+		{"serve empty.img", "empty.img: the file is empty: add --size 10G to give it a size"},
+		{"serve disk.img --size 1G", "4096 bytes, not the"},
+		{"serve disk.img disk.img", "disk.img: disk.img is the store of unit \"disk\" already"},
+		{"serve disk.img ./disk.img", "serves it"},
+		{"serve disk.img --size 10X", `--size: "10X" is not a size: a size is a number of bytes such as 512, 10G`},
+		{"serve new.img --size 1000", "--size: 1000 is not a multiple of 512 bytes"},
+		{"serve new.img --size 0", "--size: 0 is not at least 512"},
+		{"serve --memory 1Q", `--memory: "1Q" is not a size`},
+		{"serve --memory 100", "--memory: 100 is not"},
+		{"serve --memory=", "--memory: it is empty"},
+		{"serve --null 1e3", `--null: "1e3" is not a size`},
+		{"serve --memory 1M --size 1M", "--size is the size of files, and there is none"},
+		{"serve disk.img --block-size 1024", `--block-size: "1024" is not 512 or 4096`},
+		{"serve --memory 512 --block-size 4096", "less than one block"},
+		{"serve disk.img --target disk", `--target: "disk" is not an iSCSI name`},
+		{"serve disk.img --target IQN.2026-11.io.lunette:x", `write "iqn.2026-11.io.lunette:x"`},
+		{"serve disk.img --initiator me", `--initiator: "me" is not an iSCSI name`},
+		{"serve disk.img --portal nonsense:port", `--portal: "nonsense:port" is not a portal, "port" is not a port from 0 to 65535`},
+		{"serve disk.img --portal 127.0.0.1:70000", "not a port from 0 to 65535"},
+		{"serve disk.img --portal ::1:3260", "brackets"},
+		{"serve disk.img --portal iser+roce://1.2.3.4:1", `--portal iser+roce://1.2.3.4:1: there is no transport "iser": there is iscsi (as iscsi+tcp)`},
+		{"serve disk.img --portal iscsi+udp://1.2.3.4:1", `there is no provider "udp" for the transport iscsi: there is tcp`},
+		{"serve disk.img --portal 127.0.0.1:1234 --portal 127.0.0.1:1234", "is here twice"},
+		{"serve new.img --size 1M --portal " + busy, "portal iscsi+tcp://" + busy + ": port " + port + " is taken by another program: stop it, or choose another port"},
+		{"serve empty.img --size 1M --portal " + busy, "is taken by another program"},
+		{"serve new.img --size 1M --portal 192.0.2.1:3260", "192.0.2.1 is no address of this machine"},
+		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket disk.img", "disk.img exists and is no socket: choose another path with --socket"},
+		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket no/such/dir", "no such file or directory"},
+		{"serve new.img other.img --size 1M nodir/x.img --portal 127.0.0.1:0", "nodir/x.img"},
+		{"serve disk.img --chap me", `--chap: "me" is not USER:FILE`},
+		{"serve disk.img --chap me:nofile --portal 127.0.0.1:0", "nofile: no such file"},
+		{"serve disk.img --chap me:open --portal 127.0.0.1:0", "chmod 600 open"},
+		{"serve new.img --size 1M --chap me:short --portal 127.0.0.1:0", "12 to 255"},
+		{"serve disk.img --chap me:secret --chap me:other", `--chap: the user "me" is here twice`},
+		{"serve disk.img --mutual-chap me:secret", "--mutual-chap is there without --chap"},
+		{"serve disk.img --chap me:secret --mutual-chap us:secret", "--mutual-chap: the secrets of the two directions must differ"},
+		{"serve disk.img --discovery-chap me", `--discovery-chap: "me" is not USER:FILE`},
+		{"serve disk.img --discovery-chap me:short --portal 127.0.0.1:0", "discovery: "},
+		{"serve disk.img --log-level loud", `--log-level must be one of`},
+		{"serve disk.img --log-format xml", `--log-format must be one of`},
+		{"serve --config good.yaml disk.img", "--config is there together with"},
+		{"serve --config good.yaml --read-only", "--config is there together with"},
+		{"serve --config none.yaml", "none.yaml: no such file or directory"},
+		{"serve --config bad.yaml", `bad.yaml:3:10: targets: "5" is a number: a list is wanted`},
+		{"serve --config invalid.yaml", "invalid.yaml:2:8: units: there is no unit: nothing to serve (and 1 more)"},
+		{"units -o xml", "--output must be one of"},
+		{"units extra", "unexpected argument extra (lunette units --help)"},
+		{"check", "--config"},
+		{"kinds color", "must be one of"},
+	}
+	before := files(t)
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			args := strings.Fields(test.args)
+			if args[0] == "serve" && !strings.Contains(test.args, "--socket") {
+				args = append(args, "--socket", filepath.Join(t.TempDir(), "s"))
+			}
+			var stdout, stderr bytes.Buffer
+			status := run(t.Context(), args, &stdout, &stderr)
+			line := stderr.String()
+			if status != exitUsage || !strings.Contains(line, test.want) || stdout.Len() > 0 {
+				t.Errorf("status %d, standard output %q\n got %s\nwant %s", status, &stdout, line, test.want)
+			}
+			if strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "lunette: ") || !strings.HasSuffix(line, "\n") {
+				t.Errorf("not one line: %q", line)
+			}
+			if now := files(t); now != before {
+				t.Errorf("the directory has changed:\n%s", now)
+			}
+		})
+	}
+}
+
+func TestCheckListsAllProblems(t *testing.T) {
+	sandbox(t)
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"check", "--config", "bad.yaml"}, &stdout, &stderr); status != exitUsage {
+		t.Errorf("status %d", status)
+	}
+	want := "lunette: bad.yaml:3:10: targets: \"5\" is a number: a list is wanted"
+	if lines := strings.Split(strings.TrimSpace(stderr.String()), "\n"); len(lines) != 2 ||
+		!strings.HasPrefix(lines[0], want) || !strings.HasPrefix(lines[1], "lunette: bad.yaml:4:18: limits.memory: ") {
+		t.Errorf("got %s", &stderr)
+	}
+	stderr.Reset()
+	if status := run(t.Context(), []string{"check", "--config", "good.yaml"}, &stdout, &stderr); status != exitOK || stderr.Len() > 0 ||
+		stdout.String() != "good.yaml is right: 1 targets, 1 units, 1 portals\n" {
+		t.Errorf("status %d, %q, %q", status, &stdout, &stderr)
+	}
+}
+
+func TestListsWithoutADaemon(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	for _, list := range []string{"targets", "units", "sessions"} {
+		var stdout, stderr bytes.Buffer
+		status := run(t.Context(), []string{list, "--socket", path}, &stdout, &stderr)
+		if want := "lunette: no daemon answers at " + path + ": start one with"; status != exitFailed || !strings.HasPrefix(stderr.String(), want) {
+			t.Errorf("%s: status %d, %q", list, status, &stderr)
+		}
+	}
+}
