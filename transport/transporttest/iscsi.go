@@ -1,0 +1,207 @@
+package transporttest
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/initiator"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
+
+	"github.com/lunette-io/lunette/network/tcp"
+)
+
+// Names that an ISCSI uses.
+const (
+	TargetName    = "iqn.2026-11.io.lunette.test:disk"
+	InitiatorName = "iqn.2026-11.io.lunette.test:initiator"
+)
+
+// An ISCSI is a node with one target, which has two Units at LUN 0 and 1, and a TCP portal
+// on loopback.
+type ISCSI struct {
+	Node   *iscsi.Node
+	Addr   string
+	Arena  *buffer.Arena
+	Units  [2]*Unit
+	Target *target.Target
+
+	tb     testing.TB
+	portal *iscsitcp.Portal
+	down   sync.Once
+}
+
+// StartISCSI starts a node; change, if not nil, edits the target before it is shown. When
+// the test ends the node is shut down, and everything must have been given back: memory,
+// sessions, goroutines.
+func StartISCSI(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target)) *ISCSI {
+	tb.Helper()
+	before := goleak.IgnoreCurrent()
+	if cfg.Arena == nil {
+		cfg.Arena = buffer.NewArena(256 << 20)
+	}
+	s := &ISCSI{tb: tb, Arena: cfg.Arena}
+	var err error
+	must := func() {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	var maps []target.Mapping
+	for i := range s.Units {
+		s.Units[i], err = NewUnit(64<<20, cfg.Arena)
+		must()
+		maps = append(maps, target.Mapping{LUN: scsi.LUN(uint64(i) << 48), Unit: target.NewUnit("unit", s.Units[i])})
+	}
+	s.Target, err = target.NewTarget(TargetName, maps...)
+	must()
+	s.Node, err = iscsi.NewNode(cfg)
+	must()
+	it := iscsi.Target{SCSI: s.Target}
+	if change != nil {
+		change(&it)
+	}
+	err = s.Node.AddTarget(it)
+	must()
+	s.portal, err = iscsitcp.Listen(context.Background(), "127.0.0.1:0", s.Node, tcp.Options{})
+	must()
+	s.Addr = s.portal.Addr()
+	tb.Cleanup(func() {
+		s.Close()
+		goleak.VerifyNone(tb, before)
+	})
+	return s
+}
+
+// Close shuts the node down and checks that everything was given back.
+func (s *ISCSI) Close() { s.down.Do(s.close) }
+
+func (s *ISCSI) close() {
+	tb := s.tb
+	if err := s.portal.Close(); err != nil {
+		tb.Error(err)
+	}
+	for _, u := range s.Units {
+		u.Release()
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		if err := s.Node.Shutdown(ctx); err != nil {
+			tb.Error(err)
+		}
+	}()
+	for stop := time.Now().Add(10 * time.Second); ; {
+		select {
+		case <-ended:
+		case <-time.After(20 * time.Millisecond):
+			for _, u := range s.Units {
+				u.Release()
+			}
+			if time.Now().Before(stop) {
+				continue
+			}
+			panic("the node does not shut down") // with all stacks
+		}
+		break
+	}
+	if n := len(s.Node.Sessions()); n != 0 {
+		tb.Errorf("%d sessions are left", n)
+	}
+	if n := len(s.Target.Nexuses()); n != 0 {
+		tb.Errorf("%d nexuses are left", n)
+	}
+	for i, u := range s.Units {
+		u.work.Wait()
+		if n := u.Attached.Load(); n != 0 {
+			tb.Errorf("unit %d: %d nexuses are left", i, n)
+		}
+		if a, b := u.Started.Load(), u.Ended.Load(); a != b {
+			tb.Errorf("unit %d: %d tasks started, %d ended", i, a, b)
+		}
+		if n := u.Store.Outstanding(); n != 0 {
+			tb.Errorf("unit %d: %d leases are out", i, n)
+		}
+		if err := u.Close(); err != nil {
+			tb.Errorf("unit %d: %v", i, err)
+		}
+	}
+	if n := s.Arena.Outstanding(); n != 0 {
+		tb.Errorf("%d bytes of the arena are out", n)
+	} else if err := s.Arena.Close(); err != nil {
+		tb.Error(err)
+	}
+}
+
+// Config is what an initiator logs in with. n tells initiators apart.
+func (s *ISCSI) Config(n byte) initiator.Config {
+	return initiator.Config{
+		InitiatorName: InitiatorName, TargetName: TargetName,
+		ISID: pdu.ISID{0x80, 0, 0, 0, 0, n}, Wishes: initiator.DefaultWishes(),
+	}
+}
+
+// Dial logs in. The connection is closed at the end of the test, and waits for nothing
+// longer than a few seconds.
+func (s *ISCSI) Dial(cfg initiator.Config) *initiator.Conn {
+	s.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c, err := initiator.Dial(ctx, s.Addr, cfg)
+	if err != nil {
+		s.tb.Fatalf("login: %v", err)
+	}
+	return s.mind(c)
+}
+
+// Join adds a connection to the session of c.
+func (s *ISCSI) Join(c *initiator.Conn, cid uint16, cfg initiator.Config) *initiator.Conn {
+	s.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	cfg.CID = cid
+	c, err := c.Join(ctx, s.Addr, cfg)
+	if err != nil {
+		s.tb.Fatalf("login of connection %d: %v", cid, err)
+	}
+	return s.mind(c)
+}
+
+func (s *ISCSI) mind(c *initiator.Conn) *initiator.Conn {
+	c.SetDeadline(time.Now().Add(8 * time.Second))
+	s.tb.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Wire connects without a login.
+func (s *ISCSI) Wire() *initiator.Wire {
+	s.tb.Helper()
+	w, err := initiator.DialWire(context.Background(), s.Addr)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	_ = w.SetDeadline(time.Now().Add(8 * time.Second))
+	s.tb.Cleanup(func() { _ = w.Close() })
+	return w
+}
+
+// Eventually waits until ok is true.
+func Eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for stop := time.Now().Add(6 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(stop) {
+			tb.Fatalf("it did not come: %s", what)
+		}
+	}
+}

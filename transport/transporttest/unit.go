@@ -1,0 +1,292 @@
+// Package transporttest is what tests of SCSI transports share: a logical unit that uses every freedom a device server has, and one script that runs over any transport.
+package transporttest
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/memory"
+	"github.com/lunette-io/lunette/target"
+)
+
+// A Way is how a [Unit] executes a READ (10) or WRITE (10): the CONTROL byte of the CDB.
+type Way byte
+
+const (
+	Lend   Way = iota // from or to the store's own memory
+	Lease             // through memory of the arena, at once
+	Later             // through the arena, every step on another goroutine
+	Ignore            // GOOD at once, without asking for data or sending any
+	Fail              // CHECK CONDITION at once
+	Hold              // waits for Unit.Release, then as Later
+	Half              // asks for the first half of the data only, then CHECK CONDITION
+	Pieces            // data-in in pieces ahead of the response; data-out in pieces of MaxPiece
+	KeepIt            // keeps what came along, goes on as Later
+	Sense             // data-in, and CHECK CONDITION with it
+)
+
+// BlockSize is that of a Unit, in bytes.
+const BlockSize = 512
+
+// A Unit is a logical unit for tests of transports. It knows READ (10) and WRITE (10),
+// whose CONTROL byte says how they are done, TEST UNIT READY, and nothing else.
+type Unit struct {
+	Store *memory.Store
+	Arena *buffer.Arena
+
+	Attached atomic.Int64 // I_T_L nexuses now
+	Events   [8]atomic.Int64
+	Held     atomic.Int64 // tasks that wait for Release
+	Started  atomic.Int64 // tasks that were executed
+	Ended    atomic.Int64 // tasks that were responded to, aborted ones too
+
+	mu   sync.Mutex
+	gate chan struct{}
+	work sync.WaitGroup
+}
+
+// NewUnit makes a unit of size bytes.
+func NewUnit(size int64, a *buffer.Arena) (*Unit, error) {
+	s, err := memory.Open(memory.Config{Size: size})
+	if err != nil {
+		return nil, err
+	}
+	return &Unit{Store: s, Arena: a, gate: make(chan struct{})}, nil
+}
+
+// Release lets the tasks of Hold go on that wait now.
+func (u *Unit) Release() {
+	u.mu.Lock()
+	close(u.gate)
+	u.gate = make(chan struct{})
+	u.mu.Unlock()
+}
+
+// Identity implements target.LogicalUnit.
+func (u *Unit) Identity() scsi.Identity { return scsi.Identity{} }
+
+// Attach implements target.LogicalUnit.
+func (u *Unit) Attach(*target.ITL) { u.Attached.Add(1) }
+
+// Detach implements target.LogicalUnit.
+func (u *Unit) Detach(*target.ITL) { u.Attached.Add(-1) }
+
+// Event implements target.LogicalUnit.
+func (u *Unit) Event(e target.Event, _ *target.ITL) { u.Events[e].Add(1) }
+
+// Close implements target.LogicalUnit.
+func (u *Unit) Close() error {
+	u.Release()
+	u.work.Wait()
+	return u.Store.Close()
+}
+
+// later runs step on another goroutine.
+func (u *Unit) later(t *target.Task, step func(*target.Task)) {
+	u.work.Add(1)
+	go func() {
+		defer u.work.Done()
+		step(t)
+	}()
+}
+
+// Execute implements target.LogicalUnit.
+func (u *Unit) Execute(t *target.Task) {
+	u.Started.Add(1)
+	switch scsi.Opcode(t.CDB[0]) {
+	case scsi.OpTestUnitReady:
+		u.respond(t, target.Response{})
+	case scsi.OpRead10, scsi.OpWrite10:
+		u.move(t)
+	default:
+		u.fail(t, scsi.InvalidOpcode())
+	}
+}
+
+func (u *Unit) respond(t *target.Task, r target.Response) {
+	u.Ended.Add(1)
+	t.Respond(r)
+}
+
+func (u *Unit) fail(t *target.Task, s scsi.Sense) {
+	u.respond(t, target.Response{Status: scsi.CheckCondition, Sense: s})
+}
+
+func (u *Unit) failWith(t *target.Task, err error) {
+	if d, ok := err.(*target.DataError); ok {
+		u.fail(t, d.Sense)
+		return
+	}
+	u.fail(t, scsi.AbortedCommand(0))
+}
+
+func (u *Unit) way(t *target.Task) Way { return Way(t.CDB[9]) }
+
+func (u *Unit) move(t *target.Task) {
+	w := &t.Work
+	*w = target.Work{}
+	w.Off = int64(binary.BigEndian.Uint32(t.CDB[2:])) * BlockSize
+	w.Len = int64(binary.BigEndian.Uint16(t.CDB[7:])) * BlockSize
+	if w.Off+w.Len > u.Store.Info().Size {
+		u.fail(t, scsi.LBAOutOfRange())
+		return
+	}
+	write := scsi.Opcode(t.CDB[0]) == scsi.OpWrite10
+	switch u.way(t) {
+	case Ignore:
+		u.respond(t, target.Response{Moves: w.Len})
+		return
+	case Fail:
+		u.fail(t, scsi.WriteProtected())
+		return
+	case Hold:
+		u.mu.Lock()
+		gate := u.gate
+		u.mu.Unlock()
+		err := t.Keep()
+		u.Held.Add(1)
+		u.later(t, func(t *target.Task) {
+			<-gate
+			u.Held.Add(-1)
+			if err != nil {
+				u.respond(t, target.Response{Status: scsi.TaskSetFull})
+				return
+			}
+			u.transfer(t, write)
+		})
+		return
+	case KeepIt:
+		if t.Keep() != nil {
+			u.respond(t, target.Response{Status: scsi.TaskSetFull})
+			return
+		}
+		u.later(t, func(t *target.Task) { u.transfer(t, write) })
+		return
+	case Later:
+		u.later(t, func(t *target.Task) { u.transfer(t, write) })
+		return
+	}
+	u.transfer(t, write)
+}
+
+func (u *Unit) transfer(t *target.Task, write bool) {
+	if write {
+		u.write(t)
+	} else {
+		u.read(t)
+	}
+}
+
+func (u *Unit) get(t *target.Task, off, n int64, a store.Access) (*buffer.Lease, bool) {
+	if u.way(t) == Lend {
+		l, err := u.Store.Lend(off, n, a)
+		if err != nil {
+			panic(err)
+		}
+		return l, true
+	}
+	l, err := u.Arena.Get(n)
+	if err != nil {
+		u.respond(t, target.Response{Status: scsi.TaskSetFull})
+		return nil, false
+	}
+	if a == store.ForRead {
+		if _, err := u.Store.TryReadAt(l, off); err != nil {
+			panic(err)
+		}
+	}
+	return l, true
+}
+
+func (u *Unit) read(t *target.Task) {
+	w := &t.Work
+	n := min(w.Len, t.WantIn)
+	if n == 0 {
+		u.respond(t, target.Response{Moves: w.Len})
+		return
+	}
+	if u.way(t) == Pieces {
+		for w.Done = 0; n-w.Done > pieceLen; w.Done += pieceLen {
+			l, ok := u.get(t, w.Off+w.Done, pieceLen, store.ForRead)
+			if !ok {
+				return
+			}
+			t.SendDataIn(w.Done, l)
+		}
+	}
+	l, ok := u.get(t, w.Off+w.Done, n-w.Done, store.ForRead)
+	if !ok {
+		return
+	}
+	r := target.Response{Moves: w.Len, DataIn: l, At: w.Done}
+	if u.way(t) == Sense {
+		r.Status, r.Sense = scsi.CheckCondition, scsi.UnrecoveredReadError(7)
+	}
+	u.respond(t, r)
+}
+
+func (u *Unit) write(t *target.Task) {
+	w := &t.Work
+	all := min(w.Len, t.HaveOut)
+	if u.way(t) == Half {
+		all /= 2
+	}
+	n := all - w.Done
+	if u.way(t) == Pieces || u.way(t) == Later {
+		n = min(n, target.MaxPiece)
+	}
+	if n == 0 {
+		if u.way(t) == Half {
+			u.fail(t, scsi.WriteError(1))
+			return
+		}
+		u.respond(t, target.Response{Moves: w.Len})
+		return
+	}
+	l, ok := u.get(t, w.Off+w.Done, n, store.ForWrite)
+	if !ok {
+		return
+	}
+	w.Data = l
+	t.ReceiveDataOut(w.Done, l, u.written)
+}
+
+func (u *Unit) written(t *target.Task, err error) {
+	w := &t.Work
+	l := w.Data
+	w.Data = nil
+	if err == nil && u.way(t) != Lend {
+		if _, err := u.Store.TryWriteAt(l, w.Off+w.Done); err != nil {
+			panic(err)
+		}
+	}
+	n := l.Len()
+	l.Release()
+	if err != nil {
+		u.failWith(t, err)
+		return
+	}
+	w.Done += n
+	if u.way(t) == Later || u.way(t) == Pieces {
+		u.later(t, u.write)
+		return
+	}
+	u.write(t)
+}
+
+// pieceLen is how much data-in Pieces sends at a time.
+const pieceLen = 100 << 10
+
+// CDB10 makes a READ (10) or WRITE (10) for a Unit.
+func CDB10(op scsi.Opcode, lba uint32, blocks uint16, w Way) []byte {
+	b := make([]byte, 10)
+	b[0] = byte(op)
+	binary.BigEndian.PutUint32(b[2:], lba)
+	binary.BigEndian.PutUint16(b[7:], blocks)
+	b[9] = byte(w)
+	return b
+}
