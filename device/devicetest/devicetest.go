@@ -1,0 +1,197 @@
+// Package devicetest is the suite that every device type runs: what SPC and SAM ask of all of them.
+package devicetest
+
+import (
+	"testing"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/reserve"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/scsi/cdb"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/loopback"
+)
+
+// A Unit is a logical unit made with package device.
+type Unit interface {
+	target.LogicalUnit
+	Commands() []*device.Command
+}
+
+// A Device is what the suite has to know of a device type.
+type Device struct {
+	// New makes a unit that takes its memory from arena.
+	New func(t testing.TB, arena *buffer.Arena) Unit
+	// Access says how reservations fence each command of the type's own, with a CDB of
+	// zeros: written from the standard, not from the unit's table.
+	Access map[Name]reserve.Class
+	// Write is a CDB that takes WriteLen bytes of data-out.
+	Write    []byte
+	WriteLen int
+	// Modes are the pages that MODE SENSE has, with what MODE SELECT may change.
+	Modes []byte
+}
+
+// A Name tells commands apart; Action is 0 where there are no service actions.
+type Name struct {
+	Op     scsi.Opcode
+	Action scsi.ServiceAction
+}
+
+// Run runs the suite.
+func Run(t *testing.T, d Device) {
+	for _, c := range []struct {
+		name string
+		run  func(*bench)
+	}{
+		{"power on", (*bench).powerOn},
+		{"attentions", (*bench).attentions},
+		{"nexus loss", (*bench).nexusLoss},
+		{"resets", (*bench).resets},
+		{"opcodes", (*bench).opcodes},
+		{"usage", (*bench).usage},
+		{"report opcodes", (*bench).reportOpcodes},
+		{"allocation lengths", (*bench).allocationLengths},
+		{"inquiry", (*bench).inquiry},
+		{"modes", (*bench).modes},
+		{"logs", (*bench).logs},
+		{"fencing", (*bench).fencing},
+		{"unit reservation", (*bench).unitReservation},
+		{"persistent reservation", (*bench).persistent},
+		{"preempt and abort", (*bench).preemptAndAbort},
+		{"parameter lists", (*bench).parameterLists},
+		{"abort", (*bench).abort},
+		{"data-out fails", (*bench).dataOutFails},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, d)
+			defer b.close()
+			c.run(b)
+		})
+	}
+}
+
+// A bench is a unit at LUN 0 of a target.
+type bench struct {
+	*testing.T
+	d     Device
+	arena *buffer.Arena
+	lu    Unit
+	unit  *target.Unit
+	port  *target.Port
+	all   []*loopback.Session
+}
+
+func newBench(t *testing.T, d Device) *bench {
+	b := &bench{T: t, d: d, arena: buffer.NewArena(64 << 20)}
+	b.lu = d.New(t, b.arena)
+	b.unit = target.NewUnit("unit", b.lu)
+	tgt, err := target.NewTarget("iqn.2026-11.io.lunette:test", target.Mapping{Unit: b.unit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.port = &target.Port{Target: tgt, Protocol: scsi.ProtocolISCSI, Relative: 1, Name: "iqn.2026-11.io.lunette:test,t,0x0001"}
+	return b
+}
+
+// close ends all and looks for what was not given back.
+func (b *bench) close() {
+	for _, s := range b.all {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	}
+	if err := b.unit.Close(); err != nil {
+		b.Error(err)
+	}
+	if n := b.arena.Outstanding(); n != 0 {
+		b.Errorf("%d bytes of the arena are not given back", n)
+	}
+	if err := b.arena.Close(); err != nil {
+		b.Error(err)
+	}
+}
+
+// attach logs in as initiator id and leaves its unit attentions.
+func (b *bench) attach(id byte, opt loopback.Options) *loopback.Session {
+	return loopback.Login(b.port, target.Initiator{
+		Name: "iqn.host", Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id}),
+	}, opt)
+}
+
+// login is attach with unit attentions cleared.
+func (b *bench) login(id byte, opt loopback.Options) *loopback.Session {
+	b.Helper()
+	s := b.attach(id, opt)
+	b.all = append(b.all, s)
+	b.calm(s)
+	return s
+}
+
+// calm clears the unit attentions of a session and returns them.
+func (b *bench) calm(s *loopback.Session) []scsi.ASC {
+	b.Helper()
+	var all []scsi.ASC
+	for range 20 {
+		r := b.do(s, cdb.AppendTestUnitReady(nil), nil, 0)
+		if r.Status == scsi.Good {
+			return all
+		}
+		if r.Sense.Key != scsi.KeyUnitAttention {
+			b.Fatalf("TEST UNIT READY: %v %v", r.Status, r.Sense)
+		}
+		all = append(all, r.Sense.ASC)
+	}
+	b.Fatal("unit attentions without end")
+	return nil
+}
+
+type result struct {
+	loopback.Result
+	data []byte
+}
+
+func (b *bench) do(s *loopback.Session, c, out []byte, in int) result {
+	b.Helper()
+	r, data, err := s.Do(b.Context(), 0, c, out, in)
+	if err != nil {
+		b.Fatalf("%x: %v", c, err)
+	}
+	return result{r, data}
+}
+
+// good runs a command that must end with GOOD.
+func (b *bench) good(s *loopback.Session, c, out []byte, in int) []byte {
+	b.Helper()
+	r := b.do(s, c, out, in)
+	if r.Status != scsi.Good {
+		b.Fatalf("%x: %v %v", c, r.Status, r.Sense)
+	}
+	return r.data
+}
+
+// fails runs a command that must end with the sense.
+func (b *bench) fails(s *loopback.Session, c, out []byte, key scsi.SenseKey, asc scsi.ASC) scsi.Sense {
+	b.Helper()
+	r := b.do(s, c, out, 512)
+	if r.Status != scsi.CheckCondition || r.Sense.Key != key || r.Sense.ASC != asc {
+		b.Errorf("%x: %v %v, want %v", c, r.Status, r.Sense, scsi.NewSense(key, asc))
+	}
+	return r.Sense
+}
+
+// attention expects one unit attention.
+func (b *bench) attention(s *loopback.Session, want ...scsi.ASC) {
+	b.Helper()
+	got := b.calm(s)
+	if len(got) != len(want) {
+		b.Errorf("unit attentions %v, want %v", got, want)
+		return
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			b.Errorf("unit attentions %v, want %v", got, want)
+		}
+	}
+}
