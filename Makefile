@@ -1,0 +1,70 @@
+# make run     build, make a sparse 1 GiB disk, serve it, and say how to attach it
+# make test    install what the tests need (Debian) and run all of them
+# make check   what needs nothing installed but Go and a C compiler: formatting, vet, unit tests with -race
+# make bench   compare with Debian's tgt
+# make fuzz    fuzz every decoder for FUZZTIME each
+
+GO ?= go
+DISK ?= .run/disk.img
+SIZE ?= 1G
+FLAGS ?=
+FUZZTIME ?= 30s
+
+.PHONY: build run check test bench fuzz lint deps unit interop crash vm reference clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lunette ./cmd/lunette
+
+# A socket of its own, so that it does not meet a daemon that is installed.
+run: build
+	@mkdir -p .run
+	@exec ./bin/lunette serve $(DISK) --size $(SIZE) --socket .run/lunette.sock $(FLAGS)
+
+check: lint unit
+
+lint:
+	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); [ -z "$$bad" ] || { echo "gofmt -w $$bad" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags interop,crash,vm ./test/...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
+
+unit:
+	$(GO) test -race -timeout 170s ./...
+
+# The whole of it takes less than half an hour on two cores.
+test: deps build lint
+	$(GO) test -race -timeout 300s ./...
+	$(GO) test -timeout 300s ./...
+	test/fuzz.sh 3s
+	$(MAKE) --no-print-directory interop crash vm
+	@echo "ok   make test"
+
+interop: build
+	$(GO) test -tags interop -count=1 -timeout 600s ./test/interop/...
+
+crash: build
+	$(GO) test -tags crash -count=1 -timeout 300s ./test/crash/...
+
+vm: build
+	$(GO) test -tags vm -count=1 -timeout 900s ./test/vm/...
+
+# The race detector needs a C compiler.
+deps:
+	@if ! command -v gcc >/dev/null && ! command -v "$${CC:-cc}" >/dev/null; then \
+		[ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends gcc libc6-dev; \
+	fi
+	test/install/debian.sh interop vm
+
+bench: build
+	test/install/debian.sh bench
+	$(GO) test -tags bench -count=1 -timeout 3600s -v ./test/bench/...
+
+fuzz:
+	test/fuzz.sh $(FUZZTIME)
+
+reference:
+	$(GO) test ./daemon -run Reference -update
+
+clean:
+	rm -rf bin # not .run: the disk in it may be in use, and has data
