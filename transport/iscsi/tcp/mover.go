@@ -32,8 +32,8 @@ type Mover struct {
 	// Transfers that were asked for by R2T, and who is being placed. mu is held during
 	// each receive into a transfer's memory, so that Cancel can wait for it.
 	mu        sync.Mutex
-	solicited [maxSolicited]slot
-	rotate    uint32
+	solicited []slot
+	idle      uint32          // the first slot that is free, plus one
 	closed    bool            // no more claims
 	placing   *iscsi.Transfer // gets the data segment that is arriving; nil: thrown away
 
@@ -46,15 +46,16 @@ type Mover struct {
 	pdusIn, bytesIn, receives, again, copied, digested atomic.Int64
 }
 
-// maxSolicited is how many R2Ts are outstanding on a connection; the session asks for
+// maxSolicited is how many R2Ts can be outstanding on a connection; the session asks for
 // fewer.
-const maxSolicited = 256
+const maxSolicited = 1 << 16
 
 // A slot holds a transfer that waits for its Data-Outs. The tag is the number of the slot
 // and a count, so that a tag is not valid again soon.
 type slot struct {
 	x     *iscsi.Transfer
-	count uint32
+	count uint16
+	next  uint32 // in the list of free slots, plus one
 }
 
 // New makes a mover of c, which it takes. The caller starts it by Run.
@@ -138,31 +139,33 @@ func (m *Mover) GetData(x *iscsi.Transfer) bool {
 
 // claim finds a slot for x. m.mu is held.
 func (m *Mover) claim(x *iscsi.Transfer) (uint32, bool) {
-	for range maxSolicited {
-		if m.closed {
-			break
-		}
-		i := m.rotate % maxSolicited
-		m.rotate++
-		s := &m.solicited[i]
-		if s.x != nil {
-			continue
-		}
-		s.x = x
-		s.count++
-		if s.count >= 1<<24-1 { // the tags from FFFFFF00h on are the session's
-			s.count = 0
-		}
-		x.Tag = s.count<<8 | i
-		return x.Tag, true
+	if m.closed {
+		return 0, false
 	}
-	return 0, false
+	if m.idle == 0 {
+		if len(m.solicited) == maxSolicited {
+			return 0, false
+		}
+		m.solicited = append(m.solicited, slot{})
+		m.idle = uint32(len(m.solicited))
+	}
+	i := m.idle - 1
+	s := &m.solicited[i]
+	m.idle, s.next = s.next, 0
+	s.x = x
+	if s.count++; s.count == 1<<16-1 { // the tags from FFFF0000h on are the session's
+		s.count = 0
+	}
+	x.Tag = uint32(s.count)<<16 | i
+	return x.Tag, true
 }
 
 // lookup returns the transfer that waits under tag. m.mu is held.
 func (m *Mover) lookup(tag uint32) *iscsi.Transfer {
-	if x := m.solicited[tag%maxSolicited].x; x != nil && x.Tag == tag {
-		return x
+	if i := int(tag % maxSolicited); i < len(m.solicited) {
+		if x := m.solicited[i].x; x != nil && x.Tag == tag {
+			return x
+		}
 	}
 	return nil
 }
@@ -174,8 +177,9 @@ func (m *Mover) forget(x *iscsi.Transfer) bool {
 	if had {
 		m.placing = nil
 	}
-	if s := &m.solicited[x.Tag%maxSolicited]; s.x == x {
-		s.x = nil
+	if i := x.Tag % maxSolicited; int(i) < len(m.solicited) && m.solicited[i].x == x {
+		s := &m.solicited[i]
+		s.x, s.next, m.idle = nil, m.idle, i+1
 		had = true
 	}
 	return had
@@ -195,7 +199,7 @@ func (m *Mover) abandonReceives() {
 		m.mu.Lock()
 		m.closed = true
 		x := m.placing
-		for i := 0; x == nil && i < maxSolicited; i++ {
+		for i := 0; x == nil && i < len(m.solicited); i++ {
 			x = m.solicited[i].x
 		}
 		if x != nil {
