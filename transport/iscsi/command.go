@@ -68,7 +68,7 @@ func (c *Conn) command(p *Arrival) {
 		k.WantIn = int64(cmd.ExpectedDataLength)
 	}
 	bad := c.expect(k, &cmd, p)
-	wait := c.mustWait(k)
+	wait := bad == (scsi.Sense{}) && c.mustWait(k)
 	if wait {
 		c.keepFirst(k)
 		k.waiting = true
@@ -79,7 +79,7 @@ func (c *Conn) command(p *Arrival) {
 	k.hold() // until the data segment is settled
 	c.mu.Unlock()
 	switch {
-	case bad != scsi.Sense{}:
+	case bad != (scsi.Sense{}):
 		c.refuse(k, bad)
 	case !wait:
 		c.sess.nexus.Execute(&k.Task)

@@ -42,8 +42,8 @@ type Conn struct {
 	tasks     taskTable
 	free      *task
 	pieces    *piece // free
-	immediate int   // immediate commands that are not answered
-	solicited int64 // bytes of data-out that tasks wait for
+	immediate int    // immediate commands that are not answered
+	solicited int64  // bytes of data-out that tasks wait for
 	waiting   []*task
 	dead      bool
 
