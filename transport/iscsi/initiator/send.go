@@ -189,3 +189,11 @@ func (t *sender) attempt(fd uintptr) bool {
 	}
 	return true
 }
+
+// Abandon sends a PDU as Queue does, at once, and forgets it: an answer to it is not one
+// that a Conn expects, and ends it.
+func (c *Conn) Abandon(h *pdu.BHS, data []byte) error {
+	h.SetCmdSN(c.s.peek())
+	c.Queue(h, data)
+	return c.out.flush()
+}
