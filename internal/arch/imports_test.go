@@ -1,0 +1,141 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A rule says what the packages at a place may import of our own. Tests are free to
+// reach across.
+type rule struct {
+	place string   // a package; with /... all below it as well
+	may   []string // of our own, in the same form; itself always
+	why   string
+}
+
+// rules are looked at in order: the first that fits a package is its rule.
+var rules = []rule{
+	{"scsi/...", []string{"scsi"}, "vocabulary: everybody reads it, so it reads nobody"},
+	{"buffer", nil, "data on the move: everybody holds it, so it knows nobody"},
+	{"target", []string{"scsi", "buffer"}, "it is the waist: devices above stores and transports above networks meet here, and know nothing of each other"},
+
+	{"store/filter/...", []string{"store", "store/filter", "buffer"}, "a filter sees a store, never which"},
+	{"store/internal/...", []string{"store", "buffer"}, "what stores share knows no store"},
+	{"store/storetest", []string{"store", "buffer"}, "the suite holds every store to the same"},
+	{"store/...", []string{"store", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
+	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},
+	{"device/...", []string{"device", "device/reserve", "target", "scsi/...", "store", "buffer"}, "a device type knows neither how commands arrive nor which store it is on"},
+
+	{"network/...", []string{"buffer", "network"}, "a network moves data, not tasks"},
+
+	{"transport/iscsi/pdu", []string{"scsi", "internal/serial"}, "wire elements know no session"},
+	{"transport/iscsi/login", []string{"transport/iscsi/pdu", "internal/serial"}, "negotiation is text in, text out: it knows no connection"},
+	{"transport/iscsi/auth", []string{"transport/iscsi/login"}, "authentication is a part of negotiation"},
+	{"transport/iscsi/tcp", []string{"transport/iscsi", "transport/iscsi/pdu", "network/tcp", "buffer"}, "a mover carries PDUs: it knows neither tasks nor other movers"},
+	{"transport/iscsi/iser", []string{"transport/iscsi", "transport/iscsi/pdu", "network/rdma", "buffer"}, "a mover carries PDUs: it knows neither tasks nor other movers"},
+	{"transport/iscsi/movertest", []string{"transport/iscsi", "transport/iscsi/pdu", "buffer"}, "the suite holds every mover to the same"},
+	{"transport/iscsi/initiator", []string{"transport/iscsi/...", "scsi/...", "buffer", "internal/serial", "network/tcp"}, "the other end of the wire, for tests and benchmarks"},
+	{"transport/iscsi", []string{"transport/iscsi/pdu", "transport/iscsi/login", "transport/iscsi/auth", "target", "scsi", "buffer", "internal/serial"}, "the session is the same over every mover: it knows none, and no network"},
+	{"transport/transporttest", []string{"..."}, "the suite holds every transport to the same"},
+	{"transport/loopback", []string{"target", "scsi/...", "buffer"}, "the reference transport: nothing but the waist"},
+	{"transport/srp", []string{"target", "scsi/...", "buffer", "network/rdma"}, "a transport knows its network, and no other transport"},
+	{"transport/fcp", []string{"target", "scsi/...", "buffer", "network/fc"}, "a transport knows its network, and no other transport"},
+
+	{"agent/model", nil, "the document is data"},
+	{"agent/api", nil, "the API shows data that it is given"},
+	{"agent/client", []string{"agent/api"}, "a client knows the API alone"},
+	{"agent/...", []string{"agent/model", "agent"}, "the agent sees schemas, never a plugin by name"},
+
+	{"daemon", []string{"..."}, "the one place that knows everything, and puts it together"},
+	{"cmd/lunette", []string{"daemon", "agent/..."}, "flags and tables: what is behind them is the daemon's business"},
+	{"internal/...", nil, "no words of the domain, so nothing to import"},
+	{"test/...", []string{"..."}, "tests from outside"},
+}
+
+// fits reports that the package dir is at place.
+func fits(dir, place string) bool {
+	if place == "..." {
+		return true
+	}
+	if above, ok := strings.CutSuffix(place, "/..."); ok {
+		return dir == above || strings.HasPrefix(dir, above+"/")
+	}
+	return dir == place
+}
+
+func TestImports(t *testing.T) {
+	for _, f := range tree(t) {
+		if f.test {
+			continue
+		}
+		i := slices.IndexFunc(rules, func(r rule) bool { return fits(f.dir, r.place) })
+		if i < 0 {
+			t.Errorf("%s: there is no rule for %s: add one, with its reason", f.path, f.dir)
+			continue
+		}
+		own, _ := f.imports()
+		for _, p := range own {
+			if p != f.dir && !slices.ContainsFunc(rules[i].may, func(place string) bool { return fits(p, place) }) {
+				t.Errorf("%s imports %s: %s", f.path, p, rules[i].why)
+			}
+		}
+	}
+}
+
+// Only cmd starts the daemon, and only the daemon knows plugins.
+func TestOnlyCmdImportsDaemon(t *testing.T) {
+	for _, f := range tree(t) {
+		own, _ := f.imports()
+		if slices.Contains(own, "daemon") && !fits(f.dir, "cmd/...") && !fits(f.dir, "test/...") && f.dir != "daemon" {
+			t.Errorf("%s imports daemon: it is the top", f.path)
+		}
+	}
+}
+
+// outside says who may use packages that are not ours, or that the layers are there to
+// keep out.
+var outside = []struct {
+	path   string
+	places []string
+	why    string
+}{
+	{"net", []string{"network/...", "agent/...", "daemon", "cmd/...", "test/...", "transport/iscsi/initiator"}, "networks are in network: transports get connections"},
+	{"net/http", []string{"agent/...", "test/..."}, "the API is in agent"},
+	{"os/exec", []string{"test/..."}, "we are one process"},
+	{"os/signal", []string{"cmd/..."}, "signals are the command's"},
+	{"log", []string{"test/..."}, "log/slog, from who is given a logger"},
+	{"expvar", nil, "no globals"},
+	{"C", nil, "one static binary"},
+	{"plugin", nil, "one static binary"},
+	{"github.com/alecthomas/kong", []string{"cmd/..."}, "flags are the command's"},
+	{"github.com/goccy/go-yaml", []string{"agent/model"}, "the document is read in one place"},
+	{"pgregory.net/rapid", nil, "for tests alone"},
+	{"go.uber.org/goleak", nil, "for tests alone"},
+	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "test/..."}, "for tests and shared suites"},
+}
+
+func TestOutsideImports(t *testing.T) {
+	for _, f := range tree(t) {
+		if f.test {
+			continue
+		}
+		_, others := f.imports()
+		for _, p := range others {
+			known := !strings.Contains(strings.SplitN(p, "/", 2)[0], ".") || strings.HasPrefix(p, "golang.org/x/sys/")
+			for _, o := range outside {
+				if !fits(p, o.path) && !fits(p, o.path+"/...") || (p != o.path && !strings.Contains(o.path, ".")) {
+					continue
+				}
+				known = true
+				suite := (o.path == "pgregory.net/rapid" || o.path == "go.uber.org/goleak") && strings.HasSuffix(f.dir, "test")
+				if !suite && !slices.ContainsFunc(o.places, func(place string) bool { return fits(f.dir, place) }) {
+					t.Errorf("%s imports %s: %s", f.path, p, o.why)
+				}
+			}
+			if !known {
+				t.Errorf("%s imports %s: a module that is not agreed on", f.path, p)
+			}
+		}
+	}
+}
