@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -147,7 +148,11 @@ func orInto(a *buffer.Lease, off int64, b *buffer.Lease) {
 	for done := int64(0); done < b.Len(); {
 		x, y := a.At(off+done), b.At(done)
 		n := min(len(x), len(y))
-		for i := range n {
+		words := n &^ 7 // a word at a time
+		for i := 0; i < words; i += 8 {
+			binary.NativeEndian.PutUint64(x[i:], binary.NativeEndian.Uint64(x[i:])|binary.NativeEndian.Uint64(y[i:]))
+		}
+		for i := words; i < n; i++ {
 			x[i] |= y[i]
 		}
 		done += int64(n)
