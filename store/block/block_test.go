@@ -48,33 +48,35 @@ func file(t *testing.T, n int64) string {
 }
 
 func TestSuiteFile(t *testing.T) {
-	for _, block := range []int64{512, 4096} {
-		for name, change := range map[string]func(*Store){
-			"plain": func(*Store) {},
-			// As with a driver that can only read and write.
-			"bare": func(s *Store) {
-				s.info.Granularity = 0
-				s.noDsync.Store(true)
-				s.noPunch.Store(true)
-				s.noZero.Store(true)
-			},
-		} {
-			t.Run(name+strconv.Itoa(int(block)), func(t *testing.T) {
-				suite(t, func(t *testing.T) func() (*Store, error) {
-					path := file(t, size)
-					return func() (*Store, error) {
-						s, err := openFile(Config{Path: path}, block)
-						if errors.Is(err, unix.EINVAL) {
-							t.Skipf("no direct I/O in the temporary directory: %v", err)
-						}
-						if err == nil {
-							change(s)
-						}
-						return s, err
+	for _, test := range []struct {
+		name   string
+		block  int64
+		change func(*Store)
+	}{
+		{"plain", 512, func(*Store) {}},
+		// As with a driver that can only read and write.
+		{"bare", 4096, func(s *Store) {
+			s.info.Granularity = 0
+			s.noDsync.Store(true)
+			s.noPunch.Store(true)
+			s.noZero.Store(true)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			suite(t, func(t *testing.T) func() (*Store, error) {
+				path := file(t, size)
+				return func() (*Store, error) {
+					s, err := openFile(Config{Path: path}, test.block)
+					if errors.Is(err, unix.EINVAL) {
+						t.Skipf("no direct I/O in the temporary directory: %v", err)
 					}
-				})
+					if err == nil {
+						test.change(s)
+					}
+					return s, err
+				}
 			})
-		}
+		})
 	}
 }
 

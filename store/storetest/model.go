@@ -49,7 +49,7 @@ type worker struct {
 }
 
 // enough is how long a worker goes on: a slow disk gets through fewer operations.
-const enough = time.Second
+const enough = time.Second / 2
 
 // run makes n operations; it returns the first thing that was wrong.
 func (w *worker) run(n int) error {
