@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,6 +20,7 @@ import (
 const (
 	suite     = "iscsi-test-cu"
 	testLimit = 60 * time.Second // the longest honest test takes about ten
+	hangLimit = 3                // so many hung tests and the rest of the unit's are not worth the wait
 	workers   = 2                // servers that work through the tests of a unit side by side
 )
 
@@ -111,11 +113,16 @@ func conform(t *testing.T, s setup, tests []string) <-chan result {
 	close(todo)
 	results := make(chan result)
 	var wg sync.WaitGroup
+	var hung atomic.Int32
 	for range min(workers, len(tests)) {
 		dir := t.TempDir()
 		wg.Go(func() {
 			var v *server
 			for test := range todo {
+				if hung.Load() >= hangLimit {
+					results <- result{test, fail, fmt.Sprintf("not run: %d tests hung", hangLimit)}
+					continue
+				}
 				if v == nil {
 					var err error
 					if v, err = startServer(dir, s); err != nil {
@@ -124,6 +131,9 @@ func conform(t *testing.T, s setup, tests []string) <-chan result {
 					}
 				}
 				r := runTest(v, test)
+				if r.outcome == hang {
+					hung.Add(1)
+				}
 				switch {
 				case !v.alive():
 					r = result{test, fail, fmt.Sprintf("%s\nthe server ended: %v; it printed:\n%s", r.output, v.err, v.printed())}

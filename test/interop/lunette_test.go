@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	demandsCHAPForDiscovery = true // setup.discovery works
+
 	firstLUN = 0    // the first unit's LUN
 	endsWell = true // SIGTERM must end in exit status 0
 )
@@ -36,6 +38,9 @@ func (v *server) command() (*exec.Cmd, error) {
 			return nil, err
 		}
 		args = append(args, "--chap", v.user+":"+secret)
+		if v.discovery {
+			args = append(args, "--discovery-chap", v.user+":"+secret)
+		}
 	}
 	for i, u := range v.units {
 		if u.memory {

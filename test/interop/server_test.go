@@ -26,8 +26,9 @@ type setup struct {
 	host      string // portal address without the port: 127.0.0.1 or ::1
 	blockSize int
 	readOnly  bool
-	user      string // with secret: CHAP is demanded
+	user      string // with secret: CHAP is demanded at login
 	secret    string
+	discovery bool // and for discovery
 	units     []unit
 }
 
@@ -67,6 +68,7 @@ func startServer(dir string, s setup) (*server, error) {
 		return nil, err
 	}
 	v.cmd.Stdout, v.cmd.Stderr = out, out
+	v.cmd.SysProcAttr = leash()
 	if err := v.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -176,12 +178,16 @@ func freePort(host string) (string, error) {
 	return port, err
 }
 
+// leash ends a child when these tests die before it, as they do at the test binary's time-out.
+func leash() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+
 // run executes a client program for at most limit and returns what it printed.
 func run(limit time.Duration, name string, arg ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, arg...)
 	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = leash()
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		err = ctx.Err()

@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	demandsCHAPForDiscovery = false // setup.discovery works
+
 	firstLUN = 1     // LUN 0 is tgt's controller
 	endsWell = false // tgtd does not end on SIGTERM while a target exists
 )

@@ -18,6 +18,7 @@ func TestTools(t *testing.T) {
 		"ipv6":             {host: "::1", units: units},
 		"chap":             {user: "alice", secret: "correct-horse-battery", units: units},
 		"chap over ipv6":   {host: "::1", user: "alice", secret: "correct-horse-battery", units: units},
+		"chap everywhere":  {user: "alice", secret: "correct-horse-battery", discovery: true, units: units},
 		"4096-byte blocks": {blockSize: 4096, units: units},
 		"read-only":        {readOnly: true, units: units[:1]},
 	} {
@@ -38,7 +39,7 @@ func TestTools(t *testing.T) {
 
 // TestWrongCredentials: nobody gets in without the secret.
 func TestWrongCredentials(t *testing.T) {
-	v := start(t, setup{user: "alice", secret: "correct-horse-battery", units: []unit{{memory: true, size: "16M"}}})
+	v := start(t, setup{user: "alice", secret: "correct-horse-battery", discovery: true, units: []unit{{memory: true, size: "16M"}}})
 	right := v.url(0)
 	for name, credentials := range map[string]string{
 		"no CHAP":      "",
@@ -50,6 +51,11 @@ func TestWrongCredentials(t *testing.T) {
 			url := strings.Replace(right, v.credentials(), credentials, 1)
 			if out, err := tool(t, "iscsi-readcapacity16", "-s", url); err == nil {
 				t.Errorf("%s got in: %s", url, out)
+			}
+			if portal := "iscsi://" + credentials + v.portal; demandsCHAPForDiscovery {
+				if out, err := tool(t, "iscsi-ls", portal); err == nil || strings.Contains(out, v.target) {
+					t.Errorf("%s is told the targets: %v: %s", portal, err, out)
+				}
 			}
 		})
 	}

@@ -2,11 +2,12 @@
 # shellcheck shell=bash disable=SC2154 # here, address, iqn, user are iscsi.sh's
 
 # server_start NAME PORT BLOCK-SIZE SECRET-FILE UNIT...: returns when the portal accepts connections. UNIT is
-# file:PATH:SIZE or memory:SIZE; they become LUN 0, 1, ... A SECRET-FILE of "" means no CHAP. It runs in netns target.
+# file:PATH:SIZE or memory:SIZE; they become LUN 0, 1, ... With a SECRET-FILE it demands
+# CHAP for discovery and login, with "" none. It runs in netns target.
 server_start() {
   local name=$1 port=$2 block=$3 secret=$4 unit path size; shift 4
   local arguments=(serve --portal "$address:$port" --target "$iqn:$name" --block-size "$block" --socket "/run/$name.sock")
-  [ -z "$secret" ] || arguments+=(--chap "$user:$secret")
+  [ -z "$secret" ] || arguments+=(--chap "$user:$secret" --discovery-chap "$user:$secret")
   for unit in "$@"; do
     case $unit in
       file:*) path=${unit#file:} size=${path##*:} path=${path%:*}

@@ -1,0 +1,8 @@
+// Package crash has the tests that take the daemon, or the power, away in the middle of
+// verified writes and look at what is left (build tag crash).
+//
+//	go test -tags crash ./test/crash/
+//
+// LUNETTE names the program; without it bin/lunette of this repository is taken, or one
+// is built. CRASH_ROUNDS and CRASH_SEED change how often and with which random numbers.
+package crash
