@@ -29,6 +29,11 @@ func (c *Conn) command(p *Arrival) {
 		return
 	}
 	c.mu.Lock()
+	if c.dead { // it was held, and its connection has ended
+		c.mu.Unlock()
+		c.retire(p.H)
+		return
+	}
 	k := c.task()
 	k.itt, k.immediate = cmd.ITT, cmd.Immediate
 	reason := pdu.RejectReason(0)
@@ -173,7 +178,7 @@ func (c *Conn) unblock() {
 
 // dropWaiting forgets the tasks that the target has not seen.
 func (c *Conn) dropWaiting() {
-	c.dropWaitingIf(func(*task) bool { return true })
+	c.dropWaitingIf(everyTask)
 }
 
 // dropWaitingIf forgets those that match, and returns how many they were.

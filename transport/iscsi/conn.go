@@ -69,9 +69,19 @@ func (c *Conn) ControlArrived(p *Arrival) {
 		c.login(p)
 		return
 	}
-	if c.leave {
-		return
+	s := c.sess
+	s.turn.Lock()
+	if !c.leave {
+		c.take(p)
 	}
+	if s.early.Load() > 0 {
+		s.deliverHeld()
+	}
+	s.turn.Unlock()
+}
+
+// take takes a PDU of full feature phase. The session's turn is held.
+func (c *Conn) take(p *Arrival) {
 	op := p.H.Opcode()
 	switch {
 	case op == pdu.OpDataOut:
@@ -98,9 +108,6 @@ func (c *Conn) ControlArrived(p *Arrival) {
 	switch c.sess.order(p.H.CmdSN()) {
 	case deliver:
 		c.perform(p)
-		if c.sess.params.MaxConnections > 1 {
-			c.sess.deliverHeld()
-		}
 	case keepBack:
 		c.sess.keep(c, p)
 	}
@@ -168,7 +175,7 @@ func (c *Conn) Terminated(cause error) {
 	c.mu.Lock()
 	c.dead = true
 	c.mu.Unlock()
-	c.abandonLater()
+	c.dropLaterIf(everyTask)
 	finish := func() {
 		close(c.gone)
 		c.node.disconnected(c)

@@ -118,6 +118,9 @@ func (c *Conn) unsolicited(p *Arrival) {
 	k := c.tasks.find(out.ITT)
 	if k == nil || k.data.done {
 		c.mu.Unlock()
+		if k == nil && !p.kept && c.sess.keepData(c, p) {
+			return
+		}
 		return // of a task that was aborted, or more than was announced: thrown away
 	}
 	d := &k.data
@@ -136,12 +139,23 @@ func (c *Conn) unsolicited(p *Arrival) {
 	}
 	if d.err == nil && n > 0 && c.place(k, off, n) {
 		c.mu.Unlock()
-		if done, err := c.m.Accept(&d.un); done {
+		if p.kept {
+			c.DataMoved(&d.un, d.un.fill(p))
+		} else if done, err := c.m.Accept(&d.un); done {
 			c.DataMoved(&d.un, err)
 		}
 		return
 	}
 	c.goOn(k)
+}
+
+// fill copies the data of a Data-Out that was held.
+func (x *Transfer) fill(p *Arrival) error {
+	if p.BadDigest {
+		return ErrDataDigest
+	}
+	x.Data.Copy(x.At, p.Data[:x.Len])
+	return nil
 }
 
 // ReceiveDataOut implements target.Services.

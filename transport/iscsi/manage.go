@@ -37,18 +37,18 @@ func (c *Conn) manage(p *Arrival) {
 		return
 	}
 	lun := scsi.LUN(req.LUN)
-	if f == target.AbortTask && c.abortWaiting(req.ReferencedTaskTag) {
+	if f == target.AbortTask && c.dropIf(func(k *task) bool { return k.itt == req.ReferencedTaskTag }) > 0 {
 		answer(pdu.TMFComplete)
 		return
 	}
 	switch f {
 	case target.AbortTaskSet, target.ClearTaskSet, target.ResetLogicalUnit:
 		for _, o := range c.sess.connections() {
-			o.dropWaitingIf(func(k *task) bool { return k.LUN == lun })
+			o.dropIf(func(k *task) bool { return k.LUN.Canonical() == lun.Canonical() })
 		}
 	case target.ResetTarget, target.ResetNexus:
 		for _, o := range c.sess.connections() {
-			o.dropWaiting()
+			o.dropIf(everyTask)
 		}
 	}
 	number := p.H.CmdSN()
@@ -111,9 +111,12 @@ func response(r target.FunctionResult) pdu.TMFResponseCode {
 	return pdu.TMFRejected
 }
 
-// abortWaiting drops the task with that tag if the target has not seen it yet.
-func (c *Conn) abortWaiting(itt uint32) bool {
-	return c.dropWaitingIf(func(k *task) bool { return k.itt == itt }) > 0
+func everyTask(*task) bool { return true }
+
+// dropIf drops the tasks that match and that the target does not know: those that it has
+// not seen yet, and those that it has ended but for the response.
+func (c *Conn) dropIf(match func(*task) bool) int {
+	return c.dropWaitingIf(match) + c.dropLaterIf(match)
 }
 
 // coldReset ends every session with the target (11.5.1: like a power on).

@@ -117,6 +117,8 @@ type Arrival struct {
 	Pending int
 	// BadDigest: the data digest was wrong, Data is not to be used (7.8).
 	BadDigest bool
+
+	kept bool // the session's: it is not from the mover now, Data is the session's copy
 }
 
 // A PDU is an outgoing PDU that is not part of a data transfer. It comes from

@@ -179,12 +179,13 @@ func (c *Conn) dataInSent(k *task, x *Transfer) {
 	k.release()
 }
 
-// abandonLater forgets the responses that waited for data, when the connection has ended.
-func (c *Conn) abandonLater() {
+// dropLaterIf forgets the responses that wait for the end of unasked data, of the tasks
+// that match, and returns how many they were.
+func (c *Conn) dropLaterIf(match func(*task) bool) int {
 	c.mu.Lock()
 	var late []*task
 	c.tasks.each(func(k *task) {
-		if k.hasLater {
+		if k.hasLater && match(k) {
 			late = append(late, k)
 		}
 	})
@@ -194,7 +195,16 @@ func (c *Conn) abandonLater() {
 			k.later.DataIn.Release()
 			k.later.DataIn = nil
 		}
+		if k.data.busy && c.m.Cancel(&k.data.un) {
+			k.data.busy = false
+			k.data.un.Data = nil
+			k.drop()
+		}
 		c.finish(k)
 	}
 	c.mu.Unlock()
+	if len(late) > 0 {
+		c.unblock()
+	}
+	return len(late)
 }

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/internal/serial"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
@@ -40,6 +38,11 @@ type Session struct {
 	// free again when its response is queued; max never goes back.
 	exp, max atomic.Uint32
 
+	// turn is held while a PDU is handled: with several connections commands are delivered in the order of their numbers, whichever connection they
+	// came by, and those of one connection by the goroutine of another (order.go).
+	turn  sync.Mutex
+	early atomic.Int64 // how many are held
+
 	mu    sync.Mutex
 	conns []*Conn
 	held  map[uint32]*heldPDU // commands that came before their turn
@@ -48,10 +51,6 @@ type Session struct {
 
 	gone chan struct{} // closed: every task has ended, the nexus is lost
 }
-
-// Limits of commands that wait for one before them: more are dropped, as if the network
-// had lost them.
-const maxHeldBytes = 4 << 20
 
 // admit makes, reinstates or joins a session for a connection that has passed its login.
 func (n *Node) admit(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
@@ -156,7 +155,7 @@ func (s *Session) end(cause error) {
 	}
 	s.ended = true
 	conns := slices.Clone(s.conns)
-	s.held = nil
+	s.forgetHeld()
 	s.mu.Unlock()
 	for _, c := range conns {
 		c.m.Terminate(cause)
@@ -197,123 +196,6 @@ func (s *Session) left(c *Conn, cause error, done func()) {
 		done()
 		return
 	}
+	s.passOver(c)
 	s.nexus.Abort(func(t *target.Task) bool { return t.Private.(*task).c == c }, done)
-}
-
-// A verdict on a command number.
-type verdict uint8
-
-const (
-	deliver  verdict = iota // it is its turn
-	keepBack                // an earlier one is missing
-	ignore                  // outside the window, or a duplicate (4.2.2.1)
-)
-
-// order judges CmdSN n of a command that is not immediate, and counts it if it is its turn.
-func (s *Session) order(n uint32) verdict {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	exp := s.exp.Load()
-	switch {
-	case n == exp && serial.LessEq(n, s.max.Load()):
-		s.exp.Store(exp + 1)
-		return deliver
-	case !serial.InWindow(n, exp, s.max.Load()) || s.held[n] != nil:
-		return ignore
-	}
-	return keepBack
-}
-
-// retire opens the window for one more command.
-func (s *Session) retire() { s.max.Add(1) }
-
-// A heldPDU is a command that waits for an earlier CmdSN (several connections).
-type heldPDU struct {
-	c     *Conn
-	h     pdu.BHS
-	ahs   []byte
-	data  []byte
-	x     Transfer
-	ready bool // its data is here
-	bad   bool
-}
-
-// keep holds p back. It takes copies.
-func (s *Session) keep(c *Conn, p *Arrival) {
-	n := p.H.DataSegmentLength()
-	w := &heldPDU{c: c, h: *p.H, ahs: slices.Clone(p.AHS), bad: p.BadDigest}
-	s.mu.Lock()
-	if s.ended || s.hold+n > maxHeldBytes {
-		s.mu.Unlock()
-		return
-	}
-	s.hold += n
-	if s.held == nil {
-		s.held = make(map[uint32]*heldPDU)
-	}
-	s.held[p.H.CmdSN()] = w
-	w.ready = p.Pending == 0
-	if w.ready {
-		w.data = slices.Clone(p.Data)
-	}
-	s.mu.Unlock()
-	if !w.ready {
-		w.data = make([]byte, n)
-		w.x.hold(w, w.data)
-		c.m.Accept(&w.x)
-	}
-	s.deliverHeld()
-}
-
-func (x *Transfer) hold(w *heldPDU, mem []byte) {
-	x.Owner, x.Data, x.At, x.Len = w, buffer.Of(mem), 0, int64(len(mem))
-}
-
-// arrived tells that the data of w is complete.
-func (s *Session) arrived(w *heldPDU, err error) {
-	s.mu.Lock()
-	w.ready = true
-	w.bad = w.bad || err != nil
-	s.mu.Unlock()
-	s.deliverHeld()
-}
-
-// deliverHeld delivers the commands whose turn has come.
-func (s *Session) deliverHeld() {
-	for {
-		s.mu.Lock()
-		exp := s.exp.Load()
-		w := s.held[exp]
-		if w == nil || !w.ready {
-			s.mu.Unlock()
-			return
-		}
-		delete(s.held, exp)
-		s.hold -= w.h.DataSegmentLength()
-		s.exp.Store(exp + 1)
-		s.mu.Unlock()
-		w.c.perform(&Arrival{H: &w.h, AHS: w.ahs, Data: w.data, BadDigest: w.bad})
-		w.c.m.Flush()
-	}
-}
-
-// plug counts a command that will not come any more, since it was aborted before it
-// came (11.5.1). It reports false if n is not a number that is still expected.
-func (s *Session) plug(n uint32) bool {
-	s.mu.Lock()
-	ok := serial.InWindow(n, s.exp.Load(), s.max.Load()) && s.held[n] == nil
-	if ok {
-		if s.held == nil {
-			s.held = make(map[uint32]*heldPDU)
-		}
-		w := &heldPDU{ready: true}
-		w.c = s.conns[0]
-		pdu.NOPOut{ITT: pdu.NoTag, TTT: pdu.NoTag}.Put(&w.h) // does nothing but consume n
-		s.held[n] = w
-	}
-	s.mu.Unlock()
-	if ok {
-		s.deliverHeld()
-	}
-	return ok
 }
