@@ -73,7 +73,10 @@ func (c *Conn) login(p *Arrival) {
 		return
 	}
 	c.neg = nil
-	c.params = r.Params
+	c.params = c.sess.params // a connection that joins negotiates only what is its own
+	c.params.HeaderDigest, c.params.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest
+	c.params.MaxRecvDataSegmentLength = r.Params.MaxRecvDataSegmentLength
+	c.params.MaxSendDataSegmentLength = r.Params.MaxSendDataSegmentLength
 	c.tasks.init(2 * c.node.cfg.Window)
 	c.text = login.NewTextExchange(&c.node.cfg.Login, &c.params, textTag, c.sendTargets)
 	c.m.Enable(c.moverParams())
@@ -83,10 +86,14 @@ func (c *Conn) login(p *Arrival) {
 		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
 }
 
+// maxDataIn is how long a Data-In PDU may be: larger ones than 256 KiB gain nothing, and
+// a mover that computes digests needs a place for the whole of one.
+func (c *Conn) maxDataIn() int { return int(min(c.params.MaxSendDataSegmentLength, 256<<10)) }
+
 func (c *Conn) moverParams() MoverParams {
 	return MoverParams{
 		HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest,
-		MaxRecv: int(c.params.MaxRecvDataSegmentLength), MaxSend: int(c.params.MaxSendDataSegmentLength),
+		MaxRecv: int(c.params.MaxRecvDataSegmentLength), MaxSend: c.maxDataIn(),
 		MaxBurst: int(c.params.MaxBurstLength),
 	}
 }

@@ -61,7 +61,7 @@ func (c *Conn) put(k *task, x *Transfer, off int64, data *buffer.Lease) bool {
 // dataInPDUs is how many Data-In PDUs a transfer of n bytes takes: sequences of at most
 // MaxBurstLength in PDUs of at most the initiator's MaxRecvDataSegmentLength.
 func (c *Conn) dataInPDUs(n int64) uint32 {
-	burst, seg := int64(c.sess.params.MaxBurstLength), int64(c.params.MaxSendDataSegmentLength)
+	burst, seg := int64(c.sess.params.MaxBurstLength), int64(c.maxDataIn())
 	if n <= min(seg, burst) {
 		return 1
 	}
