@@ -161,6 +161,7 @@ func TestKill(t *testing.T) {
 			defer d.kill()
 			c, err := dial(addr, 99)
 			if err != nil {
+				d.kill()
 				t.Fatalf("%v; the daemon printed:\n%s", err, &d.printed)
 			}
 			wrong, err := look(c, l, blockSize)

@@ -13,9 +13,6 @@ import (
 	"github.com/lunette-io/lunette/store"
 )
 
-// grain is how much of a write the medium takes whole, in bytes.
-const grain = 512
-
 // A version is what a write has put into one grain.
 type version struct {
 	number int64
@@ -29,6 +26,7 @@ type lies struct{ fua, flush bool }
 // made durable when the power goes; it takes its time, and flushes fail now and then.
 type lossy struct {
 	lies  lies
+	grain int64 // how much of a write the medium takes whole, in bytes
 	mu    sync.Mutex
 	rand  *rand.Rand
 	now   []byte              // what is read
@@ -38,8 +36,8 @@ type lossy struct {
 	off   bool
 }
 
-func newLossy(medium []byte, r *rand.Rand, l lies) *lossy {
-	return &lossy{lies: l, rand: r, safe: medium, now: append([]byte(nil), medium...), cache: make(map[int64][]version)}
+func newLossy(medium []byte, grain int, r *rand.Rand, l lies) *lossy {
+	return &lossy{lies: l, grain: int64(grain), rand: r, safe: medium, now: append([]byte(nil), medium...), cache: make(map[int64][]version)}
 }
 
 // powerOff loses a random part of the cache and returns the medium. Every call fails from
@@ -50,7 +48,7 @@ func (s *lossy) powerOff() []byte {
 	s.off = true
 	for g, vs := range s.cache {
 		if i := s.rand.IntN(len(vs) + 1); i < len(vs) {
-			copy(s.safe[g*grain:], vs[i].data)
+			copy(s.safe[g*s.grain:], vs[i].data)
 		}
 	}
 	s.cache = nil
@@ -59,7 +57,7 @@ func (s *lossy) powerOff() []byte {
 
 // Info implements [store.Store].
 func (s *lossy) Info() store.Info {
-	return store.Info{Size: int64(len(s.now)), PhysicalBlock: grain, Cached: true, Concurrency: 4}
+	return store.Info{Size: int64(len(s.now)), PhysicalBlock: int(s.grain), Cached: true, Concurrency: 4}
 }
 
 func (s *lossy) gone(op string) error {
@@ -85,9 +83,9 @@ func (s *lossy) put(from *buffer.Lease, off int64) int64 {
 	s.count++
 	n := from.Len()
 	from.Read(0, s.now[off:off+n])
-	for at := off; at < off+n; at += grain {
-		data := append([]byte(nil), s.now[at:at+grain]...)
-		s.cache[at/grain] = append(s.cache[at/grain], version{s.count, data})
+	for at := off; at < off+n; at += s.grain {
+		data := append([]byte(nil), s.now[at:at+s.grain]...)
+		s.cache[at/s.grain] = append(s.cache[at/s.grain], version{s.count, data})
 	}
 	return s.count
 }
@@ -96,7 +94,7 @@ func (s *lossy) put(from *buffer.Lease, off int64) int64 {
 func (s *lossy) settle(g, number int64) {
 	vs := s.cache[g]
 	for len(vs) > 0 && vs[0].number <= number {
-		copy(s.safe[g*grain:], vs[0].data)
+		copy(s.safe[g*s.grain:], vs[0].data)
 		vs = vs[1:]
 	}
 	if len(vs) == 0 {
@@ -130,7 +128,7 @@ func (s *lossy) WriteAt(_ context.Context, from *buffer.Lease, off int64, f stor
 	if err := s.gone("write"); err != nil {
 		return err
 	}
-	for g := off / grain; g < (off+from.Len())/grain; g++ {
+	for g := off / s.grain; g < (off+from.Len())/s.grain; g++ {
 		s.settle(g, number)
 	}
 	return nil

@@ -72,7 +72,7 @@ func losePower(t *testing.T, r *rand.Rand, rounds, blockSize int, lie lies) (wro
 	l := newLedger(diskBlocks)
 	var writes, sure, flushes int
 	for round := 0; ; round++ {
-		s := newLossy(medium, rand.New(rand.NewPCG(r.Uint64(), 0)), lie)
+		s := newLossy(medium, blockSize, rand.New(rand.NewPCG(r.Uint64(), 0)), lie)
 		k, err := start(s, blockSize)
 		if err != nil {
 			t.Fatal(err)
