@@ -2,6 +2,7 @@ package initiator
 
 import (
 	"bytes"
+	"io"
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
@@ -161,7 +162,7 @@ func (c *Conn) SendTargets(what string) ([]Found, error) {
 }
 
 // Logout asks the target to end the session or a connection, and waits for the answer.
-// It does not close the connection.
+// If that is this connection too, it waits for the target to close it and closes it.
 func (c *Conn) Logout(reason pdu.LogoutReason, cid uint16) (pdu.LogoutResponseCode, error) {
 	var h pdu.BHS
 	pdu.LogoutRequest{Immediate: true, Reason: reason, ITT: c.newTag(), CID: cid}.Put(&h)
@@ -170,5 +171,15 @@ func (c *Conn) Logout(reason pdu.LogoutReason, cid uint16) (pdu.LogoutResponseCo
 		return 0, err
 	}
 	x, err := pdu.ParseLogoutResponse(&a.h)
+	ours := reason == pdu.LogoutCloseSession || (reason == pdu.LogoutCloseConnection && cid == c.cfg.CID)
+	if err != nil || x.Response != pdu.LogoutSuccess || !ours {
+		return x.Response, err
+	}
+	for err == nil {
+		err = c.round(true)
+	}
+	if err == io.EOF {
+		err = nil
+	}
 	return x.Response, err
 }
