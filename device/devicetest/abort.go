@@ -63,7 +63,7 @@ func (b *bench) abort() {
 			s := b.login(byte(10+i), opt)
 			data := make([]byte, b.d.WriteLen)
 			functions := []target.Function{target.AbortTask, target.AbortTaskSet, target.ClearTaskSet, target.ResetLogicalUnit, target.ResetNexus}
-			for round := range 100 {
+			for round := range 50 {
 				var all sync.WaitGroup
 				for n := range 4 {
 					attr := []target.Attr{target.Simple, target.Simple, target.Ordered, target.HeadOfQueue}[(n+round)%4]

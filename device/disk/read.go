@@ -16,8 +16,6 @@ const (
 	compares                    // data-out is compared with the medium
 	oring                       // data-out is ORed with the medium
 	unmaps                      // WRITE SAME may deallocate
-	noData                      // WRITE SAME without data
-	immed
 )
 
 // extent checks the range of a command and notes it in t.Work. It answers the command

@@ -42,7 +42,6 @@ func (d *Disk) same(t *target.Task) {
 		w.Flags |= durable
 	}
 	if c.NoData {
-		w.Flags |= noData
 		d.Workers().Run(t, d.steps.writeSame)
 		return
 	}
