@@ -48,7 +48,7 @@ type Conn struct {
 	dead      bool
 
 	// What look compares from second to second.
-	sent, asked, stalled int64
+	sent, came, stalled int64
 
 	full atomic.Bool
 	gone chan struct{} // closed: the connection and its tasks have ended
@@ -201,14 +201,16 @@ func (c *Conn) look(now int64) {
 		return
 	}
 	s := c.m.Stats()
-	outstanding := c.waitsForData()
-	// No progress: bytes are queued and none is sent, or data was asked for and none comes.
-	if (s.BytesQueued > 0 && s.BytesOut == c.sent) || (outstanding && s.BytesIn == c.asked) {
+	// No progress: something is queued and nothing is sent, or data is owed and none comes.
+	if (s.Queued > 0 && s.BytesOut == c.sent) || (s.DataOut == c.came && c.waitsForData()) {
 		c.stalled++
 	} else {
 		c.stalled = 0
 	}
-	c.sent, c.asked = s.BytesOut, s.BytesIn
+	if s.Queued > 0 && s.BytesOut != c.sent { // it takes what we send: nothing else can be asked of it
+		c.heard.Store(now)
+	}
+	c.sent, c.came = s.BytesOut, s.DataOut
 	if c.stalled >= seconds(cfg.StallTimeout) {
 		c.m.Terminate(errors.New("the initiator does not take or send data"))
 		return
@@ -228,13 +230,13 @@ func (c *Conn) look(now int64) {
 	}
 }
 
-// waitsForData reports that the initiator owes data that it was asked for.
+// waitsForData reports that the initiator owes data that it was asked for or has announced.
 func (c *Conn) waitsForData() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	owes := false
-	if c.solicited > 0 {
-		c.tasks.each(func(k *task) { owes = owes || k.data.flying > 0 })
+	if c.tasks.n > 0 {
+		c.tasks.each(func(k *task) { owes = owes || k.data.flying > 0 || !k.data.done })
 	}
 	return owes
 }
@@ -246,7 +248,7 @@ func (c *Conn) askLogout(d time.Duration) {
 		return
 	}
 	p := c.m.Control()
-	pdu.Async{Event: pdu.AsyncLogoutRequest, Param3: uint16(max(1, d/time.Second))}.Put(&p.BHS)
+	pdu.Async{Event: pdu.AsyncLogoutRequest, Param3: uint16(min(max(1, d/time.Second), 1<<16-1))}.Put(&p.BHS)
 	c.m.SendControl(p)
 	c.m.Flush()
 }

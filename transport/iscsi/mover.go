@@ -163,6 +163,7 @@ type MoverStats struct {
 	PDUsIn, PDUsOut     int64
 	BytesIn, BytesOut   int64 // on the wire
 	Receives, Sends     int64 // system calls
+	DataOut             int64 // bytes of data-out received
 	Copied              int64 // bytes of payload copied in user space
 	Digested            int64 // bytes of payload that a digest was computed over
 	Blocked             int64 // sends that had to wait for the peer

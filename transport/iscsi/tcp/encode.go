@@ -8,9 +8,6 @@ import (
 
 // build makes vectors of the front of the queue. mu is held.
 func (t *sender) build() {
-	t.count.Sends += t.sends
-	t.count.BytesOut += t.sent
-	t.sends, t.sent = 0, 0
 	t.n, t.used, t.staged, t.size = 0, 0, 0, 0
 	for t.head < len(t.q) && t.roomFor(3) {
 		it := t.q[t.head]

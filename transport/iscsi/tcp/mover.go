@@ -43,7 +43,7 @@ type Mover struct {
 	cause     error
 	ending    atomic.Bool // what still arrives is thrown away
 
-	pdusIn, bytesIn, receives, again, copied, digested atomic.Int64
+	pdusIn, bytesIn, dataOut, receives, again, copied, digested atomic.Int64
 }
 
 // maxSolicited is how many R2Ts can be outstanding on a connection; the session asks for
@@ -217,7 +217,7 @@ func (m *Mover) abandonReceives() {
 func (m *Mover) Stats() iscsi.MoverStats {
 	s := m.tx.stats()
 	s.PDUsIn, s.BytesIn, s.Receives = m.pdusIn.Load(), m.bytesIn.Load(), m.receives.Load()
-	s.ReceiveAgain = m.again.Load()
+	s.ReceiveAgain, s.DataOut = m.again.Load(), m.dataOut.Load()
 	s.Copied += m.copied.Load()
 	s.Digested += m.digested.Load()
 	return s

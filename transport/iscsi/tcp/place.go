@@ -39,6 +39,7 @@ func (v *receiver) placed(n int) int {
 		}
 		s.left -= k
 		n -= k
+		m.dataOut.Add(int64(k))
 		if x != nil {
 			x.Moved += int64(k)
 		}
@@ -66,6 +67,7 @@ func (v *receiver) finish() (more bool, err error) {
 			s.digest = s.digest.Add(piece)
 		}
 		v.r += k
+		m.dataOut.Add(int64(k))
 		if s.left -= k; s.left > 0 {
 			return true, nil
 		}

@@ -217,7 +217,11 @@ func (v *receiver) handle() (again bool, err error) {
 	}
 	v.r += head
 	if whole {
+		s.left = 0
 		v.in.Data = have[head : head+n]
+		if op == pdu.OpDataOut {
+			m.dataOut.Add(int64(n))
+		}
 		if s.check {
 			m.digested.Add(int64(n))
 			v.in.BadDigest = !pdu.DataDigest(v.in.Data).Matches(have[head+n+tail-pdu.DigestLen:])

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -42,8 +43,8 @@ type sender struct {
 	staged int
 	done   []item // sent with the batch
 	size   int    // bytes of the batch
-	sends  int64
-	sent   int64
+	sends  atomic.Int64
+	sent   atomic.Int64
 	err    error
 	try    func(fd uintptr) bool
 	wait   func(fd uintptr) bool
@@ -185,7 +186,7 @@ func (t *sender) send(fd uintptr) bool {
 	t.err = nil
 	for len(t.left) > 0 {
 		n, err := tcp.SendMsg(fd, t.left, false)
-		t.sends++
+		t.sends.Add(1)
 		if tcp.Again(err) {
 			return false
 		}
@@ -193,7 +194,7 @@ func (t *sender) send(fd uintptr) bool {
 			t.err = err
 			return true
 		}
-		t.sent += int64(n)
+		t.sent.Add(int64(n))
 		t.left = tcp.Advance(t.left, n)
 	}
 	return true
@@ -252,6 +253,7 @@ func (t *sender) stats() iscsi.MoverStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.count
-	s.BytesQueued, s.Queued = int64(t.bytes), int64(len(t.q)-t.head)
+	s.Sends, s.BytesOut = t.sends.Load(), t.sent.Load()
+	s.BytesQueued, s.Queued = int64(t.bytes), int64(len(t.q)-t.head+len(t.done))
 	return s
 }
