@@ -37,6 +37,7 @@ type ISCSI struct {
 	tb     testing.TB
 	portal *iscsitcp.Portal
 	down   sync.Once
+	shut   bool
 }
 
 // StartISCSI starts a node; change, if not nil, edits the target before it is shown. When
@@ -98,6 +99,9 @@ func (s *ISCSI) close() {
 		defer close(ended)
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()
+		if s.shut {
+			return
+		}
 		if err := s.Node.Shutdown(ctx); err != nil {
 			tb.Error(err)
 		}
@@ -205,3 +209,6 @@ func Eventually(tb testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// Again tells that the test has shut the node down itself.
+func (s *ISCSI) Again() { s.shut = true }

@@ -3,6 +3,7 @@ package initiator
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -176,10 +177,11 @@ func (c *Conn) round(wait bool) error {
 	if err := c.Flush(); err != nil {
 		return err
 	}
-	if err := c.in.receive(wait); err != nil {
-		return c.fail(err)
+	err := c.in.receive(wait)
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) { // a deadline loses nothing
+		return err
 	}
-	return nil
+	return c.fail(err)
 }
 
 // Do executes one command and waits for it. Commands that were submitted before go on,
