@@ -47,6 +47,8 @@ type Unit struct {
 	mu   sync.Mutex
 	gate chan struct{}
 	work sync.WaitGroup
+
+	then func(*target.Task, error) // written: a method value allocates
 }
 
 // NewUnit makes a unit of size bytes.
@@ -55,7 +57,9 @@ func NewUnit(size int64, a *buffer.Arena) (*Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Unit{Store: s, Arena: a, gate: make(chan struct{})}, nil
+	u := &Unit{Store: s, Arena: a, gate: make(chan struct{})}
+	u.then = u.written
+	return u, nil
 }
 
 // Release lets the tasks of Hold go on that wait now.
@@ -252,7 +256,7 @@ func (u *Unit) write(t *target.Task) {
 		return
 	}
 	w.Data = l
-	t.ReceiveDataOut(w.Done, l, u.written)
+	t.ReceiveDataOut(w.Done, l, u.then)
 }
 
 func (u *Unit) written(t *target.Task, err error) {

@@ -1,0 +1,106 @@
+package iscsi_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/initiator"
+	"github.com/lunette-io/lunette/transport/transporttest"
+)
+
+// A load keeps a number of commands of one size on their way.
+type load struct {
+	c    *initiator.Conn
+	cmds []initiator.Command
+}
+
+func newLoad(tb testing.TB, s *transporttest.ISCSI, depth, size int, writes bool, way transporttest.Way, digests bool) *load {
+	cfg := s.Config(1)
+	if digests {
+		cfg.Wishes.HeaderDigest, cfg.Wishes.DataDigest = "CRC32C", "CRC32C"
+	}
+	l := &load{c: s.Dial(cfg), cmds: make([]initiator.Command, depth)}
+	l.c.SetDeadline(time.Time{})
+	for i := range l.cmds {
+		k := &l.cmds[i]
+		lba := uint32(i * size / 512)
+		if writes {
+			k.CDB, k.Out = write(lba, size, way), make([]byte, size)
+		} else {
+			k.CDB, k.In = read(lba, size, way), make([]byte, size)
+		}
+		if err := l.c.Submit(k); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return l
+}
+
+// run finishes n commands, and submits each again.
+func (l *load) run(tb testing.TB, n int) {
+	for n > 0 {
+		done, err := l.c.Wait()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, k := range done {
+			if k.Status != 0 || k.Err != nil {
+				tb.Fatal(k.Status, k.Sense(), k.Err)
+			}
+			if err := l.c.Submit(k); err != nil {
+				tb.Fatal(err)
+			}
+		}
+		n -= len(done)
+	}
+}
+
+// TestNoAllocations holds initiator and target together to no allocation per command; only a
+// send that has to wait for the socket makes one, for its goroutine.
+func TestNoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("leases are not recycled under the race detector")
+	}
+	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+	for _, way := range []transporttest.Way{transporttest.Lend, transporttest.Lease} {
+		for _, size := range []int{4096, 64 << 10, 512 << 10} {
+			for _, writes := range []bool{false, true} {
+				for _, digests := range []bool{false, true} {
+					depth := min(32, 4<<20/size)
+					l := newLoad(t, s, depth, size, writes, way, digests)
+					l.run(t, 200)
+					var before, after runtime.MemStats
+					const n = 1000
+					runtime.ReadMemStats(&before)
+					l.run(t, n)
+					runtime.ReadMemStats(&after)
+					if per := float64(after.Mallocs-before.Mallocs) / n; per > 0.2 {
+						t.Errorf("way %d, %d bytes, writes %v, digests %v: %.2f allocations for each command", way, size, writes, digests, per)
+					}
+					_ = l.c.Close()
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkCommands(b *testing.B) {
+	for _, size := range []int{4096, 64 << 10, 1 << 20} {
+		for _, writes := range []bool{false, true} {
+			for _, depth := range []int{1, 32} {
+				b.Run(fmt.Sprintf("size=%d,writes=%v,depth=%d", size, writes, depth), func(b *testing.B) {
+					s := transporttest.StartISCSI(b, iscsi.Config{}, nil)
+					l := newLoad(b, s, min(depth, 16<<20/size), size, writes, transporttest.Lend, false)
+					l.run(b, 100)
+					b.SetBytes(int64(size))
+					b.ReportAllocs()
+					b.ResetTimer()
+					l.run(b, b.N)
+				})
+			}
+		}
+	}
+}
