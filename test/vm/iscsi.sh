@@ -104,13 +104,19 @@ check() {
 }
 
 calm() { dmesg -C; }
-# quiet: no error has reached a block device since calm, and no command had to be timed out
-quiet() {
-  no dmesg_has 'I/O error|critical (target|medium|nexus) error|rejecting I/O|Buffer I/O|offlined|EXT4-fs error'
-  no grep -Hv '^0x0$' /sys/block/sd*/device/iotmo_cnt
+# quiet: no error has reached a block device since calm
+quiet() { no dmesg_has 'I/O error|critical (target|medium|nexus) error|rejecting I/O|Buffer I/O|offlined|EXT4-fs error'; }
+# undisturbed: nor was the connection lost and made anew, nor a command timed out and aborted
+undisturbed() {
+  quiet
+  no dmesg_has 'detected conn error'
+  admin -m session -s >/run/statistics
+  no grep 'tmfcmd_pdus: [^0]' /run/statistics
 }
 dmesg_has() { dmesg | grep -E "$1"; }
 
+# scribble DEVICE: random bytes on its first 8 MiB, in large writes, in a time that allows no stall
+scribble() { timeout 20 dd if=/dev/urandom of="$1" bs=1M count=8 oflag=direct status=none; }
 zeros() { cmp -n "$3" -i "$2:0" "$1" /dev/zero; }
 
 # --- what is tested -------------------------------------------------------------------------------------------------
@@ -149,7 +155,10 @@ setup() {
   iscsid -p /run/iscsid.pid
 }
 
-start() { serve_main && serve_four; }
+start() {
+  serve_main
+  serve_four
+}
 
 discovery() {
   admin -m discovery -t sendtargets -p "$address:3260" | tee /run/found
@@ -199,10 +208,10 @@ file_system() {
   timeout 60 fio --name=fs --directory=/mnt --size=8m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
   sync && umount /mnt
   e2fsck -fn "$d"
-  quiet
+  undisturbed
 }
 
-raw_memory() { calm; load "$(disk main 1)" 1; quiet; }
+raw_memory() { calm; load "$(disk main 1)" 1; undisturbed; }
 
 four_kilobyte_blocks() {
   local d
@@ -212,7 +221,7 @@ four_kilobyte_blocks() {
   calm
   load "$d" 1
   mkfs.ext4 -q -F "$d" && mount "$d" /mnt && cp /usr/bin/fio /mnt/ && umount /mnt && mount "$d" /mnt && cmp /usr/bin/fio /mnt/fio && umount /mnt
-  quiet
+  undisturbed
   logout four 3261
 }
 
@@ -227,7 +236,7 @@ digests() {
   grep -q 'HeaderDigest: CRC32C' /run/session && grep -q 'DataDigest: CRC32C' /run/session
   check "$(disk main 0)" # written without digests, read with them
   load "$(disk main 0)" 1
-  quiet
+  undisturbed
 }
 
 no_digests() {
@@ -265,29 +274,29 @@ discard() {
   for lun in 0 1; do
     d=$(disk main "$lun") name=${d##*/}
     [ "$(cat "/sys/block/$name/queue/discard_max_bytes")" -gt 0 ]
-    dd if=/dev/urandom of="$d" bs=1M count=8 oflag=direct status=none
     calm
+    scribble "$d"
     blkdiscard -o 1M -l 4M "$d"
     zeros "$d" $((1 << 20)) $((4 << 20))
     no zeros "$d" 0 4096
     no zeros "$d" $((5 << 20)) 4096
-    quiet
+    undisturbed
   done
 }
 
 write_zeroes() {
   local d; d=$(disk main 0)
-  dd if=/dev/urandom of="$d" bs=1M count=8 oflag=direct status=none
   calm
+  scribble "$d"
   blkdiscard -z -o 1M -l 4M "$d"
   zeros "$d" $((1 << 20)) $((4 << 20))
   no zeros "$d" 0 4096
-  dd if=/dev/urandom of="$d" bs=1M count=8 oflag=direct status=none
+  scribble "$d"
   sg_write_same --in=/dev/zero --lba=2048 --num=8192 --xferlen=512 "$d"
   blockdev --flushbufs "$d"
   zeros "$d" $((1 << 20)) $((4 << 20))
   no zeros "$d" 0 4096
-  quiet
+  undisturbed
 }
 
 reservations() {
