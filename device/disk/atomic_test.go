@@ -9,18 +9,25 @@ import (
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
+	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/loopback"
 )
+
+func atomicKinds(t testing.TB) map[string]store.Store {
+	all := kinds(t, 4<<20)
+	all["dawdling"] = dawdling{waiting{memoryStore(t, 4<<20)}}
+	return all
+}
 
 // Many nexuses count in one block with COMPARE AND WRITE while others write the blocks
 // around it, and some write the block itself with a value that is far away. No
 // increment is lost between two of those.
 func TestCompareAndWriteIsAtomic(t *testing.T) {
-	for name, st := range kinds(t, 4<<20) {
+	for name, st := range atomicKinds(t) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, st, nil)
-			const counters, rounds = 4, 150
+			const counters, rounds = 4, 50
 			var wins atomic.Int64
 			var all sync.WaitGroup
 			stop := make(chan struct{})
@@ -89,7 +96,7 @@ func TestCompareAndWriteIsAtomic(t *testing.T) {
 // Whole-block writes and COMPARE AND WRITE of the same blocks: whatever the order,
 // the blocks are of one command, never a mixture.
 func TestNoMixture(t *testing.T) {
-	for name, st := range kinds(t, 4<<20) {
+	for name, st := range atomicKinds(t) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, st, nil)
 			const blocks = 64
@@ -97,7 +104,7 @@ func TestNoMixture(t *testing.T) {
 			for i := range 4 {
 				s := b.login(byte(1+i), loopback.Options{Later: i%2 == 0, Piece: 600})
 				all.Go(func() {
-					for round := range 100 {
+					for round := range 50 {
 						_, old, err := s.Do(t.Context(), 0, cdb.ReadWrite{Opcode: scsi.OpRead16, Blocks: blocks}.Append(nil), nil, blocks*512)
 						if err != nil {
 							t.Error(err)
@@ -161,4 +168,51 @@ func TestSlowWriterAndCompareAndWrite(t *testing.T) {
 	do(t, fast, cdb.CompareAndWrite{Blocks: 1}.Append(nil), make([]byte, 1024), 0, scsi.Sense{})
 	slow.Manage(target.AbortTask, 0, stuck.Tag())
 	stuck.Wait(t.Context())
+}
+
+// A write that ended between the comparison and the write of a COMPARE AND WRITE would
+// be lost: its block would hold what was there before it.
+func TestNoWriteIsLost(t *testing.T) {
+	for name, st := range atomicKinds(t) {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, st, nil)
+			read := cdb.ReadWrite{Opcode: scsi.OpRead16, LBA: 5, Blocks: 1}.Append(nil)
+			stop := make(chan struct{})
+			var all sync.WaitGroup
+			for i := range 2 {
+				s := b.login(byte(1+i), loopback.Options{})
+				all.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						_, old, err := s.Do(t.Context(), 0, read, nil, 512)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						out := append(append([]byte(nil), old...), old...)
+						out[1023]++ // marks the block, and leaves its number
+						if r, _, err := s.Do(t.Context(), 0, cdb.CompareAndWrite{LBA: 5, Blocks: 1}.Append(nil), out, 0); err != nil || r.Status != scsi.Good && r.Sense.Key != scsi.KeyMiscompare {
+							t.Error(r, err)
+							return
+						}
+					}
+				})
+			}
+			s := b.login(9, loopback.Options{First: -1})
+			for number := range uint64(150) {
+				block := binary.BigEndian.AppendUint64(nil, number)
+				do(t, s, cdb.ReadWrite{Opcode: scsi.OpWrite16, LBA: 5, Blocks: 1}.Append(nil), append(block, make([]byte, 504)...), 0, scsi.Sense{})
+				if got := binary.BigEndian.Uint64(do(t, s, read, nil, 512, scsi.Sense{})); got != number {
+					t.Errorf("write %d is lost, there is %d", number, got)
+					break
+				}
+			}
+			close(stop)
+			all.Wait()
+		})
+	}
 }

@@ -31,7 +31,7 @@ func TestAgainstModel(t *testing.T) {
 				}
 				m := &model{bs: size, mem: make([]byte, blocks*size)}
 				rapid.Check(t, func(rt *rapid.T) {
-					for range 6 {
+					for range 4 {
 						s := rapid.SampledFrom(sessions).Draw(rt, "session")
 						m.step(t, rt, s)
 					}

@@ -3,6 +3,7 @@ package disk_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -35,6 +36,21 @@ func (s waiting) Info() store.Info { return trying(s).Info() }
 
 func (s waiting) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
 	return s.Store.ReadAt(ctx, into, off)
+}
+
+// dawdling is a store that waits for longer, after it has read and before it writes: what
+// must be atomic has time to go wrong.
+type dawdling struct{ waiting }
+
+func (s dawdling) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
+	err := s.Store.ReadAt(ctx, into, off)
+	time.Sleep(20 * time.Microsecond)
+	return err
+}
+
+func (s dawdling) WriteAt(ctx context.Context, from *buffer.Lease, off int64, f store.Flags) error {
+	time.Sleep(20 * time.Microsecond)
+	return s.Store.WriteAt(ctx, from, off, f)
 }
 
 // kinds are the ways that data can take.
