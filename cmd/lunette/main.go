@@ -20,6 +20,8 @@ import (
 
 func main() {
 	// The first signal ends a command in good order, the second one at once.
+	// A write beyond RLIMIT_FSIZE is an error of that write, not the end of the daemon.
+	signal.Ignore(syscall.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
