@@ -38,8 +38,9 @@ type Session struct {
 	// free again when its response is queued; max never goes back.
 	exp, max atomic.Uint32
 
-	// turn is held while a PDU is handled: with several connections commands are delivered in the order of their numbers, whichever connection they
-	// came by, and those of one connection by the goroutine of another (order.go).
+	// turn is held while a PDU is handled: with several connections commands are delivered
+	// in the order of their numbers, whichever connection they came by, and those of one
+	// connection by the goroutine of another (order.go).
 	turn  sync.Mutex
 	early atomic.Int64 // how many are held
 
