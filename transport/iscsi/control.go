@@ -83,7 +83,7 @@ func (c *Conn) logout(p *Arrival) {
 		for _, o := range others {
 			o.m.Terminate(nil)
 		}
-		c.endTasks(func() { answer(pdu.LogoutSuccess); c.m.Terminate(nil) })
+		s.endTasks(everyTask, func() { answer(pdu.LogoutSuccess); c.m.Terminate(nil) })
 	case pdu.LogoutCloseConnection:
 		if req.CID == c.cid {
 			c.leave = true
@@ -104,10 +104,17 @@ func (c *Conn) logout(p *Arrival) {
 
 // endTasks aborts the tasks of the connection; done follows when they have ended.
 func (c *Conn) endTasks(done func()) {
-	if c.sess.nexus == nil {
+	c.sess.endTasks(func(k *task) bool { return k.c == c }, done)
+}
+
+// endTasks aborts the tasks that match; done follows when they have ended.
+func (s *Session) endTasks(match func(*task) bool, done func()) {
+	if s.nexus == nil {
 		done()
 		return
 	}
-	c.dropWaiting()
-	c.sess.nexus.Abort(func(t *target.Task) bool { return t.Private.(*task).c == c }, done)
+	for _, c := range s.connections() {
+		c.dropWaitingIf(match)
+	}
+	s.nexus.Abort(func(t *target.Task) bool { return match(t.Private.(*task)) }, done)
 }

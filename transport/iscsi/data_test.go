@@ -55,7 +55,7 @@ var ways = map[string]transporttest.Way{
 func TestTransfers(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	type shape struct{ first, burst, recv uint32 }
-	shapes := []shape{{512, 512, 512}, {4096, 16384, 8192}, {65536, 262144, 8192}, {262144, 1 << 20, 262144}, {1000, 3000, 1500}}
+	shapes := []shape{{512, 512, 512}, {4096, 16384, 8192}, {65536, 262144, 8192}, {262144, 1 << 20, 262144}, {1000, 3000, 1500}, {262144, 1 << 20, 1 << 20}}
 	sizes := []int{0, 512, 4096, 64 << 10, 1 << 20, 3<<20 + 512}
 	lba := uint32(0)
 	for _, immediate := range []bool{true, false} {
@@ -79,7 +79,7 @@ func TestTransfers(t *testing.T) {
 						}
 						for _, n := range sizes {
 							for how, way := range ways {
-								if n > 64<<10 && (how != "later" && how != "pieces" || sh.burst < 16384 && initial) {
+								if n > 64<<10 && (how != "later" && how != "pieces" || sh.burst < 16384) {
 									continue
 								}
 								data := pattern(n, uint64(lba))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -524,4 +525,54 @@ func TestShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Again()
+}
+
+// TestLastWords logs out while much is queued: all of it and the answer come, and then
+// the end of the stream.
+func TestLastWords(t *testing.T) {
+	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+	p := login(t, s, s.Config(1))
+	for i := range uint32(5) {
+		p.command(i, read(0, 4<<20, transporttest.Lend), 4<<20, true, nil)
+	}
+	var h pdu.BHS
+	pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutCloseSession, ITT: 9}.Put(&h)
+	p.send(&h, nil)
+	time.Sleep(20 * time.Millisecond)
+	n := 0
+	for {
+		r := p.receive()
+		if r.Opcode() == pdu.OpLogoutResponse {
+			break
+		}
+		n += len(r.Data)
+	}
+	if n != 20<<20 {
+		t.Errorf("%d bytes came", n)
+	}
+	if _, err := p.Receive(); err != io.EOF {
+		t.Error(err)
+	}
+}
+
+// TestLogoutWaits answers the logout of a session when the tasks of all its connections
+// have ended.
+func TestLogoutWaits(t *testing.T) {
+	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+	p := peers(t, s, 2, nil)
+	p[1].command(1, read(0, 512, transporttest.Hold), 512, true, nil)
+	transporttest.Eventually(t, "it has started", func() bool { return s.Units[0].Held.Load() == 1 })
+	var h pdu.BHS
+	pdu.LogoutRequest{Immediate: true, Reason: pdu.LogoutCloseSession, ITT: 9}.Put(&h)
+	p[0].next = 2
+	p[0].send(&h, nil)
+	released := time.AfterFunc(100*time.Millisecond, s.Units[0].Release)
+	if r := p[0].receive(); r.Opcode() != pdu.OpLogoutResponse {
+		t.Fatal(r.Opcode())
+	}
+	if released.Stop() {
+		t.Error("the answer came before the task had ended")
+	}
+	_ = p[0].Close()
+	_ = p[1].Close()
 }

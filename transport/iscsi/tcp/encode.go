@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -14,9 +15,6 @@ func (t *sender) build() {
 		switch {
 		case it.enable != nil:
 			t.params = *it.enable
-			if t.params.DataDigest && t.stage == nil {
-				t.stage = make([]byte, stageLen)
-			}
 		case it.p != nil:
 			t.m.h.Stamp(&it.p.BHS)
 			it.p.BHS.SetDataSegmentLength(len(it.p.Data))
@@ -111,10 +109,15 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		if rest := t.params.MaxBurst - int(x.Moved)%t.params.MaxBurst; n > rest {
 			n = rest
 		}
-		if t.stage != nil {
-			n = min(n, stageLen)
+		pieces := pieces(x.Data, x.At+x.Moved, n)
+		staged := t.params.DataDigest || pieces > maxPieces
+		if staged {
+			pieces = 1
+			if t.stage == nil {
+				t.stage = make([]byte, stageLen)
+			}
 		}
-		if !t.roomFor(x.Data.Segments()) || (t.stage != nil && t.staged+n > stageLen) {
+		if !t.roomFor(pieces) || (staged && t.staged+n > stageLen) {
 			return false
 		}
 		last := x.Moved+int64(n) == x.Len
@@ -133,7 +136,7 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		h.SetDataSegmentLength(n)
 		t.m.h.Stamp(h)
 		t.put(h, t.slab[t.used-pdu.HeaderLen:t.used:slabLen])
-		t.trailer(n, t.payload(x, n))
+		t.trailer(n, t.payload(x, n, staged))
 		x.SN++
 		x.Moved += int64(n)
 		t.size += n
@@ -141,18 +144,38 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 	return true
 }
 
+// maxPieces is in how many vectors the data of one PDU may lie.
+const maxPieces = 64
+
+// pieces is in how many pieces n bytes of l lie.
+func pieces(l *buffer.Lease, at int64, n int) int {
+	if l.Segments() == 1 {
+		return 1
+	}
+	k := 0
+	for ; n > 0; k++ {
+		m := min(len(l.At(at)), n)
+		at += int64(m)
+		n -= m
+	}
+	return k
+}
+
 // payload puts n bytes of x. With a data digest they are copied first: the memory may be a
 // store's own, which another command may change between the digest and the send.
-func (t *sender) payload(x *iscsi.Transfer, n int) pdu.Digest {
+func (t *sender) payload(x *iscsi.Transfer, n int, staged bool) (d pdu.Digest) {
 	at := x.At + x.Moved
-	if t.params.DataDigest {
+	if staged {
 		b := t.stage[t.staged : t.staged+n]
 		t.staged += n
 		x.Data.Read(at, b)
 		t.count.Copied += int64(n)
-		t.count.Digested += int64(n)
+		if t.params.DataDigest {
+			t.count.Digested += int64(n)
+			d = d.Add(b)
+		}
 		t.vector(b)
-		return pdu.Digest(0).Add(b)
+		return d
 	}
 	for n > 0 {
 		b := x.Data.At(at)

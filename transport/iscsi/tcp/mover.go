@@ -82,8 +82,9 @@ func (m *Mover) Run(h iscsi.Handler) {
 	h.Terminated(m.cause)
 }
 
-// linger is how long an orderly end waits for the peer to close its direction: a close
-// with unread bytes resets the connection, and the peer may lose our last words.
+// linger is how long an orderly end waits for the peer to take what is queued and to close
+// its direction: a close with unread bytes resets the connection, and the peer may lose
+// our last words.
 const linger = 2 * time.Second
 
 // Terminate implements iscsi.Mover.
@@ -92,7 +93,7 @@ func (m *Mover) Terminate(err error) {
 		m.cause = err
 		m.ending.Store(true)
 		m.tx.release()
-		if err != nil || m.tx.waiting() || m.conn.CloseWrite() != nil {
+		if !m.tx.finish() || err != nil {
 			m.conn.Close()
 			return
 		}
@@ -103,7 +104,11 @@ func (m *Mover) Terminate(err error) {
 // Enable implements iscsi.Mover. It is called inside ControlArrived, so the receiving
 // side is between two PDUs.
 func (m *Mover) Enable(p iscsi.MoverParams) {
-	m.params = p
+	now := m.params
+	now.MaxSend, now.MaxBurst = p.MaxSend, p.MaxBurst
+	if now != p { // else it may be called by another connection's goroutine
+		m.params = p
+	}
 	m.tx.enable(p)
 }
 

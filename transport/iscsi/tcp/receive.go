@@ -33,7 +33,8 @@ type receiver struct {
 	n     int
 	err   error
 	try   func(fd uintptr) bool
-	place int // how many of iov are memory of the transfer that is being placed
+	rest  []byte // the begin of a PDU while there is no batch buffer
+	place int    // how many of iov are memory of the transfer that is being placed
 	seg   segment
 	in    iscsi.Arrival
 }
@@ -47,6 +48,9 @@ const (
 	maxQueuedBytes = 16 << 20
 	maxQueuedPDUs  = 4096
 )
+
+// restLen is how much of a PDU a connection keeps without a batch buffer.
+const restLen = 512
 
 func (v *receiver) init(m *Mover) {
 	v.m = m
@@ -90,7 +94,10 @@ func (v *receiver) attempt(fd uintptr) bool {
 	m := v.m
 	if v.b == nil {
 		v.b = m.buffers.Get().(*batch)
-		v.mem, v.r, v.w = v.b.mem, 0, 0
+		v.mem, v.r, v.w = v.b.mem, 0, copy(v.b.mem, v.rest)
+		if v.rest = v.rest[:0]; cap(v.rest) > restLen {
+			v.rest = nil
+		}
 	}
 	m.mu.Lock() // Cancel waits for us while we write to a transfer's memory
 	v.iov = v.vectors(v.b.iov[:0])
@@ -101,10 +108,27 @@ func (v *receiver) attempt(fd uintptr) bool {
 		return true
 	}
 	m.again.Add(1)
-	if v.r == v.w && !v.seg.anything && !m.ending.Load() {
-		v.release()
+	if !v.seg.anything && !m.ending.Load() {
+		v.park()
 	}
 	return false
+}
+
+// park gives the batch buffer back while there is nothing to receive, unless much of a
+// PDU is in it. In the login phase it always does, so that those who never finish
+// theirs cost next to nothing.
+func (v *receiver) park() {
+	n := v.w - v.r
+	switch {
+	case n <= restLen:
+		if cap(v.rest) == 0 && n > 0 {
+			v.rest = make([]byte, 0, restLen)
+		}
+	case v.m.params != loginParams:
+		return
+	}
+	v.rest = append(v.rest[:0], v.mem[v.r:v.w]...)
+	v.release()
 }
 
 // release gives the batch buffer back; it holds nothing.

@@ -28,6 +28,7 @@ type sender struct {
 	held   bool
 	busy   bool // there is a sender
 	closed bool // nothing is taken any more
+	last   bool // our direction of the stream ends with the queue
 	failed bool // the socket is broken
 	free   *iscsi.PDU
 	count  iscsi.MoverStats
@@ -133,11 +134,15 @@ func (t *sender) start() {
 	t.run(t.try)
 }
 
-// waiting reports that something is still queued.
-func (t *sender) waiting() bool {
+// finish ends our direction of the stream when all that is queued has been sent. It reports
+// false if the socket is broken.
+func (t *sender) finish() bool {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.head < len(t.q) || t.busy
+	t.last = true
+	t.idle.Broadcast()
+	now, ok := !t.busy && t.head == len(t.q), !t.failed
+	t.mu.Unlock()
+	return ok && (!now || t.m.conn.CloseWrite() == nil)
 }
 
 // run is the sender: it is called with mu held and busy set, and returns without mu.
@@ -147,8 +152,12 @@ func (t *sender) run(how func(fd uintptr) bool) {
 		if len(t.left) == 0 {
 			if t.build(); t.n == 0 {
 				t.busy = false
+				last := t.last
 				t.idle.Broadcast()
 				t.mu.Unlock()
+				if last {
+					_ = t.m.conn.CloseWrite() // a broken socket tells the owner itself
+				}
 				return
 			}
 		}
@@ -210,6 +219,7 @@ func (t *sender) complete() {
 	t.mu.Lock()
 	for i, it := range t.done {
 		if it.p != nil {
+			it.p.Data = nil // it may be large
 			it.p.Next = t.free
 			t.free = it.p
 		}
