@@ -93,10 +93,7 @@ func (m *Mover) Terminate(err error) {
 		m.cause = err
 		m.ending.Store(true)
 		m.tx.release()
-		if !m.tx.finish() || err != nil {
-			m.conn.Close()
-			return
-		}
+		m.tx.finish(err != nil)
 		m.conn.SetReadDeadline(time.Now().Add(linger))
 	})
 }

@@ -20,18 +20,20 @@ import (
 type sender struct {
 	m *Mover
 
-	mu     sync.Mutex
-	idle   sync.Cond // with mu: the queue got shorter, or the sender stopped
-	q      []item
-	head   int
-	bytes  int
-	held   bool
-	busy   bool // there is a sender
-	closed bool // nothing is taken any more
-	last   bool // our direction of the stream ends with the queue
-	failed bool // the socket is broken
-	free   *iscsi.PDU
-	count  iscsi.MoverStats
+	mu      sync.Mutex
+	idle    sync.Cond // with mu: the queue got shorter, or the sender stopped
+	q       []item
+	head    int
+	bytes   int
+	held    bool
+	busy    bool // there is a sender
+	closed  bool // nothing is taken any more
+	last    bool // the connection ends with the queue
+	hard    bool // or when the socket is full
+	blocked bool // the sender waits for the socket
+	failed  bool // the socket is broken
+	free    *iscsi.PDU
+	count   iscsi.MoverStats
 
 	// The sender's, but build runs under mu.
 	params iscsi.MoverParams
@@ -134,15 +136,24 @@ func (t *sender) start() {
 	t.run(t.try)
 }
 
-// finish ends our direction of the stream when all that is queued has been sent. It reports
-// false if the socket is broken.
-func (t *sender) finish() bool {
+// finish ends the connection when what is queued has been sent: our direction of the stream,
+// which waits for the peer as long as Terminate says; or all of it if hard, which does
+// not wait for the peer.
+func (t *sender) finish(hard bool) {
 	t.mu.Lock()
-	t.last = true
+	t.last, t.hard = true, hard
 	t.idle.Broadcast()
-	now, ok := !t.busy && t.head == len(t.q), !t.failed
+	if t.failed || !t.busy || (hard && t.blocked) {
+		t.end()
+	}
 	t.mu.Unlock()
-	return ok && (!now || t.m.conn.CloseWrite() == nil)
+}
+
+// end does what finish has asked for. mu is held.
+func (t *sender) end() {
+	if t.hard || t.failed || t.m.conn.CloseWrite() != nil {
+		t.m.conn.Close()
+	}
 }
 
 // run is the sender: it is called with mu held and busy set, and returns without mu.
@@ -151,13 +162,12 @@ func (t *sender) run(how func(fd uintptr) bool) {
 	for {
 		if len(t.left) == 0 {
 			if t.build(); t.n == 0 {
-				t.busy = false
-				last := t.last
+				t.busy, t.blocked = false, false
 				t.idle.Broadcast()
-				t.mu.Unlock()
-				if last {
-					_ = t.m.conn.CloseWrite() // a broken socket tells the owner itself
+				if t.last {
+					t.end()
 				}
+				t.mu.Unlock()
 				return
 			}
 		}
@@ -171,17 +181,17 @@ func (t *sender) run(how func(fd uintptr) bool) {
 			t.mu.Lock()
 			continue
 		}
-		if err == nil { // the socket is full
-			t.mu.Lock()
+		t.mu.Lock()
+		if err == nil && !t.hard { // the socket is full
 			t.count.Blocked++
+			t.blocked = true
+			t.mu.Unlock()
 			go func() {
 				t.mu.Lock()
 				t.run(t.wait)
 			}()
-			t.mu.Unlock()
 			return
 		}
-		t.mu.Lock()
 		t.failed, t.busy = true, false
 		t.idle.Broadcast()
 		t.mu.Unlock()
