@@ -103,7 +103,7 @@ var outside = []struct {
 	{"net", []string{"network/...", "agent/...", "daemon", "cmd/...", "test/...", "transport/iscsi/initiator"}, "networks are in network: transports get connections"},
 	{"net/http", []string{"agent/...", "test/..."}, "the API is in agent"},
 	{"os/exec", []string{"test/..."}, "we are one process"},
-	{"os/signal", []string{"cmd/..."}, "signals are the command's"},
+	{"os/signal", []string{"cmd/...", "test/..."}, "signals are the command's"},
 	{"log", []string{"test/..."}, "log/slog, from who is given a logger"},
 	{"expvar", nil, "no globals"},
 	{"C", nil, "one static binary"},
