@@ -9,8 +9,9 @@ DISK ?= .run/disk.img
 SIZE ?= 1G
 FLAGS ?=
 FUZZTIME ?= 30s
+BENCH ?=
 
-.PHONY: build run check test bench fuzz lint deps unit interop crash vm reference clean
+.PHONY: build run check test bench fuzz lint deps unit abuse crash interop vm reference clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lunette ./cmd/lunette
@@ -25,7 +26,7 @@ check: lint unit
 lint:
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); [ -z "$$bad" ] || { echo "gofmt -w $$bad" >&2; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags interop,crash,vm ./test/...
+	$(GO) vet -tags abuse,crash,interop,vm ./test/...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
 
 unit:
@@ -36,11 +37,15 @@ test: deps build lint
 	$(GO) test -race -timeout 300s ./...
 	$(GO) test -timeout 300s ./...
 	test/fuzz.sh 3s
-	$(MAKE) --no-print-directory interop crash vm
+	$(MAKE) --no-print-directory abuse crash interop vm
 	@echo "ok   make test"
 
 interop: build
 	$(GO) test -tags interop -count=1 -timeout 600s ./test/interop/...
+
+# Hostile peers. The clients and the daemon need descriptors: 10,000 connections have two ends.
+abuse: build
+	$(GO) test -tags abuse -count=1 -timeout 300s ./test/abuse/...
 
 crash: build
 	$(GO) test -tags crash -count=1 -timeout 300s ./test/crash/...
@@ -58,7 +63,7 @@ deps:
 
 bench: build
 	test/install/debian.sh bench
-	$(GO) test -tags bench -count=1 -timeout 3600s -v ./test/bench/...
+	$(GO) run ./test/bench $(BENCH)
 
 fuzz:
 	test/fuzz.sh $(FUZZTIME)
