@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
@@ -57,12 +58,13 @@ type scene struct {
 
 func start(t *testing.T, cfg iscsi.Config) *scene {
 	cfg.LoginTimeout, cfg.PingAfter, cfg.PingTimeout, cfg.StallTimeout = 3*time.Second, 2*time.Second, 2*time.Second, 3*time.Second
+	cfg.Arena = buffer.NewArena(1 << 30) // as much as a node has by default
 	s := &scene{transporttest.StartISCSI(t, cfg, nil), t}
-	debug := memoryWatch(t)
+	watched := memoryWatch(t)
 	good := newCustomer(s)
 	t.Cleanup(func() { // before the node is shut down
 		good.end()
-		debug()
+		watched()
 	})
 	return s
 }
@@ -401,6 +403,7 @@ func TestReinstatementStorm(t *testing.T) {
 	s := start(t, iscsi.Config{})
 	var all sync.WaitGroup
 	var ok atomic.Int64
+	var kept [16][]*initiator.Wire // not closed by us
 	stop := time.Now().Add(6 * time.Second)
 	for i := range 16 {
 		all.Go(func() {
@@ -423,16 +426,21 @@ func TestReinstatementStorm(t *testing.T) {
 						_ = command(w, 1+k, transporttest.CDB10(scsi.OpWrite10, 0, 512, transporttest.Way(k%3)), 256<<10, k%2 == 0, make([]byte, 1000))
 					}
 				}
-				if i%3 != 0 {
+				if kept := &kept[i]; i%3 != 0 || len(*kept) == 200 {
 					_ = w.Close()
 				} else {
-					defer w.Close()
+					*kept = append(*kept, w)
 				}
 			}
 		})
 	}
 	all.Wait()
 	t.Logf("%d logins", ok.Load())
+	for _, k := range kept {
+		for _, w := range k {
+			_ = w.Close()
+		}
+	}
 	if ok.Load() < 100 {
 		t.Error("too few logins")
 	}

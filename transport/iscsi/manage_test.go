@@ -249,7 +249,7 @@ func TestAbortInSendQueue(t *testing.T) {
 		transporttest.Eventually(t, "data is queued", func() bool {
 			for _, i := range s.Node.Sessions() {
 				for _, c := range i.Connections {
-					if c.Stats.BytesQueued > 8<<20 {
+					if c.Stats.BytesQueued > 3<<20 {
 						return true
 					}
 				}

@@ -45,7 +45,7 @@ const early = 8 << 10
 
 // maxQueuedBytes and maxQueuedPDUs are how much may wait to be sent before the connection receives no more.
 const (
-	maxQueuedBytes = 16 << 20
+	maxQueuedBytes = 4 << 20
 	maxQueuedPDUs  = 4096
 )
 
@@ -80,12 +80,7 @@ func (m *Mover) receive() error {
 		if err != nil {
 			return err
 		}
-		if m.ending.Load() {
-			continue
-		}
-		if err := m.tx.pause(); err != nil {
-			return err
-		}
+		m.tx.pause()
 	}
 }
 
@@ -108,7 +103,10 @@ func (v *receiver) attempt(fd uintptr) bool {
 		return true
 	}
 	m.again.Add(1)
-	if !v.seg.anything && !m.ending.Load() {
+	switch {
+	case m.ending.Load(): // a lingering connection holds nothing
+		v.release()
+	case !v.seg.anything:
 		v.park()
 	}
 	return false
@@ -193,6 +191,11 @@ func (v *receiver) advance() error {
 		again, err := v.handle()
 		if err != nil || !again {
 			return err
+		}
+		if v.m.tx.full() { // a batch may hold thousands of commands
+			v.m.tx.release()
+			v.m.tx.pause()
+			v.m.tx.hold()
 		}
 		if v.m.ending.Load() {
 			return nil

@@ -241,14 +241,23 @@ func (t *sender) complete() {
 	t.mu.Unlock()
 }
 
-// pause makes the owner wait while too much is queued.
-func (t *sender) pause() error {
+// full reports that so much is queued that the owner shall receive no more.
+func (t *sender) full() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for !t.failed && !t.m.ending.Load() && (t.bytes > maxQueuedBytes || len(t.q)-t.head > maxQueuedPDUs) {
+	return t.crowded()
+}
+
+// crowded is full with mu held.
+func (t *sender) crowded() bool { return t.bytes > maxQueuedBytes || len(t.q)-t.head > maxQueuedPDUs }
+
+// pause makes the owner wait while too much is queued.
+func (t *sender) pause() {
+	t.mu.Lock()
+	for t.crowded() && !t.failed && !t.m.ending.Load() {
 		t.idle.Wait()
 	}
-	return nil
+	t.mu.Unlock()
 }
 
 // stop, called after the connection is closed, waits for the sender and gives back what
