@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
+	"time"
 )
 
 // A job is one command of a host, with its memory.
@@ -26,6 +27,9 @@ type client interface {
 	wait() ([]*job, error)
 	close() error
 }
+
+// patience is how long a connection may last: a target that hangs is found out.
+const patience = 2 * time.Minute
 
 // Every so many reads the data is looked at; so many writes are read back at the end.
 const (

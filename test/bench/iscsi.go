@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
@@ -40,6 +41,7 @@ func dialISCSI(ctx context.Context, addr string, first, n int) (client, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn.SetDeadline(time.Now().Add(patience))
 	c := &iscsiClient{conn: conn, first: first}
 	for u := range units {
 		if err := c.ready(u); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -199,11 +200,15 @@ type rawClient struct {
 	queue   []*job
 	done    []*job
 	sending chan error // a goroutine sends what did not fit
+	flight  int        // jobs that were given to the socket, and not answered
 }
 
 func dialRaw(addr string) (client, error) {
 	n, err := net.Dial("tcp", addr)
 	if err != nil {
+		return nil, err
+	}
+	if err := n.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
 	c, err := tcp.NewConn(n.(*net.TCPConn))
@@ -225,20 +230,26 @@ func (c *rawClient) submit(j *job) error {
 // start sends what is queued, without waiting: a socket that is full is left to a goroutine.
 func (c *rawClient) start() error {
 	if c.sending != nil {
-		select {
-		case err := <-c.sending:
-			c.sending = nil
-			c.clear()
-			if err != nil {
-				return err
+		var err error
+		if c.flight == 0 {
+			err = <-c.sending // all is answered: it is just ending
+		} else {
+			select {
+			case err = <-c.sending:
+			default:
+				return nil
 			}
-		default:
-			return nil
+		}
+		c.sending = nil
+		c.clear()
+		if err != nil {
+			return err
 		}
 	}
 	for len(c.queue) > 0 {
 		for n, j := range c.queue {
 			var h header
+			c.flight++
 			h.put(j.write, j.unit, j.link.(uint32), j.off, len(j.buf))
 			data := j.buf
 			if !j.write {
@@ -278,6 +289,7 @@ func (c *rawClient) wait() ([]*job, error) {
 				return nil, errors.New("an answer to no job")
 			}
 			j := c.byID[number]
+			c.flight--
 			if !write {
 				if err := c.data(j.buf[:n]); err != nil {
 					return nil, err
