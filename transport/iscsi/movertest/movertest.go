@@ -1,0 +1,190 @@
+// Package movertest checks that a datamover keeps the contract of iscsi.Mover.
+package movertest
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// A Peer is the other end of the mover under test, the initiator's.
+type Peer interface {
+	// Send sends a PDU with its data segment.
+	Send(h *pdu.BHS, data []byte) error
+	// SendPart sends a PDU of which only the first n bytes of the data segment come; the
+	// result sends the rest.
+	SendPart(h *pdu.BHS, data []byte, n int) (rest func() error, err error)
+	// Receive waits for the next control PDU.
+	Receive() (pdu.BHS, []byte, error)
+	// Data waits until all n bytes of data-in of the task have come and returns them, with
+	// the status that came with them, if Status was set.
+	Data(itt uint32, n int) ([]byte, error)
+	// Answer answers the R2T, or whatever the mover has for it, with data.
+	Answer(itt uint32, data []byte) error
+	// Digests makes the parameters effective on this side.
+	Digests(header, data bool)
+	Close() error
+}
+
+// A Pair is a mover that is not running yet, and its peer.
+type Pair struct {
+	Mover iscsi.Mover
+	Run   func(h iscsi.Handler) // returns when the connection has ended
+	Peer  Peer
+}
+
+// A handler records what the mover tells.
+type handler struct {
+	t      testing.TB
+	accept func(p *iscsi.Arrival)
+
+	mu      sync.Mutex
+	arrived []pdu.BHS
+	data    [][]byte
+	moved   map[*iscsi.Transfer]error
+	again   int // transfers that were given back twice
+	stamp   uint32
+	ended   int
+	cause   error
+	changed chan struct{}
+}
+
+func newHandler(t testing.TB) *handler {
+	return &handler{t: t, moved: make(map[*iscsi.Transfer]error), changed: make(chan struct{}, 1)}
+}
+
+func (h *handler) note() {
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (h *handler) ControlArrived(p *iscsi.Arrival) {
+	h.mu.Lock()
+	h.arrived = append(h.arrived, *p.H)
+	h.data = append(h.data, bytes.Clone(p.Data))
+	accept := h.accept
+	h.mu.Unlock()
+	if accept != nil {
+		accept(p)
+	}
+	h.note()
+}
+
+func (h *handler) DataMoved(x *iscsi.Transfer, err error) {
+	h.mu.Lock()
+	if _, twice := h.moved[x]; twice {
+		h.again++
+	}
+	h.moved[x] = err
+	h.mu.Unlock()
+	h.note()
+}
+
+func (h *handler) Stamp(b *pdu.BHS) {
+	h.stamp++ // one at a time, in the order of the wire: the race detector watches
+	b.SetNumbers(h.stamp, 0, 0)
+}
+
+func (h *handler) Terminated(err error) {
+	h.mu.Lock()
+	h.ended++
+	h.cause = err
+	h.mu.Unlock()
+	h.note()
+}
+
+// until waits for a condition on what the handler knows.
+func (h *handler) until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	stop := time.After(5 * time.Second)
+	for {
+		h.mu.Lock()
+		yes := ok()
+		h.mu.Unlock()
+		if yes {
+			return
+		}
+		select {
+		case <-h.changed:
+		case <-time.After(10 * time.Millisecond):
+		case <-stop:
+			t.Fatalf("it did not come: %s", what)
+		}
+	}
+}
+
+// A bench is a running pair.
+type bench struct {
+	Pair
+	h    *handler
+	done chan struct{}
+}
+
+func (b *bench) gotBack(t testing.TB, x *iscsi.Transfer) error {
+	t.Helper()
+	b.h.until(t, "DataMoved", func() bool { _, ok := b.h.moved[x]; return ok })
+	b.h.mu.Lock()
+	defer b.h.mu.Unlock()
+	return b.h.moved[x]
+}
+
+var full = iscsi.MoverParams{MaxRecv: 262144, MaxSend: 65536, MaxBurst: 262144}
+
+// Test runs the suite; connect makes a pair for one test.
+func Test(t *testing.T, connect func(t *testing.T) Pair) {
+	begin := func(t *testing.T, p iscsi.MoverParams) *bench {
+		b := &bench{Pair: connect(t), h: newHandler(t), done: make(chan struct{})}
+		b.h.accept = func(a *iscsi.Arrival) { // the first PDU is the login
+			b.h.mu.Lock()
+			b.h.accept = nil
+			b.h.mu.Unlock()
+			b.Mover.SendControl(b.Mover.Control())
+			b.Mover.Enable(p)
+		}
+		go func() { defer close(b.done); b.Run(b.h) }()
+		must(t, b.Peer.Send(nop(0), nil))
+		if _, _, err := b.Peer.Receive(); err != nil {
+			t.Fatal(err)
+		}
+		b.Peer.Digests(p.HeaderDigest, p.DataDigest)
+		t.Cleanup(func() {
+			b.Mover.Terminate(nil)
+			_ = b.Peer.Close()
+			select {
+			case <-b.done:
+			case <-time.After(5 * time.Second):
+				t.Fatal("the mover does not end")
+			}
+			if b.h.ended != 1 {
+				t.Errorf("Terminated was called %d times", b.h.ended)
+			}
+			if b.h.again != 0 {
+				t.Errorf("%d transfers were given back twice", b.h.again)
+			}
+		})
+		return b
+	}
+	params := map[string]iscsi.MoverParams{"plain": full}
+	if connect(t).Mover.Traits().Digests {
+		d := full
+		d.HeaderDigest, d.DataDigest = true, true
+		params["digests"] = d
+	}
+	for name, p := range params {
+		t.Run(name, func(t *testing.T) {
+			t.Run("control", func(t *testing.T) { testControl(t, begin(t, p)) })
+			t.Run("data-in", func(t *testing.T) { testPut(t, begin(t, p)) })
+			t.Run("data-out", func(t *testing.T) { testGet(t, begin(t, p)) })
+			t.Run("accept", func(t *testing.T) { testAccept(t, begin(t, p)) })
+			t.Run("cancel", func(t *testing.T) { testCancel(t, begin(t, p)) })
+			t.Run("terminate", func(t *testing.T) { testTerminate(t, begin(t, p)) })
+			t.Run("peer goes", func(t *testing.T) { testPeerGoes(t, begin(t, p)) })
+		})
+	}
+}
