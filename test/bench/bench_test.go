@@ -20,11 +20,11 @@ func TestMain(m *testing.M) {
 // for all samples.
 func TestBench(t *testing.T) {
 	o := options{
-		rounds: 5, time: time.Second, only: regexp.MustCompile(""), program: os.Getenv("LUNETTE"), dir: "/var/tmp",
+		rounds: 5, time: 750 * time.Millisecond, only: regexp.MustCompile(""), program: os.Getenv("LUNETTE"), dir: "/var/tmp",
 		json: os.Getenv("BENCH_OUT"), foreign: true,
 	}
 	if os.Getenv("BENCH_QUICK") != "" {
-		o.rounds, o.time = 1, 400*time.Millisecond
+		o.rounds, o.time = 1, 250*time.Millisecond
 	}
 	if err := run(t.Context(), os.Stdout, o); err != nil {
 		t.Fatal(err)

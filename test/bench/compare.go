@@ -114,7 +114,7 @@ func oneRound(ctx context.Context, o options, r *result, peers []*peer, round in
 			}
 		}
 		for _, w := range foreign() {
-			if !o.foreign || !o.only.MatchString(backing+"/"+w.name) {
+			if !o.foreign || backing != inMemory || !o.only.MatchString(backing+"/"+w.name) {
 				continue
 			}
 			for i := range peers {

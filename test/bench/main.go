@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"syscall"
 	"time"
 )
 
@@ -31,9 +32,9 @@ func main() {
 		exit(child(kind))
 	}
 	var o options
-	quick := flag.Bool("quick", false, "one round of half a second: about a minute")
+	quick := flag.Bool("quick", false, "one short round: less than two minutes")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
-	flag.DurationVar(&o.time, "time", time.Second, "how long each workload runs on each target, in each round")
+	flag.DurationVar(&o.time, "time", 750*time.Millisecond, "how long each workload runs on each target, in each round")
 	only := flag.String("only", "", "only workloads that match this `regexp` (backing/name)")
 	flag.StringVar(&o.program, "lunette", os.Getenv("LUNETTE"), "the `program`; bin/lunette without it")
 	flag.StringVar(&o.dir, "dir", "/var/tmp", "where files are made: a `directory` on a disk, not in memory")
@@ -43,14 +44,14 @@ func main() {
 	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi's iscsi-perf too")
 	flag.Parse()
 	if *quick {
-		o.rounds, o.time = 1, 400*time.Millisecond
+		o.rounds, o.time = 1, 250*time.Millisecond
 	}
 	var err error
 	if o.only, err = regexp.Compile(*only); err != nil || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	exit(run(ctx, os.Stdout, o))
 }
