@@ -1,0 +1,117 @@
+package transporttest_test
+
+import (
+	"context"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/network/tcp"
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/initiator"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
+	"github.com/lunette-io/lunette/transport/loopback"
+	"github.com/lunette-io/lunette/transport/transporttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// overISCSI is an Initiator by iSCSI.
+type overISCSI struct{ c *initiator.Conn }
+
+func (i overISCSI) Do(lun scsi.LUN, cdb, out []byte, in int) (transporttest.Outcome, error) {
+	b := make([]byte, in)
+	r, err := i.c.Do(lun, cdb, out, b)
+	if err != nil {
+		return transporttest.Outcome{}, err
+	}
+	return transporttest.Outcome{Status: r.Status, Sense: r.Sense(), In: b[:r.Received], Residual: r.Residual}, nil
+}
+
+func (i overISCSI) Manage(f target.Function, lun scsi.LUN) (target.FunctionResult, error) {
+	codes := map[target.Function]pdu.TMFFunction{
+		target.AbortTaskSet: pdu.TMFAbortTaskSet, target.ClearTaskSet: pdu.TMFClearTaskSet, target.ClearACA: pdu.TMFClearACA,
+		target.ResetLogicalUnit: pdu.TMFLUNReset, target.QueryTaskSet: pdu.TMFQueryTaskSet,
+	}
+	r, err := i.c.Manage(codes[f], lun, nil)
+	return map[pdu.TMFResponseCode]target.FunctionResult{
+		pdu.TMFComplete: target.FunctionComplete, pdu.TMFNoLUN: target.IncorrectLUN, pdu.TMFNotSupported: target.FunctionUnsupported,
+		pdu.TMFSucceeded: target.FunctionSucceeded,
+	}[r], err
+}
+
+func (i overISCSI) Close() error { _, err := i.c.Logout(pdu.LogoutCloseSession, 0); return err }
+
+func TestScriptISCSI(t *testing.T) {
+	for _, digests := range []string{"None", "CRC32C"} {
+		arena := buffer.NewArena(64 << 20)
+		disk, done := transporttest.ScriptTarget(t, arena)
+		node, err := iscsi.NewNode(iscsi.Config{Arena: arena})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := node.AddTarget(iscsi.Target{SCSI: disk}); err != nil {
+			t.Fatal(err)
+		}
+		p, err := iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, tcp.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(digests, func(t *testing.T) {
+			transporttest.Script(t, func(t *testing.T, n int) transporttest.Initiator {
+				cfg := initiator.Config{InitiatorName: transporttest.InitiatorName, TargetName: transporttest.TargetName, ISID: pdu.ISID{0x80, 5: byte(n)}}
+				cfg.Wishes = initiator.DefaultWishes()
+				cfg.Wishes.HeaderDigest, cfg.Wishes.DataDigest = digests, digests
+				c, err := initiator.Dial(context.Background(), p.Addr(), cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return overISCSI{c}
+			})
+		})
+		_ = p.Close()
+		_ = node.Shutdown(context.Background())
+		done()
+		if n := arena.Outstanding(); n != 0 {
+			t.Errorf("%d bytes of the arena are out", n)
+		}
+	}
+}
+
+// overLoopback is an Initiator in the process.
+type overLoopback struct{ s *loopback.Session }
+
+func (i overLoopback) Do(lun scsi.LUN, cdb, out []byte, in int) (transporttest.Outcome, error) {
+	b := make([]byte, in)
+	r, err := i.s.Run(loopback.Command{LUN: lun, CDB: cdb, Out: out, In: b})
+	if err != nil {
+		return transporttest.Outcome{}, err
+	}
+	return transporttest.Outcome{Status: r.Status, Sense: r.Sense, In: b[:r.In], Residual: r.Residual}, nil
+}
+
+func (i overLoopback) Manage(f target.Function, lun scsi.LUN) (target.FunctionResult, error) {
+	return i.s.Manage(f, lun, 0), nil
+}
+
+func (i overLoopback) Close() error { return i.s.Close() }
+
+func TestScriptLoopback(t *testing.T) {
+	for _, o := range []loopback.Options{{First: -1}, {}, {Later: true, Piece: 1000}} {
+		arena := buffer.NewArena(64 << 20)
+		disk, done := transporttest.ScriptTarget(t, arena)
+		port := &target.Port{Target: disk, Protocol: scsi.ProtocolISCSI, Relative: 1, Name: disk.Name}
+		transporttest.Script(t, func(t *testing.T, n int) transporttest.Initiator {
+			name := transporttest.InitiatorName
+			return overLoopback{loopback.Login(port, target.Initiator{Name: name, Port: scsi.ISCSIPort(name, [6]byte{5: byte(n)})}, o)}
+		})
+		done()
+		if n := arena.Outstanding(); n != 0 {
+			t.Errorf("%d bytes of the arena are out", n)
+		}
+	}
+}
