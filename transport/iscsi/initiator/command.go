@@ -181,6 +181,9 @@ func (c *Conn) round(wait bool) error {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) { // a deadline loses nothing
 		return err
 	}
+	if f := (*pdu.FormatError)(nil); errors.As(err, &f) {
+		err = fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
 	return c.fail(err)
 }
 
