@@ -57,7 +57,7 @@ type scene struct {
 }
 
 func start(t *testing.T, cfg iscsi.Config) *scene {
-	cfg.LoginTimeout, cfg.PingAfter, cfg.PingTimeout, cfg.StallTimeout = 3*time.Second, 2*time.Second, 2*time.Second, 3*time.Second
+	cfg.LoginTimeout, cfg.PingAfter, cfg.PingTimeout, cfg.StallTimeout = 6*time.Second, 2*time.Second, 2*time.Second, 3*time.Second
 	cfg.Arena = buffer.NewArena(1 << 30) // as much as a node has by default
 	s := &scene{transporttest.StartISCSI(t, cfg, nil), t}
 	watched := memoryWatch(t)

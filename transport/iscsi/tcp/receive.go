@@ -34,6 +34,7 @@ type receiver struct {
 	err   error
 	try   func(fd uintptr) bool
 	rest  []byte // the begin of a PDU while there is no batch buffer
+	late  int    // bytes that were thrown away after the end
 	place int    // how many of iov are memory of the transfer that is being placed
 	seg   segment
 	in    iscsi.Arrival
@@ -48,6 +49,9 @@ const (
 	maxQueuedBytes = 4 << 20
 	maxQueuedPDUs  = 4096
 )
+
+// maxLate is how much is received and thrown away before an orderly end.
+const maxLate = 1 << 20
 
 // restLen is how much of a PDU a connection keeps without a batch buffer.
 const restLen = 512
@@ -71,7 +75,9 @@ func (m *Mover) receive() error {
 		}
 		m.bytesIn.Add(int64(v.n))
 		if m.ending.Load() {
-			v.r, v.w = 0, 0
+			if v.r, v.w, v.late = 0, 0, v.late+v.n; v.late > maxLate {
+				return io.EOF // this peer does not want to hear our last words
+			}
 			continue
 		}
 		m.tx.hold()
