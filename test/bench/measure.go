@@ -148,15 +148,17 @@ func measureForeign(ctx context.Context, p *peer, w workload, d time.Duration) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
 	defer cancel()
+	began := time.Now()
 	out, err := exec.CommandContext(ctx, "iscsi-perf", append(args, p.url())...).CombinedOutput()
 	all := average.FindAllSubmatch(out, -1)
 	if err != nil || len(all) == 0 {
 		return sample{}, fmt.Errorf("iscsi-perf (Debian's package libiscsi-bin) on %s: %w: %s", p.name, err, out)
 	}
+	took := time.Since(began) // it goes on for a while after its time
 	after, err := processorTime(p.cmd.Process.Pid)
 	n, _ := strconv.ParseFloat(string(all[len(all)-1][1]), 64)
 	return sample{
 		Backing: p.backing, Workload: w.name, Peer: p.name, Client: "iscsi-perf", IOPS: n,
-		CPU: (after - before) / max(n*d.Seconds(), 1) * 1e6,
+		CPU: (after - before) / max(n*took.Seconds(), 1) * 1e6,
 	}, err
 }

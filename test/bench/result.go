@@ -117,6 +117,10 @@ func (r *result) table(w io.Writer, backing, client string) {
 		raw := r.of(inMemory, x.name, "raw", client)
 		fmt.Fprintf(t, "%s\t", x.name)
 		for _, s := range [][]sample{ours, tgt, fast, raw} {
+			if len(s) == 0 {
+				fmt.Fprint(t, "-\t")
+				continue
+			}
 			m, spread := median(s, iops)
 			fmt.Fprintf(t, "%.0f (%.0f)\t", m, spread*100)
 		}
@@ -124,6 +128,10 @@ func (r *result) table(w io.Writer, backing, client string) {
 			fmt.Fprintf(t, "%s\t", ratio(ours, s, iops))
 		}
 		for _, s := range [][]sample{ours, tgt, fast, raw} {
+			if len(s) == 0 {
+				fmt.Fprint(t, "-\t")
+				continue
+			}
 			m, _ := median(s, cpu)
 			fmt.Fprintf(t, "%.1f\t", m)
 		}
