@@ -117,9 +117,10 @@ func TestPowerLoss(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		blockSize int
-	}{{"512", 512}, {"4096", 4096}} {
+		rounds    int64
+	}{{"512", 512, 50}, {"4096", 4096, 20}} {
 		t.Run(test.name, func(t *testing.T) {
-			rounds := int(number(t, "CRASH_ROUNDS", 50))
+			rounds := int(number(t, "CRASH_ROUNDS", test.rounds))
 			report(t, rounds, losePower(t, random(t), rounds, test.blockSize, lies{}))
 		})
 	}
