@@ -196,7 +196,7 @@ func TestR2TWindow(t *testing.T) {
 			p.alive() // and no R2T more
 			p.out(pdu.DataOut{ITT: 3, TTT: r.TTT, BufferOffset: r.BufferOffset, Final: true}, make([]byte, 1024))
 		}
-		if r, _ := p.response(3); r.Status != 0 || r.ExpDataSN != 6 {
+		if r, _ := p.response(3); r.Status != 0 || r.ExpDataSN != 0 {
 			t.Fatalf("%+v", r)
 		}
 		p.Close()

@@ -119,7 +119,7 @@ func (c *Conn) respond(k *task, r *target.Response) {
 // status queues a SCSI Response. c.mu is held.
 func (c *Conn) status(k *task, r *target.Response) {
 	p := c.m.Control()
-	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt, ExpDataSN: k.sn + k.r2tSN}
+	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt, ExpDataSN: k.sn}
 	x.Overflow, x.Underflow, x.Residual = residual(r.Residual)
 	x.Put(&p.BHS)
 	if r.Status == scsi.CheckCondition {

@@ -106,8 +106,9 @@ func (c *Conn) response(h *pdu.BHS, data []byte) error {
 	if k == nil {
 		return violation("a response without a command, tag %#x", x.ITT)
 	}
-	if want := k.dataSN + k.r2tSN; x.ExpDataSN != want {
-		return violation("ExpDataSN %d after %d PDUs", x.ExpDataSN, want)
+	// Data-In PDUs are counted (RFC 7143 11.4.8); targets that go by RFC 3720 10.4.8 count R2Ts too.
+	if x.ExpDataSN != k.dataSN && x.ExpDataSN != k.dataSN+k.r2tSN {
+		return violation("ExpDataSN %d after %d Data-In PDUs", x.ExpDataSN, k.dataSN)
 	}
 	k.Status = scsi.Status(x.Status)
 	k.Residual = residual(x.Overflow, x.Underflow, x.Residual)

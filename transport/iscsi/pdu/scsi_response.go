@@ -38,7 +38,7 @@ type SCSIResponse struct {
 	StatusQualifier uint16 // at iSCSIProtocolLevel 2 (RFC 7144 section 4.2)
 	ITT             uint32
 	SNACKTag        uint32 // of the last R-Data SNACK for the command, else 0
-	ExpDataSN       uint32 // how many Data-In and R2T PDUs the target sent for the command
+	ExpDataSN       uint32 // how many Data-In PDUs the target sent for the command
 	Overflow        bool
 	Underflow       bool
 	Residual        uint32 // bytes, with Overflow or Underflow
