@@ -99,7 +99,12 @@ func (t *iscsiTransport) Sessions() []api.Session {
 			Target: s.Target, User: s.User, Since: s.Since.UTC(), Connections: []api.Connection{},
 		}
 		for _, c := range s.Connections {
-			a.Connections = append(a.Connections, api.Connection{ID: int(c.CID), Network: c.Transport, Remote: c.Remote, Local: c.Local})
+			n := c.Stats
+			a.Connections = append(a.Connections, api.Connection{
+				ID: int(c.CID), Network: c.Transport, Remote: c.Remote, Local: c.Local,
+				PDUsIn: n.PDUsIn, PDUsOut: n.PDUsOut, Receives: n.Receives, Sends: n.Sends,
+				Copied: n.Copied, Blocked: n.Blocked, Queued: n.BytesQueued,
+			})
 		}
 		t.count(&a, s.ISID)
 		all = append(all, a)

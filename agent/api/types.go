@@ -78,6 +78,15 @@ type Connection struct {
 	Network string `json:"network"` // the provider: "tcp"
 	Remote  string `json:"remote"`
 	Local   string `json:"local"`
+
+	// What it has cost, since it was made.
+	PDUsIn   int64 `json:"pdusIn"` // from the initiator
+	PDUsOut  int64 `json:"pdusOut"`
+	Receives int64 `json:"receives"` // system calls
+	Sends    int64 `json:"sends"`
+	Copied   int64 `json:"copied"`  // bytes of payload copied in user space
+	Blocked  int64 `json:"blocked"` // sends that waited for the initiator
+	Queued   int64 `json:"queued"`  // bytes that wait to be sent now
 }
 
 // An Error is the body of every answer that is not 200.

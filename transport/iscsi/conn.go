@@ -45,6 +45,7 @@ type Conn struct {
 	immediate int    // immediate commands that are not answered
 	solicited int64  // bytes of data-out that tasks wait for
 	waiting   []*task
+	copied    int64 // bytes of immediate and kept data, beside what the mover copies
 	dead      bool
 
 	// What look compares from second to second.
@@ -251,55 +252,4 @@ func (c *Conn) askLogout(d time.Duration) {
 	pdu.Async{Event: pdu.AsyncLogoutRequest, Param3: uint16(min(max(1, d/time.Second), 1<<16-1))}.Put(&p.BHS)
 	c.m.SendControl(p)
 	c.m.Flush()
-}
-
-// A SessionInfo describes a session for people and programs.
-type SessionInfo struct {
-	Initiator, Alias, ISID, Target, User string
-	TSIH                                 uint16
-	Discovery                            bool
-	Since                                time.Time
-	Params                               login.Params
-	Connections                          []ConnectionInfo
-}
-
-// A ConnectionInfo describes a connection of a session.
-type ConnectionInfo struct {
-	CID           uint16
-	Transport     string // the mover: "tcp"
-	Local, Remote string
-	Since         time.Time
-	HeaderDigest  bool
-	DataDigest    bool
-	Stats         MoverStats
-}
-
-// Sessions describes the sessions there are.
-func (n *Node) Sessions() []SessionInfo {
-	n.mu.Lock()
-	var all []*Session
-	for _, s := range n.byTSIH {
-		all = append(all, s)
-	}
-	n.mu.Unlock()
-	infos := make([]SessionInfo, 0, len(all))
-	for _, s := range all {
-		i := SessionInfo{
-			Initiator: s.key.initiator, Alias: s.alias, ISID: s.key.isid.String(), Target: s.key.target,
-			User: s.user, TSIH: s.tsih, Discovery: s.target == nil, Since: s.since, Params: s.params,
-		}
-		s.mu.Lock()
-		for _, c := range s.conns {
-			if !c.full.Load() {
-				continue
-			}
-			i.Connections = append(i.Connections, ConnectionInfo{
-				CID: c.cid, Transport: c.traits.Name, Local: c.traits.Local, Remote: c.traits.Remote, Since: c.since,
-				HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest, Stats: c.m.Stats(),
-			})
-		}
-		s.mu.Unlock()
-		infos = append(infos, i)
-	}
-	return infos
 }

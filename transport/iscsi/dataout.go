@@ -60,6 +60,7 @@ func (c *Conn) keepFirst(k *task) {
 	if d.atHand != nil {
 		if d.kept != nil {
 			d.kept.Copy(0, d.atHand)
+			c.copied += int64(len(d.atHand))
 		}
 		d.got = int64(len(d.atHand))
 		d.atHand = nil
@@ -174,6 +175,7 @@ func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease) 
 	case d.atHand != nil:
 		d.have = min(int64(len(d.atHand)), into.Len())
 		into.Copy(0, d.atHand[:d.have])
+		c.copied += d.have
 		d.got = int64(len(d.atHand))
 		d.atHand = nil
 	case d.kept != nil && !d.busy:
@@ -190,6 +192,7 @@ func (c *Conn) takeKept(k *task) {
 		p = p[:min(int64(len(p)), n-d.have)]
 		d.have += int64(d.into.Copy(d.have, p))
 	}
+	c.copied += d.have
 	d.kept.Release()
 	d.kept = nil
 }
