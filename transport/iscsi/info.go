@@ -1,0 +1,67 @@
+package iscsi
+
+import (
+	"time"
+
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+)
+
+// A SessionInfo describes a session for people and programs.
+type SessionInfo struct {
+	Initiator, Alias, ISID, Target, User string
+	TSIH                                 uint16
+	Discovery                            bool
+	Since                                time.Time
+	Params                               login.Params
+	Connections                          []ConnectionInfo
+}
+
+// A ConnectionInfo describes a connection of a session.
+type ConnectionInfo struct {
+	CID           uint16
+	Transport     string // the mover: "tcp"
+	Local, Remote string
+	Since         time.Time
+	HeaderDigest  bool
+	DataDigest    bool
+	Stats         MoverStats
+}
+
+// Sessions describes the sessions there are.
+func (n *Node) Sessions() []SessionInfo {
+	n.mu.Lock()
+	var all []*Session
+	for _, s := range n.byTSIH {
+		all = append(all, s)
+	}
+	n.mu.Unlock()
+	infos := make([]SessionInfo, 0, len(all))
+	for _, s := range all {
+		i := SessionInfo{
+			Initiator: s.key.initiator, Alias: s.alias, ISID: s.key.isid.String(), Target: s.key.target,
+			User: s.user, TSIH: s.tsih, Discovery: s.target == nil, Since: s.since, Params: s.params,
+		}
+		s.mu.Lock()
+		for _, c := range s.conns {
+			if !c.full.Load() {
+				continue
+			}
+			i.Connections = append(i.Connections, ConnectionInfo{
+				CID: c.cid, Transport: c.traits.Name, Local: c.traits.Local, Remote: c.traits.Remote, Since: c.since,
+				HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest, Stats: c.stats(),
+			})
+		}
+		s.mu.Unlock()
+		infos = append(infos, i)
+	}
+	return infos
+}
+
+// stats are the mover's counters, and the copies that the session made itself.
+func (c *Conn) stats() MoverStats {
+	s := c.m.Stats()
+	c.mu.Lock()
+	s.Copied += c.copied
+	c.mu.Unlock()
+	return s
+}
