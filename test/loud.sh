@@ -1,0 +1,14 @@
+#!/bin/bash
+# Runs "go test -v" with the given arguments and prints what matters: a line for each package, and
+# each test that was skipped with its reason; everything, if something failed.
+set -uo pipefail
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"${GO:-go}" test -v "$@" >"$log" 2>&1
+status=$?
+if ((status != 0)); then
+  cat "$log"
+  exit "$status"
+fi
+grep -E '^ok' "$log"
+awk '/--- SKIP/ { sub(/^ */, ""); sub(/^ */, "", why); print "skipped " $3 ": " why; n++ } { why = $0 } END { print n + 0 " tests skipped" }' "$log"
