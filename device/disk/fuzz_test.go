@@ -19,6 +19,7 @@ func FuzzExecute(f *testing.F) {
 		cdb.CompareAndWrite{LBA: 1, Blocks: 1}.Append(nil),
 		cdb.WriteSame{Opcode: scsi.OpWriteSame16, Blocks: 9, Unmap: true}.Append(nil),
 		cdb.Verify{Opcode: scsi.OpVerify12, Blocks: 3, ByteCheck: 3}.Append(nil),
+		cdb.Verify{Opcode: scsi.OpVerify10, Blocks: 300}.Append(nil),
 		cdb.Unmap{Length: 24}.Append(nil),
 		cdb.GetLBAStatus{Allocation: 64}.Append(nil),
 		cdb.ModeSelect{Opcode: scsi.OpModeSelect10, PF: true, Length: 28}.Append(nil),

@@ -66,26 +66,33 @@ func (d *Disk) verify(t *target.Task) {
 
 // verifyMedium is VERIFY without data: every block can be read.
 func (d *Disk) verifyMedium(t *target.Task) {
+	if err := d.readAll(t); err != nil {
+		d.FailWith(t, err)
+		return
+	}
+	d.Good(t)
+}
+
+// readAll reads the range of t and forgets it. Its memory is given back when it returns: a
+// task that has ended holds nothing.
+func (d *Disk) readAll(t *target.Task) error {
 	w := &t.Work
 	l, err := d.arena.Get(min(readPiece, w.Len))
 	if err != nil {
-		d.FailWith(t, err)
-		return
+		return err
 	}
 	defer l.Release()
 	for w.Done < w.Len {
 		if t.Aborted() {
-			d.FailWith(t, target.ErrAborted)
-			return
+			return target.ErrAborted
 		}
 		l.Truncate(w.Len - w.Done)
 		if err := d.store.ReadAt(context.Background(), l, w.Off+w.Done); err != nil {
-			d.FailWith(t, d.storeError(err, verifying, d.lba(w.Off+w.Done)))
-			return
+			return d.storeError(err, verifying, d.lba(w.Off+w.Done))
 		}
 		w.Done += l.Len()
 	}
-	d.Good(t)
+	return nil
 }
 
 func (d *Disk) compareOneData(t *target.Task, err error) {
