@@ -95,11 +95,11 @@ func (l *Lease) All() iter.Seq[Segment] {
 // or after the end.
 func (l *Lease) At(off int64) []byte {
 	for i := range l.segs {
-		if n := int64(len(l.segs[i].Mem)); off < n {
+		n := int64(len(l.segs[i].Mem))
+		if off < n {
 			return l.segs[i].Mem[off:]
-		} else {
-			off -= n
 		}
+		off -= n
 	}
 	return nil
 }

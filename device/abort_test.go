@@ -2,6 +2,7 @@ package device_test
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -115,7 +116,7 @@ func TestAbortWhileApplying(t *testing.T) {
 	s, other := b.login(1, loopback.Options{}), b.login(2, loopback.Options{})
 	entered, leave := make(chan struct{}), make(chan struct{})
 	b.p.apply = func([]byte) error { entered <- struct{}{}; <-leave; return nil }
-	list := append(header6[:4:4], box...)
+	list := slices.Concat(header6, box)
 	p := s.Start(loopback.Command{CDB: cdb.ModeSelect{Opcode: scsi.OpModeSelect6, PF: true, Length: uint16(len(list))}.Append(nil), Out: list, Tag: 7})
 	<-entered
 	// MODE SENSE does not wait for a page that is being applied, and sees the old values.
@@ -160,7 +161,7 @@ func TestManyAtOnce(t *testing.T) {
 	for i, opt := range opts {
 		s := b.login(byte(i), opt)
 		key := cdb.PersistentList{ActionKey: uint64(i + 1)}.Append(nil)
-		list := append(header6[:4:4], boxPage, 3, byte(i+1), 0, 9)
+		list := slices.Concat(header6, []byte{boxPage, 3, byte(i + 1), 0, 9})
 		commands := []loopback.Command{
 			{CDB: send16, Out: make([]byte, 16)},
 			{CDB: []byte{0x08, 0, 0, 0, 16, 0}, In: make([]byte, 16)},

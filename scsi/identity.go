@@ -158,7 +158,7 @@ func ParseNAA(text string) (NAA, error) {
 		return NAA{}, fmt.Errorf("%w: NAA %q is not %d hexadecimal digits", ErrIdentity, text, 2*len(n))
 	}
 	if _, err := hex.Decode(n[:], []byte(digits)); err != nil {
-		return NAA{}, fmt.Errorf("%w: NAA %q: %v", ErrIdentity, text, err)
+		return NAA{}, fmt.Errorf("%w: NAA %q: %w", ErrIdentity, text, err)
 	}
 	if n[0]>>4 != 6 {
 		return NAA{}, fmt.Errorf("%w: NAA %q does not start with 6", ErrIdentity, text)

@@ -66,6 +66,7 @@ type Store interface {
 // Access says what a lent range is for.
 type Access uint8
 
+// What a lent range can be for.
 const (
 	ForRead Access = iota
 	ForWrite

@@ -9,6 +9,7 @@ import (
 // A Function is a task management function (SAM-5 7).
 type Function uint8
 
+// Task management functions.
 const (
 	AbortTask Function = iota + 1
 	AbortTaskSet
@@ -25,6 +26,7 @@ const (
 // A FunctionResult is the service response of a task management function.
 type FunctionResult uint8
 
+// Service responses.
 const (
 	FunctionComplete FunctionResult = iota
 	FunctionSucceeded

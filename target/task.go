@@ -10,6 +10,7 @@ import (
 // Attr is a task attribute (SAM-5 8.6).
 type Attr uint8
 
+// Task attributes.
 const (
 	Simple Attr = iota
 	Ordered

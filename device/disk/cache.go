@@ -9,25 +9,25 @@ import (
 )
 
 // blocksFrom checks the range of a command whose 0 blocks mean "up to the last one".
-func (d *Disk) blocksFrom(t *target.Task) (cdb.Cache, bool) {
+func (d *Disk) blocksFrom(t *target.Task) bool {
 	c, err := cdb.ParseCache(t.CDB)
 	if err != nil {
 		d.FailWith(t, err)
-		return c, false
+		return false
 	}
 	n, ok := cdb.Extent(c.LBA, c.Blocks, d.blocks.Load())
 	if !ok {
 		d.Fail(t, scsi.LBAOutOfRange())
-		return c, false
+		return false
 	}
-	return c, d.extent(t, c.LBA, n, 0)
+	return d.extent(t, c.LBA, n, 0)
 }
 
 // synchronize is SYNCHRONIZE CACHE(10) and (16) (SBC-4 5.30, 5.31). With IMMED it
 // waits all the same: an error that came after GOOD would be lost, and hosts that set
 // IMMED ask again until the command ends.
 func (d *Disk) synchronize(t *target.Task) {
-	if _, ok := d.blocksFrom(t); !ok {
+	if !d.blocksFrom(t) {
 		return
 	}
 	if !d.volatile {
@@ -49,7 +49,7 @@ func (d *Disk) flush(t *target.Task) {
 // to MAXIMUM PREFETCH LENGTH, so that the system's cache has them. It is not known
 // whether all of them stay there; so the answer is GOOD, never CONDITION MET.
 func (d *Disk) prefetchBlocks(t *target.Task) {
-	if _, ok := d.blocksFrom(t); !ok {
+	if !d.blocksFrom(t) {
 		return
 	}
 	if d.lender != nil || t.Work.Len == 0 {

@@ -15,7 +15,7 @@ func wanted(scope uint8, t scsi.ReservationType) error {
 
 // Reserve is RESERVE (SPC-5 5.14.9).
 func (s *State) Reserve(n Nexus, key uint64, scope uint8, t scsi.ReservationType) (Effects, error) {
-	if _, err := s.check(n, key); err != nil {
+	if err := s.check(n, key); err != nil {
 		return Effects{}, err
 	}
 	if err := wanted(scope, t); err != nil {
@@ -33,7 +33,7 @@ func (s *State) Reserve(n Nexus, key uint64, scope uint8, t scsi.ReservationType
 // Release is RELEASE (SPC-5 5.14.11.2).
 func (s *State) Release(n Nexus, key uint64, scope uint8, t scsi.ReservationType) (Effects, error) {
 	var e Effects
-	if _, err := s.check(n, key); err != nil {
+	if err := s.check(n, key); err != nil {
 		return e, err
 	}
 	if !s.Holds(n) {
@@ -53,7 +53,7 @@ func (s *State) Release(n Nexus, key uint64, scope uint8, t scsi.ReservationType
 // Clear is CLEAR (SPC-5 5.14.11.6).
 func (s *State) Clear(n Nexus, key uint64) (Effects, error) {
 	var e Effects
-	if _, err := s.check(n, key); err != nil {
+	if err := s.check(n, key); err != nil {
 		return e, err
 	}
 	s.tellOthers(n, scsi.ASCReservationsPreempted, &e)
@@ -67,7 +67,7 @@ func (s *State) Clear(n Nexus, key uint64) (Effects, error) {
 // SERVICE ACTION RESERVATION KEY.
 func (s *State) Preempt(n Nexus, key, victim uint64, scope uint8, t scsi.ReservationType, abort bool) (Effects, error) {
 	var e Effects
-	if _, err := s.check(n, key); err != nil {
+	if err := s.check(n, key); err != nil {
 		return e, err
 	}
 	all := s.kind.AllRegistrants() && victim == 0

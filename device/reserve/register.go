@@ -62,7 +62,7 @@ func (s *State) set(n Nexus, key uint64, others []Nexus, e *Effects) error {
 // and holds the reservation from now on; with unregister the registration of n ends.
 func (s *State) RegisterAndMove(n Nexus, key, newKey uint64, to Nexus, unregister bool) (Effects, error) {
 	var e Effects
-	if _, err := s.check(n, key); err != nil {
+	if err := s.check(n, key); err != nil {
 		return e, err
 	}
 	switch {

@@ -92,13 +92,12 @@ func (s *State) Holds(n Nexus) bool {
 	return s.holder == n
 }
 
-// check returns the registration of n if its key is key.
-func (s *State) check(n Nexus, key uint64) (*Registration, error) {
-	r := s.regs[n]
-	if r == nil || r.Key != key {
-		return nil, ErrConflict
+// check refuses a nexus that is not registered with key.
+func (s *State) check(n Nexus, key uint64) error {
+	if r := s.regs[n]; r == nil || r.Key != key {
+		return ErrConflict
 	}
-	return r, nil
+	return nil
 }
 
 func (s *State) add(n Nexus, key uint64) {

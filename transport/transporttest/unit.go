@@ -16,6 +16,7 @@ import (
 // A Way is how a [Unit] executes a READ (10) or WRITE (10): the CONTROL byte of the CDB.
 type Way byte
 
+// Ways to execute a command.
 const (
 	Lend   Way = iota // from or to the store's own memory
 	Lease             // through memory of the arena, at once

@@ -39,7 +39,7 @@ func (s *Store) Hits() []int64 {
 
 // apply makes the call do, unless a rule says otherwise.
 func (s *Store) apply(what string, op Op, off, n int64, do func() error) error {
-	err, late := s.state.judge(op, off, n)
+	late, err := s.state.judge(op, off, n)
 	if err == nil {
 		return do()
 	}

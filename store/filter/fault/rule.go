@@ -10,6 +10,7 @@ import (
 // Op is a set of operations.
 type Op uint8
 
+// Operations.
 const (
 	Read  Op = 1 << iota // also TryReadAt, and Lend for reading
 	Write                // also TryWriteAt, and Lend for writing
@@ -54,8 +55,8 @@ func (s *state) set(rules []Rule) {
 	s.hits = make([]int64, len(rules))
 }
 
-// judge returns the error for a call, or nil, and whether the call is done first.
-func (s *state) judge(op Op, off, n int64) (err error, late bool) {
+// judge returns whether a call is done first, and the error for it, or nil.
+func (s *state) judge(op Op, off, n int64) (late bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.rules {
@@ -74,9 +75,9 @@ func (s *state) judge(op Op, off, n int64) (err error, late bool) {
 		}
 		s.hits[i]++
 		if r.Err == nil {
-			return store.ErrMedium, r.Late
+			return r.Late, store.ErrMedium
 		}
-		return r.Err, r.Late
+		return r.Late, r.Err
 	}
-	return nil, false
+	return false, nil
 }

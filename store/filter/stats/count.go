@@ -11,6 +11,7 @@ import (
 // Op is what a call is counted as.
 type Op uint8
 
+// Operations.
 const (
 	Read Op = iota
 	Write

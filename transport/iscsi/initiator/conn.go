@@ -191,7 +191,7 @@ func (c *Conn) both() error {
 		return context.DeadlineExceeded
 	}
 	return c.raw.Control(func(fd uintptr) {
-		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT}}, 20)
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT}}, 20)
 	})
 }
 

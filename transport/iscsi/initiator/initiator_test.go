@@ -76,7 +76,7 @@ func dialFake(t *testing.T, say func(w *Wire)) *Conn {
 // TestViolations has a target break the rules: the connection ends with ErrProtocol.
 func TestViolations(t *testing.T) {
 	type put interface{ Put(h *pdu.BHS) }
-	const tag = 1<<10 | 0 // of the first command
+	const tag = 1 << 10 // of the first command
 	for name, x := range map[string]struct {
 		p    put
 		sn   uint32 // StatSN

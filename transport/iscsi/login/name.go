@@ -47,7 +47,7 @@ func NormalizeName(s string) (string, error) {
 	case strings.HasPrefix(s, "naa."):
 		ok = (len(s) == 4+16 || len(s) == 4+32) && isHex(s[4:])
 	default:
-		return "", fmt.Errorf("iSCSI name %q does not begin with iqn., eui. or naa.", s)
+		return "", fmt.Errorf("iSCSI name %q begins with none of iqn., eui. and naa. as it must", s)
 	}
 	if !ok {
 		return "", fmt.Errorf("iSCSI name %q is malformed", s)

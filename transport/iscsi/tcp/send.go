@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -268,7 +269,7 @@ func (t *sender) stop() {
 	for t.busy {
 		t.idle.Wait()
 	}
-	back := append(t.done, t.q[t.head:]...)
+	back := slices.Concat(t.done, t.q[t.head:])
 	t.q, t.head, t.done, t.left = nil, 0, nil, nil
 	t.mu.Unlock()
 	for _, it := range back {
