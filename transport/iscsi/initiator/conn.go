@@ -80,7 +80,7 @@ func dial(ctx context.Context, addr string, cfg Config, s *session) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { w.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) })
 	r, err := w.Login(cfg, s.peek())
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -133,7 +133,7 @@ func (c *Conn) Window() int {
 // SetDeadline makes everything that waits fail at t; the zero time is never.
 func (c *Conn) SetDeadline(t time.Time) {
 	c.until = t
-	c.tcp.SetReadDeadline(t)
+	_ = c.tcp.SetReadDeadline(t) // fails when it is closed, as what waits does then
 }
 
 // Close closes the connection, without a logout. Any goroutine may call it.
