@@ -4,7 +4,7 @@ import "github.com/lunette-io/lunette/scsi"
 
 // Register is REGISTER (SPC-5 5.14.7): key is what n has registered, 0 for nothing; a
 // newKey of 0 ends the registration. others (SPEC_I_PT) are registered with n, all or
-// none; only a nexus that is not registered may name any.
+// none, but for those that have a key; only a nexus that is not registered may name any.
 func (s *State) Register(n Nexus, key, newKey uint64, others ...Nexus) (Effects, error) {
 	var e Effects
 	r := s.regs[n]
@@ -52,7 +52,9 @@ func (s *State) set(n Nexus, key uint64, others []Nexus, e *Effects) error {
 	}
 	s.add(n, key)
 	for _, o := range others {
-		s.add(o, key)
+		if s.regs[o] == nil {
+			s.add(o, key)
+		}
 	}
 	s.generation++
 	return nil
