@@ -79,7 +79,7 @@ func compare(ctx context.Context, o options, r *result) (err error) {
 	}
 	for _, p := range peers {
 		fmt.Fprintf(os.Stderr, "filling %s, %s\n", p.name, p.backing)
-		if err := prefill(ctx, *p, &gens); err != nil {
+		if err := prefill(ctx, p, &gens); err != nil {
 			return fmt.Errorf("%s, %s: %w", p.name, p.backing, err)
 		}
 	}

@@ -90,7 +90,7 @@ func measureCosts(ctx context.Context, w io.Writer, o options) (all []cost, err 
 			return nil, err
 		}
 		defer c.stop()
-		if err := prefill(ctx, c.peer, &gens); err != nil {
+		if err := prefill(ctx, &c.peer, &gens); err != nil {
 			return nil, err
 		}
 		for _, w := range workloads() {
@@ -141,13 +141,14 @@ func (c *counted) count(ctx context.Context, w workload, o options, gens *atomic
 		return err
 	}
 	d := max(o.time, time.Second)
-	n, took, err := load(ctx, &c.peer, w, d, gens, begin, end)
+	r, err := load(ctx, &c.peer, w, d, gens, begin, end)
 	if err != nil {
 		return cost{}, err
 	}
+	n := r.Commands()
 	per := func(x int64) float64 { return float64(x) / float64(max(n, 1)) }
 	x := cost{
-		Backing: c.backing, Workload: w.name, Commands: n, IOPS: float64(n) / took.Seconds(),
+		Backing: c.backing, Workload: w.name, Commands: n, IOPS: float64(n) / r.Seconds,
 		CPU:      (after.Seconds - before.Seconds) / float64(max(n, 1)) * 1e6,
 		Receives: per(after.Receives - before.Receives), NotReady: per(after.NotReady - before.NotReady),
 		Sends: per(after.Sends - before.Sends), Copied: per(after.Copied - before.Copied),

@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/lunette-io/lunette/bench"
 )
 
 // A sample is one measurement.
@@ -27,74 +25,63 @@ type sample struct {
 const warmUp = 100 * time.Millisecond
 
 // load runs w against p. It calls begin and end around the measured part, while the
-// connections are there and at work, and returns the commands of that part and its length.
-func load(ctx context.Context, p *peer, w workload, d time.Duration, gens *atomic.Uint64, begin, end func() error) (int64, time.Duration, error) {
-	var stop atomic.Bool
-	hosts := make([]*host, w.conns)
-	for i := range hosts {
+// connections are there and at work.
+func load(ctx context.Context, p *peer, w workload, d time.Duration, gens *atomic.Uint64, begin, end func() error) (*bench.Result, error) {
+	workers := make([]*bench.Worker, w.conns)
+	for i := range workers {
 		c, err := p.dial(ctx, i)
 		if err != nil {
-			return 0, 0, err
+			return nil, err
 		}
-		defer c.close()
+		defer c.Close()
 		share := int64(unitSize / (w.conns / w.units))
-		hosts[i] = &host{client: c, workload: w, unit: i % w.units, from: int64(i/w.units) * share, len: share,
-			rand: rand.New(rand.NewPCG(uint64(i), gens.Load())), gens: gens, stop: &stop}
-	}
-	errs := make(chan error, len(hosts))
-	var all sync.WaitGroup
-	for _, h := range hosts {
-		all.Go(func() {
-			if err := h.run(); err != nil {
-				errs <- err
-			}
+		workers[i], err = bench.NewWorker(c, bench.WorkerConfig{
+			Workload: w.Workload, Part: bench.Part{Unit: i % w.units, From: int64(i/w.units) * share, Len: share},
+			Checks: bench.SomeChecks, Seed: gens.Load(), Gens: gens,
 		})
-	}
-	sum := func() (n int64) {
-		for _, h := range hosts {
-			n += h.done.Load()
+		if err != nil {
+			return nil, err
 		}
-		return n
 	}
-	sleep := func(d time.Duration) error {
-		select {
-		case <-time.After(d):
-			return nil
-		case err := <-errs:
+	r, err := bench.Plan{WarmUp: warmUp, Time: d, Begin: begin, End: end}.Run(ctx, workers...)
+	if err == nil {
+		err = r.Err()
+	}
+	return r, err
+}
+
+// prefill writes all units of p once, so that every grain has a mark.
+func prefill(ctx context.Context, p *peer, gens *atomic.Uint64) error {
+	var workers []*bench.Worker
+	for u := range units {
+		c, err := p.dial(ctx, 1000+u)
+		if err != nil {
 			return err
-		case <-ctx.Done():
-			return ctx.Err()
 		}
+		defer c.Close()
+		w, err := filler(c, u, unitSize, gens)
+		if err != nil {
+			return err
+		}
+		workers = append(workers, w)
 	}
-	var n int64
-	var took time.Duration
-	err := sleep(warmUp)
+	r, err := bench.Plan{}.Run(ctx, workers...)
 	if err == nil {
-		err = begin()
+		err = r.Err()
 	}
-	if err == nil {
-		n = sum()
-		t := time.Now()
-		err = sleep(d)
-		n, took = sum()-n, time.Since(t)
-	}
-	if err == nil {
-		err = end()
-	}
-	stop.Store(true)
 	if err != nil {
-		for _, h := range hosts {
-			_ = h.close() // they may wait for ever
-		}
+		return fmt.Errorf("filling the units: %w", err)
 	}
-	all.Wait()
-	if err == nil {
-		select {
-		case err = <-errs:
-		default:
-		}
-	}
-	return n, took, err
+	return nil
+}
+
+// filler writes a unit once.
+func filler(c bench.Client, unit int, size int64, gens *atomic.Uint64) (*bench.Worker, error) {
+	const each = 1 << 20
+	return bench.NewWorker(c, bench.WorkerConfig{
+		Workload: bench.Workload{Size: each, Sequential: true, Depth: 8},
+		Part:     bench.Part{Unit: unit, Len: size}, Count: size / each, Gens: gens,
+	})
 }
 
 // measure makes one sample with the in-repository initiator.
@@ -102,47 +89,31 @@ func measure(ctx context.Context, p *peer, w workload, d time.Duration, gens *at
 	var before, after float64
 	cpu := func(to *float64) func() error {
 		return func() (err error) {
-			*to, err = processorTime(p.cmd.Process.Pid)
+			*to, err = bench.ProcessorTime(p.cmd.Process.Pid)
 			return err
 		}
 	}
-	n, took, err := load(ctx, p, w, d, gens, cpu(&before), cpu(&after))
+	r, err := load(ctx, p, w, d, gens, cpu(&before), cpu(&after))
 	if err != nil {
 		return sample{}, fmt.Errorf("%s, %s, %s: %w", p.name, p.backing, w.name, err)
 	}
+	n := r.Commands()
 	return sample{
 		Backing: p.backing, Workload: w.name, Peer: p.name, Client: "lunette", Commands: n,
-		IOPS: float64(n) / took.Seconds(), CPU: (after - before) / float64(max(n, 1)) * 1e6,
+		IOPS: float64(n) / r.Seconds, CPU: (after - before) / float64(max(n, 1)) * 1e6,
 	}, nil
-}
-
-// processorTime is what a process has used, in seconds.
-func processorTime(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	// The name, in parentheses, may have anything in it.
-	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	user, err1 := strconv.ParseFloat(f[11], 64)
-	system, err2 := strconv.ParseFloat(f[12], 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("/proc/%d/stat: %q", pid, text)
-	}
-	const ticks = 100 // USER_HZ, which is the same on every Linux
-	return (user + system) / ticks, nil
 }
 
 var average = regexp.MustCompile(`iops average (\d+)`)
 
 // measureForeign makes one sample with iscsi-perf, which knows whole seconds only.
 func measureForeign(ctx context.Context, p *peer, w workload, d time.Duration) (sample, error) {
-	args := []string{"-m", strconv.Itoa(w.depth), "-b", strconv.Itoa(w.size / blockSize),
+	args := []string{"-m", strconv.Itoa(w.Depth), "-b", strconv.Itoa(w.Size / blockSize),
 		"-t", strconv.Itoa(max(1, int(d.Seconds()+0.5)))}
-	if !w.sequential {
+	if !w.Sequential {
 		args = append(args, "-r")
 	}
-	before, err := processorTime(p.cmd.Process.Pid)
+	before, err := bench.ProcessorTime(p.cmd.Process.Pid)
 	if err != nil {
 		return sample{}, err
 	}
@@ -155,7 +126,7 @@ func measureForeign(ctx context.Context, p *peer, w workload, d time.Duration) (
 		return sample{}, fmt.Errorf("iscsi-perf (Debian's package libiscsi-bin) on %s: %w: %s", p.name, err, out)
 	}
 	took := time.Since(began) // it goes on for a while after its time
-	after, err := processorTime(p.cmd.Process.Pid)
+	after, err := bench.ProcessorTime(p.cmd.Process.Pid)
 	n, _ := strconv.ParseFloat(string(all[len(all)-1][1]), 64)
 	return sample{
 		Backing: p.backing, Workload: w.name, Peer: p.name, Client: "iscsi-perf", IOPS: n,

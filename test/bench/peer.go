@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lunette-io/lunette/bench"
 )
 
 // A peer is one target with units filled, ready to be measured.
@@ -23,7 +25,7 @@ type peer struct {
 	raw     bool
 }
 
-func (p *peer) dial(ctx context.Context, n int) (client, error) {
+func (p *peer) dial(ctx context.Context, n int) (bench.Client, error) {
 	if p.raw {
 		return dialRaw(p.addr)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lunette-io/lunette/bench"
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
@@ -195,32 +196,29 @@ func echo(c *tcp.Conn, memory [][]byte) error {
 // A rawClient is the other side.
 type rawClient struct {
 	*stream
-	jobs    map[*job]uint32
-	byID    []*job
-	queue   []*job
-	done    []*job
+	byID    []*bench.Job
+	queue   []*bench.Job
+	done    []*bench.Job
 	sending chan error // a goroutine sends what did not fit
 	flight  int        // jobs that were given to the socket, and not answered
 }
 
-func dialRaw(addr string) (client, error) {
+func dialRaw(addr string) (bench.Client, error) {
 	n, err := net.Dial("tcp", addr)
 	if err != nil {
-		return nil, err
-	}
-	if err := n.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
 	c, err := tcp.NewConn(n.(*net.TCPConn))
 	if err != nil {
 		return nil, err
 	}
-	return &rawClient{stream: newStream(c), jobs: make(map[*job]uint32)}, nil
+	return &rawClient{stream: newStream(c)}, nil
 }
 
-func (c *rawClient) submit(j *job) error {
-	if _, ok := j.link.(uint32); !ok {
-		j.link = uint32(len(c.byID))
+// Submit implements [bench.Client].
+func (c *rawClient) Submit(j *bench.Job) error {
+	if _, ok := j.Link.(uint32); !ok {
+		j.Link = uint32(len(c.byID))
 		c.byID = append(c.byID, j)
 	}
 	c.queue = append(c.queue, j)
@@ -250,9 +248,9 @@ func (c *rawClient) start() error {
 		for n, j := range c.queue {
 			var h header
 			c.flight++
-			h.put(j.write, j.unit, j.link.(uint32), j.off, len(j.buf))
-			data := j.buf
-			if !j.write {
+			h.put(j.Write, j.Unit, j.Link.(uint32), j.Off, len(j.Buf))
+			data := j.Buf
+			if !j.Write {
 				data = nil
 			}
 			if c.put(&h, data) || n == len(c.queue)-1 {
@@ -274,7 +272,8 @@ func (c *rawClient) start() error {
 	return nil
 }
 
-func (c *rawClient) wait() ([]*job, error) {
+// Wait implements [bench.Client]. It waits as long as it takes: nothing here has a rate.
+func (c *rawClient) Wait(time.Duration) ([]*bench.Job, error) {
 	c.done = c.done[:0]
 	for len(c.done) == 0 {
 		if err := c.start(); err != nil {
@@ -285,13 +284,13 @@ func (c *rawClient) wait() ([]*job, error) {
 		}
 		for h, ok := c.header(); ok; h, ok = c.header() {
 			write, _, number, _, n := h.get()
-			if int(number) >= len(c.byID) || n > len(c.byID[number].buf) {
+			if int(number) >= len(c.byID) || n > len(c.byID[number].Buf) {
 				return nil, errors.New("an answer to no job")
 			}
 			j := c.byID[number]
 			c.flight--
 			if !write {
-				if err := c.data(j.buf[:n]); err != nil {
+				if err := c.data(j.Buf[:n]); err != nil {
 					return nil, err
 				}
 			}
@@ -300,5 +299,3 @@ func (c *rawClient) wait() ([]*job, error) {
 	}
 	return c.done, nil
 }
-
-func (c *rawClient) close() error { return c.Close() }

@@ -1,0 +1,218 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/scsi/cdb"
+	"github.com/lunette-io/lunette/scsi/page"
+	"github.com/lunette-io/lunette/transport/iscsi/auth"
+	"github.com/lunette-io/lunette/transport/iscsi/initiator"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// Login says what an [ISCSI] client logs in to.
+type Login struct {
+	Address   string // HOST:PORT
+	Target    string
+	Initiator string
+	ISID      pdu.ISID
+	Account   *auth.Account // nil: no CHAP
+	// HeaderDigest and DataDigest insist on CRC32C; without them there is none.
+	HeaderDigest, DataDigest bool
+	LUNs                     []scsi.LUN // the units, in their order
+}
+
+// An ISCSI is a [Client] that is a session of one connection.
+type ISCSI struct {
+	conn  *initiator.Conn
+	raw   syscall.RawConn
+	units []Unit
+	luns  []scsi.LUN
+	done  []*Job
+}
+
+// A Unit is what a logical unit says of itself.
+type Unit struct {
+	Size  int64 // bytes
+	Block int   // bytes
+}
+
+// A command is what a job has at an ISCSI.
+type command struct {
+	initiator.Command
+	cdb [16]byte
+}
+
+// setUp is how long logging in and looking at the units may take.
+const setUp = 15 * time.Second
+
+// DialISCSI logs in, ends the unit attentions of all units and asks for their sizes.
+func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
+	w := initiator.DefaultWishes()
+	w.MaxOutstandingR2T = 8
+	if l.HeaderDigest {
+		w.HeaderDigest = "CRC32C"
+	}
+	if l.DataDigest {
+		w.DataDigest = "CRC32C"
+	}
+	ctx, cancel := context.WithTimeout(ctx, setUp)
+	defer cancel()
+	conn, err := initiator.Dial(ctx, l.Address, initiator.Config{
+		InitiatorName: l.Initiator, TargetName: l.Target, ISID: l.ISID, Account: l.Account, Wishes: w,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &ISCSI{conn: conn, luns: l.LUNs}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if c.raw, err = conn.TCP().SyscallConn(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if p := conn.Params(); p.HeaderDigest != l.HeaderDigest || p.DataDigest != l.DataDigest {
+		return nil, errors.Join(errors.New("the target does not agree to these digests"), conn.Close())
+	}
+	for _, lun := range l.LUNs {
+		u, err := c.look(lun)
+		if err != nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("LUN %v: %w", lun, err)
+		}
+		c.units = append(c.units, u)
+	}
+	return c, nil
+}
+
+// Units are the units of the login, in their order.
+func (c *ISCSI) Units() []Unit { return c.units }
+
+// LocalAddress is this side of the connection, as the target sees it: HOST:PORT.
+func (c *ISCSI) LocalAddress() string { return c.conn.TCP().LocalAddr().String() }
+
+// look waits until a unit is ready, and asks for its size.
+func (c *ISCSI) look(lun scsi.LUN) (u Unit, err error) {
+	for range 10 { // each attention is told once
+		if _, err = c.do(lun, cdb.AppendTestUnitReady(nil), nil); scsi.SenseOf(err).Key != scsi.KeyUnitAttention {
+			break
+		}
+	}
+	if err != nil {
+		return u, err
+	}
+	b := make([]byte, page.Capacity16Len)
+	n, err := c.do(lun, cdb.ReadCapacity{Opcode: scsi.OpServiceActionIn16, Allocation: page.Capacity16Len}.Append(nil), b)
+	if err != nil {
+		return u, fmt.Errorf("READ CAPACITY(16): %w", err)
+	}
+	x, err := page.ParseCapacity16(b[:n])
+	if err != nil {
+		return u, err
+	}
+	u = Unit{Size: int64(x.Last+1) * int64(x.BlockSize), Block: int(x.BlockSize)}
+	if x.BlockSize < 512 || x.BlockSize > 1<<16 || x.BlockSize&(x.BlockSize-1) != 0 || x.Last >= 1<<63/uint64(x.BlockSize)-1 {
+		return u, fmt.Errorf("a unit of %d blocks of %d bytes is not one that can be measured", x.Last+1, x.BlockSize)
+	}
+	return u, nil
+}
+
+// do executes one command; a status that is not GOOD is an error.
+func (c *ISCSI) do(lun scsi.LUN, cdb, in []byte) (int, error) {
+	r, err := c.conn.Do(lun, cdb, nil, in)
+	if err != nil {
+		return 0, err
+	}
+	return r.Received, status(r)
+}
+
+func status(r *initiator.Result) error {
+	switch {
+	case r.Status == scsi.CheckCondition && len(r.SenseData) > 0:
+		return r.Sense()
+	case r.Status != scsi.Good:
+		return errors.New(r.Status.String())
+	}
+	return nil
+}
+
+// Submit implements [Client].
+func (c *ISCSI) Submit(j *Job) error {
+	k, ok := j.Link.(*command)
+	if !ok {
+		k = &command{}
+		k.User, k.Attr = j, pdu.AttrSimple
+		j.Link = k
+	}
+	block := int64(c.units[j.Unit].Block)
+	x := cdb.ReadWrite{Opcode: scsi.OpRead10, LBA: uint64(j.Off / block), Blocks: uint32(int64(len(j.Buf)) / block)}
+	k.LUN, k.In, k.Out = c.luns[j.Unit], j.Buf, nil
+	if j.Write {
+		x.Opcode, k.In, k.Out = scsi.OpWrite10, nil, j.Buf
+	}
+	if x.LBA > 1<<32-1 || x.Blocks > 1<<16-1 {
+		x.Opcode = scsi.OpRead16
+		if j.Write {
+			x.Opcode = scsi.OpWrite16
+		}
+	}
+	k.CDB = x.Append(k.cdb[:0])
+	return c.conn.Submit(&k.Command)
+}
+
+// Wait implements [Client].
+func (c *ISCSI) Wait(limit time.Duration) ([]*Job, error) {
+	var done []*initiator.Command
+	var err error
+	if limit == 0 {
+		done, err = c.conn.Wait()
+	} else if err = c.conn.Flush(); err == nil {
+		if err = c.readable(limit); err == nil {
+			done, err = c.conn.Poll()
+		}
+	}
+	c.done = c.done[:0]
+	for _, k := range done {
+		j := k.User.(*Job)
+		switch j.Err = k.Err; {
+		case k.Err != nil:
+		case k.Status != scsi.Good:
+			j.Err = status(&k.Result)
+		case k.Residual != 0 || k.Received != len(k.In):
+			j.Err = errors.New("GOOD with a part of the data only")
+		}
+		c.done = append(c.done, j)
+	}
+	return c.done, err
+}
+
+// readable waits until something has arrived, for a time at most. A deadline of the
+// connection would end what is being sent as well.
+func (c *ISCSI) readable(limit time.Duration) error {
+	t := unix.NsecToTimespec(int64(min(limit, 100*time.Millisecond)))
+	var err error
+	failed := c.raw.Control(func(fd uintptr) {
+		_, err = unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &t, nil)
+	})
+	if errors.Is(err, unix.EINTR) {
+		err = nil
+	}
+	return errors.Join(failed, err)
+}
+
+// Close closes the connection, without a logout.
+func (c *ISCSI) Close() error { return c.conn.Close() }
+
+// Logout ends the session in good order, and closes the connection.
+func (c *ISCSI) Logout() error {
+	c.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_, err := c.conn.Logout(pdu.LogoutCloseSession, 0)
+	_ = c.conn.Close() // it may be closed already
+	return err
+}
