@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/client"
+	"github.com/lunette-io/lunette/bench"
+)
+
+// A serverCost is what a command has cost the daemon, on average.
+type serverCost struct {
+	PID int `json:"pid,omitempty"` // 0: it is not to be seen from here
+	// CPU is processor time of the whole daemon, in microseconds; nil without a PID.
+	CPU      *float64 `json:"cpu,omitempty"`
+	Receives float64  `json:"receives"` // system calls
+	Sends    float64  `json:"sends"`
+	Copied   float64  `json:"copied"` // bytes of payload copied in user space
+}
+
+// A server is the daemon behind a socket, with our connections.
+type server struct {
+	ctx           context.Context
+	path          string
+	ours          []string // our addresses
+	pid           int
+	before, after serverCount
+}
+
+// A serverCount is what the daemon has done for our connections.
+type serverCount struct {
+	api.Connection         // sums
+	cpu            float64 // seconds
+}
+
+func newServer(ctx context.Context, path string) *server { return &server{ctx: ctx, path: path} }
+
+func (s *server) begin() (err error) {
+	s.before, err = s.count()
+	if err == nil {
+		if s.pid, err = peerPID(s.ctx, s.path); err == nil && s.pid != 0 {
+			s.before.cpu, err = bench.ProcessorTime(s.pid)
+		}
+	}
+	return err
+}
+
+func (s *server) end() (err error) {
+	cpu := 0.0
+	if s.pid != 0 {
+		cpu, err = bench.ProcessorTime(s.pid) // before asking costs anything
+	}
+	if err == nil {
+		s.after, err = s.count()
+	}
+	s.after.cpu = cpu
+	return err
+}
+
+// count asks for the counters.
+func (s *server) count() (n serverCount, err error) {
+	ctx := context.WithoutCancel(s.ctx) // of a run that was interrupted, too
+	all, err := client.New(s.path).Sessions(ctx)
+	if err != nil {
+		return n, err
+	}
+	found := 0
+	for _, x := range all {
+		for _, c := range x.Connections {
+			if slices.Contains(s.ours, c.Remote) {
+				found++
+				n.Receives += c.Receives
+				n.Sends += c.Sends
+				n.Copied += c.Copied
+			}
+		}
+	}
+	if found != len(s.ours) {
+		return n, fmt.Errorf("the daemon at %s has %d of our %d connections: it is not the one that serves this unit", s.path, found, len(s.ours))
+	}
+	return n, nil
+}
+
+func (s *server) cost(commands int64) *serverCost {
+	per := func(x float64) float64 { return x / float64(max(commands, 1)) }
+	c := &serverCost{
+		PID: s.pid, Receives: per(float64(s.after.Receives - s.before.Receives)),
+		Sends: per(float64(s.after.Sends - s.before.Sends)), Copied: per(float64(s.after.Copied - s.before.Copied)),
+	}
+	if s.pid != 0 {
+		cpu := per(s.after.cpu-s.before.cpu) * 1e6
+		c.CPU = &cpu
+	}
+	return c
+}
+
+// peerPID is the process that listens at a socket, as we see it: 0 if we do not.
+func peerPID(ctx context.Context, path string) (int, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	raw, err := c.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var who *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) { who, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err = errors.Join(err, failed); err != nil {
+		return 0, err
+	}
+	return int(who.Pid), nil
+}
