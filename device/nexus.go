@@ -1,6 +1,7 @@
 package device
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device/reserve"
@@ -41,7 +42,7 @@ func (m *memory) put(n reserve.Nexus, asc []scsi.ASC) {
 
 // tell adds a condition for a nexus that is gone and not forgotten.
 func (m *memory) tell(n reserve.Nexus, a scsi.ASC) {
-	if asc, there := m.by[n]; there && len(asc) < maxAttentions {
+	if asc, there := m.by[n]; there && len(asc) < maxAttentions && !slices.Contains(asc, a) {
 		m.by[n] = append(asc, a)
 	}
 }

@@ -124,3 +124,19 @@ func TestSameNexusTwice(t *testing.T) {
 		t.Errorf("the reservation went with the second session: %v", r.Status)
 	}
 }
+
+// What happens often to a nexus that is away leaves room for what happens once.
+func TestAwayRepeated(t *testing.T) {
+	b := newBench(t, 0)
+	b.leave(b.attach(1, loopback.Options{}))
+	s := b.attach(1, loopback.Options{})
+	b.calm(s)
+	b.leave(s)
+	for range 100 {
+		b.p.Announce(scsi.ASCCapacityDataChanged, nil)
+	}
+	b.unit.LogicalUnit().Event(target.LogicalUnitReset, nil)
+	s = b.attach(1, loopback.Options{})
+	b.told(s, scsi.ASCPowerOnResetOrBusDeviceReset, scsi.ASCNexusLossOccurred, scsi.ASCCapacityDataChanged)
+	b.leave(s)
+}

@@ -29,7 +29,11 @@ var ErrAborted = errors.New("target: task aborted")
 type Services interface {
 	// SendDataIn moves data to the initiator's buffer at off ("Send Data-In"). It
 	// takes the lease. If the move fails the nexus is lost.
-	SendDataIn(t *Task, off int64, data *buffer.Lease)
+	//
+	// It reports whether the device server may send more at once. If not, because data of
+	// this task is still waiting to be sent, the transport calls t.DataInSent when it
+	// may: also when the task is aborted.
+	SendDataIn(t *Task, off int64, data *buffer.Lease) bool
 
 	// ReceiveDataOut fills into from the initiator's buffer at off ("Receive
 	// Data-Out") and then calls t.DataOutReceived, perhaps before it returns. It

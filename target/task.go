@@ -43,6 +43,7 @@ type Task struct {
 	itl  *ITL
 	svc  Services
 	then func(*Task, error)
+	more func(*Task)
 
 	response Response    // what SendResponse gets: here, so that none is allocated
 	step     func(*Task) // for Workers
@@ -92,15 +93,22 @@ func (t *Task) Aborted() bool { return t.aborted.Load() }
 func (t *Task) Keep() error { return t.svc.Keep(t) }
 
 // SendDataIn moves data to offset off of the initiator's buffer; it takes the lease.
-// The device server sends at most WantIn bytes in all.
-func (t *Task) SendDataIn(off int64, data *buffer.Lease) {
+// The device server sends at most WantIn bytes in all. If it returns false the device
+// server returns and touches t no more: more is called, on any goroutine, when the
+// initiator has taken enough of what is on its way. So a slow initiator holds little
+// memory, and no goroutine.
+func (t *Task) SendDataIn(off int64, data *buffer.Lease, more func(*Task)) bool {
 	if t.aborted.Load() {
 		data.Release()
-		return
+		return true
 	}
 	t.itl.Stats.BytesIn.Add(data.Len())
-	t.svc.SendDataIn(t, off, data)
+	t.more = more
+	return t.svc.SendDataIn(t, off, data)
 }
+
+// DataInSent is for transports: the device server may send more.
+func (t *Task) DataInSent() { t.more(t) }
 
 // ReceiveDataOut fills into, which it borrows, from offset off of the initiator's
 // buffer, and then calls then: perhaps before it returns, perhaps on another

@@ -88,20 +88,20 @@ type Disk struct {
 // steps are method values that are passed on as the next step of a command, made once,
 // so that no command allocates any.
 type steps struct {
-	filled, readPieces  func(*target.Task)
-	placed, staged      func(*target.Task, error)
-	work                func(*target.Task)
-	verifyMedium        func(*target.Task)
-	atomicData          func(*target.Task, error)
-	atomically          func(*target.Task)
-	sameData            func(*target.Task, error)
-	writeSame           func(*target.Task)
-	unmapList           func(*target.Task, error)
-	unmap               func(*target.Task)
-	flush, prefetch     func(*target.Task)
-	lbaStatus, stopUnit func(*target.Task)
-	compareOneData      func(*target.Task, error)
-	compareOne          func(*target.Task)
+	filled, readPieces, morePieces func(*target.Task)
+	placed, staged                 func(*target.Task, error)
+	work                           func(*target.Task)
+	verifyMedium                   func(*target.Task)
+	atomicData                     func(*target.Task, error)
+	atomically                     func(*target.Task)
+	sameData                       func(*target.Task, error)
+	writeSame                      func(*target.Task)
+	unmapList                      func(*target.Task, error)
+	unmap                          func(*target.Task)
+	flush, prefetch                func(*target.Task)
+	lbaStatus, stopUnit            func(*target.Task)
+	compareOneData                 func(*target.Task, error)
+	compareOne                     func(*target.Task)
 }
 
 // New returns a disk on cfg.Store, which it takes: Close closes it. After an error the
@@ -165,7 +165,7 @@ func New(cfg Config) (*Disk, error) {
 
 func (d *Disk) bindSteps() {
 	d.steps = steps{
-		filled: d.filled, readPieces: d.readPieces,
+		filled: d.filled, readPieces: d.readPieces, morePieces: d.morePieces,
 		placed: d.placed, staged: d.staged, work: d.work,
 		verifyMedium: d.verifyMedium,
 		atomicData:   d.atomicData, atomically: d.atomically,

@@ -126,6 +126,9 @@ func (d *Disk) answerRead(t *target.Task, err error) {
 	t.Respond(target.Response{Moves: t.Work.Len, DataIn: l})
 }
 
+// morePieces goes on with readPieces when the initiator has taken some.
+func (d *Disk) morePieces(t *target.Task) { d.Workers().Run(t, d.steps.readPieces) }
+
 // readPieces is a large read, on a worker: little memory at a time, still in the
 // processor's cache when it is sent.
 func (d *Disk) readPieces(t *target.Task) {
@@ -136,6 +139,7 @@ func (d *Disk) readPieces(t *target.Task) {
 			return
 		}
 	}
+	w.Flags = 0 // if it comes here again it has been flushed
 	n := d.room(t)
 	for {
 		if t.Aborted() {
@@ -157,7 +161,10 @@ func (d *Disk) readPieces(t *target.Task) {
 			t.Respond(target.Response{Moves: w.Len, DataIn: l, At: w.Done})
 			return
 		}
-		t.SendDataIn(w.Done, l)
+		at := w.Done
 		w.Done += size
+		if !t.SendDataIn(at, l, d.steps.morePieces) {
+			return
+		}
 	}
 }

@@ -319,6 +319,12 @@ func (c *Conn) dataOutArrived(k *task, x *Transfer, err error) {
 func (c *Conn) cancelUnsolicited(k *task) {
 	c.mu.Lock()
 	k.hold()
+	if k.paced {
+		k.paced = false
+		c.mu.Unlock()
+		k.DataInSent()
+		c.mu.Lock()
+	}
 	d := &k.data
 	if d.busy && c.m.Cancel(&d.un) {
 		d.busy = false

@@ -16,7 +16,7 @@ type piece struct {
 }
 
 // SendDataIn implements target.Services.
-func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
+func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) bool {
 	k := t.Private.(*task)
 	c := k.c
 	c.mu.Lock()
@@ -29,14 +29,23 @@ func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
 	}
 	p.k = k
 	k.hold()
+	k.unsent++
 	ok := c.put(k, &p.Transfer, off, data)
 	c.mu.Unlock()
 	if !ok {
 		c.pieceSent(p)
-		return
+		return true // the task is aborted soon
 	}
 	c.m.Flush()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k.paced = k.unsent >= maxUnsent && !c.dead && !t.Aborted()
+	return !k.paced
 }
+
+// maxUnsent is how many pieces of a task's data-in wait to be sent at a time: one that is
+// being sent, one to follow it at once.
+const maxUnsent = 2
 
 func (c *Conn) pieceSent(p *piece) {
 	p.Data.Release()
@@ -46,8 +55,16 @@ func (c *Conn) pieceSent(p *piece) {
 	p.k = nil
 	p.next = c.pieces
 	c.pieces = p
+	k.unsent--
+	more := k.paced && k.unsent < maxUnsent
+	if more {
+		k.paced = false
+	}
 	k.drop()
 	c.mu.Unlock()
+	if more {
+		k.DataInSent() // the device server has it: it has not ended yet
+	}
 }
 
 // put queues data-in. c.mu is held.

@@ -30,6 +30,8 @@ type task struct {
 	// The rest is guarded by c.mu.
 	ended   bool  // the target is done with it
 	budget  int64 // of c.solicited
+	unsent  int   // pieces of data-in that wait to be sent
+	paced   bool  // the device server waits for DataInSent
 	waiting bool  // not given to the target yet
 
 	data dataOut
@@ -54,6 +56,7 @@ func (c *Conn) task() *task {
 	k.refs.Store(1)
 	k.ended, k.waiting, k.hasLater = false, false, false
 	k.budget, k.sn, k.r2tSN = 0, 0, 0
+	k.unsent, k.paced = 0, false
 	k.data.reset()
 	return k
 }

@@ -100,23 +100,24 @@ func (p Pending) Wait(ctx context.Context) (Result, error) {
 
 func of(t *target.Task) *exchange { return t.Private.(*exchange) }
 
-// SendDataIn copies to the initiator's buffer.
-func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
+// SendDataIn copies to the initiator's buffer, so there is always room for more.
+func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) bool {
 	e := of(t)
 	defer data.Release()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if off < 0 || off+data.Len() > e.cmd.WantIn {
 		s.broken("data-in of %d bytes at %d, there is room for %d", data.Len(), off, e.cmd.WantIn)
-		return
+		return true
 	}
 	if e.stopped {
-		return
+		return true
 	}
 	if off < int64(len(e.cmd.In)) {
 		data.Read(0, e.cmd.In[off:])
 	}
 	e.in = max(e.in, off+data.Len())
+	return true
 }
 
 // ReceiveDataOut copies from the initiator's buffer as the options say.

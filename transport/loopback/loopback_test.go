@@ -51,7 +51,7 @@ func TestEcho(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				x.SendDataIn(0, l.Slice(0, 10))
+				x.SendDataIn(0, l.Slice(0, 10), nil)
 				x.Respond(target.Response{Moves: 2 * l.Len(), At: 10, DataIn: l.Slice(10, l.Len()-10)})
 				l.Release()
 			})
@@ -90,7 +90,7 @@ func TestTimeout(t *testing.T) {
 func TestBrokenContracts(t *testing.T) {
 	for name, run := range map[string]func(*target.Task){
 		"too much data-in": func(x *target.Task) {
-			x.SendDataIn(0, buffer.Of(make([]byte, 11)))
+			x.SendDataIn(0, buffer.Of(make([]byte, 11)), nil)
 			x.Respond(target.Response{})
 		},
 		"too much data-out": func(x *target.Task) {

@@ -215,12 +215,16 @@ func (u *Unit) read(t *target.Task) {
 		return
 	}
 	if u.way(t) == Pieces {
-		for w.Done = 0; n-w.Done > pieceLen; w.Done += pieceLen {
+		for n-w.Done > pieceLen {
 			l, ok := u.get(t, w.Off+w.Done, pieceLen, store.ForRead)
 			if !ok {
 				return
 			}
-			t.SendDataIn(w.Done, l)
+			at := w.Done
+			w.Done += pieceLen
+			if !t.SendDataIn(at, l, u.read) {
+				return
+			}
 		}
 	}
 	l, ok := u.get(t, w.Off+w.Done, n-w.Done, store.ForRead)
