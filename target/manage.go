@@ -63,11 +63,13 @@ func everyTask(*Task) bool { return true }
 // there were.
 func abort(x *ITL, match func(*Task) bool, g *group) int {
 	var hit []*Task
+	matched := 0
 	x.mu.Lock()
 	for t := x.head; t != nil; t = t.next {
 		if !match(t) {
 			continue
 		}
+		matched++
 		g.add()
 		if before := t.group; before != nil { // somebody else waits for it as well
 			both := newGroup(func() { before.done(); g.done() })
@@ -79,7 +81,16 @@ func abort(x *ITL, match func(*Task) bool, g *group) int {
 		t.aborted.Store(true)
 		hit = append(hit, t)
 	}
+	wait := x.responding.Load() != 0
+	if wait {
+		g.add()
+		x.waiters = append(x.waiters, g)
+		x.awaited.Store(true)
+	}
 	x.mu.Unlock()
+	if wait {
+		x.wake() // the last of them may not have seen us
+	}
 	for _, t := range hit {
 		if x.unit != nil && x.unit.unqueue(t) {
 			x.end(t) // it had not started: nobody else ends it
@@ -90,7 +101,7 @@ func abort(x *ITL, match func(*Task) bool, g *group) int {
 	if u := x.unit; u != nil && u.barrier.Load() != 0 {
 		u.advance()
 	}
-	return len(hit)
+	return matched
 }
 
 // unpin is the task manager's last look at t.
@@ -150,10 +161,10 @@ func (n *Nexus) Manage(f Function, lun scsi.LUN, tag uint64, done func(FunctionR
 	tagged := func(t *Task) bool { return t.Tag == tag }
 	switch f {
 	case AbortTask:
-		g := newGroup(complete)
-		if abort(x, tagged, g) == 0 && g.n.Load() == 1 {
-			done(NoSuchTask)
-			return
+		result := FunctionComplete
+		g := newGroup(func() { done(result) })
+		if abort(x, tagged, g) == 0 {
+			result = NoSuchTask // its response, if it had one, is on its way
 		}
 		g.done()
 	case AbortTaskSet:

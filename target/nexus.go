@@ -38,6 +38,12 @@ type ITL struct {
 	head   *Task
 	tail   *Task
 	closed bool
+
+	// Tasks that are in no list any more, and whose response the transport does not have
+	// yet: task management waits for them too, so that no response comes after its own.
+	responding atomic.Int32 // counted up with mu
+	awaited    atomic.Bool
+	waiters    []*group
 }
 
 // Stats count what an I_T_L nexus has done. They are cumulative.
@@ -142,6 +148,9 @@ func (x *ITL) end(t *Task) bool {
 	}
 	t.prev, t.next = nil, nil
 	g := t.group
+	if g == nil {
+		x.responding.Add(1)
+	}
 	t.ended = true
 	drop := g != nil && t.pins == 0
 	x.mu.Unlock()
@@ -164,4 +173,27 @@ func (n *Nexus) Abort(match func(*Task) bool, done func()) {
 		abort(x, match, g)
 	}
 	g.done()
+}
+
+// responded tells that the transport has the response of a task that ended.
+func (x *ITL) responded() {
+	if x.responding.Add(-1) == 0 && x.awaited.Load() {
+		x.wake()
+	}
+}
+
+// wake ends the waiting of groups if no task is responding.
+func (x *ITL) wake() {
+	x.mu.Lock()
+	if x.responding.Load() != 0 {
+		x.mu.Unlock()
+		return
+	}
+	waiters := x.waiters
+	x.waiters = nil
+	x.awaited.Store(false)
+	x.mu.Unlock()
+	for _, g := range waiters {
+		g.done()
+	}
 }

@@ -158,7 +158,8 @@ func (t *Task) Respond(r Response) {
 	}
 	if !x.end(t) {
 		t.response = r
-		t.svc.SendResponse(t, &t.response)
+		t.svc.SendResponse(t, &t.response) // t is the transport's from here on
+		x.responded()
 	} else if r.DataIn != nil {
 		r.DataIn.Release()
 	}

@@ -92,7 +92,6 @@ func (p Pending) Wait(ctx context.Context) (Result, error) {
 	}
 	s := e.s
 	s.mu.Lock()
-	s.live--
 	e.next, s.free = s.free, e
 	s.mu.Unlock()
 	return r, err
@@ -234,6 +233,14 @@ func (s *Session) SendResponse(t *target.Task, r *target.Response) {
 	}
 	e.result = Result{Status: r.Status, Sense: r.Sense, Descriptor: r.Descriptor, Residual: r.Residual, In: e.in}
 	e.mu.Unlock()
+	s.end(e)
+}
+
+// end lets Wait return. The command counts as ended before its nexus can be.
+func (s *Session) end(e *exchange) {
+	s.mu.Lock()
+	s.live--
+	s.mu.Unlock()
 	e.done <- struct{}{}
 }
 
@@ -241,5 +248,5 @@ func (s *Session) SendResponse(t *target.Task, r *target.Response) {
 func (s *Session) Dropped(t *target.Task) {
 	e := of(t)
 	e.dropped = true
-	e.done <- struct{}{}
+	s.end(e)
 }
