@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs "go test -v" with the given arguments and prints what matters: a line for each package, and
-# each test that was skipped with its reason; everything, if something failed.
+# Runs "go test -v" with the given arguments and prints what matters: a line for each package, the
+# totals of libiscsi's suite, and each test that was skipped with its reason; everything, if something failed.
 set -uo pipefail
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -11,4 +11,5 @@ if ((status != 0)); then
   exit "$status"
 fi
 grep -E '^ok' "$log"
+grep -oE 'iscsi-test-cu: [0-9]+ passed.*' "$log"
 awk '/--- SKIP/ { sub(/^ */, ""); sub(/^ */, "", why); print "skipped " $3 ": " why; n++ } { why = $0 } END { print n + 0 " tests skipped" }' "$log"
