@@ -86,6 +86,42 @@ type Tryer interface {
 	TryWriteAt(from *buffer.Lease, off int64) (done bool, err error)
 }
 
+// An Op is what a [Request] does.
+type Op uint8
+
+// What a request can do.
+const (
+	OpRead  Op = iota // fills Data
+	OpWrite           // writes Data
+)
+
+// A Request is a call that ends later. The caller makes it once and uses it again and
+// again: a call allocates nothing. From Submit to Done it is the store's, and the store
+// borrows Data.
+type Request struct {
+	Op    Op
+	Flags Flags         // of a write
+	Off   int64         // bytes
+	Data  *buffer.Lease // all of it is moved, or the call fails
+	// Done is called once, with what ReadAt or WriteAt would have returned: before Submit
+	// returns or later, on a goroutine of the store, which must not be kept waiting.
+	Done func(r *Request, err error)
+	// Owner is the caller's.
+	Owner any
+
+	// Link and Moved are the store's.
+	Link  *Request
+	Moved int64
+}
+
+// A Submitter starts reads and writes that wait for storage, and does not wait itself.
+// It is worth asking when a Tryer would have waited, or where there is none: ReadAt and
+// WriteAt do the same work for a goroutine that waits.
+type Submitter interface {
+	// Submit starts r. Everything that was submitted has ended before Close is called.
+	Submit(r *Request)
+}
+
 // A Trimmer gives space back. The range reads as zeros afterwards.
 type Trimmer interface {
 	Trim(ctx context.Context, off, n int64) error
