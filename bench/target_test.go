@@ -19,6 +19,7 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
+	"github.com/lunette-io/lunette/transport/transporttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -54,13 +55,16 @@ func serve(t *testing.T, s store.Store) string {
 	node, err := iscsi.NewNode(iscsi.Config{Arena: arena, Log: slog.New(slog.DiscardHandler)})
 	must(err)
 	must(node.AddTarget(iscsi.Target{SCSI: tg}))
-	l, err := iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, tcp.Options{})
+	engine := transporttest.NewEngine(t)
+	l, err := iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, engine, tcp.Options{})
 	must(err)
+	l.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = l.Close()
 		_ = node.Shutdown(ctx)
+		_ = engine.Close()
 		_ = unit.Close()
 		_ = arena.Close()
 	})

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
-	"sync"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -23,27 +21,46 @@ import (
 type iscsiTransport struct {
 	node    *iscsi.Node
 	targets map[string]*target.Target
+	engine  tcp.Engine // of all TCP portals
+	sockets tcp.Options
 }
 
 func newISCSI(c TransportConfig) (Transport, error) {
+	discovery, err := authenticator(c.Discovery.Auth)
+	if err != nil {
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	sendBuffer, err := c.Network.SendBufferBytes()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := newEngine(c.Network)
+	if err != nil {
+		return nil, err
+	}
 	node, err := iscsi.NewNode(iscsi.Config{
 		Log: c.Log, Arena: c.Arena,
 		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
 		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
 	})
 	if err != nil {
-		return nil, err
-	}
-	discovery, err := authenticator(c.Discovery.Auth)
-	if err != nil {
-		now, cancel := context.WithCancel(context.Background())
-		cancel()
-		return nil, errors.Join(fmt.Errorf("discovery: %w", err), node.Shutdown(now))
+		return nil, errors.Join(err, engine.Close())
 	}
 	if discovery != nil {
 		node.RequireDiscoveryAuth(discovery)
 	}
-	return &iscsiTransport{node, make(map[string]*target.Target)}, nil
+	return &iscsiTransport{
+		node: node, targets: make(map[string]*target.Target),
+		engine: engine, sockets: tcp.Options{SendBuffer: sendBuffer},
+	}, nil
+}
+
+// newEngine makes what waits for TCP connections.
+func newEngine(n model.Network) (tcp.Engine, error) {
+	if n.Engine == "reactors" {
+		return tcp.NewReactors(tcp.ReactorOptions{Count: n.Reactors, Spin: n.BusyPoll})
+	}
+	return tcp.Goroutines{Spin: n.BusyPoll}, nil
 }
 
 // authenticator loads the secrets of a; nil if a asks for none.
@@ -88,7 +105,9 @@ func (t *iscsiTransport) AddTarget(scsi *target.Target, spec model.Target) error
 }
 
 // Shutdown implements [Transport].
-func (t *iscsiTransport) Shutdown(ctx context.Context) error { return t.node.Shutdown(ctx) }
+func (t *iscsiTransport) Shutdown(ctx context.Context) error {
+	return errors.Join(t.node.Shutdown(ctx), t.engine.Close())
+}
 
 // Sessions implements [Transport].
 func (t *iscsiTransport) Sessions() []api.Session {
@@ -132,50 +151,8 @@ func (t *iscsiTransport) count(s *api.Session, isid string) {
 	}
 }
 
-// A tcpPortal accepts iSCSI connections over TCP. One goroutine accepts, and each
-// connection has one of its own; the node ends those.
-type tcpPortal struct {
-	node     *iscsi.Node
-	listener *tcp.Listener
-	buffers  *sync.Pool
-	done     sync.WaitGroup
-}
-
+// listenISCSITCP makes a portal of connections that the transport's engine waits for.
 func listenISCSITCP(ctx context.Context, t Transport, addr string) (Portal, error) {
-	node := t.(*iscsiTransport).node
-	l, err := tcp.Listen(ctx, addr, tcp.Options{})
-	if err != nil {
-		return nil, err
-	}
-	node.AddPortal(l.Addr())
-	return &tcpPortal{node: node, listener: l, buffers: iscsitcp.NewBuffers()}, nil
-}
-
-func (p *tcpPortal) Addr() string { return p.listener.Addr() }
-
-func (p *tcpPortal) Start() { p.done.Go(p.accept) }
-
-func (p *tcpPortal) accept() {
-	for {
-		c, err := p.listener.Accept()
-		if err != nil {
-			return // closed: Accept waits out all else
-		}
-		m := iscsitcp.New(c, p.buffers)
-		h, err := p.node.Connect(m)
-		if err != nil {
-			_ = c.Close() // too many, or going: the initiator will try again
-			continue
-		}
-		go m.Run(h)
-	}
-}
-
-func (p *tcpPortal) Close() error {
-	err := p.listener.Close()
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
-	}
-	p.done.Wait()
-	return err
+	x := t.(*iscsiTransport)
+	return iscsitcp.Listen(ctx, addr, x.node, x.engine, x.sockets)
 }

@@ -68,6 +68,7 @@ type TransportConfig struct {
 	Log       *slog.Logger
 	Arena     *buffer.Arena
 	Limits    model.Limits
+	Network   model.Network
 	Discovery model.Discovery
 }
 
@@ -180,7 +181,8 @@ func (d *Daemon) openTransports() error {
 			return err
 		}
 		t, err := kind.New(TransportConfig{
-			Log: d.log.With("transport", p.Transport), Arena: d.arena, Limits: d.doc.Limits, Discovery: d.doc.Discovery,
+			Log: d.log.With("transport", p.Transport), Arena: d.arena, Limits: d.doc.Limits, Network: d.doc.Network,
+			Discovery: d.doc.Discovery,
 		})
 		if err != nil {
 			return err

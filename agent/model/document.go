@@ -19,6 +19,7 @@ type Document struct {
 	Portals   []Portal  `doc:"portals"`
 	Discovery Discovery `doc:"discovery"`
 	Limits    Limits    `doc:"limits"`
+	Network   Network   `doc:"network"`
 
 	source source
 }
@@ -92,6 +93,21 @@ type Limits struct {
 	StopTimeout  time.Duration `doc:"stop-timeout"`  // for initiators to log out when the daemon stops
 }
 
+// Network says how the daemon waits for sockets, and how much they hold. The zero value of
+// each means its default.
+type Network struct {
+	Engine     string        `doc:"engine"`      // one of [Engines]
+	Reactors   int           `doc:"reactors"`    // threads of that engine; 0: one less than there are processors
+	BusyPoll   time.Duration `doc:"busy-poll"`   // how long to look for work before sleeping
+	SendBuffer string        `doc:"send-buffer"` // of each connection: auto, none or a size
+}
+
+// Engines are the values of Network.Engine.
+var Engines = []string{"auto", "goroutines", "reactors"}
+
+// Auto is the default engine, and the default send buffer.
+const Auto = "auto"
+
 // Default limits.
 const (
 	DefaultMemory       = 1 << 30
@@ -124,6 +140,8 @@ func (d *Document) fill() {
 	setDefault(&l.LoginTimeout, DefaultLoginTimeout)
 	setDefault(&l.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&l.StopTimeout, DefaultStopTimeout)
+	setDefault(&d.Network.Engine, Auto)
+	setDefault(&d.Network.SendBuffer, Auto)
 }
 
 func setDefault[T comparable](v *T, to T) {

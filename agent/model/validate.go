@@ -26,6 +26,7 @@ func (d *Document) Validate(schema Schema) error {
 	c.portals()
 	c.auth("discovery.auth", d.Discovery.Auth)
 	c.limits()
+	c.network()
 	if len(c.problems) > 0 {
 		return c.problems
 	}

@@ -32,6 +32,8 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if t.Name == "" {
 		t.Name = model.NamePrefix + d.Units[0].Name
 	}
+	d.Network = model.Network{Engine: c.Engine, BusyPoll: c.BusyPoll}
+	d.Label("network.busy-poll", "--busy-poll")
 	var err error
 	if t.Auth, err = c.auth(d); err != nil {
 		return nil, err

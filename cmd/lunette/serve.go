@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon"
@@ -28,6 +29,9 @@ type serveCmd struct {
 	MutualChap    string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
 	DiscoveryChap []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
 	Initiator     []string `sep:"none" placeholder:"IQN" help:"Let in only the initiator of this name. Repeatable."`
+
+	Engine   string        `default:"auto" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
+	BusyPoll time.Duration `placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time."`
 
 	Config string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
 	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the API. Default: ${default}."`
@@ -82,7 +86,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
 	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator)
-	if units+others > 0 || c.ReadOnly || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
+	if units+others > 0 || c.ReadOnly || c.BusyPoll != 0 || c.Engine != model.Auto || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	return model.ReadFile(c.Config, schema)

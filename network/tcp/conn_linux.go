@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"net"
+	"os"
 	"syscall"
 	"time"
 	"unsafe"
@@ -32,6 +33,26 @@ func (c *Conn) Read(try func(fd uintptr) bool) error { return c.raw.Read(try) }
 // Write calls try until it returns true, waiting in between for room to send. try must
 // not block. Only one Write runs at a time.
 func (c *Conn) Write(try func(fd uintptr) bool) error { return c.raw.Write(try) }
+
+// control calls f with the descriptor, now, if the connection is not closed.
+func (c *Conn) control(f func(fd uintptr)) error { return c.raw.Control(f) }
+
+// shutdown ends both directions: a Read or Write that waits finds that.
+func (c *Conn) shutdown() error {
+	var err error
+	if cerr := c.control(func(fd uintptr) { err = shutdown(int(fd), unix.SHUT_RDWR) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// shutdown is shutdown(2). That the peer was quicker is no error.
+func shutdown(fd, how int) error {
+	if err := unix.Shutdown(fd, how); err != unix.ENOTCONN {
+		return os.NewSyscallError("shutdown", err)
+	}
+	return nil
+}
 
 // Close closes the connection; a Read or Write that waits returns an error.
 func (c *Conn) Close() error { return c.tcp.Close() }

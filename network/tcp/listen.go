@@ -47,8 +47,13 @@ func Listen(ctx context.Context, addr string, opts Options) (*Listener, error) {
 // Addr is the address that the listener is bound to, as ADDR:PORT.
 func (l *Listener) Addr() string { return l.l.Addr().String() }
 
-// Close stops accepting.
-func (l *Listener) Close() error { return l.l.Close() }
+// Close stops accepting. A second call does nothing.
+func (l *Listener) Close() error {
+	if err := l.l.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
 
 // Accept waits for the next connection. Errors that will pass (too many open files,
 // a connection that was gone at once) are waited out; net.ErrClosed ends it.

@@ -112,9 +112,18 @@ func serveTarget(backing, addr, dir string) error {
 	if err := node.AddTarget(iscsi.Target{SCSI: t}); err != nil {
 		return err
 	}
-	if _, err := iscsitcp.Listen(context.Background(), addr, node, tcp.Options{}); err != nil {
+	var engine tcp.Engine = tcp.Goroutines{}
+	if os.Getenv("ENG") == "reactors" {
+		engine, err = tcp.NewReactors(tcp.ReactorOptions{})
+		if err != nil {
+			return err
+		}
+	}
+	p, err := iscsitcp.Listen(context.Background(), addr, node, engine, tcp.Options{})
+	if err != nil {
 		return err
 	}
+	p.Start()
 	return answer(node)
 }
 

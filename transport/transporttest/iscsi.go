@@ -36,6 +36,7 @@ type ISCSI struct {
 
 	tb     testing.TB
 	portal *iscsitcp.Portal
+	engine tcp.Engine
 	down   sync.Once
 	shut   bool
 }
@@ -73,8 +74,10 @@ func StartISCSI(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target)) *IS
 	}
 	err = s.Node.AddTarget(it)
 	must()
-	s.portal, err = iscsitcp.Listen(context.Background(), "127.0.0.1:0", s.Node, tcp.Options{})
+	s.engine = NewEngine(tb)
+	s.portal, err = iscsitcp.Listen(context.Background(), "127.0.0.1:0", s.Node, s.engine, tcp.Options{})
 	must()
+	s.portal.Start()
 	s.Addr = s.portal.Addr()
 	tb.Cleanup(func() {
 		s.Close()
@@ -103,6 +106,11 @@ func (s *ISCSI) close() {
 			return
 		}
 		if err := s.Node.Shutdown(ctx); err != nil {
+			tb.Error(err)
+		}
+	}()
+	defer func() {
+		if err := s.engine.Close(); err != nil {
 			tb.Error(err)
 		}
 	}()

@@ -50,6 +50,7 @@ func TestScriptISCSI(t *testing.T) {
 	for _, digests := range []string{"None", "CRC32C"} {
 		arena := buffer.NewArena(64 << 20)
 		disk, done := transporttest.ScriptTarget(t, arena)
+		engine := transporttest.NewEngine(t)
 		node, err := iscsi.NewNode(iscsi.Config{Arena: arena})
 		if err != nil {
 			t.Fatal(err)
@@ -57,10 +58,11 @@ func TestScriptISCSI(t *testing.T) {
 		if err := node.AddTarget(iscsi.Target{SCSI: disk}); err != nil {
 			t.Fatal(err)
 		}
-		p, err := iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, tcp.Options{})
+		p, err := iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, engine, tcp.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.Start()
 		t.Run(digests, func(t *testing.T) {
 			transporttest.Script(t, func(t *testing.T, n int) transporttest.Initiator {
 				cfg := initiator.Config{InitiatorName: transporttest.InitiatorName, TargetName: transporttest.TargetName, ISID: pdu.ISID{0x80, 5: byte(n)}}
@@ -75,6 +77,7 @@ func TestScriptISCSI(t *testing.T) {
 		})
 		_ = p.Close()
 		_ = node.Shutdown(context.Background())
+		_ = engine.Close()
 		done()
 		if n := arena.Outstanding(); n != 0 {
 			t.Errorf("%d bytes of the arena are out", n)

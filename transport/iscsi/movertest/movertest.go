@@ -33,7 +33,7 @@ type Peer interface {
 // A Pair is a mover that is not running yet, and its peer.
 type Pair struct {
 	Mover iscsi.Mover
-	Run   func(h iscsi.Handler) // returns when the connection has ended
+	Start func(h iscsi.Handler)
 	Peer  Peer
 }
 
@@ -51,10 +51,11 @@ type handler struct {
 	ended   int
 	cause   error
 	changed chan struct{}
+	over    chan struct{} // closed by Terminated
 }
 
 func newHandler(t testing.TB) *handler {
-	return &handler{t: t, moved: make(map[*iscsi.Transfer]error), changed: make(chan struct{}, 1)}
+	return &handler{t: t, moved: make(map[*iscsi.Transfer]error), changed: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
 func (h *handler) note() {
@@ -93,7 +94,9 @@ func (h *handler) Stamp(b *pdu.BHS) {
 
 func (h *handler) Terminated(err error) {
 	h.mu.Lock()
-	h.ended++
+	if h.ended++; h.ended == 1 {
+		close(h.over)
+	}
 	h.cause = err
 	h.mu.Unlock()
 	h.note()
@@ -122,8 +125,7 @@ func (h *handler) until(t testing.TB, what string, ok func() bool) {
 // A bench is a running pair.
 type bench struct {
 	Pair
-	h    *handler
-	done chan struct{}
+	h *handler
 }
 
 func (b *bench) gotBack(t testing.TB, x *iscsi.Transfer) error {
@@ -139,7 +141,7 @@ var full = iscsi.MoverParams{MaxRecv: 262144, MaxSend: 65536, MaxBurst: 262144}
 // Test runs the suite; connect makes a pair for one test.
 func Test(t *testing.T, connect func(t *testing.T) Pair) {
 	begin := func(t *testing.T, p iscsi.MoverParams) *bench {
-		b := &bench{Pair: connect(t), h: newHandler(t), done: make(chan struct{})}
+		b := &bench{Pair: connect(t), h: newHandler(t)}
 		b.h.accept = func(a *iscsi.Arrival) { // the first PDU is the login
 			b.h.mu.Lock()
 			b.h.accept = nil
@@ -147,7 +149,7 @@ func Test(t *testing.T, connect func(t *testing.T) Pair) {
 			b.Mover.SendControl(b.Mover.Control())
 			b.Mover.Enable(p)
 		}
-		go func() { defer close(b.done); b.Run(b.h) }()
+		b.Start(b.h)
 		must(t, b.Peer.Send(nop(0), nil))
 		if _, _, err := b.Peer.Receive(); err != nil {
 			t.Fatal(err)
@@ -157,7 +159,7 @@ func Test(t *testing.T, connect func(t *testing.T) Pair) {
 			b.Mover.Terminate(nil)
 			_ = b.Peer.Close()
 			select {
-			case <-b.done:
+			case <-b.h.over:
 			case <-time.After(5 * time.Second):
 				t.Fatal("the mover does not end")
 			}

@@ -1,10 +1,11 @@
 // Package tcp is the datamover of plain iSCSI: PDUs in a TCP byte stream (RFC 7143).
 //
-// One goroutine owns the receiving side of a connection (see receive.go); sending is
+// The engine of the connection's socket says when to receive (see receive.go); sending is
 // done by whoever queues a PDU while nobody else sends (see send.go).
 package tcp
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,11 +22,12 @@ var loginParams = iscsi.MoverParams{MaxRecv: 8192, MaxSend: 8192, MaxBurst: 2621
 
 // A Mover is the iscsi.Mover of one TCP connection.
 type Mover struct {
-	conn    *tcp.Conn
+	conn    tcp.Socket
+	traits  iscsi.Traits
 	h       iscsi.Handler
 	buffers *sync.Pool // of *batch
 
-	// Receiving: the owner's goroutine only, but for what rx.mu guards.
+	// Receiving: one goroutine at a time, but for what mu guards.
 	recv   receiver
 	params iscsi.MoverParams // as received data is read
 
@@ -42,6 +44,7 @@ type Mover struct {
 	terminate sync.Once
 	cause     error
 	ending    atomic.Bool // what still arrives is thrown away
+	linger    *time.Timer
 
 	pdusIn, bytesIn, dataOut, receives, again, copied, digested atomic.Int64
 }
@@ -58,28 +61,44 @@ type slot struct {
 	next  uint32 // in the list of free slots, plus one
 }
 
-// New makes a mover of c, which it takes. The caller starts it by Run.
-func New(c *tcp.Conn, buffers *sync.Pool) *Mover {
-	m := &Mover{conn: c, buffers: buffers, params: loginParams}
-	m.recv.init(m)
+// New makes a mover of the connection c, which it takes, for e to wait for. The caller
+// starts it by Start, or closes it.
+func New(c *tcp.Conn, e tcp.Engine, buffers *sync.Pool) (*Mover, error) {
+	m := &Mover{buffers: buffers, params: loginParams, traits: iscsi.Traits{
+		Name: "tcp", PhaseCollapse: true, Digests: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
+	}}
+	var err error
+	if m.conn, err = e.Attach(c); err != nil {
+		return nil, err
+	}
+	m.recv.m = m
 	m.tx.init(m)
-	return m
+	return m, nil
 }
 
 // Traits implements iscsi.Mover.
-func (m *Mover) Traits() iscsi.Traits {
-	return iscsi.Traits{Name: "tcp", PhaseCollapse: true, Digests: true, Local: m.conn.LocalAddr(), Remote: m.conn.RemoteAddr()}
+func (m *Mover) Traits() iscsi.Traits { return m.traits }
+
+// Start lets h have what is received, until the connection ends.
+func (m *Mover) Start(h iscsi.Handler) {
+	m.h = h
+	m.conn.Start(m)
 }
 
-// Run receives until the connection ends. It is the connection's one goroutine.
-func (m *Mover) Run(h iscsi.Handler) {
-	m.h = h
-	err := m.receive()
-	m.Terminate(err)
-	m.conn.Close()
+// Close closes the connection of a mover that was not started.
+func (m *Mover) Close() error { return m.conn.Close() }
+
+// Ended implements tcp.Owner: nothing is received any more.
+func (m *Mover) Ended(err error) {
+	if m.recv.err == nil {
+		m.recv.err = fmt.Errorf("receive: %w", err)
+	}
+	m.Terminate(m.recv.err)
+	m.linger.Stop()
+	_ = m.conn.Close() // it may be closed already
 	m.tx.stop()
 	m.abandonReceives()
-	h.Terminated(m.cause)
+	m.h.Terminated(m.cause)
 }
 
 // linger is how long an orderly end waits for the peer to take what is queued and to close
@@ -94,7 +113,7 @@ func (m *Mover) Terminate(err error) {
 		m.ending.Store(true)
 		m.tx.release()
 		m.tx.finish(err != nil)
-		m.conn.SetReadDeadline(time.Now().Add(linger))
+		m.linger = time.AfterFunc(linger, func() { _ = m.conn.Close() })
 	})
 }
 

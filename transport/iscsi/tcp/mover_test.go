@@ -14,6 +14,7 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/movertest"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
+	"github.com/lunette-io/lunette/transport/transporttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,11 +41,20 @@ func connect(t *testing.T) (*tcp.Conn, *initiator.Wire) {
 }
 
 func TestMover(t *testing.T) {
-	movertest.Test(t, func(t *testing.T) movertest.Pair {
-		c, w := connect(t)
-		m := iscsitcp.New(c, iscsitcp.NewBuffers())
-		return movertest.Pair{Mover: m, Run: func(h iscsi.Handler) { m.Run(h) }, Peer: &peer{Wire: w}}
-	})
+	for _, name := range transporttest.Engines() {
+		t.Run(name, func(t *testing.T) {
+			movertest.Test(t, func(t *testing.T) movertest.Pair {
+				c, w := connect(t)
+				e := transporttest.NamedEngine(t, name)
+				m, err := iscsitcp.New(c, e, iscsitcp.NewBuffers())
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = m.Close(); _ = e.Close() })
+				return movertest.Pair{Mover: m, Start: func(h iscsi.Handler) { m.Start(h) }, Peer: &peer{Wire: w}}
+			})
+		})
+	}
 }
 
 // A peer is the initiator's end for movertest.

@@ -12,23 +12,24 @@ import (
 type Portal struct {
 	l       *tcp.Listener
 	node    *iscsi.Node
+	engine  tcp.Engine
 	buffers *sync.Pool
 	done    sync.WaitGroup
 }
 
-// Listen makes a portal at addr, HOST:PORT, shows it to discovery and starts to accept. Each
-// connection has one goroutine, which ends with the node's Shutdown.
-func Listen(ctx context.Context, addr string, node *iscsi.Node, opts tcp.Options) (*Portal, error) {
+// Listen makes a portal at addr, HOST:PORT, whose connections e waits for. Start lets it
+// accept.
+func Listen(ctx context.Context, addr string, node *iscsi.Node, e tcp.Engine, opts tcp.Options) (*Portal, error) {
 	l, err := tcp.Listen(ctx, addr, opts)
 	if err != nil {
 		return nil, err
 	}
-	p := &Portal{l: l, node: node, buffers: NewBuffers()}
 	node.AddPortal(l.Addr())
-	p.done.Add(1)
-	go p.accept()
-	return p, nil
+	return &Portal{l: l, node: node, engine: e, buffers: NewBuffers()}, nil
 }
+
+// Start begins to accept. Connections end with the node's Shutdown.
+func (p *Portal) Start() { p.done.Go(p.accept) }
 
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
@@ -41,18 +42,20 @@ func (p *Portal) Close() error {
 }
 
 func (p *Portal) accept() {
-	defer p.done.Done()
 	for {
 		c, err := p.l.Accept()
 		if err != nil {
-			return
+			return // closed: Accept waits out all else
 		}
-		m := New(c, p.buffers)
-		h, err := p.node.Connect(m)
+		m, err := New(c, p.engine, p.buffers)
 		if err != nil {
-			c.Close()
+			continue // out of descriptors: the initiator will try again
+		}
+		h, err := p.node.Connect(m)
+		if err != nil { // too many, or going
+			_ = m.Close()
 			continue
 		}
-		go m.Run(h)
+		m.Start(h)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
-// Receiving. The owner's goroutine goes round like this:
+// Receiving. Whenever the engine calls Receive,
 //
 //  1. one receive takes what the socket has: into the batch buffer, or, while the data
 //     segment of a large PDU is arriving, straight into its place, with the batch buffer
@@ -23,19 +23,19 @@ import (
 //     where it goes (Accept), the part is copied, the rest is received in place by 1;
 //  4. what was queued meanwhile is sent with one call.
 //
-// Nothing but 1 waits.
+// Nothing waits. When too much is queued the rest of the batch stays where it is, and the
+// connection receives no more until the queue is shorter.
 type receiver struct {
 	m     *Mover
 	b     *batch
 	mem   []byte // b.mem, or a larger piece for a PDU that does not fit
 	r, w  int    // mem[r:w] is received and not yet handled
 	iov   []unix.Iovec
-	n     int
-	err   error
-	try   func(fd uintptr) bool
 	rest  []byte // the begin of a PDU while there is no batch buffer
 	late  int    // bytes that were thrown away after the end
 	place int    // how many of iov are memory of the transfer that is being placed
+	left  bool   // the batch was left for a shorter queue
+	err   error  // why the connection ends
 	seg   segment
 	in    iscsi.Arrival
 }
@@ -56,42 +56,49 @@ const maxLate = 1 << 20
 // restLen is how much of a PDU a connection keeps without a batch buffer.
 const restLen = 512
 
-func (v *receiver) init(m *Mover) {
-	v.m = m
-	v.try = v.attempt
-}
-
-func (m *Mover) receive() error {
+// Receive implements tcp.Owner.
+func (m *Mover) Receive(fd uintptr) tcp.Next {
 	v := &m.recv
-	for {
-		if err := m.conn.Read(v.try); err != nil {
-			return fmt.Errorf("receive: %w", err)
-		}
-		if v.err != nil {
-			return fmt.Errorf("receive: %w", v.err)
-		}
-		if v.n == 0 {
-			return io.EOF
-		}
-		m.bytesIn.Add(int64(v.n))
-		if m.ending.Load() {
-			if v.r, v.w, v.late = 0, 0, v.late+v.n; v.late > maxLate {
-				return io.EOF // this peer does not want to hear our last words
+	if !v.left || m.ending.Load() {
+		switch n, err := v.attempt(fd); {
+		case tcp.Again(err):
+			return tcp.Nothing
+		case err != nil:
+			return v.end(fmt.Errorf("receive: %w", err))
+		case n == 0:
+			return v.end(io.EOF)
+		case m.ending.Load():
+			if v.r, v.w, v.late = 0, 0, v.late+n; v.late > maxLate {
+				return v.end(io.EOF) // this peer does not want to hear our last words
 			}
-			continue
+			return tcp.More
+		default:
+			v.took(n)
 		}
+	}
+	for {
+		v.left = false
 		m.tx.hold()
 		err := v.advance()
 		m.tx.release()
-		if err != nil {
-			return err
+		switch {
+		case err != nil:
+			return v.end(err)
+		case m.tx.pause():
+			return tcp.Pause
+		case !v.left: // else the queue is short again already
+			return tcp.More
 		}
-		m.tx.pause()
 	}
 }
 
-// attempt is one receive: the callback of Conn.Read.
-func (v *receiver) attempt(fd uintptr) bool {
+func (v *receiver) end(err error) tcp.Next {
+	v.err = err
+	return tcp.End
+}
+
+// attempt is one receive.
+func (v *receiver) attempt(fd uintptr) (int, error) {
 	m := v.m
 	if v.b == nil {
 		v.b = m.buffers.Get().(*batch)
@@ -102,24 +109,30 @@ func (v *receiver) attempt(fd uintptr) bool {
 	}
 	m.mu.Lock() // Cancel waits for us while we write to a transfer's memory
 	v.iov = v.vectors(v.b.iov[:0])
-	v.n, v.err = tcp.RecvMsg(fd, v.iov)
+	n, err := tcp.RecvMsg(fd, v.iov)
 	m.mu.Unlock()
 	m.receives.Add(1)
-	if v.err == nil || !tcp.Again(v.err) {
-		return true
+	if tcp.Again(err) {
+		m.again.Add(1)
 	}
-	m.again.Add(1)
+	m.bytesIn.Add(int64(n))
+	return n, err
+}
+
+// Park implements tcp.Owner: it gives the batch buffer back while there is nothing to
+// receive, unless something is in it that has no other place.
+func (m *Mover) Park() {
+	v := &m.recv
 	switch {
+	case v.b == nil:
 	case m.ending.Load(): // a lingering connection holds nothing
 		v.release()
 	case !v.seg.anything:
 		v.park()
 	}
-	return false
 }
 
-// park gives the batch buffer back while there is nothing to receive, unless much of a
-// PDU is in it. In the login phase it always does, so that those who never finish
+// park gives the batch buffer back unless much of a PDU is in it. In the login phase it always does, so that those who never finish
 // theirs cost next to nothing.
 func (v *receiver) park() {
 	n := v.w - v.r
@@ -180,13 +193,16 @@ func (v *receiver) vectors(iov []unix.Iovec) []unix.Iovec {
 	return append(iov, tcp.Vector(room))
 }
 
-// advance handles what has been received.
-func (v *receiver) advance() error {
-	n := v.n
+// took accounts for n received bytes.
+func (v *receiver) took(n int) {
 	if v.seg.left > 0 {
 		n = v.placed(n)
 	}
 	v.w += n
+}
+
+// advance handles what has been received, as long as not too much is queued.
+func (v *receiver) advance() error {
 	for {
 		if v.seg.anything {
 			more, err := v.finish()
@@ -199,9 +215,8 @@ func (v *receiver) advance() error {
 			return err
 		}
 		if v.m.tx.full() { // a batch may hold thousands of commands
-			v.m.tx.release()
-			v.m.tx.pause()
-			v.m.tx.hold()
+			v.left = true
+			return nil
 		}
 		if v.m.ending.Load() {
 			return nil

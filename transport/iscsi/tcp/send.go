@@ -15,9 +15,8 @@ import (
 // Whoever flushes while nobody sends becomes the sender and goes on until the queue is
 // empty. While the owner handles a batch of received PDUs the queue is held, so
 // that all answers leave with one system call at its end; a long queue is sent at once,
-// which also keeps little memory in flight. When the socket is full a goroutine is
-// started that waits for it, and ends when the queue is empty: the only second goroutine
-// of a connection.
+// which also keeps little memory in flight. When the socket is full the engine says when
+// there is room again, and goes on as the sender.
 type sender struct {
 	m *Mover
 
@@ -32,6 +31,7 @@ type sender struct {
 	last    bool // the connection ends with the queue
 	hard    bool // or when the socket is full
 	blocked bool // the sender waits for the socket
+	paused  bool // the connection receives nothing until the queue is shorter
 	failed  bool // the socket is broken
 	free    *iscsi.PDU
 	count   iscsi.MoverStats
@@ -50,8 +50,7 @@ type sender struct {
 	sends  atomic.Int64
 	sent   atomic.Int64
 	err    error
-	try    func(fd uintptr) bool
-	wait   func(fd uintptr) bool
+	try    func(fd uintptr)
 }
 
 // An item is one of: a PDU, a transfer, new parameters.
@@ -73,8 +72,7 @@ func (t *sender) init(m *Mover) {
 	t.m = m
 	t.params = loginParams
 	t.idle.L = &t.mu
-	t.try = func(fd uintptr) bool { t.send(fd); return true }
-	t.wait = func(fd uintptr) bool { return t.send(fd) }
+	t.try = func(fd uintptr) { t.send(fd) }
 }
 
 // control takes a PDU from the free list.
@@ -134,7 +132,7 @@ func (t *sender) start() {
 		return
 	}
 	t.busy = true
-	t.run(t.try)
+	t.run()
 }
 
 // finish ends the connection when what is queued has been sent: our direction of the stream,
@@ -143,11 +141,11 @@ func (t *sender) start() {
 func (t *sender) finish(hard bool) {
 	t.mu.Lock()
 	t.last, t.hard = true, hard
-	t.idle.Broadcast()
 	if t.failed || !t.busy || (hard && t.blocked) {
 		t.end()
 	}
 	t.mu.Unlock()
+	t.resume()
 }
 
 // end does what finish has asked for. mu is held.
@@ -157,51 +155,86 @@ func (t *sender) end() {
 	}
 }
 
-// run is the sender: it is called with mu held and busy set, and returns without mu.
-// how is try, which does not wait for the socket, or wait.
-func (t *sender) run(how func(fd uintptr) bool) {
+// run is the sender: it is called with mu held and busy set, and returns without mu. When
+// the socket is full it returns too, and Sent goes on.
+func (t *sender) run() {
 	for {
 		if len(t.left) == 0 {
 			if t.build(); t.n == 0 {
-				t.busy, t.blocked = false, false
-				t.idle.Broadcast()
-				if t.last {
-					t.end()
-				}
-				t.mu.Unlock()
+				t.rest()
 				return
 			}
 		}
 		t.mu.Unlock()
-		err := t.m.conn.Write(how)
-		if err == nil {
-			err = t.err
+		if err := t.m.conn.Try(t.try); err != nil {
+			t.err = err
 		}
-		if err == nil && len(t.left) == 0 {
-			t.complete()
+		if t.err == nil && len(t.left) > 0 { // the socket is full
 			t.mu.Lock()
-			continue
-		}
-		t.mu.Lock()
-		if err == nil && !t.hard { // the socket is full
+			if t.hard {
+				t.fail()
+				return
+			}
 			t.count.Blocked++
 			t.blocked = true
 			t.mu.Unlock()
-			go func() {
-				t.mu.Lock()
-				t.run(t.wait)
-			}()
+			t.m.conn.AwaitRoom()
 			return
 		}
-		t.failed, t.busy = true, false
-		t.idle.Broadcast()
-		t.mu.Unlock()
-		t.m.conn.Close() // the owner gives everything back
-		return
+		if !t.sentAll() {
+			return
+		}
 	}
 }
 
-// send sends once, or until the socket is full.
+// Send implements tcp.Owner.
+func (m *Mover) Send(fd uintptr) bool { return m.tx.send(fd) }
+
+// Sent implements tcp.Owner.
+func (m *Mover) Sent(err error) {
+	t := &m.tx
+	if err != nil {
+		t.err = err
+	}
+	if t.sentAll() {
+		t.blocked = false
+		t.run()
+	}
+}
+
+// sentAll ends a batch. If all of it was sent it returns true, with mu held.
+func (t *sender) sentAll() bool {
+	if t.err == nil {
+		t.complete()
+		t.mu.Lock()
+		return true
+	}
+	t.mu.Lock()
+	t.fail()
+	return false
+}
+
+// rest ends the sender: the queue is empty. It is called with mu held and returns without.
+func (t *sender) rest() {
+	t.busy, t.blocked = false, false
+	t.idle.Broadcast()
+	if t.last {
+		t.end()
+	}
+	t.mu.Unlock()
+}
+
+// fail ends the sender: the connection is broken. It is called with mu held and returns
+// without.
+func (t *sender) fail() {
+	t.failed, t.busy, t.blocked = true, false, false
+	t.idle.Broadcast()
+	t.mu.Unlock()
+	_ = t.m.conn.Close() // it may be closed already; Ended gives everything back
+	t.resume()
+}
+
+// send sends until all is sent, or the socket is full: then it returns false.
 func (t *sender) send(fd uintptr) bool {
 	t.err = nil
 	for len(t.left) > 0 {
@@ -238,8 +271,8 @@ func (t *sender) complete() {
 	}
 	t.done = t.done[:0]
 	t.bytes -= t.size
-	t.idle.Broadcast()
 	t.mu.Unlock()
+	t.resume()
 }
 
 // full reports that so much is queued that the owner shall receive no more.
@@ -252,13 +285,26 @@ func (t *sender) full() bool {
 // crowded is full with mu held.
 func (t *sender) crowded() bool { return t.bytes > maxQueuedBytes || len(t.q)-t.head > maxQueuedPDUs }
 
-// pause makes the owner wait while too much is queued.
-func (t *sender) pause() {
+// pause reports whether so much is queued that the connection shall pause. Then resume
+// ends the pause.
+func (t *sender) pause() bool {
 	t.mu.Lock()
-	for t.crowded() && !t.failed && !t.m.ending.Load() {
-		t.idle.Wait()
+	defer t.mu.Unlock()
+	t.paused = t.crowded() && !t.failed && !t.m.ending.Load()
+	return t.paused
+}
+
+// resume ends a pause if there is no reason for it any more.
+func (t *sender) resume() {
+	t.mu.Lock()
+	now := t.paused && (!t.crowded() || t.failed || t.m.ending.Load())
+	if now {
+		t.paused = false
 	}
 	t.mu.Unlock()
+	if now {
+		t.m.conn.Resume()
+	}
 }
 
 // stop, called after the connection is closed, waits for the sender and gives back what

@@ -1,0 +1,51 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	maxReactors   = 1024
+	maxBusyPoll   = time.Second
+	minSendBuffer = 128 << 10 // less than two segments of loopback stalls
+	maxSendBuffer = 1 << 30
+)
+
+func (c *checker) network() {
+	n := c.doc.Network
+	if !slices.Contains(Engines, n.Engine) {
+		c.fail("network.engine", "%.70q is no engine: there is %s", n.Engine, list(Engines))
+	}
+	if n.Reactors < 0 || n.Reactors > maxReactors {
+		c.fail("network.reactors", "%d is not from 0 to %d", n.Reactors, maxReactors)
+	}
+	if n.Reactors > 0 && n.Engine == "goroutines" {
+		c.fail("network.reactors", "the engine \"goroutines\" has no reactors")
+	}
+	if n.BusyPoll < 0 || n.BusyPoll > maxBusyPoll {
+		c.fail("network.busy-poll", "%v is not from 0s to %v", n.BusyPoll, maxBusyPoll)
+	}
+	if _, err := n.SendBufferBytes(); err != nil {
+		c.fail("network.send-buffer", "%w", err)
+	}
+}
+
+// SendBufferBytes is SendBuffer as a number of bytes: 0 for auto, -1 for none.
+func (n Network) SendBufferBytes() (int, error) {
+	switch n.SendBuffer {
+	case Auto, "":
+		return 0, nil
+	case "none":
+		return -1, nil
+	}
+	size, err := ParseSize(n.SendBuffer)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%.70q is neither auto nor none nor a size: %s", n.SendBuffer, SizeRule)
+	case size < minSendBuffer || size > maxSendBuffer:
+		return 0, fmt.Errorf("%v is not from %v to %v", size, Size(minSendBuffer), Size(maxSendBuffer))
+	}
+	return int(size), nil
+}

@@ -1,0 +1,365 @@
+package tcp_test
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/tcp"
+)
+
+// engines calls test with each engine, and closes it.
+func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
+	for name, make := range map[string]func() (tcp.Engine, error){
+		"goroutines":           func() (tcp.Engine, error) { return tcp.Goroutines{}, nil },
+		"goroutines that spin": func() (tcp.Engine, error) { return tcp.Goroutines{Spin: 50 * time.Microsecond}, nil },
+		"one reactor":          func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1}) },
+		"reactors": func() (tcp.Engine, error) {
+			return tcp.NewReactors(tcp.ReactorOptions{Count: 3, Spin: 50 * time.Microsecond})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := make()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := e.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			test(t, e)
+		})
+	}
+}
+
+// An owner gives back what it receives, as iscsi's movers do: it sends at once, awaits room
+// when the socket is full, and pauses while much is not sent.
+type owner struct {
+	tb   testing.TB
+	sock tcp.Socket
+	in   [4096]byte
+	most int // bytes that wait, from which on it pauses; 0: none may
+	end  byte
+
+	mu      sync.Mutex
+	out     []byte
+	busy    bool // somebody sends, or awaits room
+	paused  bool
+	ended   chan error
+	parked  int
+	inside  int // calls of Receive and Park at a time
+	pauses  int
+	awaited int
+}
+
+func (o *owner) enter(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.inside += n; o.inside > 1 {
+		o.tb.Error("two calls at a time")
+	}
+}
+
+func (o *owner) Receive(fd uintptr) tcp.Next {
+	o.enter(1)
+	defer o.enter(-1)
+	n, err := tcp.RecvMsg(fd, []unix.Iovec{tcp.Vector(o.in[:])})
+	switch {
+	case tcp.Again(err):
+		return tcp.Nothing
+	case err != nil || n == 0:
+		return tcp.End
+	}
+	if o.end != 0 && bytes.IndexByte(o.in[:n], o.end) >= 0 {
+		return tcp.End
+	}
+	o.mu.Lock()
+	o.out = append(o.out, o.in[:n]...)
+	if !o.busy {
+		o.busy = true
+		o.mu.Unlock()
+		o.run()
+		o.mu.Lock()
+	}
+	defer o.mu.Unlock()
+	if o.paused = o.busy && len(o.out) > o.most; o.paused {
+		o.pauses++
+		return tcp.Pause
+	}
+	return tcp.More
+}
+
+// run is the sender: busy is set.
+func (o *owner) run() {
+	full := false
+	err := o.sock.Try(func(fd uintptr) { full = !o.Send(fd) })
+	if err == nil && full {
+		o.mu.Lock()
+		o.awaited++
+		o.mu.Unlock()
+		o.sock.AwaitRoom()
+		return
+	}
+	o.Sent(err)
+}
+
+func (o *owner) Send(fd uintptr) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.out) > 0 {
+		n, err := tcp.SendMsg(fd, []unix.Iovec{tcp.Vector(o.out)}, false)
+		if tcp.Again(err) {
+			return false
+		}
+		if err != nil {
+			o.out = nil
+			return true
+		}
+		o.out = o.out[n:]
+	}
+	return true
+}
+
+func (o *owner) Sent(err error) {
+	o.mu.Lock()
+	o.busy = false
+	resume := o.paused
+	o.paused = false
+	o.mu.Unlock()
+	if resume && err == nil {
+		o.sock.Resume()
+	}
+}
+
+func (o *owner) Park() {
+	o.enter(1)
+	o.parked++
+	o.enter(-1)
+}
+
+func (o *owner) Ended(err error) {
+	for { // as tx.stop does: the sender ends before the owner
+		o.mu.Lock()
+		busy := o.busy
+		o.mu.Unlock()
+		if !busy {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	o.ended <- err
+}
+
+// attached makes a socket of e with an owner, and its peer.
+func attached(t *testing.T, e tcp.Engine, opts tcp.Options) (*owner, net.Conn) {
+	t.Helper()
+	l := listen(t, "127.0.0.1:0", opts)
+	peer, err := net.Dial("tcp", l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peer.Close() })
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
+	o := &owner{tb: t, ended: make(chan error, 2), most: 1 << 30}
+	if o.sock, err = e.Attach(c); err != nil {
+		t.Fatal(err)
+	}
+	return o, peer
+}
+
+// over waits for the end of o.
+func (o *owner) over() error {
+	o.tb.Helper()
+	select {
+	case err := <-o.ended:
+		return err
+	case <-time.After(10 * time.Second):
+		panic("an owner does not end") // with all stacks
+	}
+}
+
+// What is sent to many owners at a time comes back from each, whole.
+func TestEngineEcho(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		var all sync.WaitGroup
+		for i := range 20 {
+			o, peer := attached(t, e, tcp.Options{SendBuffer: 128 << 10})
+			o.sock.Start(o)
+			all.Go(func() {
+				for round := range 5 {
+					want := bytes.Repeat([]byte{byte(i), byte(round)}, 1000*(i+1))
+					if _, err := peer.Write(want); err != nil {
+						t.Error(err)
+					}
+					got := make([]byte, len(want))
+					if err := readFull(peer, got); err != nil || !bytes.Equal(got, want) {
+						t.Errorf("owner %d, round %d: other bytes, %v", i, round, err)
+					}
+				}
+				peer.Close()
+				if err := o.over(); err != nil {
+					t.Errorf("owner %d ended with %v", i, err)
+				}
+				if o.parked == 0 {
+					t.Errorf("owner %d has never parked", i)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+func readFull(c net.Conn, b []byte) error {
+	for len(b) > 0 {
+		n, err := c.Read(b)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// A peer that does not read makes its owner pause and await room, holds nobody else up,
+// and gets everything in the end.
+func TestEnginePause(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		slow, peer := attached(t, e, tcp.Options{SendBuffer: 4 << 10})
+		slow.most = 0
+		slow.sock.Start(slow)
+		const total = 8 << 20
+		sent := make(chan error, 1)
+		go func() {
+			_, err := peer.Write(make([]byte, total))
+			sent <- err
+		}()
+		for paused := false; !paused; time.Sleep(time.Millisecond) {
+			slow.mu.Lock()
+			paused = slow.paused
+			slow.mu.Unlock()
+		}
+		other, quick := attached(t, e, tcp.Options{})
+		other.sock.Start(other)
+		for range 100 {
+			if _, err := quick.Write([]byte{1}); err != nil {
+				t.Fatal(err)
+			}
+			if err := readFull(quick, make([]byte, 1)); err != nil {
+				t.Fatalf("a slow peer holds others up: %v", err)
+			}
+		}
+		if err := readFull(peer, make([]byte, total)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		peer.Close()
+		quick.Close()
+		if err := errors.Join(slow.over(), other.over()); err != nil {
+			t.Error(err)
+		}
+		if slow.pauses == 0 || slow.awaited == 0 {
+			t.Errorf("%d pauses, room was awaited %d times", slow.pauses, slow.awaited)
+		}
+	})
+}
+
+// Close ends an owner once, whatever it is waiting for: data, room, the end of a pause.
+func TestEngineClose(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		for _, what := range []string{"nothing", "room", "pause"} {
+			o, peer := attached(t, e, tcp.Options{SendBuffer: 4 << 10})
+			if what == "pause" {
+				o.most = 0
+			}
+			o.sock.Start(o)
+			if what != "nothing" {
+				go func() { _, _ = peer.Write(make([]byte, 16<<20)) }() // until it is closed
+				for awaits := false; !awaits; time.Sleep(time.Millisecond) {
+					o.mu.Lock()
+					awaits = o.awaited > 0 && (what == "room" || o.paused)
+					o.mu.Unlock()
+				}
+			}
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() { _ = o.sock.Close() })
+			}
+			all.Wait()
+			if err := o.over(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s: it ended with %v", what, err)
+			}
+			if err := o.sock.Try(func(uintptr) { t.Error("called") }); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s: Try after the end: %v", what, err)
+			}
+			if _, err := peer.Read(make([]byte, 1<<20)); err == nil {
+				for err == nil { // what was sent before
+					_, err = peer.Read(make([]byte, 1<<20))
+				}
+			}
+			o.sock.Resume() // too late, and harmless
+			select {
+			case <-o.ended:
+				t.Errorf("%s: it ended twice", what)
+			default:
+			}
+		}
+	})
+}
+
+// The owner may end itself; what nobody started is closed at once.
+func TestEngineEnd(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		o, peer := attached(t, e, tcp.Options{})
+		o.end = 'x'
+		o.sock.Start(o)
+		if _, err := peer.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.over(); err != nil {
+			t.Error(err)
+		}
+		if _, err := peer.Read(make([]byte, 1)); err == nil {
+			t.Error("the connection is not closed")
+		}
+		fresh, peer := attached(t, e, tcp.Options{})
+		if err := fresh.sock.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := peer.Read(make([]byte, 1)); err == nil {
+			t.Error("a connection that nobody started is not closed")
+		}
+	})
+}
+
+// The end of our direction leaves the peer's open.
+func TestEngineCloseWrite(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		o, peer := attached(t, e, tcp.Options{})
+		o.sock.Start(o)
+		if err := o.sock.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := peer.Read(make([]byte, 1)); n != 0 || err == nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		if _, err := peer.Write([]byte("still")); err != nil {
+			t.Error(err)
+		}
+		peer.Close()
+		if err := o.over(); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}

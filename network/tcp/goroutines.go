@@ -1,0 +1,134 @@
+package tcp
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Goroutines is the engine that works everywhere: a goroutine for each connection, which
+// waits with the runtime's poller. Storage that makes a goroutine wait makes no other
+// connection wait.
+type Goroutines struct {
+	// Spin is how long a goroutine looks for something to receive before it waits: it costs
+	// processor time and saves a wake-up. 0: not at all.
+	Spin time.Duration
+}
+
+// Attach implements [Engine].
+func (e Goroutines) Attach(c *Conn) (Socket, error) {
+	s := &goroutine{c: c, spin: e.Spin}
+	s.wake.L = &s.mu
+	return s, nil
+}
+
+// Close implements [Engine]: there is nothing to end.
+func (e Goroutines) Close() error { return nil }
+
+// A goroutine is the socket of a connection that has one.
+type goroutine struct {
+	c      *Conn
+	o      Owner
+	spin   time.Duration
+	next   Next
+	closed atomic.Bool
+	room   func() // awaitRoom and Owner.Send, made once
+	send   func(fd uintptr) bool
+
+	mu      sync.Mutex
+	wake    sync.Cond // with mu: resumed was set
+	resumed bool
+	started bool
+}
+
+func (s *goroutine) Start(o Owner) {
+	s.o, s.room, s.send = o, s.awaitRoom, o.Send
+	s.mu.Lock()
+	s.started = true
+	s.mu.Unlock()
+	go s.run()
+}
+
+func (s *goroutine) run() {
+	receive := s.receive
+	for {
+		err := s.c.Read(receive)
+		if err == nil && s.closed.Load() {
+			err = net.ErrClosed
+		}
+		if err != nil || s.next == End {
+			s.o.Ended(err)
+			_ = s.c.Close() // it may be closed already
+			return
+		}
+		s.mu.Lock()
+		for !s.resumed {
+			s.wake.Wait()
+		}
+		s.resumed = false
+		s.mu.Unlock()
+	}
+}
+
+// receive is the callback of Conn.Read: false makes it wait for something to arrive.
+func (s *goroutine) receive(fd uintptr) bool {
+	var since time.Time
+	for !s.closed.Load() {
+		switch s.next = s.o.Receive(fd); s.next {
+		case More:
+			since = time.Time{}
+		case Nothing:
+			if s.spin > 0 {
+				if since.IsZero() {
+					since = time.Now()
+				}
+				if time.Since(since) < s.spin {
+					continue
+				}
+			}
+			s.o.Park()
+			return false
+		default:
+			return true
+		}
+	}
+	return true
+}
+
+func (s *goroutine) Try(f func(fd uintptr)) error {
+	if s.closed.Load() {
+		return net.ErrClosed
+	}
+	return s.c.control(f)
+}
+
+// AwaitRoom starts the one other goroutine that a connection ever has.
+func (s *goroutine) AwaitRoom() { go s.room() }
+
+func (s *goroutine) awaitRoom() { s.o.Sent(s.c.Write(s.send)) }
+
+func (s *goroutine) Resume() {
+	s.mu.Lock()
+	s.resumed = true
+	s.mu.Unlock()
+	s.wake.Signal()
+}
+
+func (s *goroutine) CloseWrite() error { return s.c.CloseWrite() }
+
+// Close makes the goroutine end, which closes the descriptor: net.Conn.Close would wait for
+// the one who is just handling what has come, and that may be the caller.
+func (s *goroutine) Close() error {
+	s.closed.Store(true)
+	s.mu.Lock()
+	fresh := !s.started
+	s.started = true
+	s.mu.Unlock()
+	if fresh {
+		return s.c.Close()
+	}
+	err := s.c.shutdown()
+	s.Resume() // of a pause that nobody else would end
+	return err
+}

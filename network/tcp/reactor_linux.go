@@ -1,0 +1,276 @@
+package tcp
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A reactor is one thread with a poller. What others ask of it waits in a list; they wake
+// the thread only if it sleeps.
+type reactor struct {
+	poller  int
+	bell    int // an eventfd that wakes the thread
+	spin    time.Duration
+	sockets atomic.Int32 // descriptors that are open
+	asleep  atomic.Bool
+	done    chan struct{}
+
+	mu   sync.Mutex // also guards what sockets want of the poller
+	jobs []job
+
+	// The thread's.
+	table  []*shared // by slot
+	free   []int32
+	doing  []job
+	events [maxEvents]unix.EpollEvent
+	live   int // sockets that have not ended
+	last   bool
+}
+
+// A job is something to do on the thread.
+type job struct {
+	s  *shared
+	do work
+}
+
+type work uint8
+
+const (
+	start work = iota
+	resume
+	stop
+)
+
+const (
+	maxEvents = 64 // between two looks at the jobs
+	bellSlot  = -1
+)
+
+func newReactor(spin time.Duration) (*reactor, error) {
+	r := &reactor{poller: -1, bell: -1, spin: spin, done: make(chan struct{})}
+	var err error
+	if r.poller, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if r.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		r.release()
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: bellSlot}
+	if err := unix.EpollCtl(r.poller, unix.EPOLL_CTL_ADD, r.bell, &ev); err != nil {
+		r.release()
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	return r, nil
+}
+
+func (r *reactor) release() {
+	for _, fd := range []int{r.poller, r.bell} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
+// post gives the thread something to do.
+func (r *reactor) post(j job) {
+	r.mu.Lock()
+	r.jobs = append(r.jobs, j)
+	r.mu.Unlock()
+	if r.asleep.CompareAndSwap(true, false) {
+		one := [8]byte{1}
+		_, _ = unix.Write(r.bell, one[:]) // it only fails when it rings already
+	}
+}
+
+// run is the thread. It keeps to one, so that what it works with stays in the cache of
+// one processor.
+func (r *reactor) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(r.done)
+	defer r.release()
+	for !r.last || r.live > 0 {
+		for _, ev := range r.events[:r.wait()] {
+			if ev.Fd == bellSlot {
+				var b [8]byte
+				_, _ = unix.Read(r.bell, b[:])
+				continue
+			}
+			// The slot may have been given up, and perhaps taken again, by an event before:
+			// then this one is too old, or does no harm.
+			if s := r.table[ev.Fd]; s != nil {
+				r.handle(s, ev.Events)
+			}
+		}
+		r.work()
+	}
+}
+
+// wait returns how many events there are. It may return none.
+func (r *reactor) wait() int {
+	if r.spin > 0 {
+		for began := time.Now(); ; {
+			if n := r.poll(); n > 0 || r.asked() {
+				return n
+			}
+			if time.Since(began) >= r.spin {
+				break
+			}
+		}
+	}
+	r.asleep.Store(true)
+	if r.asked() {
+		r.asleep.Store(false)
+		return 0
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poller), uintptr(unsafe.Pointer(&r.events[0])), maxEvents, ^uintptr(0), 0, 0)
+	r.asleep.Store(false)
+	if errno != 0 { // a signal
+		return 0
+	}
+	return int(n)
+}
+
+// poll is wait that does not wait: the scheduler need not know of it.
+func (r *reactor) poll() int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poller), uintptr(unsafe.Pointer(&r.events[0])), maxEvents, 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+func (r *reactor) asked() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.jobs) > 0
+}
+
+// work does what was asked for.
+func (r *reactor) work() {
+	r.mu.Lock()
+	r.doing, r.jobs = r.jobs, r.doing[:0]
+	r.mu.Unlock()
+	for _, j := range r.doing {
+		switch j.do {
+		case start:
+			r.add(j.s)
+		case resume:
+			if j.s.paused {
+				r.unpause(j.s)
+			}
+		case stop:
+			r.last = true
+		}
+	}
+	clear(r.doing)
+}
+
+// add begins to wait for s.
+func (r *reactor) add(s *shared) {
+	if n := len(r.free); n > 0 {
+		s.slot, r.free = r.free[n-1], r.free[:n-1]
+	} else {
+		s.slot = int32(len(r.table))
+		r.table = append(r.table, nil)
+	}
+	r.table[s.slot] = s
+	r.live++
+	r.mu.Lock()
+	err := r.control(unix.EPOLL_CTL_ADD, s)
+	s.known = err == nil
+	r.mu.Unlock()
+	if err != nil {
+		r.end(s, err)
+	}
+}
+
+// control tells the poller what s waits for. r.mu is held.
+func (r *reactor) control(op int, s *shared) error {
+	ev := unix.EpollEvent{Events: s.want, Fd: s.slot}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(r.poller, op, s.fd, &ev))
+}
+
+const broken = unix.EPOLLHUP | unix.EPOLLERR
+
+// handle does what the events of s are about.
+func (r *reactor) handle(s *shared, events uint32) {
+	if events&(unix.EPOLLOUT|broken) != 0 {
+		r.mu.Lock()
+		room := s.room
+		r.mu.Unlock()
+		if room && s.owner.Send(uintptr(s.fd)) {
+			r.mu.Lock()
+			s.room = false
+			s.watch(0, unix.EPOLLOUT)
+			r.mu.Unlock()
+			s.owner.Sent(nil) // which may await room again
+		}
+	}
+	switch {
+	case s.paused && events&broken != 0:
+		r.end(s, net.ErrClosed) // the poller would tell us again and again
+	case !s.paused && events&(arrivals|broken) != 0:
+		r.receive(s)
+	}
+}
+
+// receive lets the owner receive once. There will be an event for what is left.
+func (r *reactor) receive(s *shared) {
+	if s.closed.Load() {
+		r.end(s, net.ErrClosed)
+		return
+	}
+	switch s.owner.Receive(uintptr(s.fd)) {
+	case More, Nothing:
+		s.owner.Park()
+	case Pause:
+		s.paused = true
+		r.mu.Lock()
+		s.watch(0, arrivals)
+		r.mu.Unlock()
+	case End:
+		r.end(s, nil)
+	}
+}
+
+func (r *reactor) unpause(s *shared) {
+	s.paused = false
+	r.mu.Lock()
+	s.watch(arrivals, 0)
+	r.mu.Unlock()
+	r.receive(s)
+}
+
+// end gives s up.
+func (r *reactor) end(s *shared, err error) {
+	r.mu.Lock()
+	if s.known {
+		s.known = false
+		_ = unix.EpollCtl(r.poller, unix.EPOLL_CTL_DEL, s.fd, nil) // it is there
+	}
+	s.over = true
+	room := s.room
+	s.room = false
+	r.mu.Unlock()
+	r.table[s.slot] = nil
+	r.free = append(r.free, s.slot)
+	r.live--
+	s.paused = false
+	s.closed.Store(true)
+	go func() {
+		if room {
+			s.owner.Sent(net.ErrClosed)
+		}
+		s.owner.Ended(err)
+		s.leave()
+	}()
+}

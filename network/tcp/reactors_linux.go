@@ -1,0 +1,76 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReactorOptions say what reactors there are.
+type ReactorOptions struct {
+	// Count is how many; 0: one less than there are processors, which leaves one to what is
+	// not a reactor, and at least one.
+	Count int
+	// Spin is how long a reactor looks for events before it sleeps: it costs processor time
+	// and saves a wake-up. 0: not at all.
+	Spin time.Duration
+}
+
+// Reactors is the engine of few threads: each waits for many sockets with a poller of its
+// own, and runs what their owners do one after the other. It saves the scheduler's part of
+// each wake-up; but an owner that waits for storage makes all sockets of its reactor wait.
+type Reactors struct {
+	all []*reactor
+}
+
+// NewReactors starts reactors. Close ends them.
+func NewReactors(o ReactorOptions) (*Reactors, error) {
+	if o.Count <= 0 {
+		o.Count = max(1, runtime.GOMAXPROCS(0)-1)
+	}
+	e := &Reactors{}
+	for range o.Count {
+		r, err := newReactor(o.Spin)
+		if err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+		e.all = append(e.all, r)
+		go r.run()
+	}
+	return e, nil
+}
+
+// Attach implements [Engine]: the reactor that has the fewest sockets gets the next.
+func (e *Reactors) Attach(c *Conn) (Socket, error) {
+	least := e.all[0]
+	for _, r := range e.all[1:] {
+		if r.sockets.Load() < least.sockets.Load() {
+			least = r
+		}
+	}
+	// A descriptor that the runtime's poller does not know of: that would wake a thread for
+	// each event as well.
+	fd, err := -1, error(nil)
+	cerr := c.control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	_ = c.Close() // of the old descriptor: the connection goes on
+	if err = errors.Join(cerr, os.NewSyscallError("fcntl", err)); err != nil {
+		return nil, fmt.Errorf("tcp: %w", err)
+	}
+	s := &shared{r: least, fd: fd, want: arrivals}
+	s.users.Store(1)
+	least.sockets.Add(1)
+	return s, nil
+}
+
+// Close implements [Engine].
+func (e *Reactors) Close() error {
+	for _, r := range e.all {
+		r.post(job{do: stop})
+		<-r.done
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package tcp
+
+import (
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// shared is a socket that shares a reactor with others.
+type shared struct {
+	r     *reactor
+	fd    int
+	owner Owner
+
+	closed atomic.Bool
+	// users are those who use the descriptor: the socket itself until it has ended, and
+	// each Try. The last one closes it.
+	users atomic.Int32
+
+	// Guarded by r.mu.
+	want    uint32 // events to wait for
+	known   bool   // to the poller
+	started bool
+	over    bool // the owner is ending
+	room    bool // AwaitRoom was called, and Sent not yet
+
+	// The reactor's thread only.
+	slot   int32
+	paused bool
+}
+
+// Always waited for, unless receiving pauses: data, and the end of the peer's direction.
+const arrivals = unix.EPOLLIN | unix.EPOLLRDHUP
+
+func (s *shared) Start(o Owner) {
+	s.owner = o
+	s.r.mu.Lock()
+	s.started = true
+	s.r.mu.Unlock()
+	s.r.post(job{s, start})
+}
+
+func (s *shared) Try(f func(fd uintptr)) error {
+	if s.closed.Load() || !s.use() {
+		return net.ErrClosed
+	}
+	f(uintptr(s.fd))
+	s.leave()
+	return nil
+}
+
+// use keeps the descriptor open; false: it is closed.
+func (s *shared) use() bool {
+	for {
+		n := s.users.Load()
+		if n == 0 {
+			return false
+		}
+		if s.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (s *shared) leave() {
+	if s.users.Add(-1) == 0 {
+		_ = unix.Close(s.fd) // nothing is lost that anyone waits for
+		s.r.sockets.Add(-1)
+	}
+}
+
+func (s *shared) AwaitRoom() {
+	s.r.mu.Lock()
+	over := s.over
+	if !over {
+		s.room = true
+		s.watch(unix.EPOLLOUT, 0)
+	}
+	s.r.mu.Unlock()
+	if over {
+		go s.owner.Sent(net.ErrClosed)
+	}
+}
+
+// watch changes the events that are waited for. r.mu is held.
+func (s *shared) watch(add, drop uint32) {
+	if now := s.want&^drop | add; now != s.want {
+		s.want = now
+		if s.known {
+			_ = s.r.control(unix.EPOLL_CTL_MOD, s) // the poller knows it: it cannot fail
+		}
+	}
+}
+
+func (s *shared) Resume() { s.r.post(job{s, resume}) }
+
+func (s *shared) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
+
+// Close makes the poller tell the reactor, which ends the socket.
+func (s *shared) Close() error {
+	s.closed.Store(true)
+	err := s.shutdown(unix.SHUT_RDWR)
+	s.r.mu.Lock()
+	fresh := !s.started
+	s.started = true
+	s.r.mu.Unlock()
+	if fresh {
+		s.leave()
+	}
+	return err
+}
+
+func (s *shared) shutdown(how int) error {
+	if !s.use() {
+		return net.ErrClosed
+	}
+	err := shutdown(s.fd, how)
+	s.leave()
+	return err
+}
