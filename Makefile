@@ -10,6 +10,8 @@ SIZE ?= 1G
 FLAGS ?=
 FUZZTIME ?= 30s
 BENCH ?=
+# Packages whose tests run whole targets: with each engine (see docs/design/datapath.md).
+WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
 
 .PHONY: build run check test bench fuzz lint deps unit abuse crash interop vm reference clean
 
@@ -36,8 +38,10 @@ unit:
 test: deps build lint
 	test/loud.sh -race -timeout 300s ./...
 	test/loud.sh -timeout 300s ./...
+	LUNETTE_ENGINE=reactors test/loud.sh -race -timeout 300s $(WHOLE)
 	test/fuzz.sh 3s
 	$(MAKE) --no-print-directory abuse crash interop vm
+	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse crash interop
 	@echo "ok   make test"
 
 interop: build

@@ -39,12 +39,16 @@ targets:
 portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0"]
 discovery: {auth: {users: [{user: d, secret-file: /s/d}]}}
 limits: {memory: 256M, connections: 10, stop-timeout: 3s}
+network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M}
 `
 
 func TestReadTakesEverything(t *testing.T) {
 	d, err := Read("good.yaml", []byte(goodYAML), testSchema)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: 50e3, SendBuffer: "1M"}) {
+		t.Errorf("the network is %+v", n)
 	}
 	a := d.Units[0]
 	if a.Store.Values.Size("size") != 10<<30 || a.Store.Values.String("path") != "/x/a.img" ||
@@ -115,6 +119,13 @@ func TestReadRefuses(t *testing.T) {
 		{"limits: {", "limits: !!x {", "tags"},
 		{"stop-timeout: 3s", "stop-timeout: 3ms", `3ms is not from 1s to 1h`},
 		{"stop-timeout: 3s", "stop-timeout: ", `there is no value: leave the key out, or give it a duration`},
+		{"engine: reactors", "engine: turbine", `"turbine" is no engine: there is auto, goroutines or reactors`},
+		{"engine: reactors", "engine: goroutines", `the engine "goroutines" has no reactors`},
+		{"reactors: 3", "reactors: -1", `network.reactors: -1 is not from 0 to`},
+		{"reactors: 3", "reactors: 2000", `2000 is not from 0 to 1024`},
+		{"busy-poll: 50us", "busy-poll: 2s", `network.busy-poll: 2s is not from 0s to 1s`},
+		{"send-buffer: 1M", "send-buffer: much", `"much" is neither auto nor none nor a size`},
+		{"send-buffer: 1M", "send-buffer: 1K", `1K is not from 128K to 1G`},
 		{"portals: [", "portals: {0: ", `x.yaml:`},
 		{"user: alice, ", "", "there is no user"},
 		{"initiators: [", "initiators: [me, ", `"me" is not an iSCSI name`},

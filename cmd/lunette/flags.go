@@ -32,8 +32,7 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if t.Name == "" {
 		t.Name = model.NamePrefix + d.Units[0].Name
 	}
-	d.Network = model.Network{Engine: c.Engine, BusyPoll: c.BusyPoll}
-	d.Label("network.busy-poll", "--busy-poll")
+	c.network(d)
 	var err error
 	if t.Auth, err = c.auth(d); err != nil {
 		return nil, err
@@ -50,6 +49,18 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 		d.Label(fmt.Sprintf("portals[%d]", i), "--portal "+text)
 	}
 	return d, d.Validate(schema)
+}
+
+// network lets the flags go before what the document says.
+func (c *serveCmd) network(d *model.Document) {
+	if c.Engine != model.Auto {
+		d.Network.Engine = c.Engine
+		d.Label("network.engine", "--engine")
+	}
+	if c.BusyPoll != 0 {
+		d.Network.BusyPoll = c.BusyPoll
+		d.Label("network.busy-poll", "--busy-poll")
+	}
 }
 
 // unit makes the unit of one argument.

@@ -30,7 +30,7 @@ type serveCmd struct {
 	DiscoveryChap []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
 	Initiator     []string `sep:"none" placeholder:"IQN" help:"Let in only the initiator of this name. Repeatable."`
 
-	Engine   string        `default:"auto" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
+	Engine   string        `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
 	BusyPoll time.Duration `placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time."`
 
 	Config string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
@@ -86,8 +86,13 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
 	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator)
-	if units+others > 0 || c.ReadOnly || c.BusyPoll != 0 || c.Engine != model.Auto || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
+	if units+others > 0 || c.ReadOnly || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
-	return model.ReadFile(c.Config, schema)
+	d, err := model.ReadFile(c.Config, schema)
+	if err != nil {
+		return nil, err
+	}
+	c.network(d)
+	return d, d.Validate(schema)
 }

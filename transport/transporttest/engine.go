@@ -8,8 +8,8 @@ import (
 )
 
 // EngineEnv names the variable of the environment that says over which engine the tests of
-// whole targets run: all of them pass over each.
-const EngineEnv = "LUNETTE_TEST_ENGINE"
+// whole targets run: all of them pass over each. `lunette serve` knows it too.
+const EngineEnv = "LUNETTE_ENGINE"
 
 // Engines are the names of all engines.
 func Engines() []string { return []string{"goroutines", "reactors"} }
