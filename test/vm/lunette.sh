@@ -5,8 +5,10 @@
 # file:PATH:SIZE or memory:SIZE; they become LUN 0, 1, ... With a SECRET-FILE it demands
 # CHAP for discovery and login, with "" none. It runs in netns target.
 server_start() {
-  local name=$1 port=$2 block=$3 secret=$4 unit path size; shift 4
-  local arguments=(serve --portal "$address:$port" --target "$iqn:$name" --block-size "$block" --socket "/run/$name.sock")
+  local name=$1 port=$2 block=$3 secret=$4 unit path size engine=reactors; shift 4
+  # Both engines: main begins with goroutines, and is started again, in the middle of I/O, with reactors.
+  [ "$name" != main ] || [ -e "/run/$name.log" ] || engine=goroutines
+  local arguments=(serve --portal "$address:$port" --target "$iqn:$name" --block-size "$block" --socket "/run/$name.sock" --engine "$engine")
   [ -z "$secret" ] || arguments+=(--chap "$user:$secret" --discovery-chap "$user:$secret")
   for unit in "$@"; do
     case $unit in
