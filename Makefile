@@ -13,7 +13,7 @@ BENCH ?=
 # Packages whose tests run whole targets: with each engine (see docs/design/datapath.md).
 WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
 
-.PHONY: build run check test bench fuzz lint deps unit abuse crash interop vm reference clean
+.PHONY: build run check test bench fuzz lint deps unit abuse scale crash interop vm reference clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lunette ./cmd/lunette
@@ -28,7 +28,7 @@ check: lint unit
 lint:
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); [ -z "$$bad" ] || { echo "gofmt -w $$bad" >&2; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags abuse,crash,interop,vm ./test/...
+	$(GO) vet -tags abuse,scale,crash,interop,vm ./test/...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
 
 unit:
@@ -40,7 +40,7 @@ test: deps build lint
 	test/loud.sh -timeout 300s ./...
 	LUNETTE_ENGINE=reactors test/loud.sh -race -timeout 300s $(WHOLE)
 	test/fuzz.sh 3s
-	$(MAKE) --no-print-directory abuse crash interop vm
+	$(MAKE) --no-print-directory abuse scale crash interop vm
 	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse crash interop
 	@echo "ok   make test"
 
@@ -50,6 +50,10 @@ interop: build
 # Hostile peers. The clients and the daemon need descriptors: 10,000 connections have two ends.
 abuse: build
 	test/loud.sh -tags abuse -count=1 -timeout 300s ./test/abuse/...
+
+# Many sessions. The daemon needs descriptors: 10,000.
+scale: build
+	test/loud.sh -tags scale -count=1 -timeout 120s ./test/scale/...
 
 crash: build
 	test/loud.sh -tags crash -count=1 -timeout 300s ./test/crash/...

@@ -2,6 +2,7 @@ package iscsi
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -145,12 +146,65 @@ func (c *Conn) expect(k *task, cmd *pdu.SCSICommand, p *Arrival) scsi.Sense {
 }
 
 // mustWait reports that k cannot go to the target yet, because the connection waits for as
-// much data as it may already. Reads pass writes that wait, ORDERED tasks do not. c.mu is held.
+// much data as it may already. Writes to a unit keep their order; reads pass writes that
+// wait, ORDERED tasks pass nothing, and nothing passes them. c.mu is held.
 func (c *Conn) mustWait(k *task) bool {
-	if k.budget > 0 && c.solicited > 0 && c.solicited+k.budget > c.node.cfg.Solicited {
-		return true
+	for _, w := range c.waiting {
+		if k.Attr == target.Ordered || (w.Attr == target.Ordered && k.Attr != target.HeadOfQueue) ||
+			(k.budget > 0 && w.LUN == k.LUN) {
+			return true
+		}
 	}
-	return len(c.waiting) > 0 && (k.budget > 0 || k.Attr == target.Ordered)
+	if len(c.waiting) == 0 && c.fits(k) {
+		return false
+	}
+	return k.budget > 0 && !c.hasShare(k)
+}
+
+// fits reports that the connection may wait for the data of k as well. c.mu is held.
+func (c *Conn) fits(k *task) bool {
+	return k.budget == 0 || c.solicited == 0 || c.solicited+k.budget <= c.node.cfg.Solicited
+}
+
+// share is the part of what a connection may wait for that each unit has for itself: with the
+// defaults one piece that comes, and one to follow it at once.
+const share = 8
+
+// hasShare reports that the tasks of k's unit wait for so little that k may go even if the
+// connection waits for as much as it may: a unit that is slow to use its data never holds up
+// another. c.mu is held.
+func (c *Conn) hasShare(k *task) bool {
+	others := int64(0)
+	c.tasks.each(func(o *task) {
+		if o.LUN == k.LUN && o != k && !o.waiting {
+			others += o.budget
+		}
+	})
+	return others == 0 || others+k.budget <= c.node.cfg.Solicited/share
+}
+
+// turn is the place in c.waiting of the first task that may go, or -1. c.mu is held.
+func (c *Conn) turn() int {
+	var room [8]scsi.LUN
+	full := room[:0] // units of which a task waits on
+	for i, k := range c.waiting {
+		switch {
+		case i == 0 && c.fits(k):
+			return i
+		case i > 0 && k.Attr == target.Ordered:
+			return -1
+		case k.budget == 0:
+			return i
+		case slices.Contains(full, k.LUN):
+		case c.hasShare(k):
+			return i
+		case k.Attr == target.Ordered || len(full) == len(room):
+			return -1
+		default:
+			full = append(full, k.LUN)
+		}
+	}
+	return -1
 }
 
 // unblock gives tasks that waited to the target. No lock is held.
@@ -161,12 +215,13 @@ func (c *Conn) unblock() {
 			c.mu.Unlock()
 			return
 		}
-		k := c.waiting[0]
-		if k.budget > 0 && c.solicited > 0 && c.solicited+k.budget > c.node.cfg.Solicited {
+		i := c.turn()
+		if i < 0 {
 			c.mu.Unlock()
 			return
 		}
-		if c.waiting = c.waiting[1:]; len(c.waiting) == 0 {
+		k := c.waiting[i]
+		if c.waiting = slices.Delete(c.waiting, i, i+1); len(c.waiting) == 0 {
 			c.waiting = nil
 		}
 		k.waiting = false
