@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -20,7 +19,6 @@ import (
 // session is the same over each.
 type iscsiTransport struct {
 	node    *iscsi.Node
-	targets map[string]*target.Target
 	engine  tcp.Engine // of all TCP portals
 	sockets tcp.Options
 }
@@ -50,8 +48,7 @@ func newISCSI(c TransportConfig) (Transport, error) {
 		node.RequireDiscoveryAuth(discovery)
 	}
 	return &iscsiTransport{
-		node: node, targets: make(map[string]*target.Target),
-		engine: engine, sockets: tcp.Options{SendBuffer: sendBuffer},
+		node: node, engine: engine, sockets: tcp.Options{SendBuffer: sendBuffer},
 	}, nil
 }
 
@@ -100,7 +97,6 @@ func (t *iscsiTransport) AddTarget(scsi *target.Target, spec model.Target) error
 	if err != nil {
 		return fmt.Errorf("target %s: %w", spec.Name, err)
 	}
-	t.targets[spec.Name] = scsi
 	return t.node.AddTarget(iscsi.Target{SCSI: scsi, Alias: spec.Alias, Auth: a, Initiators: spec.Initiators})
 }
 
@@ -116,6 +112,7 @@ func (t *iscsiTransport) Sessions() []api.Session {
 		a := api.Session{
 			ID: fmt.Sprintf("%#04x", s.TSIH), Transport: "iscsi", Initiator: s.Initiator, Alias: s.Alias,
 			Target: s.Target, User: s.User, Since: s.Since.UTC(), Connections: []api.Connection{},
+			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
 		}
 		for _, c := range s.Connections {
 			n := c.Stats
@@ -125,30 +122,9 @@ func (t *iscsiTransport) Sessions() []api.Session {
 				Copied: n.Copied, Blocked: n.Blocked, Queued: n.BytesQueued,
 			})
 		}
-		t.count(&a, s.ISID)
 		all = append(all, a)
 	}
 	return all
-}
-
-// count adds up the counters of a session's I_T nexus, which its initiator port names.
-func (t *iscsiTransport) count(s *api.Session, isid string) {
-	scsi := t.targets[s.Target]
-	if scsi == nil {
-		return // a discovery session
-	}
-	port := strings.ToLower(s.Initiator) + ",i,0x" + isid
-	for _, n := range scsi.Nexuses() {
-		if n.Initiator.Port.String() != port {
-			continue
-		}
-		for _, x := range n.ITLs() {
-			s.Commands += x.Stats.Commands.Load()
-			s.Errors += x.Stats.Errors.Load()
-			s.BytesIn += x.Stats.BytesIn.Load()
-			s.BytesOut += x.Stats.BytesOut.Load()
-		}
-	}
 }
 
 // listenISCSITCP makes a portal of connections that the transport's engine waits for.

@@ -72,7 +72,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	rules reserve.State
-	here  map[*nexus]struct{}
+	here  map[reserve.Nexus][]*nexus // more than one if it reaches the unit by several LUNs
 	gone  memory
 }
 
@@ -81,7 +81,7 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg:     cfg,
 		workers: target.NewWorkers(cfg.Workers),
-		here:    make(map[*nexus]struct{}),
+		here:    make(map[reserve.Nexus][]*nexus),
 	}
 	s.selected, s.provedOut = s.modeSelected, s.persistentOutReceived
 	s.selecting, s.testing = s.selectModes, s.selfTest

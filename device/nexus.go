@@ -80,7 +80,7 @@ func (s *Server) Attach(x *target.ITL) {
 		n.attentions.establish(scsi.ASCPowerOnResetOrBusDeviceReset)
 	}
 	n.denied.Store(uint32(s.rules.Denied(n.key)))
-	s.here[n] = struct{}{}
+	s.here[n.key] = append(s.here[n.key], n)
 	x.State = n
 }
 
@@ -89,34 +89,41 @@ func (s *Server) Detach(x *target.ITL) {
 	n := x.State.(*nexus)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.here, n)
-	for o := range s.here {
-		if o.key == n.key {
-			return // the unit has another LUN, or the nexus is back already
+	if others := slices.DeleteFunc(s.here[n.key], func(o *nexus) bool { return o == n }); len(others) > 0 {
+		s.here[n.key] = others
+		return // the unit has another LUN, or the nexus is back already
+	}
+	delete(s.here, n.key)
+	s.gone.put(n.key, n.attentions.all())
+	if s.rules.Lost(n.key) {
+		s.fence()
+	}
+}
+
+// all yields the nexuses that are here. s.mu is held.
+func (s *Server) all(yield func(*nexus) bool) {
+	for _, same := range s.here {
+		for _, n := range same {
+			if !yield(n) {
+				return
+			}
 		}
 	}
-	s.gone.put(n.key, n.attentions.all())
-	s.rules.Lost(n.key)
-	s.fence()
 }
 
 // fence tells every nexus what it may not do now. s.mu is held.
 func (s *Server) fence() {
-	for n := range s.here {
+	for n := range s.all {
 		n.denied.Store(uint32(s.rules.Denied(n.key)))
 	}
 }
 
 // tell establishes a unit attention for a nexus, here or gone. s.mu is held.
 func (s *Server) tell(to reserve.Nexus, a scsi.ASC) {
-	found := false
-	for n := range s.here {
-		if n.key == to {
-			n.attentions.establish(a)
-			found = true
-		}
+	for _, n := range s.here[to] {
+		n.attentions.establish(a)
 	}
-	if !found {
+	if len(s.here[to]) == 0 {
 		s.gone.tell(to, a)
 	}
 }
@@ -125,7 +132,7 @@ func (s *Server) tell(to reserve.Nexus, a scsi.ASC) {
 func (s *Server) Announce(a scsi.ASC, x *target.ITL) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for n := range s.here {
+	for n := range s.all {
 		if x == nil || x.State != n {
 			n.attentions.establish(a)
 		}
@@ -151,8 +158,9 @@ func (s *Server) Event(e target.Event, x *target.ITL) {
 	case target.NexusReset:
 		n := x.State.(*nexus)
 		s.mu.Lock()
-		s.rules.Lost(n.key)
-		s.fence()
+		if s.rules.Lost(n.key) {
+			s.fence()
+		}
 		s.mu.Unlock()
 		n.attentions.establish(scsi.ASCNexusLossOccurred)
 	case target.CommandsCleared:

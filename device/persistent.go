@@ -184,7 +184,7 @@ func (s *Server) move(n reserve.Nexus, t *target.Task, list []byte) (reserve.Eff
 
 // knowsPort reports a target port that some nexus has come through. s.mu is held.
 func (s *Server) knowsPort(target string, port uint16) bool {
-	for n := range s.here {
+	for n := range s.all {
 		if n.key.Target == target && n.key.Port == port {
 			return true
 		}

@@ -40,6 +40,17 @@ func (s *Totals) add(x *Stats) {
 	s.BytesOut += x.BytesOut.Load()
 }
 
+// Totals sums the counters of the nexus.
+func (n *Nexus) Totals() Totals {
+	var sum Totals
+	for _, x := range n.itls {
+		if x != nil {
+			sum.add(&x.Stats)
+		}
+	}
+	return sum
+}
+
 // NewUnit makes a unit of lu, which it takes: Close closes it.
 func NewUnit(name string, lu LogicalUnit) *Unit {
 	return &Unit{Name: name, lu: lu, itls: make(map[*ITL]struct{})}

@@ -36,9 +36,10 @@ func (s *State) UnitReserved() bool { return s.reserved }
 // Reset is a reset of the logical unit: it ends the reservation of SPC-2, and no other.
 func (s *State) Reset() { s.reserved, s.owner = false, Nexus{} }
 
-// Lost is the end of the nexus n: it ends its reservation of SPC-2.
-func (s *State) Lost(n Nexus) {
-	if s.reserved && s.owner == n {
+// Lost is the end of the nexus n: it ends its reservation of SPC-2, if there is one.
+func (s *State) Lost(n Nexus) (ended bool) {
+	if ended = s.reserved && s.owner == n; ended {
 		s.Reset()
 	}
+	return ended
 }

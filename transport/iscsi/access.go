@@ -77,7 +77,7 @@ func (c *Conn) login(p *Arrival) {
 	c.params.HeaderDigest, c.params.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest
 	c.params.MaxRecvDataSegmentLength = r.Params.MaxRecvDataSegmentLength
 	c.params.MaxSendDataSegmentLength = r.Params.MaxSendDataSegmentLength
-	c.tasks.init(2 * c.node.cfg.Window)
+	c.tasks.init(0)
 	c.text = login.NewTextExchange(&c.node.cfg.Login, &c.params, textTag, c.sendTargets)
 	c.m.Enable(c.moverParams())
 	c.full.Store(true)

@@ -3,6 +3,7 @@ package iscsi
 import (
 	"time"
 
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
 
@@ -13,6 +14,7 @@ type SessionInfo struct {
 	Discovery                            bool
 	Since                                time.Time
 	Params                               login.Params
+	Totals                               target.Totals // of its I_T nexus
 	Connections                          []ConnectionInfo
 }
 
@@ -40,6 +42,9 @@ func (n *Node) Sessions() []SessionInfo {
 		i := SessionInfo{
 			Initiator: s.key.initiator, Alias: s.alias, ISID: s.key.isid.String(), Target: s.key.target,
 			User: s.user, TSIH: s.tsih, Discovery: s.target == nil, Since: s.since, Params: s.params,
+		}
+		if s.nexus != nil {
+			i.Totals = s.nexus.Totals()
 		}
 		s.mu.Lock()
 		for _, c := range s.conns {

@@ -86,7 +86,7 @@ func (k *task) release() {
 }
 
 // A taskTable finds the tasks of a connection by Initiator Task Tag: open addressing with
-// linear probing, never more than half full.
+// linear probing, never more than half full. It grows with the connection's queue depth.
 type taskTable struct {
 	slots []*task
 	n     int
