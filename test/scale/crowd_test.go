@@ -191,6 +191,13 @@ func (c *crowd) arrived(h *host) {
 		h.done++
 		c.done++
 		h.due++
+	case pdu.OpSCSIResponse:
+		x, err := pdu.ParseSCSIResponse(&h.head)
+		if err != nil || x.Status != uint8(scsi.Good) {
+			c.t.Fatalf("%+v %v", x, err)
+		}
+		h.done++
+		c.done++
 	case pdu.OpNOPIn:
 		x, err := pdu.ParseNOPIn(&h.head)
 		if err != nil {
@@ -208,18 +215,26 @@ func (c *crowd) arrived(h *host) {
 	}
 }
 
+// command is the header of the next command, of n bytes from block at on.
+func (h *host) command(op scsi.Opcode, at uint32, n int) (b pdu.BHS) {
+	x := pdu.SCSICommand{
+		Final: true, Read: op == scsi.OpRead10, Write: op == scsi.OpWrite10, Attr: pdu.AttrSimple,
+		LUN: uint64(fast), ITT: h.sn, ExpectedDataLength: uint32(n),
+	}
+	x.CDB[0] = byte(op)
+	binary.BigEndian.PutUint32(x.CDB[2:], at*(block/512))
+	binary.BigEndian.PutUint16(x.CDB[7:], uint16(n/512))
+	x.Put(&b)
+	b.SetCmdSN(h.sn)
+	h.sn++
+	return b
+}
+
 // read sends the commands that are due.
 func (c *crowd) read(h *host) {
 	c.out = c.out[:0]
 	for ; h.due > 0; h.due-- {
-		x := pdu.SCSICommand{Final: true, Read: true, Attr: pdu.AttrSimple, LUN: uint64(fast), ITT: h.sn, ExpectedDataLength: block}
-		x.CDB[0] = byte(scsi.OpRead10)
-		binary.BigEndian.PutUint32(x.CDB[2:], rand.Uint32N(unitSize/block)*(block/512))
-		x.CDB[8] = block / 512
-		var b pdu.BHS
-		x.Put(&b)
-		b.SetCmdSN(h.sn)
-		h.sn++
+		b := h.command(scsi.OpRead10, rand.Uint32N(unitSize/block), block)
 		c.out = append(c.out, b[:]...)
 	}
 	c.send(h, c.out)

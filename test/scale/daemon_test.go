@@ -34,11 +34,11 @@ const (
 
 // A server is the daemon in a process of its own.
 type server struct {
-	t    *testing.T
-	addr string
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	out  *bufio.Scanner
+	t            *testing.T
+	addr, socket string
+	cmd          *exec.Cmd
+	in           io.WriteCloser
+	out          *bufio.Scanner
 }
 
 // start serves a unit of memory, and one that delay makes slow: options of the filter.
@@ -48,9 +48,9 @@ func start(t *testing.T, limits, delay string) *server {
 		limits = "{}"
 	}
 	self, err := os.Executable()
-	s := &server{t: t, cmd: exec.Command(self)}
+	s := &server{t: t, cmd: exec.Command(self), socket: filepath.Join(t.TempDir(), "s")}
 	s.must(err)
-	s.cmd.Env = append(os.Environ(), childEnv+"="+filepath.Join(t.TempDir(), "s"))
+	s.cmd.Env = append(os.Environ(), childEnv+"="+s.socket)
 	s.cmd.Stderr = os.Stderr
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.in, err = s.cmd.StdinPipe()

@@ -53,8 +53,9 @@ const (
 // maxLate is how much is received and thrown away before an orderly end.
 const maxLate = 1 << 20
 
-// restLen is how much of a PDU a connection keeps without a batch buffer.
-const restLen = 512
+// restLen is how much of a PDU a connection keeps without a batch buffer: all of those that
+// are waited for, but for texts and pings with much data.
+const restLen = early + 1<<10
 
 // Receive implements tcp.Owner.
 func (m *Mover) Receive(fd uintptr) tcp.Next {
@@ -103,7 +104,7 @@ func (v *receiver) attempt(fd uintptr) (int, error) {
 	if v.b == nil {
 		v.b = m.buffers.Get().(*batch)
 		v.mem, v.r, v.w = v.b.mem, 0, copy(v.b.mem, v.rest)
-		if v.rest = v.rest[:0]; cap(v.rest) > restLen {
+		if v.rest = v.rest[:0]; cap(v.rest) > 2*restLen {
 			v.rest = nil
 		}
 	}
@@ -127,7 +128,7 @@ func (m *Mover) Park() {
 	case v.b == nil:
 	case m.ending.Load(): // a lingering connection holds nothing
 		v.release()
-	case !v.seg.anything:
+	case !v.seg.anything || v.r == v.w: // else what is in it has no other place
 		v.park()
 	}
 }
@@ -136,12 +137,7 @@ func (m *Mover) Park() {
 // theirs cost next to nothing.
 func (v *receiver) park() {
 	n := v.w - v.r
-	switch {
-	case n <= restLen:
-		if cap(v.rest) == 0 && n > 0 {
-			v.rest = make([]byte, 0, restLen)
-		}
-	case v.m.params != loginParams:
+	if n > restLen && v.m.params != loginParams {
 		return
 	}
 	v.rest = append(v.rest[:0], v.mem[v.r:v.w]...)
