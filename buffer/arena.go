@@ -30,9 +30,11 @@ var ErrExhausted = errors.New("buffer: arena exhausted")
 
 // An Arena lends page-aligned memory outside the Go heap, up to a limit. It is a
 // buddy allocator over regions of 16 MiB that are mapped as they are needed, and
-// prefers the memory that came back last, which is still in the cache.
+// prefers the memory that came back last, which is still in the cache. Small blocks stay
+// near the processor that used them (near.go).
 type Arena struct {
 	limit int64
+	near  shards[near]
 
 	mu      sync.Mutex
 	regions []*Region
@@ -54,6 +56,11 @@ func (a *Arena) Get(n int64) (*Lease, error) {
 	if n <= 0 {
 		n = 1
 	}
+	if n <= nearMax {
+		if l := a.lendNear(n); l != nil {
+			return l, nil
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l := a.leases
@@ -68,6 +75,9 @@ func (a *Arena) Get(n int64) (*Lease, error) {
 	for left := n; left > 0; {
 		order := orderOf(left)
 		b, ok := a.take(order)
+		if !ok && a.drain() {
+			b, ok = a.take(order)
+		}
 		if !ok {
 			a.giveBack(l)
 			return nil, ErrExhausted
@@ -154,6 +164,9 @@ func (a *Arena) grow() error {
 
 // Reclaim takes a lease back; it is called by [Lease.Release].
 func (a *Arena) Reclaim(l *Lease) {
+	if a.keepNear(l) {
+		return
+	}
 	a.mu.Lock()
 	a.giveBack(l)
 	a.mu.Unlock()
@@ -192,11 +205,12 @@ func (a *Arena) merge(b block, order int) {
 	a.push(b, order)
 }
 
-// Stats says how much is lent now, how much was at most, and the limit, in bytes.
+// Stats says how much is lent now, how much was at most (small blocks that were only kept for
+// the next lease included), and the limit, in bytes.
 func (a *Arena) Stats() (lent, peak, limit int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.lent, a.peak, a.limit
+	return a.lent - a.nearby(), a.peak, a.limit
 }
 
 // Outstanding is the number of bytes not yet given back: 0 at the end of every test.
@@ -207,6 +221,7 @@ func (a *Arena) Outstanding() int64 { n, _, _ := a.Stats(); return n }
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.drain()
 	if a.lent != 0 {
 		return fmt.Errorf("buffer: arena closed with %d bytes lent", a.lent)
 	}

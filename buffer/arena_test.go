@@ -115,6 +115,9 @@ func TestArena(t *testing.T) {
 
 // whole: with nothing lent, everything has coalesced into the largest blocks.
 func whole(t interface{ Fatalf(string, ...any) }, a *Arena) {
+	a.mu.Lock()
+	a.drain()
+	a.mu.Unlock()
 	for r := range a.state {
 		for page, s := range a.state[r] {
 			want := uint8(0)
@@ -242,6 +245,33 @@ func TestArenaNoAllocations(t *testing.T) {
 			t.Errorf("%d bytes: %v allocations", n, got)
 		}
 	}
+}
+
+func BenchmarkArenaParallel(b *testing.B) {
+	a := NewArena(64 << 20)
+	defer a.Close()
+	b.ReportAllocs()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			l, _ := a.Get(4096)
+			l.Release()
+		}
+	})
+}
+
+// BenchmarkPoolParallel has many leases out, as a connection that sends has.
+func BenchmarkPoolParallel(b *testing.B) {
+	var pool Pool
+	b.ReportAllocs()
+	b.RunParallel(func(p *testing.PB) {
+		var out [32]*Lease
+		for i := 0; p.Next(); i++ {
+			if l := out[i%len(out)]; l != nil {
+				pool.Put(l)
+			}
+			out[i%len(out)] = pool.Get(nil, Segment{})
+		}
+	})
 }
 
 func BenchmarkArena(b *testing.B) {

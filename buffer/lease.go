@@ -44,7 +44,8 @@ type Lease struct {
 	owner Owner
 	// Token is the owner's own note: where the memory came from.
 	Token uint64
-	next  *Lease // free list of the owner
+	next  *Lease   // free list of the owner
+	count *counter // of a Pool
 }
 
 // Init makes l a lease of segs that owner takes back. It is for owners, who
