@@ -205,6 +205,26 @@ func (a *Arena) merge(b block, order int) {
 	a.push(b, order)
 }
 
+// Reserve counts n bytes that are not the arena's as lent, so that the limit is for them as well,
+// until Unreserve; or it returns [ErrExhausted].
+func (a *Arena) Reserve(n int64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lent+n > a.limit && (!a.drain() || a.lent+n > a.limit) {
+		return ErrExhausted
+	}
+	a.lent += n
+	a.peak = max(a.peak, a.lent)
+	return nil
+}
+
+// Unreserve ends a Reserve of n bytes, or a part of it.
+func (a *Arena) Unreserve(n int64) {
+	a.mu.Lock()
+	a.lent -= n
+	a.mu.Unlock()
+}
+
 // Stats says how much is lent now, how much was at most (small blocks that were only kept for
 // the next lease included), and the limit, in bytes.
 func (a *Arena) Stats() (lent, peak, limit int64) {

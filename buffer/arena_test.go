@@ -196,6 +196,87 @@ func TestArenaExhausted(t *testing.T) {
 	}
 }
 
+// What is reserved cannot be lent, and small blocks that are kept near are in nobody's way.
+func TestArenaReserve(t *testing.T) {
+	a := NewArena(2 << 20)
+	var all []*Lease
+	for range 8 {
+		l, err := a.Get(nearMax)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	for _, l := range all {
+		l.Release()
+	}
+	if a.Outstanding() != 0 || a.nearby() == 0 {
+		t.Fatalf("%d bytes lent, %d near", a.Outstanding(), a.nearby())
+	}
+	if err := a.Reserve(2<<20 + 1); !errors.Is(err, ErrExhausted) {
+		t.Error(err)
+	}
+	if err := a.Reserve(2<<20 - MinBlock); err != nil || a.Outstanding() != 2<<20-MinBlock {
+		t.Errorf("%v, %d bytes lent", err, a.Outstanding())
+	}
+	l, err := a.Get(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Get(1); !errors.Is(err, ErrExhausted) {
+		t.Error(err)
+	}
+	l.Release()
+	if a.Close() == nil {
+		t.Error("closed with memory reserved")
+	}
+	a.Unreserve(2<<20 - MinBlock)
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestArenaNear lends and gives back small blocks on many goroutines, also those of others, with
+// little memory: none is lost.
+func TestArenaNear(t *testing.T) {
+	a := NewArena(MaxBlock)
+	var all sync.WaitGroup
+	passed := make(chan *Lease, 16)
+	for g := range 8 {
+		all.Go(func() {
+			for i := range 2000 {
+				l, err := a.Get(int64(1 + (i*7919+g*104729)%nearMax))
+				if err != nil {
+					continue // the others have it all
+				}
+				select {
+				case passed <- l:
+				case other := <-passed:
+					other.Release()
+					l.Release()
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(passed)
+	for l := range passed {
+		l.Release()
+	}
+	if n := a.Outstanding(); n != 0 {
+		t.Errorf("%d bytes did not come back", n)
+	}
+	l, err := a.Get(MaxBlock) // all of it, in one piece
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Release()
+	whole(t, a)
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestArenaConcurrent(t *testing.T) {
 	a := NewArena(64 << 20)
 	var all sync.WaitGroup

@@ -95,7 +95,6 @@ type Node struct {
 	auth func() login.Authenticator // for discovery
 
 	tick atomic.Int64 // seconds since the node started: the clock of time-outs
-	held atomic.Int64 // bytes of commands that came before their turn
 
 	mu       sync.Mutex
 	targets  map[string]*Target

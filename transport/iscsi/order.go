@@ -13,11 +13,9 @@ import (
 // 4.2.2.1). What comes before its turn is held: the command, and the unsolicited Data-Outs
 // that follow it on its connection. All of it happens with Session.turn held.
 
-// Limits of what is held, in bytes. A connection that goes beyond is ended.
-const (
-	maxHeldBytes = 32 << 20  // by one session
-	maxNodeHeld  = 256 << 20 // by all
-)
+// maxHeldBytes limits what a session holds; the arena's limit is for all of them together.
+// A connection that goes beyond is ended.
+const maxHeldBytes = 32 << 20
 
 var errHeld = errors.New("too much data of commands that came before their turn")
 
@@ -108,11 +106,7 @@ func (s *Session) keepData(c *Conn, p *Arrival) bool {
 
 // charge takes n bytes from the limits. s.mu is held.
 func (s *Session) charge(n int) bool {
-	if s.ended || s.hold+n > maxHeldBytes {
-		return false
-	}
-	if s.node.held.Add(int64(n)) > maxNodeHeld {
-		s.node.held.Add(int64(-n))
+	if s.ended || s.hold+n > maxHeldBytes || s.node.cfg.Arena.Reserve(int64(n)) != nil {
 		return false
 	}
 	s.hold += n
@@ -122,7 +116,7 @@ func (s *Session) charge(n int) bool {
 // uncharge gives n bytes back. s.mu is held.
 func (s *Session) uncharge(n int) {
 	s.hold -= n
-	s.node.held.Add(int64(-n))
+	s.node.cfg.Arena.Unreserve(int64(n))
 }
 
 // hold1 notes a held command. s.mu is held.
