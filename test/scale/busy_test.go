@@ -35,6 +35,7 @@ func (c *crowd) fair(t *testing.T, depth int, base float64) {
 	const step, most = 100, 2000 // commands for each host, on average
 	n := len(c.hosts)
 	c.warm(depth)
+	was := c.s.ask("count")
 	var rates []float64
 	for round := step; ; round += step {
 		rates = append(rates, c.rate(int64(step*n)))
@@ -56,6 +57,13 @@ func (c *crowd) fair(t *testing.T, depth int, base float64) {
 		slices.Sort(rates)
 		t.Logf("%d sessions do %.2f of what 16 do; after %d commands of each on average they have had %d to %d, %d of them within 20 %% of the median; %d MiB resident",
 			n, rates[len(rates)/2]/base, round, counts[0], counts[n-1], near, c.s.resident()>>20)
+		is := c.s.ask("count")
+		each := float64(is.Mallocs-was.Mallocs) / float64(c.done)
+		t.Logf("%.4f allocations for each command, %d collections, %d bytes of heap for each session",
+			each, is.Collections-was.Collections, is.Heap/int64(n))
+		if each > 0.05 {
+			t.Errorf("%.4f allocations for each command", each)
+		}
 		if near*100 < n*99 {
 			t.Errorf("only %d of %d sessions are within 20 %% of the median", near, n)
 		}

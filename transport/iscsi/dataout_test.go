@@ -255,17 +255,31 @@ func TestBudget(t *testing.T) {
 		t.Fatalf("%d commands were started", n)
 	}
 	good(t, c, read(0, 4096, transporttest.Lend), nil, make([]byte, 4096)) // reads pass
+	// So does the first write to another unit, which a slow one does not hold up.
+	elsewhere := make([]initiator.Command, 2)
+	for i := range elsewhere {
+		elsewhere[i] = initiator.Command{LUN: 1 << 48, CDB: write(0, 512<<10, transporttest.Later), Out: make([]byte, 512<<10)}
+		_ = c.Submit(&elsewhere[i])
+	}
+	if _, err := c.Ping(nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Units[1].Started.Load(); n != 1 {
+		t.Fatalf("%d commands were started on the other unit", n)
+	}
 	ordered := initiator.Command{CDB: read(0, 512, transporttest.Lend), In: make([]byte, 512), Attr: pdu.AttrOrdered}
 	_ = c.Submit(&ordered)
+	behind := initiator.Command{CDB: read(0, 512, transporttest.Lend), In: make([]byte, 512)}
+	_ = c.Submit(&behind) // does not pass the ordered one
 	if _, err := c.Ping(nil); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.Units[0].Started.Load(); n != 3 {
 		t.Fatalf("%d commands were started", n)
 	}
-	// An abort of one that waits, and of one that has started.
-	for _, i := range []int{9, 0} {
-		if r, err := c.Manage(pdu.TMFAbortTask, 0, &cmds[i]); err != nil || r != pdu.TMFComplete {
+	// An abort of one that waits, and of those that have started.
+	for _, k := range []*initiator.Command{&cmds[9], &cmds[0], &elsewhere[0]} {
+		if r, err := c.Manage(pdu.TMFAbortTask, k.LUN, k); err != nil || r != pdu.TMFComplete {
 			t.Fatal(r, err)
 		}
 	}
