@@ -57,7 +57,7 @@ func newEngine(n model.Network) (tcp.Engine, error) {
 	if n.Engine == "reactors" {
 		return tcp.NewReactors(tcp.ReactorOptions{Count: n.Reactors, Spin: n.BusyPoll})
 	}
-	return tcp.Goroutines{Spin: n.BusyPoll}, nil
+	return &tcp.Goroutines{Spin: n.BusyPoll}, nil
 }
 
 // authenticator loads the secrets of a; nil if a asks for none.

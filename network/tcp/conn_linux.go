@@ -92,6 +92,17 @@ func RecvMsg(fd uintptr, iov []unix.Iovec) (int, error) {
 	}
 }
 
+// open reports that the peer has not closed its direction of the stream.
+func open(fd uintptr) bool {
+	var b [1]byte
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		if errno != unix.EINTR {
+			return n > 0 && errno == 0 || errno == unix.EAGAIN
+		}
+	}
+}
+
 // SendMsg sends iov without blocking and returns the number of bytes taken.
 func SendMsg(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
 	msg := unix.Msghdr{Iov: unsafe.SliceData(iov)}

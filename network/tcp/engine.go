@@ -54,6 +54,7 @@ type Next uint8
 // What an engine can do next.
 const (
 	More    Next = iota // something was received: there may be more
+	All                 // all was received that was there
 	Nothing             // nothing was there: wait for it
 	Pause               // do not receive until Socket.Resume
 	End                 // never receive again

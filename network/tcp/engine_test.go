@@ -16,8 +16,8 @@ import (
 // engines calls test with each engine, and closes it.
 func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 	for name, make := range map[string]func() (tcp.Engine, error){
-		"goroutines":           func() (tcp.Engine, error) { return tcp.Goroutines{}, nil },
-		"goroutines that spin": func() (tcp.Engine, error) { return tcp.Goroutines{Spin: 50 * time.Microsecond}, nil },
+		"goroutines":           func() (tcp.Engine, error) { return &tcp.Goroutines{}, nil },
+		"goroutines that spin": func() (tcp.Engine, error) { return &tcp.Goroutines{Spin: 50 * time.Microsecond}, nil },
 		"one reactor":          func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1}) },
 		"reactors": func() (tcp.Engine, error) {
 			return tcp.NewReactors(tcp.ReactorOptions{Count: 3, Spin: 50 * time.Microsecond})

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,23 +15,33 @@ type Goroutines struct {
 	// Spin is how long a goroutine looks for something to receive before it waits: it costs
 	// processor time and saves a wake-up. 0: not at all.
 	Spin time.Duration
+
+	live atomic.Int32 // connections
 }
 
+// crowd is from how many connections on, for each processor, they take turns.
+const crowd = 4
+
+// crowded says that connections have to take turns: one that has received all there was waits,
+// behind all others, even if there is something again already. Else one whose peer answers
+// quickly is served twice and more often while others wait.
+func (e *Goroutines) crowded() bool { return int(e.live.Load()) > crowd*runtime.GOMAXPROCS(0) }
+
 // Attach implements [Engine].
-func (e Goroutines) Attach(c *Conn) (Socket, error) {
-	s := &goroutine{c: c, spin: e.Spin}
+func (e *Goroutines) Attach(c *Conn) (Socket, error) {
+	s := &goroutine{c: c, e: e}
 	s.wake.L = &s.mu
 	return s, nil
 }
 
 // Close implements [Engine]: there is nothing to end.
-func (e Goroutines) Close() error { return nil }
+func (e *Goroutines) Close() error { return nil }
 
 // A goroutine is the socket of a connection that has one.
 type goroutine struct {
 	c      *Conn
 	o      Owner
-	spin   time.Duration
+	e      *Goroutines
 	next   Next
 	closed atomic.Bool
 	room   func() // awaitRoom and Owner.Send, made once
@@ -51,6 +62,8 @@ func (s *goroutine) Start(o Owner) {
 }
 
 func (s *goroutine) run() {
+	s.e.live.Add(1)
+	defer s.e.live.Add(-1)
 	receive := s.receive
 	for {
 		err := s.c.Read(receive)
@@ -78,12 +91,20 @@ func (s *goroutine) receive(fd uintptr) bool {
 		switch s.next = s.o.Receive(fd); s.next {
 		case More:
 			since = time.Time{}
+		case All:
+			since = time.Time{}
+			// What comes after all was received is an event for the poller: waiting for it is
+			// safe unless it is the end of the stream, which may have come before.
+			if s.e.crowded() && open(fd) {
+				s.o.Park()
+				return false
+			}
 		case Nothing:
-			if s.spin > 0 {
+			if spin := s.e.Spin; spin > 0 {
 				if since.IsZero() {
 					since = time.Now()
 				}
-				if time.Since(since) < s.spin {
+				if time.Since(since) < spin {
 					continue
 				}
 			}

@@ -230,7 +230,7 @@ func (r *reactor) receive(s *shared) {
 		return
 	}
 	switch s.owner.Receive(uintptr(s.fd)) {
-	case More, Nothing:
+	case More, All, Nothing:
 		s.owner.Park()
 	case Pause:
 		s.paused = true

@@ -112,7 +112,7 @@ func serveTarget(backing, addr, dir string) error {
 	if err := node.AddTarget(iscsi.Target{SCSI: t}); err != nil {
 		return err
 	}
-	var engine tcp.Engine = tcp.Goroutines{}
+	var engine tcp.Engine = &tcp.Goroutines{}
 	if os.Getenv("ENG") == "reactors" {
 		engine, err = tcp.NewReactors(tcp.ReactorOptions{})
 		if err != nil {

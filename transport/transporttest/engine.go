@@ -30,7 +30,7 @@ func NamedEngine(tb testing.TB, name string) tcp.Engine {
 	tb.Helper()
 	switch name {
 	case "goroutines":
-		return tcp.Goroutines{}
+		return &tcp.Goroutines{}
 	case "reactors":
 		e, err := tcp.NewReactors(tcp.ReactorOptions{Count: 2})
 		if err != nil {

@@ -60,6 +60,7 @@ const restLen = early + 1<<10
 // Receive implements tcp.Owner.
 func (m *Mover) Receive(fd uintptr) tcp.Next {
 	v := &m.recv
+	all := false
 	if !v.left || m.ending.Load() {
 		switch n, err := v.attempt(fd); {
 		case tcp.Again(err):
@@ -74,6 +75,7 @@ func (m *Mover) Receive(fd uintptr) tcp.Next {
 			}
 			return tcp.More
 		default:
+			all = n < room(v.iov)
 			v.took(n)
 		}
 	}
@@ -87,10 +89,20 @@ func (m *Mover) Receive(fd uintptr) tcp.Next {
 			return v.end(err)
 		case m.tx.pause():
 			return tcp.Pause
+		case !v.left && all:
+			return tcp.All
 		case !v.left: // else the queue is short again already
 			return tcp.More
 		}
 	}
+}
+
+// room is how much iov takes.
+func room(iov []unix.Iovec) (n int) {
+	for i := range iov {
+		n += int(iov[i].Len)
+	}
+	return n
 }
 
 func (v *receiver) end(err error) tcp.Next {
@@ -133,8 +145,8 @@ func (m *Mover) Park() {
 	}
 }
 
-// park gives the batch buffer back unless much of a PDU is in it. In the login phase it always does, so that those who never finish
-// theirs cost next to nothing.
+// park gives the batch buffer back unless much of a PDU is in it. In the login phase it
+// always does, so that those who never finish theirs cost next to nothing.
 func (v *receiver) park() {
 	n := v.w - v.r
 	if n > restLen && v.m.params != loginParams {
