@@ -41,7 +41,7 @@ test: deps build lint
 	LUNETTE_ENGINE=reactors test/loud.sh -race -timeout 300s $(WHOLE)
 	test/fuzz.sh 3s
 	$(MAKE) --no-print-directory abuse scale crash interop vm
-	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse crash interop
+	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse scale crash interop
 	@echo "ok   make test"
 
 interop: build

@@ -16,9 +16,10 @@ import (
 // engines calls test with each engine, and closes it.
 func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 	for name, make := range map[string]func() (tcp.Engine, error){
-		"goroutines":           func() (tcp.Engine, error) { return &tcp.Goroutines{}, nil },
-		"goroutines that spin": func() (tcp.Engine, error) { return &tcp.Goroutines{Spin: 50 * time.Microsecond}, nil },
-		"one reactor":          func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1}) },
+		"goroutines":            func() (tcp.Engine, error) { return &tcp.Goroutines{}, nil },
+		"goroutines that spin":  func() (tcp.Engine, error) { return &tcp.Goroutines{Spin: 50 * time.Microsecond}, nil },
+		"goroutines in a crowd": func() (tcp.Engine, error) { return tcp.InACrowd(), nil },
+		"one reactor":           func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1}) },
 		"reactors": func() (tcp.Engine, error) {
 			return tcp.NewReactors(tcp.ReactorOptions{Count: 3, Spin: 50 * time.Microsecond})
 		},
@@ -91,6 +92,9 @@ func (o *owner) Receive(fd uintptr) tcp.Next {
 	if o.paused = o.busy && len(o.out) > o.most; o.paused {
 		o.pauses++
 		return tcp.Pause
+	}
+	if n < len(o.in) {
+		return tcp.All
 	}
 	return tcp.More
 }

@@ -4,6 +4,7 @@ package scale
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+	"github.com/lunette-io/lunette/transport/transporttest"
 )
 
 const (
@@ -68,8 +70,8 @@ func start(t *testing.T, limits, delay string) *server {
 	_, err = fmt.Fprintf(s.in, `{version: 1, units: [`+
 		`{name: fast, store: {kind: memory, size: %[1]d}}, `+
 		`{name: slow, store: {kind: memory, size: %[1]d}, device: {kind: disk, workers: 4}, filters: [{kind: delay%[2]s}]}], `+
-		`targets: [{name: "%[3]s", luns: {0: fast, 1: slow}}], portals: ["127.0.0.1:0"], limits: %[4]s}`+"\n",
-		unitSize, delay, targetName, limits)
+		`targets: [{name: "%[3]s", luns: {0: fast, 1: slow}}], portals: ["127.0.0.1:0"], limits: %[4]s, network: {engine: %[5]s}}`+"\n",
+		unitSize, delay, targetName, limits, cmp.Or(os.Getenv(transporttest.EngineEnv), "auto"))
 	s.must(err)
 	_, s.addr, _ = strings.Cut(s.ask("count").Portal, "://")
 	return s
