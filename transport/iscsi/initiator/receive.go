@@ -23,6 +23,11 @@ type receiver struct {
 	wait bool
 	try  func(fd uintptr) bool
 
+	// What one receive takes into mem: little after a large segment, of which all that was
+	// received before its header was seen must be copied; more when that was full.
+	take  int
+	large bool
+
 	// A Data-In segment that is arriving.
 	k       *Command // nil: nobody wants it any more
 	at      int      // in k.In
@@ -39,29 +44,39 @@ type receiver struct {
 const (
 	batchLen = 256 << 10
 	inPlace  = 16 << 10 // how much of a segment must be missing to be received in place
+	narrow   = 256      // what is taken after such a segment
 )
 
 func (v *receiver) init(c *Conn) {
 	v.c = c
 	v.mem = make([]byte, batchLen)
+	v.take = batchLen
 	v.try = v.attempt
 }
 
-// receive receives once, and handles that.
+// receive receives once, and handles that. While large segments arrive it goes on as long
+// as something is there: what follows from them is sent together.
 func (v *receiver) receive(wait bool) error {
-	v.wait = wait
-	if err := v.c.raw.Read(v.try); err != nil {
-		return err
+	for total := 0; ; wait = false {
+		v.wait = wait
+		if err := v.c.raw.Read(v.try); err != nil {
+			return err
+		}
+		switch {
+		case tcp.Again(v.err):
+			return nil
+		case v.err != nil:
+			return v.err
+		case v.n == 0:
+			return io.EOF
+		}
+		if err := v.advance(); err != nil {
+			return err
+		}
+		if total += v.n; v.take == batchLen || total >= batchLen {
+			return nil
+		}
 	}
-	switch {
-	case tcp.Again(v.err):
-		return nil
-	case v.err != nil:
-		return v.err
-	case v.n == 0:
-		return io.EOF
-	}
-	return v.advance()
 }
 
 func (v *receiver) attempt(fd uintptr) bool {
@@ -73,6 +88,8 @@ func (v *receiver) attempt(fd uintptr) bool {
 	if v.placing() {
 		iov = append(iov, tcp.Vector(v.k.In[v.at:v.at+v.left]))
 		room = room[:min(len(room), v.tail+pdu.HeaderLen+pdu.DigestLen)]
+	} else {
+		room = room[:min(len(room), v.take)]
 	}
 	v.n, v.err = tcp.RecvMsg(fd, append(iov, tcp.Vector(room)))
 	return !v.wait || !tcp.Again(v.err)
@@ -83,6 +100,7 @@ func (v *receiver) placing() bool { return v.active && v.k != nil && v.left >= i
 
 func (v *receiver) advance() error {
 	n := v.n
+	defer v.window(n >= v.take)
 	if v.placing() {
 		m := min(n, v.left)
 		v.took(v.k.In[v.at : v.at+m])
@@ -99,6 +117,17 @@ func (v *receiver) advance() error {
 			return err
 		}
 	}
+}
+
+// window decides how much the next receive takes; full: the last took all it could.
+func (v *receiver) window(full bool) {
+	switch {
+	case v.large:
+		v.take = narrow
+	case full:
+		v.take = min(2*v.take, batchLen)
+	}
+	v.large = false
 }
 
 // took accounts for data of the segment, which is in its place.
@@ -169,6 +198,7 @@ func (v *receiver) handle() (again bool, err error) {
 		if e := v.c.events.Arrived; e != nil {
 			e(h)
 		}
+		v.large = v.large || n > inPlace
 		v.head = *h
 		v.k, v.at, err = v.c.dataIn(&v.head)
 		if err != nil {

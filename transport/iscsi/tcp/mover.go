@@ -71,7 +71,7 @@ func New(c *tcp.Conn, e tcp.Engine, buffers *sync.Pool) (*Mover, error) {
 	if m.conn, err = e.Attach(c); err != nil {
 		return nil, err
 	}
-	m.recv.m = m
+	m.recv.m, m.recv.take = m, batchSize
 	m.tx.init(m)
 	return m, nil
 }

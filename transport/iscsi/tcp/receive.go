@@ -35,6 +35,9 @@ type receiver struct {
 	late  int    // bytes that were thrown away after the end
 	place int    // how many of iov are memory of the transfer that is being placed
 	left  bool   // the batch was left for a shorter queue
+	take  int    // how much one receive takes into the batch buffer: see window
+	full  bool   // the last receive took as much
+	large bool   // a large data segment was in it
 	err   error  // why the connection ends
 	seg   segment
 	in    iscsi.Arrival
@@ -43,6 +46,9 @@ type receiver struct {
 // early is the size from which on a data segment is handled before all of it is here.
 // Smaller ones are waited for: copying them once costs less than a system call.
 const early = 8 << 10
+
+// narrow is how much a receive takes into the batch buffer after a large data segment.
+const narrow = 256
 
 // maxQueuedBytes and maxQueuedPDUs are how much may wait to be sent before the connection receives no more.
 const (
@@ -60,38 +66,57 @@ const restLen = early + 1<<10
 // Receive implements tcp.Owner.
 func (m *Mover) Receive(fd uintptr) tcp.Next {
 	v := &m.recv
-	all := false
-	if !v.left || m.ending.Load() {
-		switch n, err := v.attempt(fd); {
-		case tcp.Again(err):
-			return tcp.Nothing
-		case err != nil:
-			return v.end(fmt.Errorf("receive: %w", err))
-		case n == 0:
-			return v.end(io.EOF)
-		case m.ending.Load():
-			if v.r, v.w, v.late = 0, 0, v.late+n; v.late > maxLate {
-				return v.end(io.EOF) // this peer does not want to hear our last words
-			}
-			return tcp.More
-		default:
-			all = n < room(v.iov)
-			v.took(n)
-		}
-	}
 	for {
-		v.left = false
 		m.tx.hold()
-		err := v.advance()
+		next := v.receive(fd)
 		m.tx.release()
 		switch {
-		case err != nil:
-			return v.end(err)
+		case next == tcp.End:
+			return next
 		case m.tx.pause():
 			return tcp.Pause
-		case !v.left && all:
-			return tcp.All
 		case !v.left: // else the queue is short again already
+			return next
+		}
+	}
+}
+
+// receive receives once and handles that. While large data segments arrive, of which one
+// receive brings one, it goes on, so that their answers leave together.
+func (v *receiver) receive(fd uintptr) tcp.Next {
+	m := v.m
+	for total := 0; ; {
+		all := false
+		if !v.left || m.ending.Load() {
+			n, err := v.attempt(fd)
+			switch {
+			case tcp.Again(err):
+				return tcp.Nothing
+			case err != nil:
+				return v.end(fmt.Errorf("receive: %w", err))
+			case n == 0:
+				return v.end(io.EOF)
+			case m.ending.Load():
+				if v.r, v.w, v.late = 0, 0, v.late+n; v.late > maxLate {
+					return v.end(io.EOF) // this peer does not want to hear our last words
+				}
+				return tcp.More
+			}
+			all = n < room(v.iov)
+			v.took(n)
+			total += n
+		}
+		v.left = false
+		if err := v.advance(); err != nil {
+			return v.end(err)
+		}
+		v.window()
+		switch {
+		case v.left:
+			return tcp.More
+		case all:
+			return tcp.All
+		case v.take == batchSize || total >= batchSize:
 			return tcp.More
 		}
 	}
@@ -197,6 +222,8 @@ func (v *receiver) vectors(iov []unix.Iovec) []unix.Iovec {
 		if left == 0 {
 			room = room[:min(len(room), s.tail+pdu.HeaderLen)]
 		}
+	} else {
+		room = room[:min(len(room), v.take)]
 	}
 	return append(iov, tcp.Vector(room))
 }
@@ -206,7 +233,22 @@ func (v *receiver) took(n int) {
 	if v.seg.left > 0 {
 		n = v.placed(n)
 	}
+	v.full = n >= v.take
 	v.w += n
+}
+
+// window decides how much the next receive takes into the batch buffer. Many small PDUs
+// are best received with one call; but what is received of a large data segment before its
+// header was seen must be copied to its place. So after a large segment little is taken,
+// and more again when that was full of small PDUs.
+func (v *receiver) window() {
+	switch {
+	case v.large:
+		v.take = narrow
+	case v.full:
+		v.take = min(2*v.take, batchSize)
+	}
+	v.large, v.full = false, false
 }
 
 // advance handles what has been received, as long as not too much is queued.
@@ -261,6 +303,9 @@ func (v *receiver) handle() (again bool, err error) {
 	}
 	whole := len(have) >= head+n+tail
 	op := h.Opcode()
+	if n > early {
+		v.large = true
+	}
 	if !whole && (n <= early || (op != pdu.OpDataOut && op != pdu.OpSCSICommand)) {
 		return false, v.fit(head + n + tail)
 	}
