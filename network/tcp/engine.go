@@ -32,9 +32,11 @@ type Socket interface {
 }
 
 // An Owner receives from a socket and sends to it, when its engine says that it can. None
-// of Receive, Park, Send and Sent waits; Receive and Park are called by one goroutine at a
-// time, and Send by one that may be another.
+// of Park, Send and Sent waits, and Receive only after Waits has said that it may. Waits,
+// Receive and Park are called by one goroutine at a time, and Send by one that may be another.
 type Owner interface {
+	// Waits reports that the next Receive may wait for the end of another connection.
+	Waits() bool
 	// Receive receives once and handles what has come.
 	Receive(fd uintptr) Next
 	// Park gives back what a connection does not need until there is something to receive.

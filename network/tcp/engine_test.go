@@ -47,6 +47,8 @@ type owner struct {
 	in   [4096]byte
 	most int // bytes that wait, from which on it pauses; 0: none may
 	end  byte
+	// waits, if not nil, is what each Receive waits for.
+	waits chan struct{}
 
 	mu      sync.Mutex
 	out     []byte
@@ -67,9 +69,14 @@ func (o *owner) enter(n int) {
 	}
 }
 
+func (o *owner) Waits() bool { return o.waits != nil }
+
 func (o *owner) Receive(fd uintptr) tcp.Next {
 	o.enter(1)
 	defer o.enter(-1)
+	if o.waits != nil {
+		<-o.waits
+	}
 	n, err := tcp.RecvMsg(fd, []unix.Iovec{tcp.Vector(o.in[:])})
 	switch {
 	case tcp.Again(err):
@@ -363,6 +370,53 @@ func TestEngineCloseWrite(t *testing.T) {
 		}
 		peer.Close()
 		if err := o.over(); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// An owner that waits makes only itself wait: what it waits for may be another of the engine.
+func TestEngineWaits(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		slow, peer := attached(t, e, tcp.Options{})
+		slow.waits = make(chan struct{})
+		slow.sock.Start(slow)
+		if _, err := peer.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		other, quick := attached(t, e, tcp.Options{})
+		other.sock.Start(other)
+		for range 10 {
+			if _, err := quick.Write([]byte{1}); err != nil {
+				t.Fatal(err)
+			}
+			if err := readFull(quick, make([]byte, 1)); err != nil {
+				t.Fatalf("one that waits holds others up: %v", err)
+			}
+		}
+		quick.Close()
+		if err := other.over(); err != nil {
+			t.Error(err)
+		}
+		close(slow.waits)
+		got := make([]byte, 5)
+		if err := readFull(peer, got); err != nil || string(got) != "hello" {
+			t.Errorf("%q, %v", got, err)
+		}
+		peer.Close()
+		if err := slow.over(); err != nil {
+			t.Error(err)
+		}
+		// It may be closed meanwhile.
+		closed, peer := attached(t, e, tcp.Options{})
+		closed.waits = make(chan struct{})
+		closed.sock.Start(closed)
+		if _, err := peer.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		_ = closed.sock.Close()
+		close(closed.waits)
+		if err := closed.over(); err != nil && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})

@@ -36,8 +36,9 @@ type reactor struct {
 
 // A job is something to do on the thread.
 type job struct {
-	s  *shared
-	do work
+	s    *shared
+	do   work
+	next Next // of back
 }
 
 type work uint8
@@ -45,6 +46,7 @@ type work uint8
 const (
 	start work = iota
 	resume
+	back // Receive has returned
 	stop
 )
 
@@ -167,6 +169,8 @@ func (r *reactor) work() {
 			if j.s.paused {
 				r.unpause(j.s)
 			}
+		case back:
+			r.back(j.s, j.next)
 		case stop:
 			r.last = true
 		}
@@ -184,12 +188,25 @@ func (r *reactor) add(s *shared) {
 	}
 	r.table[s.slot] = s
 	r.live++
+	r.listen(s)
+}
+
+// listen makes the poller know s.
+func (r *reactor) listen(s *shared) {
 	r.mu.Lock()
 	err := r.control(unix.EPOLL_CTL_ADD, s)
 	s.known = err == nil
 	r.mu.Unlock()
 	if err != nil {
 		r.end(s, err)
+	}
+}
+
+// deafen makes the poller forget s. r.mu is held.
+func (r *reactor) deafen(s *shared) {
+	if s.known {
+		s.known = false
+		_ = unix.EpollCtl(r.poller, unix.EPOLL_CTL_DEL, s.fd, nil) // it is there
 	}
 }
 
@@ -229,7 +246,29 @@ func (r *reactor) receive(s *shared) {
 		r.end(s, net.ErrClosed)
 		return
 	}
-	switch s.owner.Receive(uintptr(s.fd)) {
+	if s.owner.Waits() { // not on this thread: what it waits for may need it
+		r.mu.Lock()
+		r.deafen(s)
+		r.mu.Unlock()
+		go func() { r.post(job{s, back, s.owner.Receive(uintptr(s.fd))}) }()
+		return
+	}
+	r.then(s, s.owner.Receive(uintptr(s.fd)))
+}
+
+// back takes a socket back from the goroutine that has received from it.
+func (r *reactor) back(s *shared, next Next) {
+	if next == End {
+		r.end(s, nil)
+		return
+	}
+	r.then(s, next) // before there are events again
+	r.listen(s)
+}
+
+// then does what an owner wants next.
+func (r *reactor) then(s *shared, next Next) {
+	switch next {
 	case More, All, Nothing:
 		s.owner.Park()
 	case Pause:
@@ -253,10 +292,7 @@ func (r *reactor) unpause(s *shared) {
 // end gives s up.
 func (r *reactor) end(s *shared, err error) {
 	r.mu.Lock()
-	if s.known {
-		s.known = false
-		_ = unix.EpollCtl(r.poller, unix.EPOLL_CTL_DEL, s.fd, nil) // it is there
-	}
+	r.deafen(s)
 	s.over = true
 	room := s.room
 	s.room = false

@@ -38,7 +38,7 @@ func (s *shared) Start(o Owner) {
 	s.r.mu.Lock()
 	s.started = true
 	s.r.mu.Unlock()
-	s.r.post(job{s, start})
+	s.r.post(job{s: s, do: start})
 }
 
 func (s *shared) Try(f func(fd uintptr)) error {
@@ -93,7 +93,7 @@ func (s *shared) watch(add, drop uint32) {
 	}
 }
 
-func (s *shared) Resume() { s.r.post(job{s, resume}) }
+func (s *shared) Resume() { s.r.post(job{s: s, do: resume}) }
 
 func (s *shared) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
 

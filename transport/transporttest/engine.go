@@ -32,7 +32,7 @@ func NamedEngine(tb testing.TB, name string) tcp.Engine {
 	case "goroutines":
 		return &tcp.Goroutines{}
 	case "reactors":
-		e, err := tcp.NewReactors(tcp.ReactorOptions{Count: 2})
+		e, err := tcp.NewReactors(tcp.ReactorOptions{Count: 1})
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -44,6 +44,7 @@ type Mover struct {
 	terminate sync.Once
 	cause     error
 	ending    atomic.Bool // what still arrives is thrown away
+	loggedIn  atomic.Bool
 	linger    *time.Timer
 
 	pdusIn, bytesIn, dataOut, receives, again, copied, digested atomic.Int64
@@ -126,7 +127,12 @@ func (m *Mover) Enable(p iscsi.MoverParams) {
 		m.params = p
 	}
 	m.tx.enable(p)
+	m.loggedIn.Store(true)
 }
+
+// Waits implements tcp.Owner: a login may have to wait for the end of the session, or of the
+// connection, that it takes the place of (RFC 7143 6.3.5, 6.3.4).
+func (m *Mover) Waits() bool { return !m.loggedIn.Load() }
 
 // Control implements iscsi.Mover.
 func (m *Mover) Control() *iscsi.PDU { return m.tx.control() }
