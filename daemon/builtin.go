@@ -17,6 +17,14 @@ import (
 	"github.com/lunette-io/lunette/target"
 )
 
+// ioOption is what stores on descriptors have in common.
+func ioOption() model.Option {
+	return model.Option{
+		Name: "io", Type: model.String, Default: "auto", Values: []string{"auto", "uring", "threads"},
+		Help: "How to wait for the disk: `uring`, by io_uring, with the least CPU time; `threads`, by threads in system calls; `auto`, by io_uring where the system has and allows it.",
+	}
+}
+
 // Builtin is the one list of all plugins. Nothing registers itself.
 func Builtin() Registry {
 	return Registry{
@@ -62,9 +70,10 @@ func Builtin() Registry {
 				Options: []model.Option{
 					{Name: "path", Type: model.Path, Required: true, Help: "The device."},
 					{Name: "read-only", Type: model.Bool, Help: "Opens the device for reading."},
+					ioOption(),
 				},
 				New: func(_ context.Context, v model.Values) (Opened, error) {
-					s, err := block.Open(block.Config{Path: v.String("path"), ReadOnly: v.Bool("read-only")})
+					s, err := block.Open(block.Config{Path: v.String("path"), ReadOnly: v.Bool("read-only"), IO: v.String("io")})
 					if err != nil {
 						return Opened{}, err
 					}

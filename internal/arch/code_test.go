@@ -68,7 +68,7 @@ func TestNoInit(t *testing.T) {
 
 // unsafeIn has the other files with a use of it or a raw system call, each with its reason.
 var unsafeIn = map[string]string{
-	"store/block/bounce.go":                "one expression: is an address aligned for direct I/O",
+	"store/internal/direct/bounce.go":      "one expression: is an address aligned for direct I/O",
 	"store/block/device.go":                "ioctls that golang.org/x/sys lacks; block devices are Linux's",
 	"store/internal/fdio/io.go":            "preadv2 and pwritev2 with flags, of an iovec on the stack, without an allocation",
 	"store/memory/pagemap.go":              "one expression: mapped memory as atomic words",

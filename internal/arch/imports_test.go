@@ -21,7 +21,9 @@ var rules = []rule{
 	{"target", []string{"scsi", "buffer"}, "it is the waist: devices above stores and transports above networks meet here, and know nothing of each other"},
 
 	{"store/filter/...", []string{"store", "store/filter", "buffer"}, "a filter sees a store, never which"},
-	{"store/internal/...", []string{"store", "buffer"}, "what stores share knows no store"},
+	{"store/internal/fdio", []string{"store", "buffer"}, "what stores share knows no store"},
+	{"store/internal/direct", []string{"store", "buffer", "store/internal/fdio"}, "what stores share knows no store"},
+	{"store/internal/ringio", []string{"store", "buffer", "store/internal/fdio", "internal/uring"}, "what stores share knows no store; io_uring itself knows nothing of them"},
 	{"store/storetest", []string{"store", "buffer"}, "the suite holds every store to the same"},
 	{"store/...", []string{"store", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
 	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},

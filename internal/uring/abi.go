@@ -34,7 +34,6 @@ const enterGetEvents = 1 << 0
 
 // Operations of io_uring_register.
 const (
-	registerFiles         = 2
 	registerBuffers2      = 15 // 5.13
 	registerBuffersUpdate = 16 // 5.13
 
@@ -50,10 +49,8 @@ const (
 	opAsyncCancel = 14
 )
 
-// Flags of an SQE, and of opAsyncCancel.
+// Flags of opAsyncCancel.
 const (
-	sqeFixedFile = 1 << 0
-
 	cancelAll = 1 << 0 // 5.19
 	cancelAny = 1 << 2 // 5.19
 )
@@ -75,16 +72,16 @@ type params struct {
 // An SQE is struct io_uring_sqe: what the kernel shall do. [Ring.Next] gives it out empty,
 // its own methods fill it in.
 type SQE struct {
-	opcode, flags uint8
-	_             uint16 // priority
-	fd            int32
-	off, addr     uint64
-	len, opFlags  uint32
-	user          uint64
-	buffer        uint16
-	_             uint16 // personality
-	_             int32
-	_             [2]uint64
+	opcode, _    uint8
+	_            uint16 // priority
+	fd           int32
+	off, addr    uint64
+	len, opFlags uint32
+	user         uint64
+	buffer       uint16
+	_            uint16 // personality
+	_            int32
+	_            [2]uint64
 }
 
 // cqe is struct io_uring_cqe: what has come of it.

@@ -161,7 +161,7 @@ func (l *Loop) arm() {
 	if e := l.ring.Next(userWake); e != nil {
 		l.vec[0].Base = &l.read[0]
 		l.vec[0].SetLen(len(l.read))
-		e.Readv(FD(l.event), l.vec[:], 0)
+		e.Readv(l.event, l.vec[:], 0)
 		l.armed = true
 	}
 }

@@ -30,7 +30,6 @@ type Ring struct {
 
 	inFlight int // given out by Next and not reaped
 	buffers  int // slots of the table of registered buffers
-	file     bool
 }
 
 // newRing makes a ring of that many entries, a power of two, and room for at least twice as

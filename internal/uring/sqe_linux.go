@@ -6,42 +6,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A File is what an SQE is about: a descriptor, or the one that is registered.
-type File struct {
-	fd    int32
-	flags uint8
-}
-
-// FD is an open descriptor.
-func FD(fd int) File { return File{fd: int32(fd)} }
-
 // The vectors of Readv and Writev need to live until the submission only; the memory that
 // they, and the others, point to until the completion.
 
 // Readv reads into vec from off on.
-func (e *SQE) Readv(f File, vec []unix.Iovec, off int64) { e.vector(opReadv, f, vec, off) }
+func (e *SQE) Readv(fd int, vec []unix.Iovec, off int64) { e.vector(opReadv, fd, vec, off) }
 
 // Writev writes vec at off.
-func (e *SQE) Writev(f File, vec []unix.Iovec, off int64) { e.vector(opWritev, f, vec, off) }
+func (e *SQE) Writev(fd int, vec []unix.Iovec, off int64) { e.vector(opWritev, fd, vec, off) }
 
 // ReadFixed reads into mem, which lies in the registered buffer of that index.
-func (e *SQE) ReadFixed(f File, mem []byte, off int64, index int) {
-	e.fixed(opReadFixed, f, mem, off, index)
+func (e *SQE) ReadFixed(fd int, mem []byte, off int64, index int) {
+	e.fixed(opReadFixed, fd, mem, off, index)
 }
 
 // WriteFixed writes mem, which lies in the registered buffer of that index.
-func (e *SQE) WriteFixed(f File, mem []byte, off int64, index int) {
-	e.fixed(opWriteFixed, f, mem, off, index)
+func (e *SQE) WriteFixed(fd int, mem []byte, off int64, index int) {
+	e.fixed(opWriteFixed, fd, mem, off, index)
 }
 
-func (e *SQE) vector(op uint8, f File, vec []unix.Iovec, off int64) {
-	e.opcode, e.fd, e.flags, e.off = op, f.fd, f.flags, uint64(off)
+func (e *SQE) vector(op uint8, fd int, vec []unix.Iovec, off int64) {
+	e.opcode, e.fd, e.off = op, int32(fd), uint64(off)
 	e.addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(vec))))
 	e.len = uint32(len(vec))
 }
 
-func (e *SQE) fixed(op uint8, f File, mem []byte, off int64, index int) {
-	e.opcode, e.fd, e.flags, e.off = op, f.fd, f.flags, uint64(off)
+func (e *SQE) fixed(op uint8, fd int, mem []byte, off int64, index int) {
+	e.opcode, e.fd, e.off = op, int32(fd), uint64(off)
 	e.addr = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(mem))))
 	e.len = uint32(len(mem))
 	e.buffer = uint16(index)
@@ -49,20 +40,6 @@ func (e *SQE) fixed(op uint8, f File, mem []byte, off int64, index int) {
 
 // cancelAll ends whatever can be ended.
 func (e *SQE) cancelAll() { e.opcode, e.opFlags = opAsyncCancel, cancelAll|cancelAny }
-
-// RegisterFile makes the kernel hold fd, which spares it a look-up per operation, and
-// returns what to put into SQEs: fd as it is where that is refused.
-func (r *Ring) RegisterFile(fd int) File {
-	if r.file {
-		return FD(fd) // one is registered already
-	}
-	fds := [1]int32{int32(fd)}
-	if r.register(registerFiles, unsafe.Pointer(&fds), 1) != nil {
-		return FD(fd)
-	}
-	r.file = true
-	return File{fd: 0, flags: sqeFixedFile}
-}
 
 // ReserveBuffers makes an empty table for so many registered buffers. It reports whether
 // there is one: kernels before 5.19 have none that may be empty.

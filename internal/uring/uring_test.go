@@ -33,8 +33,6 @@ type job struct {
 type bench struct {
 	*Loop
 	opened func(*Ring)
-	file   File
-	own    bool // use file
 
 	mu      sync.Mutex
 	waiting []*job
@@ -70,21 +68,17 @@ func (b *bench) Fill(r *Ring) {
 		} else {
 			b.started = append(b.started, j)
 		}
-		f := FD(j.fd)
-		if b.own {
-			f = b.file
-		}
 		j.vec[0].Base = &j.mem[0]
 		j.vec[0].SetLen(len(j.mem))
 		switch {
 		case j.fixed > 0 && j.write:
-			e.WriteFixed(f, j.mem, j.off, j.fixed-1)
+			e.WriteFixed(j.fd, j.mem, j.off, j.fixed-1)
 		case j.fixed > 0:
-			e.ReadFixed(f, j.mem, j.off, j.fixed-1)
+			e.ReadFixed(j.fd, j.mem, j.off, j.fixed-1)
 		case j.write:
-			e.Writev(f, j.vec[:], j.off)
+			e.Writev(j.fd, j.vec[:], j.off)
 		default:
-			e.Readv(f, j.vec[:], j.off)
+			e.Readv(j.fd, j.vec[:], j.off)
 		}
 	}
 }
@@ -242,8 +236,7 @@ func TestRegistered(t *testing.T) {
 	}
 	defer unix.Munmap(mem)
 	registered := false
-	b := open(t, 8, flagsLadder, func(b *bench, r *Ring) {
-		b.own, b.file = true, r.RegisterFile(int(f.Fd()))
+	b := open(t, 8, flagsLadder, func(_ *bench, r *Ring) {
 		if r.RegisterBuffer(0, mem) {
 			t.Error("registered without a table")
 		}
@@ -253,22 +246,19 @@ func TestRegistered(t *testing.T) {
 		}
 	})
 	defer b.Close()
-	if b.file.flags == 0 {
-		t.Log("the kernel registers no files")
-	}
 	if !registered {
 		t.Skip("the kernel, or RLIMIT_MEMLOCK, lets us register no buffers: not tested")
 	}
 	for i := range mem[:8192] {
 		mem[i] = byte(i * 7)
 	}
-	if res := b.do(&job{write: true, mem: mem[:4096], off: 100, fixed: 4}); res != 4096 {
+	if res := b.do(&job{fd: int(f.Fd()), write: true, mem: mem[:4096], off: 100, fixed: 4}); res != 4096 {
 		t.Fatalf("write: %d", res)
 	}
-	if res := b.do(&job{mem: mem[1<<19:][:4096], off: 100, fixed: 4}); res != 4096 || !bytes.Equal(mem[1<<19:][:4096], mem[:4096]) {
+	if res := b.do(&job{fd: int(f.Fd()), mem: mem[1<<19:][:4096], off: 100, fixed: 4}); res != 4096 || !bytes.Equal(mem[1<<19:][:4096], mem[:4096]) {
 		t.Fatalf("read: %d", res)
 	}
-	if res := b.do(&job{mem: make([]byte, 512), off: 100, fixed: 4}); res != -int32(unix.EFAULT) {
+	if res := b.do(&job{fd: int(f.Fd()), mem: make([]byte, 512), off: 100, fixed: 4}); res != -int32(unix.EFAULT) {
 		t.Errorf("memory outside the buffer: %d", res)
 	}
 }

@@ -5,14 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/direct"
 	"github.com/lunette-io/lunette/store/internal/fdio"
+	"github.com/lunette-io/lunette/store/internal/ringio"
 )
 
 // A Store is an open block device. It is safe for concurrent use.
@@ -30,26 +31,21 @@ type Store struct {
 	readOnly bool
 	info     store.Info
 	syncer   *fdio.Syncer
-	// What offsets and lengths, and addresses of memory, are multiples of.
-	offsetAlign, memoryAlign int64
+	align    direct.Align
+	io       *direct.IO
+	queue    *ringio.Queue // nil without io_uring
 
 	closed  atomic.Bool
 	noDsync atomic.Bool // pwritev2 knows no RWF_DSYNC here
 	noPunch atomic.Bool // the device cannot zero by unmapping after all
 	noZero  atomic.Bool // fallocate knows no FALLOC_FL_ZERO_RANGE here
-
-	// parts is held for writing while a part of a block is read, changed and written,
-	// and for reading by those who write whole blocks.
-	parts   sync.RWMutex
-	bounces sync.Pool
-	bounced [2]atomic.Uint64
 }
 
 // Info describes the store.
 func (s *Store) Info() store.Info { return s.info }
 
 // Bounced is how many calls had to copy, and how many bytes.
-func (s *Store) Bounced() (calls, bytes uint64) { return s.bounced[0].Load(), s.bounced[1].Load() }
+func (s *Store) Bounced() (calls, bytes uint64) { return s.io.Bounced() }
 
 // begin refuses what is outside the store, everything after Close and, if ctx has
 // ended, everything.
@@ -65,34 +61,13 @@ func (s *Store) begin(ctx context.Context, op string, off, n int64, write bool) 
 	return ctx.Err()
 }
 
-// aligned says whether the device takes the lease as it is.
-func (s *Store) aligned(l *buffer.Lease, off int64) bool {
-	if (off|l.Len())&(s.offsetAlign-1) != 0 {
-		return false
-	}
-	// Each piece but the last must also end where a block may.
-	for i := range l.Segments() {
-		m := l.Segment(i).Mem
-		if address(m)&uintptr(s.memoryAlign-1) != 0 || int64(len(m))&(s.offsetAlign-1) != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // ReadAt fills into.
 func (s *Store) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
 	n := into.Len()
 	if err := s.begin(ctx, "read", off, n, false); err != nil {
 		return err
 	}
-	var err error
-	if s.aligned(into, off) {
-		_, err = fdio.ReadAt(s.fd, into, off, 0)
-	} else {
-		err = s.bounceRead(ctx, into, off)
-	}
-	return fdio.Error(s.path, "read", n, off, err)
+	return fdio.Error(s.path, "read", n, off, s.io.ReadAt(ctx, into, off))
 }
 
 // WriteAt writes from; with FUA it is durable when WriteAt returns nil.
@@ -119,22 +94,14 @@ func (s *Store) WriteAt(ctx context.Context, from *buffer.Lease, off int64, f st
 
 // write says whether the data is durable already.
 func (s *Store) write(ctx context.Context, from *buffer.Lease, off int64, fua bool) (synced bool, err error) {
-	if !s.aligned(from, off) {
-		return false, s.bounceWrite(ctx, off, from.Len(), func(at int64, part []byte) {
-			from.Read(at, part)
-		})
-	}
-	s.parts.RLock()
-	defer s.parts.RUnlock()
-	if fua && !s.noDsync.Load() {
-		_, err := fdio.WriteAt(s.fd, from, off, unix.RWF_DSYNC)
+	if fua && !s.noDsync.Load() && s.io.Aligned(from, off) {
+		err := s.io.WriteAt(ctx, from, off, unix.RWF_DSYNC)
 		if !fdio.Unsupported(err) {
 			return true, err
 		}
 		s.noDsync.Store(true)
 	}
-	_, err = fdio.WriteAt(s.fd, from, off, 0)
-	return false, err
+	return false, s.io.WriteAt(ctx, from, off, 0)
 }
 
 // Flush makes all that was written durable.
@@ -149,6 +116,9 @@ func (s *Store) Flush(ctx context.Context) error {
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
+	}
+	if s.queue != nil {
+		s.queue.Close()
 	}
 	var err error
 	if s.witness >= 0 {

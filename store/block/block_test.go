@@ -14,6 +14,8 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/direct"
+	"github.com/lunette-io/lunette/store/internal/ringio"
 	"github.com/lunette-io/lunette/store/storetest"
 )
 
@@ -30,7 +32,7 @@ func openFile(cfg Config, block int64) (*Store, error) {
 		if err := unix.Fstat(fd, &st); err != nil {
 			return err
 		}
-		s.offsetAlign, s.memoryAlign = block, block
+		s.align = direct.Align{Offset: block, Memory: block}
 		s.info = store.Info{
 			Size: st.Size, PhysicalBlock: 4096, ReadOnly: cfg.ReadOnly, Cached: true, Granularity: block, Concurrency: concurrency,
 		}
@@ -62,49 +64,65 @@ func TestSuiteFile(t *testing.T) {
 			s.noZero.Store(true)
 		}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			suite(t, func(t *testing.T) func() (*Store, error) {
-				path := file(t, size)
-				return func() (*Store, error) {
-					s, err := openFile(Config{Path: path}, test.block)
-					if errors.Is(err, unix.EINVAL) {
-						t.Skipf("no direct I/O in the temporary directory: %v", err)
-					}
-					if err == nil {
+		for _, mode := range modes(t) {
+			t.Run(test.name+"/"+mode, func(t *testing.T) {
+				suite(t, func(t *testing.T) func() (store.Store, error) {
+					path := file(t, size)
+					return func() (store.Store, error) {
+						s, err := openFile(Config{Path: path}, test.block)
+						if errors.Is(err, unix.EINVAL) {
+							t.Skipf("no direct I/O in the temporary directory: %v", err)
+						} else if err != nil {
+							return nil, err
+						}
 						test.change(s)
+						return s.finished(Config{IO: mode})
 					}
-					return s, err
-				}
+				})
 			})
-		})
+		}
 	}
 }
 
 func TestSuiteLoop(t *testing.T) {
 	for _, block := range []uint32{512, 4096} {
 		t.Run(strconv.Itoa(int(block)), func(t *testing.T) {
-			suite(t, func(t *testing.T) func() (*Store, error) {
+			suite(t, func(t *testing.T) func() (store.Store, error) {
 				path := loop(t, size, block)
-				return func() (*Store, error) { return Open(Config{Path: path}) }
+				return func() (store.Store, error) { return Open(Config{Path: path}) }
 			})
 		})
 	}
 }
 
-func suite(t *testing.T, place func(*testing.T) func() (*Store, error)) {
+// modes are the values of Config.IO that can be tested here.
+func modes(t *testing.T) []string {
+	s, err := openFile(Config{Path: file(t, size)}, 4096)
+	if err != nil {
+		return []string{ringio.Threads} // which says why it is not tested
+	}
+	if _, err := s.finished(Config{IO: ringio.Uring}); err != nil {
+		t.Logf("not tested with io_uring: %v", err)
+		return []string{ringio.Threads}
+	}
+	s.Close()
+	return []string{ringio.Threads, ringio.Uring}
+}
+
+func suite(t *testing.T, place func(*testing.T) func() (store.Store, error)) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		open := place(t)
 		s, err := open()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return storetest.Subject{Store: s, Reopen: func() (store.Store, error) { return open() }}
+		return storetest.Subject{Store: s, Reopen: open}
 	})
 }
 
 func TestInfo(t *testing.T) {
 	path := loop(t, size, 4096)
-	s, err := Open(Config{Path: path})
+	s, err := open(Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +144,7 @@ func TestOpenRefuses(t *testing.T) {
 		"/dev/null":     "not a block device",
 		"/dev/no-block": "no such file",
 	} {
-		if s, err := Open(Config{Path: path}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if s, err := open(Config{Path: path}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%q: %v, want %q", path, err, want)
 			if err == nil {
 				s.Close()
@@ -164,7 +182,7 @@ func TestInUse(t *testing.T) {
 			}
 		}
 	}
-	s, err := Open(Config{Path: path})
+	s, err := open(Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +199,7 @@ func TestInUse(t *testing.T) {
 	if err := unix.Unmount(dir, 0); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = Open(Config{Path: path, ReadOnly: true}); err != nil {
+	if s, err = open(Config{Path: path, ReadOnly: true}); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
@@ -211,7 +229,7 @@ func TestBounced(t *testing.T) {
 		}
 	}
 	odd := make([]byte, 4096)
-	if address(odd)&511 == 0 {
+	if s.io.Aligned(buffer.Of(odd), 0) {
 		odd = make([]byte, 4097)[1:]
 	}
 	l := buffer.Of(odd)
@@ -234,15 +252,51 @@ func TestNoAllocations(t *testing.T) {
 	l, _ := arena.Get(4096)
 	defer l.Release()
 	ctx := t.Context()
+	submitted(t, s, l)
 	if n := testing.AllocsPerRun(50, func() { s.WriteAt(ctx, l, 0, 0); s.ReadAt(ctx, l, 0) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// submitted looks for allocations of requests.
+func submitted(t *testing.T, s *Store, l *buffer.Lease) {
+	if err := s.startQueue(ringio.Auto); err != nil {
+		t.Fatal(err)
+	}
+	if s.queue == nil {
+		t.Log("there is no io_uring: requests are not tested")
+		return
+	}
+	done := make(chan error, 1)
+	r := &store.Request{Data: l, Done: func(_ *store.Request, err error) { done <- err }}
+	if n := testing.AllocsPerRun(50, func() { submitting{s}.Submit(r); <-done }); n != 0 && !raceEnabled {
+		t.Errorf("%v allocations for a request", n)
+	}
+	if calls, _ := s.Bounced(); calls != 0 {
+		t.Errorf("bounced %d times", calls)
+	}
+}
+
+func TestModes(t *testing.T) {
+	s, err := openFile(Config{Path: file(t, size)}, 512)
+	if err != nil {
+		t.Skipf("no direct I/O: %v", err)
+	}
+	if _, ok := any(s).(store.Submitter); ok {
+		t.Error("a store without a ring is a Submitter")
+	}
+	if _, err := s.finished(Config{IO: "aio"}); err == nil || !strings.Contains(err.Error(), "none of") {
+		t.Errorf("a mode that is not one: %v", err)
+	}
+	if err := s.Flush(t.Context()); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("it is still open: %v", err)
 	}
 }
 
 // TestFlushReachesDevice counts the flushes that the device was sent.
 func TestFlushReachesDevice(t *testing.T) {
 	path := loop(t, size, 512)
-	s, err := Open(Config{Path: path})
+	s, err := open(Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

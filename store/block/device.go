@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/direct"
 )
 
 // concurrency is how many system calls at a time keep a fast device busy.
@@ -46,8 +47,11 @@ func (s *Store) askDevice(dev uint64) error {
 	// The rest is advice: old or odd drivers need not know it.
 	physical, _ := ioctl[uint32](s.fd, unix.BLKPBSZGET)
 	turning, _ := ioctl[uint16](s.fd, unix.BLKROTATIONAL)
-	s.offsetAlign = int64(logical)
-	s.memoryAlign = s.directAlign(int64(logical))
+	// What memory must be aligned to the kernel may say; the logical block does for all.
+	s.align = direct.Align{Offset: int64(logical), Memory: int64(logical)}
+	if a, ok := direct.Ask(s.fd); ok && a.Memory != 0 {
+		s.align.Memory = a.Memory
+	}
 	q := findQueue(dev)
 	s.info = store.Info{
 		Size:          int64(size),
@@ -61,23 +65,12 @@ func (s *Store) askDevice(dev uint64) error {
 	// Zeroing that unmaps where it can is what fallocate asks for, and is refused by
 	// devices that cannot; they are the ones without a limit for it.
 	if !s.readOnly && q.number("discard_max_bytes") > 0 && q.number("write_zeroes_max_bytes") > 0 {
-		s.info.Granularity = max(q.number("discard_granularity"), s.offsetAlign)
+		s.info.Granularity = max(q.number("discard_granularity"), s.align.Offset)
 		// A partition has an alignment of its own.
 		align := queue(sysfs(dev)).number("discard_alignment")
 		s.info.Alignment = max(0, min(align, s.info.Granularity-1))
 	}
 	return nil
-}
-
-// directAlign is what memory must be aligned to: the kernel says so from 6.1 on; the
-// logical block does for all of them.
-func (s *Store) directAlign(logical int64) int64 {
-	var st unix.Statx_t
-	err := unix.Statx(s.fd, "", unix.AT_EMPTY_PATH, unix.STATX_DIOALIGN, &st)
-	if err == nil && st.Mask&unix.STATX_DIOALIGN != 0 && st.Dio_mem_align != 0 {
-		return int64(st.Dio_mem_align)
-	}
-	return logical
 }
 
 // A queue is the directory where sysfs describes a device's queue.

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/direct"
 	"github.com/lunette-io/lunette/store/internal/fdio"
 )
 
@@ -18,10 +19,34 @@ var ErrInUse = errors.New("in use")
 type Config struct {
 	Path     string
 	ReadOnly bool
+	// IO is how requests that may wait are done: "uring", by io_uring; "threads", by
+	// goroutines in system calls; "auto" or nothing, by io_uring where it is there.
+	IO string
 }
 
-// Open opens a block device for itself alone.
-func Open(cfg Config) (*Store, error) {
+// Open opens a block device for itself alone. With io_uring it is a
+// [store.Submitter].
+func Open(cfg Config) (store.Store, error) {
+	s, err := open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return s.finished(cfg)
+}
+
+// finished is the store with the capabilities that it has.
+func (s *Store) finished(cfg Config) (store.Store, error) {
+	if err := s.startQueue(cfg.IO); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	if s.queue == nil {
+		return s, nil
+	}
+	return submitting{s}, nil
+}
+
+func open(cfg Config) (*Store, error) {
 	if cfg.Path == "" {
 		return nil, errors.New("block: no path given")
 	}
@@ -69,11 +94,15 @@ func finish(cfg Config, fd int, ask func(*Store) error) (*Store, error) {
 	if err == nil {
 		err = s.check()
 	}
+	if err == nil {
+		if s.io, err = direct.New(fd, s.align); err != nil {
+			err = fmt.Errorf("%s: %w", s.path, err)
+		}
+	}
 	if err != nil {
 		_ = s.Close()
 		return nil, err
 	}
-	s.bounces.New = func() any { return newBounce(s.offsetAlign, s.memoryAlign) }
 	return s, nil
 }
 
@@ -81,10 +110,8 @@ func (s *Store) check() error {
 	switch {
 	case s.info.Size <= 0:
 		return fmt.Errorf("%s: it has no medium: its size is 0", s.path)
-	case s.info.Size%s.offsetAlign != 0:
-		return fmt.Errorf("%s: its size of %d bytes is not a multiple of its blocks of %d", s.path, s.info.Size, s.offsetAlign)
-	case s.offsetAlign > bounceSize || s.memoryAlign > bounceSize || s.offsetAlign&(s.offsetAlign-1) != 0 || s.memoryAlign&(s.memoryAlign-1) != 0:
-		return fmt.Errorf("%s: cannot align to blocks of %d bytes and memory of %d", s.path, s.offsetAlign, s.memoryAlign)
+	case s.info.Size%s.align.Offset != 0:
+		return fmt.Errorf("%s: its size of %d bytes is not a multiple of its blocks of %d", s.path, s.info.Size, s.align.Offset)
 	}
 	return nil
 }

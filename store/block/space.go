@@ -45,25 +45,21 @@ func (s *Store) Zero(ctx context.Context, off, n int64, f store.Flags) error {
 }
 
 func (s *Store) zero(ctx context.Context, off, n int64, punch bool) error {
-	from, to, err := s.zeroParts(ctx, off, n)
-	if err != nil || from == to {
-		return err
-	}
-	s.parts.RLock()
-	defer s.parts.RUnlock()
-	if punch && !s.noPunch.Load() {
-		err := s.allocate(ctx, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, from, to-from)
-		if !fdio.Unsupported(err) {
-			return err
+	return s.io.Zero(ctx, off, n, func(off, n int64) error {
+		if punch && !s.noPunch.Load() {
+			err := fdio.Allocate(ctx, s.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+			if !fdio.Unsupported(err) {
+				return err
+			}
+			s.noPunch.Store(true)
 		}
-		s.noPunch.Store(true)
-	}
-	if !s.noZero.Load() {
-		err := s.allocate(ctx, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, from, to-from)
-		if !fdio.Unsupported(err) {
-			return err
+		if !s.noZero.Load() {
+			err := fdio.Allocate(ctx, s.fd, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+			if !fdio.Unsupported(err) {
+				return err
+			}
+			s.noZero.Store(true)
 		}
-		s.noZero.Store(true)
-	}
-	return s.writeZeros(ctx, from, to-from)
+		return s.io.WriteZeros(ctx, off, n)
+	})
 }

@@ -10,10 +10,6 @@ import (
 	"github.com/lunette-io/lunette/store/internal/fdio"
 )
 
-// step is how many bytes one system call zeroes, so that a canceled context ends a
-// long one early.
-const step = 1 << 30
-
 // Trim punches a hole. It fails with [store.ErrNotSupported] where the file system
 // has none, which Info said by a Granularity of 0.
 func (s *Store) Trim(ctx context.Context, off, n int64) error {
@@ -56,7 +52,7 @@ func (s *Store) zero(ctx context.Context, off, n int64, punch bool) error {
 		return s.punch(ctx, off, n)
 	}
 	if !s.noZero.Load() {
-		err := s.allocate(ctx, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+		err := fdio.Allocate(ctx, s.fd, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 		if !fdio.Unsupported(err) {
 			return err
 		}
@@ -71,22 +67,7 @@ func (s *Store) punch(ctx context.Context, off, n int64) error {
 	if g := s.info.Granularity; off+n == s.size && n > 0 {
 		n += (g - s.size%g) % g
 	}
-	return s.allocate(ctx, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
-}
-
-func (s *Store) allocate(ctx context.Context, mode uint32, off, n int64) error {
-	for n > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		m := min(n, step)
-		if err := fdio.Retry(func() error { return unix.Fallocate(s.fd, mode, off, m) }); err != nil {
-			return err
-		}
-		off += m
-		n -= m
-	}
-	return nil
+	return fdio.Allocate(ctx, s.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 }
 
 // Values of lseek(2)'s whence that the unix package does not name.

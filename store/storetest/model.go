@@ -59,6 +59,7 @@ func (w *worker) run(n int) error {
 	}{
 		{"read", w.readBack}, {"write", w.write}, {"write FUA", w.writeFUA}, {"flush", w.flush},
 		{"try read", w.tryRead}, {"try write", w.tryWrite},
+		{"submit read", w.submitRead}, {"submit write", w.submitWrite}, {"submit write FUA", w.submitWriteFUA},
 		{"lend for reading", w.lendRead}, {"lend for writing", w.lendWrite},
 		{"trim", w.trim}, {"zero", w.zero}, {"zero, may trim", w.zeroTrim}, {"extent", w.extent},
 	}

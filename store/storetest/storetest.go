@@ -55,6 +55,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"Neighbours", (*fixture).neighbours, true},
 		{"Persistent", (*fixture).persistent, true},
 		{"Canceled", (*fixture).canceled, false},
+		{"ManyAtOnce", (*fixture).manyAtOnce, true},
+		{"SubmitRefused", (*fixture).submitRefused, false},
 		{"Faults", (*fixture).faults, true},
 		{"Closed", (*fixture).closed, false},
 	} {
@@ -78,11 +80,12 @@ type fixture struct {
 	model *model
 	junk  []byte
 
-	lender  store.Lender
-	tryer   store.Tryer
-	trimmer store.Trimmer
-	zeroer  store.Zeroer
-	mapper  store.Mapper
+	lender    store.Lender
+	tryer     store.Tryer
+	submitter store.Submitter
+	trimmer   store.Trimmer
+	zeroer    store.Zeroer
+	mapper    store.Mapper
 }
 
 func newFixture(t *testing.T, s Subject) *fixture {
@@ -102,6 +105,7 @@ func (f *fixture) use(s store.Store) {
 	f.Store = s
 	f.lender, _ = store.As[store.Lender](s)
 	f.tryer, _ = store.As[store.Tryer](s)
+	f.submitter, _ = store.As[store.Submitter](s)
 	f.zeroer, _ = store.As[store.Zeroer](s)
 	f.mapper, _ = store.As[store.Mapper](s)
 	f.trimmer = nil
@@ -213,6 +217,10 @@ func (f *fixture) refusesWrites() {
 		if done, err := f.tryer.TryWriteAt(l, 0); done || err != nil {
 			check("try write", err)
 		}
+	}
+	if f.submitter != nil {
+		check("submit write", f.submit(store.OpWrite, l, 0, 0))
+		check("submit write FUA", f.submit(store.OpWrite, l, 0, store.FUA))
 	}
 	if f.trimmer != nil {
 		check("trim", f.trimmer.Trim(f.Context(), 0, Block))

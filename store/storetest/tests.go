@@ -30,6 +30,7 @@ func (f *fixture) boundaries() {
 	for _, r := range [][2]int64{{0, Block}, {size - Block, Block}, {0, size}, {Block, size - 2*Block}} {
 		for name, op := range map[string]func(off, n int64) error{
 			"write": w.write, "write FUA": w.writeFUA, "try write": w.tryWrite, "try read": w.tryRead,
+			"submit write": w.submitWrite, "submit write FUA": w.submitWriteFUA, "submit read": w.submitRead,
 			"lend for reading": w.lendRead, "lend for writing": w.lendWrite,
 			"trim": w.trim, "zero": w.zero, "zero, may trim": w.zeroTrim, "extent": w.extent,
 		} {
@@ -76,7 +77,30 @@ func (f *fixture) scattered() {
 		}
 		copy(f.model.bytes[off:], b)
 		f.verify("after scattered writes")
+		if f.submitter != nil {
+			f.submitScattered(lens, off)
+		}
 	}
+}
+
+// submitScattered writes and reads the same by requests.
+func (f *fixture) submitScattered(lens []int64, off int64) {
+	l := f.pieces(lens)
+	defer l.Release()
+	b := pattern(l.Len(), uint64(off)+200)
+	l.Copy(0, b)
+	err := f.submit(store.OpWrite, l, off, 0)
+	l.Clear(0, l.Len())
+	if err == nil {
+		err = f.submit(store.OpRead, l, off, 0)
+	}
+	got := make([]byte, len(b))
+	l.Read(0, got)
+	if at := differ(got, b); err != nil || at >= 0 {
+		f.Fatalf("submitted pieces of %v: %v, first difference at %d", lens, err, at)
+	}
+	copy(f.model.bytes[off:], b)
+	f.verify("after scattered writes that were submitted")
 }
 
 // many is n pieces of m bytes, and one that fills up to whole blocks.
@@ -238,10 +262,16 @@ func (f *fixture) closed() {
 	}
 	check("read", f.ReadAt(f.Context(), l, 0))
 	check("flush", f.Flush(f.Context()))
+	if f.submitter != nil {
+		check("submit read", f.submit(store.OpRead, l, 0, 0))
+	}
 	if f.Info().ReadOnly {
 		return
 	}
 	check("write", f.WriteAt(f.Context(), l, 0, 0))
+	if f.submitter != nil {
+		check("submit write", f.submit(store.OpWrite, l, 0, 0))
+	}
 	if f.lender != nil {
 		_, err := f.lender.Lend(0, Block, store.ForRead)
 		check("lend", err)

@@ -34,7 +34,7 @@ func WriteAt(fd int, from *buffer.Lease, off int64, flags int) (int64, error) {
 func transfer(fd int, l *buffer.Lease, off int64, flags int, write bool) (int64, error) {
 	var vec [batch]unix.Iovec
 	for done := int64(0); ; {
-		n := vectors(&vec, l, done)
+		n := Vectors(vec[:], l, done)
 		if n == 0 {
 			return done, nil
 		}
@@ -56,10 +56,11 @@ func transfer(fd int, l *buffer.Lease, off int64, flags int, write bool) (int64,
 	}
 }
 
-// vectors describes what follows the first skip bytes of l, as far as vec reaches.
-func vectors(vec *[batch]unix.Iovec, l *buffer.Lease, skip int64) int {
+// Vectors describes what follows the first skip bytes of l in vec, as far as that reaches,
+// and returns how many of its entries it has used.
+func Vectors(vec []unix.Iovec, l *buffer.Lease, skip int64) int {
 	n := 0
-	for i := 0; i < l.Segments() && n < batch; i++ {
+	for i := 0; i < l.Segments() && n < len(vec); i++ {
 		m := l.Segment(i).Mem
 		if skip >= int64(len(m)) {
 			skip -= int64(len(m))
@@ -133,4 +134,24 @@ func Retry(f func() error) error {
 			return err
 		}
 	}
+}
+
+// allocateStep is how many bytes one fallocate changes, so that a canceled context ends a
+// long one early.
+const allocateStep = 1 << 30
+
+// Allocate calls fallocate(2) for the range, piece by piece.
+func Allocate(ctx context.Context, fd int, mode uint32, off, n int64) error {
+	for n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		m := min(n, allocateStep)
+		if err := Retry(func() error { return unix.Fallocate(fd, mode, off, m) }); err != nil {
+			return err
+		}
+		off += m
+		n -= m
+	}
+	return nil
 }

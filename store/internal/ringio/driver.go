@@ -1,0 +1,175 @@
+package ringio
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/internal/uring"
+	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/fdio"
+)
+
+// A driver is the ring's side of a queue: it is used on the ring's thread alone.
+type driver struct {
+	q     *Queue
+	slots slots
+	first *store.Request // taken from the queue, in order
+
+	// Regions of the arena by their numbers: what was seen is registered once. Regions of
+	// another arena may have the same numbers; they go unregistered.
+	fixed   bool
+	regions [regions]struct {
+		*buffer.Region
+		registered bool
+	}
+}
+
+// A slot is a request that the kernel has.
+type slot struct {
+	*store.Request
+	vec  [16]unix.Iovec
+	next int // free slot
+}
+
+type slots struct {
+	all  [depth]slot
+	free int // depth: none
+}
+
+func (s *slots) open() {
+	for i := range s.all {
+		s.all[i].next = i + 1
+	}
+}
+
+// Opened makes room for regions. The file is not registered: the kernel would let go of it,
+// and of its lock, some time after the end of a process, when another may have been started.
+func (d *driver) Opened(r *uring.Ring) {
+	d.fixed = r.ReserveBuffers(regions)
+}
+
+// Fill starts as many requests as there are slots for.
+func (d *driver) Fill(r *uring.Ring) {
+	for d.slots.free < depth && d.more() {
+		i := d.slots.free
+		s := &d.slots.all[i]
+		d.slots.free = s.next
+		s.Request = d.first
+		d.first = d.first.Link
+		s.Link = nil
+		d.issue(r, i)
+	}
+}
+
+// more takes what has arrived if there is nothing else, and reports whether there is anything.
+func (d *driver) more() bool {
+	if d.first != nil {
+		return true
+	}
+	if d.q.arrived.Load() == nil {
+		return false
+	}
+	for r := d.q.arrived.Swap(nil); r != nil; {
+		r, r.Link, d.first = r.Link, d.first, r
+	}
+	return true
+}
+
+// issue sends off what is left of a request. There is room in the ring: it has an entry for
+// each slot.
+func (d *driver) issue(r *uring.Ring, i int) {
+	s := &d.slots.all[i]
+	e := r.Next(uint64(i))
+	if e == nil {
+		d.turnAway(i)
+		return
+	}
+	off := s.Off + s.Moved
+	if s.Data.Segments() == 1 {
+		if g := s.Data.Segment(0); d.registered(r, g.Region) {
+			if s.Op == store.OpWrite {
+				e.WriteFixed(d.q.cfg.FD, g.Mem[s.Moved:], off, g.Region.ID)
+			} else {
+				e.ReadFixed(d.q.cfg.FD, g.Mem[s.Moved:], off, g.Region.ID)
+			}
+			return
+		}
+	}
+	n := fdio.Vectors(s.vec[:], s.Data, s.Moved)
+	if s.Op == store.OpWrite {
+		e.Writev(d.q.cfg.FD, s.vec[:n], off)
+	} else {
+		e.Readv(d.q.cfg.FD, s.vec[:n], off)
+	}
+}
+
+// registered reports that the kernel holds the region, and lets it do so the first time.
+func (d *driver) registered(r *uring.Ring, region *buffer.Region) bool {
+	if !d.fixed || region == nil || region.ID >= len(d.regions) {
+		return false
+	}
+	known := &d.regions[region.ID]
+	if known.Region == nil {
+		known.Region = region
+		known.registered = r.RegisterBuffer(region.ID, region.Mem)
+	}
+	return known.registered && known.Region == region
+}
+
+// Ended goes on with a request that has moved a part of its data, and ends it otherwise.
+func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
+	i := int(user)
+	s := &d.slots.all[i]
+	var err error
+	switch {
+	case res > 0:
+		if s.Moved += int64(res); s.Moved < s.Data.Len() {
+			d.issue(r, i)
+			return
+		}
+	case res == 0 && s.Op == store.OpWrite:
+		err = io.ErrShortWrite
+	case res == 0:
+		err = io.ErrUnexpectedEOF
+	default:
+		errno := unix.Errno(-res)
+		if passes(errno) {
+			d.turnAway(i)
+			return
+		}
+		err = errno
+	}
+	q := d.leave(i)
+	op := "read"
+	if q.Op == store.OpWrite {
+		op = "write"
+	}
+	q.Done(q, fdio.Error(d.q.cfg.Path, op, q.Data.Len(), q.Off, err))
+}
+
+// passes reports an error that says nothing about the file: the blocking call knows better.
+func passes(errno unix.Errno) bool {
+	switch errno {
+	case unix.EINTR, unix.EAGAIN, unix.ECANCELED, unix.ENOMEM, unix.ENOBUFS, unix.EFAULT:
+		return true
+	}
+	return fdio.Unsupported(errno)
+}
+
+// turnAway lets a goroutine do all of a request.
+func (d *driver) turnAway(i int) { d.q.Aside(d.leave(i)) }
+
+// leave frees a slot.
+func (d *driver) leave(i int) *store.Request {
+	s := &d.slots.all[i]
+	r := s.Request
+	s.Request, s.next = nil, d.slots.free
+	clear(s.vec[:])
+	d.slots.free = i
+	if d.q.cfg.Left != nil {
+		d.q.cfg.Left(r)
+	}
+	return r
+}

@@ -1,0 +1,18 @@
+package storetest_test
+
+import (
+	"testing"
+
+	"github.com/lunette-io/lunette/store/memory"
+	"github.com/lunette-io/lunette/store/storetest"
+)
+
+func TestLate(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
+		m, err := memory.Open(memory.Config{Size: 4 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return storetest.Subject{Store: storetest.NewLate(m)}
+	})
+}
