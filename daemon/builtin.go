@@ -31,17 +31,20 @@ func Builtin() Registry {
 		Stores: []agent.Kind[OpenStore]{
 			{
 				Name: "file",
-				Help: "A file, sparse or not. One process at a time serves it. Writes go through the page cache and are durable after SYNCHRONIZE CACHE or with FUA.",
+				Help: "A file, sparse or not. One process at a time serves it. Data goes through the page cache, unless `direct` is set. Writes are durable after SYNCHRONIZE CACHE or with FUA, with `direct` as well.",
 				Options: []model.Option{
 					{Name: "path", Type: model.Path, Required: true, Help: "The file."},
 					{Name: "size", Type: model.Bytes, Multiple: 512, Min: 512, Help: "Makes a file that is missing or empty, sparse, with this size; another file must have it. Without it the file is taken as it is."},
 					{Name: "read-only", Type: model.Bool, Help: "Opens the file for reading. Any number of daemons may."},
 					{Name: "sync", Type: model.Bool, Help: "Makes every write durable before it is acknowledged."},
+					{Name: "direct", Type: model.Bool, Help: "Goes past the page cache, straight to the disk: for files larger than memory on fast disks, and where initiators have caches of their own. The size is a multiple of the disk's block."},
+					ioOption(),
 				},
 				New: func(_ context.Context, v model.Values) (Opened, error) {
 					was := look(v.String("path"))
 					s, err := file.Open(file.Config{
 						Path: v.String("path"), Size: v.Size("size"), ReadOnly: v.Bool("read-only"), Sync: v.Bool("sync"),
+						Direct: v.Bool("direct"), IO: v.String("io"),
 					})
 					if err != nil {
 						return Opened{}, err

@@ -29,6 +29,9 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if c.Size != "" && len(c.File) == 0 {
 		return nil, errors.New("--size is the size of files, and there is none: --memory and --null have their own, such as --memory 1G")
 	}
+	if c.Direct && len(c.File) == 0 {
+		return nil, errors.New("--direct is about files, and there is none")
+	}
 	if t.Name == "" {
 		t.Name = model.NamePrefix + d.Units[0].Name
 	}
@@ -117,6 +120,9 @@ func (c *serveCmd) place(p *model.Plugin, path string) error {
 	}
 	if c.Size != "" {
 		*p = p.With("size", c.Size)
+	}
+	if c.Direct && p.Kind == "file" { // a block store knows nothing else
+		*p = p.With("direct", "true")
 	}
 	return nil
 }

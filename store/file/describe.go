@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/direct"
 	"github.com/lunette-io/lunette/store/internal/fdio"
 )
 
@@ -23,7 +24,7 @@ const (
 const concurrency = 32
 
 // describe opens the witness and fills in what Info says.
-func (s *Store) describe() error {
+func (s *Store) describe(past bool) error {
 	var st unix.Stat_t
 	var fs unix.Statfs_t
 	if err := errors.Join(unix.Fstat(s.fd, &st), unix.Fstatfs(s.fd, &fs)); err != nil {
@@ -35,6 +36,9 @@ func (s *Store) describe() error {
 		}
 	}
 	s.memory = fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC
+	if err := s.mode(past); err != nil {
+		return err
+	}
 	block := max(int64(fs.Bsize), minPhysical)
 	if block > maxPhysical || block&(block-1) != 0 {
 		block = minPhysical
@@ -49,6 +53,39 @@ func (s *Store) describe() error {
 	}
 	if s.canPunch(block) {
 		s.info.Granularity = block
+	}
+	return nil
+}
+
+// mode makes the descriptor go past the page cache if it shall. It was opened with
+// O_NONBLOCK, which means nothing to a file but to io_uring.
+func (s *Store) mode(past bool) error {
+	flags := 0
+	switch {
+	case past && s.memory:
+		return fmt.Errorf("%s: direct I/O: %w: the file lies in memory, and there is no disk to go straight to", s.path, store.ErrNotSupported)
+	case past:
+		flags = unix.O_DIRECT
+	}
+	if _, err := unix.FcntlInt(uintptr(s.fd), unix.F_SETFL, flags); err != nil {
+		return fmt.Errorf("%s: direct I/O: %w by its file system: %w", s.path, store.ErrNotSupported, err)
+	}
+	if !past {
+		return nil
+	}
+	align, ok := direct.Ask(s.fd)
+	if !ok {
+		align, ok = direct.Probe(s.fd)
+	}
+	if !ok || align.Offset == 0 {
+		return fmt.Errorf("%s: direct I/O: %w by its file system", s.path, store.ErrNotSupported)
+	}
+	if s.size%align.Offset != 0 {
+		return fmt.Errorf("%s: direct I/O: its size of %d bytes is not a multiple of %d, which is how much is moved at a time", s.path, s.size, align.Offset)
+	}
+	var err error
+	if s.direct, err = direct.New(s.fd, align); err != nil {
+		return fmt.Errorf("%s: direct I/O: %w", s.path, err)
 	}
 	return nil
 }

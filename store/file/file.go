@@ -1,4 +1,4 @@
-// Package file keeps a store in a regular file, through the page cache.
+// Package file keeps a store in a regular file, through the page cache or past it.
 package file
 
 import (
@@ -11,7 +11,9 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/direct"
 	"github.com/lunette-io/lunette/store/internal/fdio"
+	"github.com/lunette-io/lunette/store/internal/ringio"
 )
 
 // ErrInUse reports that someone else serves the file: this process or another.
@@ -29,11 +31,18 @@ type Config struct {
 	// Sync makes every write durable before it returns: nothing needs Flush, and
 	// nothing is fast.
 	Sync bool
+	// Direct goes past the page cache: data moves between memory and the disk without a
+	// copy, and nothing is read ahead or kept. Writes are still only durable after Flush:
+	// the disk has a cache, and the file system its notes on where data lies.
+	Direct bool
+	// IO is how requests that may wait are done: "uring", by io_uring; "threads", by
+	// goroutines in system calls; "auto" or nothing, by io_uring where it is there.
+	IO string
 }
 
-// nonBlockingWrite is the largest write that counts as not waiting: a copy into the
-// page cache, with writeback left to the kernel.
-const nonBlockingWrite = 128 << 10
+// inlineMax is the largest copy to or from the page cache that counts as not waiting; of
+// what is written writeback is left to the kernel.
+const inlineMax = 128 << 10
 
 // A Store is an open file. It is safe for concurrent use.
 //
@@ -50,6 +59,8 @@ type Store struct {
 	memory   bool // tmpfs: no call ever waits for a disk
 	info     store.Info
 	syncer   *fdio.Syncer
+	direct   *direct.IO    // nil: through the page cache
+	queue    *ringio.Queue // nil: without io_uring
 
 	closed   atomic.Bool
 	noNowait atomic.Bool // preadv2 knows no RWF_NOWAIT here
@@ -82,44 +93,6 @@ func (s *Store) checkWrite(op string, off, n int64) error {
 	return nil
 }
 
-// TryReadAt fills into if all of it is in the page cache.
-func (s *Store) TryReadAt(into *buffer.Lease, off int64) (bool, error) {
-	n := into.Len()
-	if err := s.check("read", off, n); err != nil {
-		return true, err
-	}
-	if s.memory {
-		_, err := fdio.ReadAt(s.fd, into, off, 0)
-		return true, fdio.Error(s.path, "read", n, off, err)
-	}
-	if s.noNowait.Load() {
-		return false, nil
-	}
-	_, err := fdio.ReadAt(s.fd, into, off, unix.RWF_NOWAIT)
-	if err == nil {
-		return true, nil
-	}
-	if fdio.Unsupported(err) {
-		s.noNowait.Store(true)
-	}
-	return false, nil // other errors too: ReadAt finds and reports them
-}
-
-// TryWriteAt writes up to 128 KiB of whole pages into the page cache. (Parts of pages
-// may have to be read first. The kernel may still make a writer wait that has dirtied
-// too much memory: there is no asking beforehand.)
-func (s *Store) TryWriteAt(from *buffer.Lease, off int64) (bool, error) {
-	n := from.Len()
-	if err := s.checkWrite("write", off, n); err != nil {
-		return true, err
-	}
-	if s.durable || n > nonBlockingWrite || !s.memory && (off|n)&int64(s.info.PhysicalBlock-1) != 0 {
-		return false, nil
-	}
-	_, err := fdio.WriteAt(s.fd, from, off, 0)
-	return true, fdio.Error(s.path, "write", n, off, err)
-}
-
 // ReadAt fills into. A file that was truncated meanwhile is a medium error.
 func (s *Store) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
 	n := into.Len()
@@ -128,6 +101,9 @@ func (s *Store) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if s.direct != nil {
+		return fdio.Error(s.path, "read", n, off, s.direct.ReadAt(ctx, into, off))
 	}
 	_, err := fdio.ReadAt(s.fd, into, off, 0)
 	return fdio.Error(s.path, "read", n, off, err)
@@ -143,23 +119,31 @@ func (s *Store) WriteAt(ctx context.Context, from *buffer.Lease, off int64, f st
 		return err
 	}
 	if f&store.FUA == 0 && !s.durable {
-		_, err := fdio.WriteAt(s.fd, from, off, 0)
-		return fdio.Error(s.path, "write", n, off, err)
+		return fdio.Error(s.path, "write", n, off, s.write(ctx, from, off, 0))
 	}
 	if err := s.syncer.Err(); err != nil {
 		return err
 	}
-	if !s.noDsync.Load() {
-		_, err := fdio.WriteAt(s.fd, from, off, unix.RWF_DSYNC)
+	if !s.noDsync.Load() && (s.direct == nil || s.direct.Aligned(from, off)) {
+		err := s.write(ctx, from, off, unix.RWF_DSYNC)
 		if !fdio.Unsupported(err) {
 			return fdio.Error(s.path, "write", n, off, err)
 		}
 		s.noDsync.Store(true)
 	}
-	if _, err := fdio.WriteAt(s.fd, from, off, 0); err != nil {
+	if err := s.write(ctx, from, off, 0); err != nil {
 		return fdio.Error(s.path, "write", n, off, err)
 	}
 	return s.syncer.Sync()
+}
+
+// write writes with flags of pwritev2(2), which direct I/O heeds for what is aligned.
+func (s *Store) write(ctx context.Context, from *buffer.Lease, off int64, flags int) error {
+	if s.direct != nil {
+		return s.direct.WriteAt(ctx, from, off, flags)
+	}
+	_, err := fdio.WriteAt(s.fd, from, off, flags)
+	return err
 }
 
 // Flush makes all that was written durable.
@@ -174,6 +158,9 @@ func (s *Store) Flush(context.Context) error {
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
+	}
+	if s.queue != nil {
+		s.queue.Close()
 	}
 	var err error
 	if s.witness >= 0 {

@@ -248,10 +248,11 @@ func TestNoAllocations(t *testing.T) {
 
 func BenchmarkTryReadAt(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "disk.img")
-	s, err := Open(Config{Path: path, Size: 1 << 20})
+	core, err := open(Config{Path: path, Size: 1 << 20})
 	if err != nil {
 		b.Fatal(err)
 	}
+	s := cached{core}
 	defer s.Close()
 	data := filled(4096, 1)
 	s.TryWriteAt(data, 0)

@@ -14,8 +14,17 @@ import (
 
 // Open opens the file, and makes it first if cfg has a size. When it fails, a file
 // that it made is gone again. The file is locked until Close: [ErrInUse] if someone
-// else serves it.
-func Open(cfg Config) (*Store, error) {
+// else serves it. Through the page cache it is a [store.Tryer], with io_uring a
+// [store.Submitter].
+func Open(cfg Config) (store.Store, error) {
+	s, err := open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return s.finished(cfg)
+}
+
+func open(cfg Config) (*Store, error) {
 	switch {
 	case cfg.Path == "":
 		return nil, errors.New("file: no path given")
@@ -102,7 +111,7 @@ func (s *Store) set(cfg Config, made bool) error {
 	}
 	err := s.resize(cfg, made)
 	if err == nil {
-		err = s.describe()
+		err = s.describe(cfg.Direct)
 	}
 	if err != nil && made {
 		err = errors.Join(err, unix.Unlink(s.path))

@@ -19,7 +19,7 @@ func (s *Store) Trim(ctx context.Context, off, n int64) error {
 	if s.info.Granularity == 0 {
 		return fmt.Errorf("%s: trim: %w by its file system", s.path, store.ErrNotSupported)
 	}
-	err := s.punch(ctx, off, n)
+	err := s.zero(ctx, off, n, true)
 	if err == nil && s.durable {
 		return s.syncer.Sync()
 	}
@@ -48,6 +48,14 @@ func (s *Store) Zero(ctx context.Context, off, n int64, f store.Flags) error {
 }
 
 func (s *Store) zero(ctx context.Context, off, n int64, punch bool) error {
+	if s.direct == nil {
+		return s.clear(ctx, off, n, punch)
+	}
+	return s.direct.Zero(ctx, off, n, func(off, n int64) error { return s.clear(ctx, off, n, punch) })
+}
+
+// clear zeroes what the file system, or direct I/O, can zero as a whole.
+func (s *Store) clear(ctx context.Context, off, n int64, punch bool) error {
 	if punch {
 		return s.punch(ctx, off, n)
 	}
@@ -57,6 +65,9 @@ func (s *Store) zero(ctx context.Context, off, n int64, punch bool) error {
 			return err
 		}
 		s.noZero.Store(true)
+	}
+	if s.direct != nil {
+		return s.direct.WriteZeros(ctx, off, n)
 	}
 	return fdio.WriteZeros(ctx, s.fd, off, n)
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,20 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/internal/ringio"
 	"github.com/lunette-io/lunette/store/storetest"
 )
 
 const size = 2<<20 + 512
 
 // must opens a file that a test may write, and closes it in the end.
-func must(t *testing.T, cfg Config) *Store {
+func must(t *testing.T, cfg Config) cached {
 	t.Helper()
-	s, err := Open(cfg)
+	s, err := open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return s
+	return cached{s}
 }
 
 // dirs are places on the file systems that this machine has.
@@ -48,40 +50,61 @@ func tempDir(t *testing.T, in string) string {
 
 func TestSuite(t *testing.T) {
 	places := dirs(t)
-	for fs, dir := range places {
-		for name, change := range map[string]func(*Store){
-			"plain": func(*Store) {},
-			// As on a file system that has nothing but read and write.
-			"bare": func(s *Store) {
-				s.noNowait.Store(true)
-				s.noDsync.Store(true)
-				s.noZero.Store(true)
-				s.noSeek.Store(true)
-				s.info.Granularity = 0
-			},
-			"sync": func(s *Store) { s.durable, s.info.Cached = true, false },
-		} {
-			if len(places) == 2 && (fs == "disk" && name == "bare" || fs == "tmpfs" && name == "sync") {
-				continue // tested on the other one: these take their time
+	// As on a file system that has nothing but read and write.
+	bare := func(s *Store) {
+		s.noNowait.Store(true)
+		s.noDsync.Store(true)
+		s.noZero.Store(true)
+		s.noSeek.Store(true)
+		s.info.Granularity = 0
+	}
+	for _, test := range []struct {
+		name   string
+		cfg    Config
+		change func(*Store)
+		// on is the one file system that it is tested on, if there are both: it takes
+		// its time.
+		on string
+	}{
+		{"plain", Config{}, nil, ""},
+		{"threads", Config{IO: ringio.Threads}, nil, "disk"},
+		{"bare", Config{}, bare, "tmpfs"},
+		{"sync", Config{Sync: true}, nil, "disk"},
+		{"direct", Config{Direct: true}, nil, "disk"},
+		{"direct threads", Config{Direct: true, IO: ringio.Threads}, nil, "disk"},
+		{"direct bare", Config{Direct: true}, bare, "disk"},
+		{"direct sync", Config{Direct: true, Sync: true}, nil, "disk"},
+	} {
+		for fs, dir := range places {
+			if len(places) == 2 && test.on != "" && test.on != fs {
+				continue
 			}
-			t.Run(fs+"/"+name, func(t *testing.T) {
+			t.Run(fs+"/"+test.name, func(t *testing.T) {
 				storetest.Run(t, func(t *testing.T) storetest.Subject {
-					path := filepath.Join(tempDir(t, dir), "disk.img")
+					cfg := test.cfg
+					cfg.Path = filepath.Join(tempDir(t, dir), "disk.img")
 					open := func(n int64) (store.Store, error) {
-						s, err := Open(Config{Path: path, Size: n})
-						if err == nil {
-							change(s)
+						cfg.Size = n
+						s, err := open(cfg)
+						if err != nil {
+							return nil, err
 						}
-						return s, err
+						if test.change != nil {
+							test.change(s)
+						}
+						return s.finished(cfg)
 					}
-					s, err := open(size)
-					if err != nil {
+					n := int64(size)
+					if cfg.Direct {
+						n = n / 4096 * 4096
+					}
+					s, err := open(n)
+					if cfg.Direct && errors.Is(err, store.ErrNotSupported) {
+						t.Skipf("not tested here: %v", err)
+					} else if err != nil {
 						t.Fatal(err)
 					}
-					return storetest.Subject{
-						Store:  s,
-						Reopen: func() (store.Store, error) { return open(0) },
-					}
+					return storetest.Subject{Store: s, Reopen: func() (store.Store, error) { return open(0) }}
 				})
 			})
 		}
