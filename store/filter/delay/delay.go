@@ -18,7 +18,8 @@ type Latency struct{ Fixed, Jitter time.Duration }
 type Config struct{ Read, Write, Flush, Trim, Zero Latency }
 
 // A Store waits, then passes the call on. A canceled context ends the wait, and then
-// the store beneath is not called. It lends nothing: nobody would wait for that.
+// the store beneath is not called. It lends nothing: nobody would wait for that;
+// and it has no Submit, so that a goroutine of the caller waits.
 type Store struct {
 	beneath filter.Beneath
 	cfg     Config

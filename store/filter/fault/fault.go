@@ -11,7 +11,8 @@ import (
 	"github.com/lunette-io/lunette/store/filter"
 )
 
-// A Store passes calls on, but for those that its rules make fail.
+// A Store passes calls on, but for those that its rules make fail. It has no Submit: calls
+// that wait do the same, and fail in an order that a test can rely on.
 type Store struct {
 	beneath filter.Beneath
 	state   state

@@ -62,6 +62,15 @@ func (s *Store) TryReadAt(into *buffer.Lease, off int64) (bool, error) {
 // TryWriteAt fails with [store.ErrReadOnly].
 func (s *Store) TryWriteAt(*buffer.Lease, int64) (bool, error) { return true, refuse("write") }
 
+// Submit passes reads on; a write fails with [store.ErrReadOnly].
+func (s *Store) Submit(r *store.Request) {
+	if r.Op != store.OpRead {
+		r.Done(r, refuse("submitted write"))
+		return
+	}
+	s.beneath.Submitter.Submit(r)
+}
+
 // Trim fails with [store.ErrReadOnly].
 func (s *Store) Trim(context.Context, int64, int64) error { return refuse("trim") }
 

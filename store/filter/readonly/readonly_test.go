@@ -12,6 +12,14 @@ import (
 )
 
 func TestSuite(t *testing.T) {
+	suite(t, func(m *memory.Store) store.Store { return m })
+}
+
+func TestSubmitSuite(t *testing.T) {
+	suite(t, func(m *memory.Store) store.Store { return storetest.NewLate(m) })
+}
+
+func suite(t *testing.T, beneath func(*memory.Store) store.Store) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		m, err := memory.Open(memory.Config{Size: 1 << 20})
 		if err != nil {
@@ -21,7 +29,7 @@ func TestSuite(t *testing.T) {
 		if err := m.WriteAt(t.Context(), buffer.Of(bytes.Clone(content)), 0, 0); err != nil {
 			t.Fatal(err)
 		}
-		return storetest.Subject{Store: New(m), Content: content}
+		return storetest.Subject{Store: New(beneath(m)), Content: content}
 	})
 }
 
@@ -49,5 +57,8 @@ func TestCapabilities(t *testing.T) {
 	}
 	if _, ok := store.As[store.Resizer](s); ok {
 		t.Error("invents a Resizer")
+	}
+	if _, ok := store.As[store.Submitter](s); ok {
+		t.Error("invents a Submitter")
 	}
 }

@@ -14,10 +14,15 @@ import (
 type Store struct {
 	beneath filter.Beneath
 	shards  []shard
+	pool    pool
 }
 
 // New returns a filter on s, which it closes with itself.
-func New(s store.Store) *Store { return &Store{filter.Over(s), newShards()} }
+func New(s store.Store) *Store {
+	f := &Store{beneath: filter.Over(s), shards: newShards()}
+	f.pool.done = f.ended
+	return f
+}
 
 // Unwrap returns the store beneath.
 func (s *Store) Unwrap() store.Store { return s.beneath.Store }

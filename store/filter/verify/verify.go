@@ -15,7 +15,8 @@ import (
 // A Store keeps a CRC-32C of every 4 KiB that was written through it, in
 // memory, and fails reads of anything else with [store.ErrMedium]. What was not
 // written yet is believed. It has no Lend, since nobody would see what is
-// done to the memory, and no Try, since writing parts of blocks reads them first.
+// done to the memory, and no Try and no Submit, since writing parts of blocks reads them
+// first.
 //
 // Nothing else may write to the store beneath. After a write that failed, its range is
 // believed again.
