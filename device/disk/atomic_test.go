@@ -17,6 +17,7 @@ import (
 func atomicKinds(t testing.TB) map[string]store.Store {
 	all := kinds(t, 4<<20)
 	all["dawdling"] = dawdling{waiting{memoryStore(t, 4<<20)}}
+	all["dawdling, submitting"] = newSubmitting(dawdling{waiting{memoryStore(t, 4<<20)}})
 	return all
 }
 

@@ -53,6 +53,7 @@ type Config struct {
 	// ReadOnly refuses writes, whatever the store could do.
 	ReadOnly bool
 	// Workers is how many steps may wait for storage at a time; 0 leaves it to the store.
+	// What a store that is a [store.Submitter] does by itself does not count.
 	Workers int
 }
 
@@ -60,14 +61,15 @@ type Config struct {
 type Disk struct {
 	*device.Server
 
-	store   store.Store
-	lender  store.Lender  // nil unless the store lends its memory
-	tryer   store.Tryer   // nil unless the store can do work without waiting
-	trimmer store.Trimmer // nil: not thin
-	zeroer  store.Zeroer
-	mapper  store.Mapper
-	arena   *buffer.Arena
-	info    store.Info
+	store     store.Store
+	lender    store.Lender    // nil unless the store lends its memory
+	tryer     store.Tryer     // nil unless the store can do work without waiting
+	submitter store.Submitter // nil unless the store waits by itself
+	trimmer   store.Trimmer   // nil: not thin
+	zeroer    store.Zeroer
+	mapper    store.Mapper
+	arena     *buffer.Arena
+	info      store.Info
 
 	blockSize int64
 	shift     uint // log2 of blockSize
@@ -81,6 +83,7 @@ type Disk struct {
 
 	errors struct{ read, write, verify atomic.Uint64 } // that were not corrected
 
+	flights flights
 	steps   steps
 	running sync.WaitGroup // the goroutine that watches the size
 }
@@ -89,6 +92,8 @@ type Disk struct {
 // so that no command allocates any.
 type steps struct {
 	filled, readPieces, morePieces func(*target.Task)
+	moreRoom                       func(*target.Task)
+	landed, written                func(*store.Request, error)
 	placed, staged                 func(*target.Task, error)
 	work                           func(*target.Task)
 	verifyMedium                   func(*target.Task)
@@ -135,6 +140,7 @@ func New(cfg Config) (*Disk, error) {
 	}
 	d.lender, _ = store.As[store.Lender](cfg.Store)
 	d.tryer, _ = store.As[store.Tryer](cfg.Store)
+	d.submitter, _ = store.As[store.Submitter](cfg.Store)
 	d.trimmer, _ = store.As[store.Trimmer](cfg.Store)
 	d.zeroer, _ = store.As[store.Zeroer](cfg.Store)
 	d.mapper, _ = store.As[store.Mapper](cfg.Store)
@@ -166,6 +172,7 @@ func New(cfg Config) (*Disk, error) {
 func (d *Disk) bindSteps() {
 	d.steps = steps{
 		filled: d.filled, readPieces: d.readPieces, morePieces: d.morePieces,
+		moreRoom: d.moreRoom, landed: d.landed, written: d.written,
 		placed: d.placed, staged: d.staged, work: d.work,
 		verifyMedium: d.verifyMedium,
 		atomicData:   d.atomicData, atomically: d.atomically,

@@ -72,6 +72,17 @@ func (s *faulty) Trim(ctx context.Context, off, n int64) error {
 // Each error of a store becomes its sense, with the LBA where it is known, never GOOD
 // and never BUSY.
 func TestStoreErrors(t *testing.T) {
+	t.Run("waiting", func(t *testing.T) {
+		f := &faulty{Store: memoryStore(t, 8<<20)}
+		storeErrors(t, f, f)
+	})
+	t.Run("submitting", func(t *testing.T) {
+		f := &faulty{Store: memoryStore(t, 8<<20)}
+		storeErrors(t, f, newSubmitting(f))
+	})
+}
+
+func storeErrors(t *testing.T, f *faulty, st store.Store) {
 	commands := []struct {
 		name      string
 		c, out    []byte
@@ -91,9 +102,11 @@ func TestStoreErrors(t *testing.T) {
 		{"synchronize", cdb.Cache{Opcode: scsi.OpSynchronizeCache16, LBA: 8, Blocks: 8}.Append(nil), nil, 0, scsi.ASCWriteError, 8, 0},
 		{"unmap", cdb.Unmap{Length: 24}.Append(nil), cdb.AppendUnmapList(nil, cdb.UnmapRange{LBA: 8, Blocks: 8}), 0, scsi.ASCWriteError, 8, 0},
 	}
-	f := &faulty{Store: memoryStore(t, 8<<20)}
-	b := newBench(t, f, nil)
+	b := newBench(t, st, nil)
 	s := b.login(1, loopback.Options{})
+	if _, thin := store.As[store.Trimmer](st); !thin {
+		commands = commands[:len(commands)-1]
+	}
 	for _, e := range []struct {
 		err  error
 		want scsi.Sense

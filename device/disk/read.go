@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/store"
@@ -87,21 +88,40 @@ func (d *Disk) read(t *target.Task) {
 		t.Respond(target.Response{Moves: t.Work.Len, DataIn: l})
 		return
 	}
-	if d.tryer == nil || n > inlineRead {
+	// A large read of what may be in the page cache is a copy: for many processors.
+	submits := d.submitter != nil && d.tryer == nil
+	if !submits && (d.tryer == nil || n > inlineRead) {
 		d.Workers().Run(t, d.steps.readPieces)
 		return
 	}
-	l, err := d.arena.Get(n)
-	if err != nil {
+	size := n
+	if n > readPiece {
+		size = streamPiece
+	}
+	l, err := d.arena.Get(size)
+	switch {
+	case err != nil:
 		d.FailWith(t, err)
-		return
+	case submits:
+		d.start(t, l)
+	default:
+		d.tryRead(t, l)
 	}
+}
+
+// tryRead is a small read of a store that may be able to do it at once.
+func (d *Disk) tryRead(t *target.Task, l *buffer.Lease) {
 	t.Work.Data = l
-	if done, err := d.tryer.TryReadAt(l, t.Work.Off); done {
+	done, err := d.tryer.TryReadAt(l, t.Work.Off)
+	switch {
+	case done:
 		d.answerRead(t, err)
-		return
+	case d.submitter != nil:
+		t.Work.Data = nil
+		d.start(t, l)
+	default:
+		d.Workers().Run(t, d.steps.filled)
 	}
-	d.Workers().Run(t, d.steps.filled)
 }
 
 // room is how many bytes a read moves: whole blocks that the initiator has any room for.

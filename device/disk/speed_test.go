@@ -9,6 +9,7 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/storetest"
 	"github.com/lunette-io/lunette/transport/loopback"
 )
 
@@ -53,12 +54,29 @@ func (s dawdling) WriteAt(ctx context.Context, from *buffer.Lease, off int64, f 
 	return s.Store.WriteAt(ctx, from, off, f)
 }
 
+// submitting is a store that waits by itself, and lends nothing: a file past the page cache.
+type submitting struct{ *storetest.Late }
+
+func (s submitting) Info() store.Info { return trying{s.Late}.Info() }
+
+func newSubmitting(s store.Store) submitting { return submitting{storetest.NewLate(s)} }
+
+// missing is a store that waits by itself after it has been tried: a file whose data is not
+// in the page cache.
+type missing struct{ submitting }
+
+func (missing) TryReadAt(*buffer.Lease, int64) (bool, error)  { return false, nil }
+func (missing) TryWriteAt(*buffer.Lease, int64) (bool, error) { return false, nil }
+
 // kinds are the ways that data can take.
 func kinds(t testing.TB, size int64) map[string]store.Store {
 	return map[string]store.Store{
 		"lending": memoryStore(t, size),
 		"trying":  trying{memoryStore(t, size)},
 		"waiting": waiting{memoryStore(t, size)},
+
+		"submitting": newSubmitting(memoryStore(t, size)),
+		"missing":    missing{newSubmitting(memoryStore(t, size))},
 	}
 }
 

@@ -135,6 +135,10 @@ func (d *Disk) staged(t *target.Task, err error) {
 			}
 		}
 	}
+	// What a Tryer refuses waits for the page cache, which no store does by itself.
+	if w.Flags == stores && d.tryer == nil && d.submitter != nil && d.submitWrite(t) {
+		return
+	}
 	d.Workers().Run(t, d.steps.work)
 }
 

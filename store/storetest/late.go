@@ -16,6 +16,7 @@ type Late struct {
 	change  sync.Cond
 	waiting []*store.Request
 	held    bool
+	started bool
 	closed  bool
 	ended   sync.WaitGroup
 }
@@ -24,7 +25,6 @@ type Late struct {
 func NewLate(s store.Store) *Late {
 	l := &Late{Store: s, waiting: make([]*store.Request, 0, 1024)}
 	l.change.L = &l.mu
-	l.ended.Go(l.run)
 	return l
 }
 
@@ -42,6 +42,10 @@ func (l *Late) Submit(r *store.Request) {
 		l.mu.Unlock()
 		r.Done(r, l.do(r)) // with what the store says to that
 		return
+	}
+	if !l.started {
+		l.started = true
+		l.ended.Go(l.run)
 	}
 	l.waiting = append(l.waiting, r)
 	l.change.Broadcast()

@@ -99,24 +99,31 @@ func (p Pending) Wait(ctx context.Context) (Result, error) {
 
 func of(t *target.Task) *exchange { return t.Private.(*exchange) }
 
-// SendDataIn copies to the initiator's buffer, so there is always room for more.
+// SendDataIn copies to the initiator's buffer, so there is always room for more; unless the
+// options say otherwise.
 func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) bool {
-	e := of(t)
+	s.copyIn(of(t), off, data)
+	if s.opt.Pace {
+		s.late.Go(t.DataInSent)
+	}
+	return !s.opt.Pace
+}
+
+func (s *Session) copyIn(e *exchange, off int64, data *buffer.Lease) {
 	defer data.Release()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if off < 0 || off+data.Len() > e.cmd.WantIn {
 		s.broken("data-in of %d bytes at %d, there is room for %d", data.Len(), off, e.cmd.WantIn)
-		return true
+		return
 	}
 	if e.stopped {
-		return true
+		return
 	}
 	if off < int64(len(e.cmd.In)) {
 		data.Read(0, e.cmd.In[off:])
 	}
 	e.in = max(e.in, off+data.Len())
-	return true
 }
 
 // ReceiveDataOut copies from the initiator's buffer as the options say.
@@ -225,7 +232,7 @@ func (s *Session) Keep(*target.Task) error { return s.opt.FailKeep }
 func (s *Session) SendResponse(t *target.Task, r *target.Response) {
 	e := of(t)
 	if r.DataIn != nil {
-		s.SendDataIn(t, r.At, r.DataIn)
+		s.copyIn(e, r.At, r.DataIn)
 	}
 	e.mu.Lock()
 	if e.pending != nil {

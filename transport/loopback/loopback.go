@@ -32,6 +32,8 @@ type Options struct {
 	Piece int
 	// Never leaves ReceiveDataOut unanswered until the task is aborted.
 	Never bool
+	// Pace takes one piece of data-in at a time, and asks for the next on another goroutine.
+	Pace bool
 	// FailDataOut, if it is not nil, is what every ReceiveDataOut ends with.
 	FailDataOut error
 	// FailKeep, if it is not nil, is what every Keep returns.
