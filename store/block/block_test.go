@@ -23,7 +23,7 @@ const size = 2 << 20
 
 // openFile is Open for a regular file that stands in for a device.
 func openFile(cfg Config, block int64) (*Store, error) {
-	fd, err := openDirect(cfg, 0)
+	fd, err := openDirect(cfg, 0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func suite(t *testing.T, place func(*testing.T) func() (store.Store, error)) {
 
 func TestInfo(t *testing.T) {
 	path := loop(t, size, 4096)
-	s, err := open(Config{Path: path})
+	s, err := open(Config{Path: path}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestOpenRefuses(t *testing.T) {
 		"/dev/null":     "not a block device",
 		"/dev/no-block": "no such file",
 	} {
-		if s, err := open(Config{Path: path}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		if s, err := open(Config{Path: path}, 0); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%q: %v, want %q", path, err, want)
 			if err == nil {
 				s.Close()
@@ -173,7 +173,7 @@ func TestInUse(t *testing.T) {
 	inUse := func(want string) {
 		t.Helper()
 		for _, readOnly := range []bool{false, true} {
-			s, err := Open(Config{Path: path, ReadOnly: readOnly})
+			s, err := open(Config{Path: path, ReadOnly: readOnly}, 0)
 			if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%v, want ErrInUse and %q", err, want)
 			}
@@ -182,7 +182,7 @@ func TestInUse(t *testing.T) {
 			}
 		}
 	}
-	s, err := open(Config{Path: path})
+	s, err := open(Config{Path: path}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestInUse(t *testing.T) {
 	if err := unix.Unmount(dir, 0); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = open(Config{Path: path, ReadOnly: true}); err != nil {
+	if s, err = open(Config{Path: path, ReadOnly: true}, 0); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
@@ -296,7 +296,7 @@ func TestModes(t *testing.T) {
 // TestFlushReachesDevice counts the flushes that the device was sent.
 func TestFlushReachesDevice(t *testing.T) {
 	path := loop(t, size, 512)
-	s, err := open(Config{Path: path})
+	s, err := open(Config{Path: path}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

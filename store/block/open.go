@@ -3,6 +3,7 @@ package block
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +28,7 @@ type Config struct {
 // Open opens a block device for itself alone. With io_uring it is a
 // [store.Submitter].
 func Open(cfg Config) (store.Store, error) {
-	s, err := open(cfg)
+	s, err := open(cfg, fdio.Linger)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,9 @@ func (s *Store) finished(cfg Config) (store.Store, error) {
 	return submitting{s}, nil
 }
 
-func open(cfg Config) (*Store, error) {
+// open waits for patience if someone else has the device: that may be a process which is no
+// more.
+func open(cfg Config, patience time.Duration) (*Store, error) {
 	if cfg.Path == "" {
 		return nil, errors.New("block: no path given")
 	}
@@ -58,7 +61,7 @@ func open(cfg Config) (*Store, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
 		return nil, fmt.Errorf("%s is not a block device", cfg.Path)
 	}
-	fd, err := openDirect(cfg, unix.O_EXCL)
+	fd, err := openDirect(cfg, unix.O_EXCL, patience)
 	switch {
 	case err == unix.EBUSY:
 		return nil, fmt.Errorf("%s: %w: %s", cfg.Path, ErrInUse, user(uint64(st.Rdev)))
@@ -70,14 +73,14 @@ func open(cfg Config) (*Store, error) {
 	return finish(cfg, fd, func(s *Store) error { return s.askDevice(uint64(st.Rdev)) })
 }
 
-func openDirect(cfg Config, flags int) (fd int, err error) {
+func openDirect(cfg Config, flags int, patience time.Duration) (fd int, err error) {
 	flags |= unix.O_DIRECT | unix.O_CLOEXEC
 	if cfg.ReadOnly {
 		flags |= unix.O_RDONLY
 	} else {
 		flags |= unix.O_RDWR
 	}
-	err = fdio.Retry(func() error {
+	err = fdio.Await(patience, func() error {
 		fd, err = unix.Open(cfg.Path, flags, 0)
 		return err
 	})

@@ -21,7 +21,7 @@ import (
 func openDirect(t *testing.T, cfg Config) *Store {
 	t.Helper()
 	cfg.Direct = true
-	s, err := open(cfg)
+	s, err := open(cfg, 0)
 	if errors.Is(err, store.ErrNotSupported) {
 		t.Skipf("not tested here: %v", err)
 	} else if err != nil {
@@ -193,7 +193,7 @@ func TestProbe(t *testing.T) {
 // TestNonblocking: io_uring does not retry what would wait on a descriptor with O_NONBLOCK.
 func TestNonblocking(t *testing.T) {
 	for _, past := range []bool{false, true} {
-		s, err := open(Config{Path: create(t, t.TempDir(), 8192, 1), Direct: past})
+		s, err := open(Config{Path: create(t, t.TempDir(), 8192, 1), Direct: past}, 0)
 		if past && errors.Is(err, store.ErrNotSupported) {
 			continue
 		} else if err != nil {

@@ -248,7 +248,7 @@ func TestNoAllocations(t *testing.T) {
 
 func BenchmarkTryReadAt(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "disk.img")
-	core, err := open(Config{Path: path, Size: 1 << 20})
+	core, err := open(Config{Path: path, Size: 1 << 20}, 0)
 	if err != nil {
 		b.Fatal(err)
 	}

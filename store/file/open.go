@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,14 +18,16 @@ import (
 // else serves it. Through the page cache it is a [store.Tryer], with io_uring a
 // [store.Submitter].
 func Open(cfg Config) (store.Store, error) {
-	s, err := open(cfg)
+	s, err := open(cfg, fdio.Linger)
 	if err != nil {
 		return nil, err
 	}
 	return s.finished(cfg)
 }
 
-func open(cfg Config) (*Store, error) {
+// open waits for patience if someone else has the file: that may be a process which is no
+// more.
+func open(cfg Config, patience time.Duration) (*Store, error) {
 	switch {
 	case cfg.Path == "":
 		return nil, errors.New("file: no path given")
@@ -36,7 +39,7 @@ func open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.set(cfg, made); err != nil {
+	if err := s.set(cfg, made, patience); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -103,10 +106,10 @@ func regular(path string, st *unix.Stat_t) error {
 }
 
 // set locks, checks and sizes the open file and fills in the rest.
-func (s *Store) set(cfg Config, made bool) error {
+func (s *Store) set(cfg Config, made bool, patience time.Duration) error {
 	// Nobody else can have the file that we made, unless they were quicker: then it
 	// is theirs to keep.
-	if err := s.lock(); err != nil {
+	if err := s.lock(patience); err != nil {
 		return err
 	}
 	err := s.resize(cfg, made)
@@ -120,13 +123,14 @@ func (s *Store) set(cfg Config, made bool) error {
 }
 
 // lock takes a lock of the open file description, so that a second open conflicts in
-// this process as in any other, and with programs that lock images alike.
-func (s *Store) lock() error {
+// this process as in any other, and with programs that lock images alike. It is one of the
+// description that data goes through: see fdio.Linger.
+func (s *Store) lock(patience time.Duration) error {
 	l := unix.Flock_t{Type: unix.F_WRLCK}
 	if s.readOnly {
 		l.Type = unix.F_RDLCK
 	}
-	err := fdio.Retry(func() error { return unix.FcntlFlock(uintptr(s.fd), unix.F_OFD_SETLK, &l) })
+	err := fdio.Await(patience, func() error { return unix.FcntlFlock(uintptr(s.fd), unix.F_OFD_SETLK, &l) })
 	switch {
 	case err == nil:
 		return nil

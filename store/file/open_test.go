@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -93,7 +94,7 @@ func TestLock(t *testing.T) {
 	writer := must(t, Config{Path: path, Size: 1 << 20})
 	refused := func(cfg Config) {
 		t.Helper()
-		s, err := Open(cfg)
+		s, err := open(cfg, 0)
 		if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), path+": in use: another process") {
 			t.Errorf("%+v: %v, want ErrInUse", cfg, err)
 		}
@@ -117,6 +118,21 @@ func TestLock(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLinger: Open waits a little for who is about to let go of the file.
+func TestLinger(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk.img")
+	first := must(t, Config{Path: path, Size: 1 << 20})
+	go func() {
+		time.Sleep(30 * time.Millisecond)
+		first.Close()
+	}()
+	second, err := Open(Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
 }
 
 const pathVariable = "LUNETTE_TEST_FILE"

@@ -18,7 +18,7 @@ const size = 2<<20 + 512
 // must opens a file that a test may write, and closes it in the end.
 func must(t *testing.T, cfg Config) cached {
 	t.Helper()
-	s, err := open(cfg)
+	s, err := open(cfg, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestSuite(t *testing.T) {
 					cfg.Path = filepath.Join(tempDir(t, dir), "disk.img")
 					open := func(n int64) (store.Store, error) {
 						cfg.Size = n
-						s, err := open(cfg)
+						s, err := open(cfg, 0)
 						if err != nil {
 							return nil, err
 						}

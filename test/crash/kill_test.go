@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -64,10 +65,10 @@ type daemon struct {
 }
 
 // serve starts lunette on the disk and waits until it accepts connections.
-func serve(path, disk, addr string, blockSize int) (*daemon, error) {
+func serve(path, disk, addr string, blockSize int, flags ...string) (*daemon, error) {
 	d := &daemon{addr: addr}
-	d.Cmd = exec.Command(path, "serve", disk, "--portal", addr, "--target", targetName,
-		"--block-size", strconv.Itoa(blockSize), "--socket", disk+".sock")
+	d.Cmd = exec.Command(path, append([]string{"serve", disk, "--portal", addr, "--target", targetName,
+		"--block-size", strconv.Itoa(blockSize), "--socket", disk + ".sock"}, flags...)...)
 	d.Stdout, d.Stderr = &d.printed, &d.printed
 	if err := d.Start(); err != nil {
 		return nil, err
@@ -136,8 +137,21 @@ func report(t *testing.T, round int, wrong []error) {
 }
 
 // A daemon that is killed leaves what it has acknowledged: kill -9 takes the process, not
-// the page cache, so not even what was not flushed may be missing.
+// the page cache, so not even what was not flushed may be missing; with direct I/O the disk
+// has it.
 func TestKill(t *testing.T) {
+	t.Run("cached", func(t *testing.T) { kill(t) })
+	t.Run("direct", func(t *testing.T) {
+		f, err := os.OpenFile(filepath.Join(t.TempDir(), "probe"), os.O_RDWR|os.O_CREATE|syscall.O_DIRECT, 0o600)
+		if err != nil {
+			t.Skipf("no direct I/O in the temporary directory: %v", err)
+		}
+		f.Close()
+		kill(t, "--direct")
+	})
+}
+
+func kill(t *testing.T, flags ...string) {
 	r := random(t)
 	path := program(t)
 	disk := filepath.Join(t.TempDir(), "disk.img")
@@ -153,7 +167,7 @@ func TestKill(t *testing.T) {
 	l.survives = true
 	rounds := int(number(t, "CRASH_ROUNDS", 50))
 	for round := range rounds + 1 {
-		d, err := serve(path, disk, addr, blockSize)
+		d, err := serve(path, disk, addr, blockSize, flags...)
 		if err != nil {
 			t.Fatal(err)
 		}

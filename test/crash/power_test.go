@@ -16,6 +16,7 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/store/storetest"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
@@ -69,14 +70,18 @@ func (k *stack) stop() error {
 
 // losePower runs rounds of load and power loss on one medium and returns what is wrong
 // after the first that is not well.
-func losePower(t *testing.T, r *rand.Rand, rounds, blockSize int, lie lies) (wrong []error) {
+func losePower(t *testing.T, r *rand.Rand, rounds, blockSize int, lie lies, submits bool) (wrong []error) {
 	t.Helper()
 	medium := make([]byte, diskBlocks*blockSize)
 	l := newLedger(diskBlocks)
 	var writes, sure, flushes int
 	for round := 0; ; round++ {
 		s := newLossy(medium, blockSize, rand.New(rand.NewPCG(r.Uint64(), 0)), lie)
-		k, err := start(s, blockSize)
+		var st store.Store = s
+		if submits {
+			st = storetest.NewLate(s)
+		}
+		k, err := start(st, blockSize)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,10 +126,11 @@ func TestPowerLoss(t *testing.T) {
 		name      string
 		blockSize int
 		rounds    int64
-	}{{"512", 512, 50}, {"4096", 4096, 20}} {
+		submits   bool // requests that end later, in another order
+	}{{"512", 512, 50, false}, {"4096", 4096, 20, false}, {"submitting", 512, 30, true}} {
 		t.Run(test.name, func(t *testing.T) {
 			rounds := int(number(t, "CRASH_ROUNDS", test.rounds))
-			report(t, rounds, losePower(t, random(t), rounds, test.blockSize, lies{}))
+			report(t, rounds, losePower(t, random(t), rounds, test.blockSize, lies{}, test.submits))
 		})
 	}
 }
@@ -136,7 +142,7 @@ func TestPowerLossIsNoticed(t *testing.T) {
 		lies lies
 	}{{"fua", lies{fua: true}}, {"flush", lies{flush: true}}} {
 		t.Run(test.name, func(t *testing.T) {
-			if wrong := losePower(t, random(t), 50, 512, test.lies); len(wrong) == 0 {
+			if wrong := losePower(t, random(t), 50, 512, test.lies, false); len(wrong) == 0 {
 				t.Error("nothing was found")
 			}
 		})

@@ -4,6 +4,7 @@ package fdio
 import (
 	"context"
 	"io"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -154,4 +155,22 @@ func Allocate(ctx context.Context, fd int, mode uint32, off, n int64) error {
 		n -= m
 	}
 	return nil
+}
+
+// Linger is how long a file may stay in use after its process was killed. What io_uring has
+// under way then is not waited for by the end of the process; it holds the file, with its
+// lock, until it has ended, so that none of it comes after the writes of a new process.
+const Linger = time.Second
+
+// Await calls f until it is not busy any more, or patience has ended; both from Open, where
+// waiting is allowed.
+func Await(patience time.Duration, f func() error) error {
+	const step = 10 * time.Millisecond
+	for ; ; patience -= step {
+		err := Retry(f)
+		if patience <= 0 || err != unix.EBUSY && err != unix.EAGAIN {
+			return err
+		}
+		time.Sleep(step)
+	}
 }
