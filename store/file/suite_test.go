@@ -73,7 +73,6 @@ func TestSuite(t *testing.T) {
 		{"direct", Config{Direct: true}, nil, "disk"},
 		{"direct threads", Config{Direct: true, IO: ringio.Threads}, nil, "disk"},
 		{"direct bare", Config{Direct: true}, bare, "disk"},
-		{"direct sync", Config{Direct: true, Sync: true}, nil, "disk"},
 	} {
 		for fs, dir := range places {
 			if len(places) == 2 && test.on != "" && test.on != fs {
