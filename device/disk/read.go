@@ -94,11 +94,7 @@ func (d *Disk) read(t *target.Task) {
 		d.Workers().Run(t, d.steps.readPieces)
 		return
 	}
-	size := n
-	if n > readPiece {
-		size = streamPiece
-	}
-	l, err := d.arena.Get(size)
+	l, err := d.arena.Get(min(n, readPiece)) // inlineRead is less
 	switch {
 	case err != nil:
 		d.FailWith(t, err)

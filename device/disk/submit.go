@@ -9,11 +9,6 @@ import (
 	"github.com/lunette-io/lunette/target"
 )
 
-// streamPiece is how much of a large read a request moves. While one piece is read another
-// is handed over, and a third may wait to be sent: less memory in all than the two of
-// readPiece that a worker makes.
-const streamPiece = 128 << 10
-
 // A flight is a request of a command's to a store that is a [store.Submitter]. The command's
 // memory is the store's until the request has ended, so nothing ends a command before:
 // an aborted one as well looks at its abort then.
@@ -99,7 +94,8 @@ func (d *Disk) moreRoom(t *target.Task) {
 }
 
 // stream sends what has been read, while the next piece is being read already, and ends the
-// command with the last one.
+// command with the last one. So two pieces are held here, next to the one that the transport
+// may still have when it says that there is room.
 func (d *Disk) stream(f *flight) {
 	t := f.t
 	n := d.room(t)
@@ -118,7 +114,7 @@ func (d *Disk) stream(f *flight) {
 		}
 		var following *buffer.Lease
 		if err == nil {
-			following, err = d.arena.Get(min(streamPiece, n-at-l.Len()))
+			following, err = d.arena.Get(min(readPiece, n-at-l.Len()))
 		}
 		if err != nil {
 			l.Release()

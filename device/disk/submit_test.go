@@ -57,14 +57,14 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
-// A large read has no more than three pieces of 128 KiB in memory.
+// A large read has no more than three pieces of 256 KiB in memory.
 func TestStreamingMemory(t *testing.T) {
 	b := newBench(t, newSubmitting(memoryStore(t, 8<<20)), nil)
 	s := b.login(1, loopback.Options{Pace: true})
 	for range 20 {
 		do(t, s, readCDB(0, 8192), nil, 4<<20, scsi.Sense{})
 	}
-	if _, peak, _ := b.arena.Stats(); peak > 3*128<<10 {
+	if _, peak, _ := b.arena.Stats(); peak > 3*256<<10 {
 		t.Errorf("%d bytes at most", peak)
 	}
 }
