@@ -151,7 +151,7 @@ func Builtin() Registry {
 				Options: []model.Option{
 					{Name: "block-size", Type: model.Bytes, Default: "512", Values: []string{"512", "4096"}, Help: "Logical block size in bytes."},
 					{Name: "read-only", Type: model.Bool, Help: "Refuses writes."},
-					{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage at a time; 0 leaves it to the store."},
+					{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage in threads at a time; 0 leaves it to the store. What io_uring does does not count."},
 					{Name: "vendor", Type: model.String, Default: defaultVendor, Help: "T10 vendor identification, up to 8 characters."},
 					{Name: "product", Type: model.String, Default: defaultProduct, Help: "Product identification, up to 16 characters."},
 					{Name: "revision", Type: model.String, Default: defaultRevision, Help: "Product revision level, up to 4 characters."},
