@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,7 @@ type (
 // finished is the store with the capabilities that it has.
 func (s *Store) finished(cfg Config) (store.Store, error) {
 	if err := s.startQueue(cfg.IO); err != nil {
+		err = errors.Join(err, s.undo(err))
 		_ = s.Close()
 		return nil, err
 	}

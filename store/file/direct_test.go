@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -80,21 +81,43 @@ func TestMemoryHasNoRing(t *testing.T) {
 		t.Error("a file in memory is a Submitter")
 	}
 	s.Close()
-	made := filepath.Join(dir, "made")
-	for want, cfg := range map[string]Config{
-		"io_uring only costs": {Path: made, Size: 1 << 20, IO: ringio.Uring},
-		"no disk":             {Path: filepath.Join(dir, "none"), Size: 1 << 20, Direct: true},
-	} {
-		if s, err := Open(cfg); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), cfg.Path) {
-			t.Errorf("%v, want %q", err, want)
-			if err == nil {
-				s.Close()
+	refuses(t, dir, map[string]Config{
+		"io_uring only costs": {IO: ringio.Uring},
+		"no disk":             {Direct: true},
+		"none of":             {IO: "aio"},
+	})
+}
+
+// refuses opens files that are missing or empty in ways that fail, and looks that they are
+// as they were.
+func refuses(t *testing.T, dir string, configs map[string]Config) {
+	t.Helper()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "missing")
+	for want, cfg := range configs {
+		for _, cfg.Path = range []string{empty, missing} {
+			cfg.Size = 1 << 20
+			if s, err := Open(cfg); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), cfg.Path) {
+				t.Errorf("%v, want %q", err, want)
+				if err == nil {
+					s.Close()
+				}
 			}
 		}
+		if _, err := os.Stat(missing); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: a file was left behind: %v", want, err)
+		}
+		if st, err := os.Stat(empty); err != nil || st.Size() != 0 {
+			t.Errorf("%s: the empty file has changed: %v, %v", want, st.Size(), err)
+		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file that could not be opened was left behind: %v", err)
-	}
+}
+
+func TestRefusedMode(t *testing.T) {
+	refuses(t, t.TempDir(), map[string]Config{"none of": {IO: "aio"}})
 }
 
 // TestDirect: data goes past the page cache, and FUA and flushes to the disk.
@@ -134,18 +157,11 @@ func TestDirect(t *testing.T) {
 			t.Errorf("%s: %d calls of fdatasync, want %d", step.what, n, step.syncs)
 		}
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
+	if cachedPage(t, path, 8192) {
+		t.Error("what was written is in the page cache")
 	}
-	defer f.Close()
-	var vec [1][]byte
-	vec[0] = make([]byte, 4096)
-	if _, err := unix.Preadv2(int(f.Fd()), vec[:], 8192, unix.RWF_NOWAIT); err != unix.EAGAIN && err != unix.EOPNOTSUPP {
-		t.Errorf("what was written is in the page cache: %v", err)
-	}
-	if _, err := f.ReadAt(vec[0], 8192); err != nil || vec[0][4095] != 7 {
-		t.Errorf("read through the page cache: %v, %d", err, vec[0][4095])
+	if b, err := os.ReadFile(path); err != nil || b[8192] != 7 || b[8192+4095] != 7 {
+		t.Errorf("read through the page cache: %v", err)
 	}
 	l.Release()
 	if err := arena.Close(); err != nil {
@@ -154,6 +170,26 @@ func TestDirect(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || st.Size() != 1<<20 {
 		t.Errorf("%v, %v: the size has changed", st, err)
 	}
+}
+
+// cachedPage reports that the page of the file at off is in the page cache.
+func cachedPage(t *testing.T, path string, off int64) bool {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := unix.Mmap(int(f.Fd()), off, 4096, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(m)
+	var in [16]byte // one for each page
+	if _, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&m[0])), 4096, uintptr(unsafe.Pointer(&in))); errno != 0 {
+		t.Skipf("mincore: %v", errno)
+	}
+	return in[0]&1 != 0
 }
 
 // TestDirectSize: a file whose last block is not whole would grow, or could not be read.

@@ -14,7 +14,7 @@ import (
 )
 
 // Open opens the file, and makes it first if cfg has a size. When it fails, a file
-// that it made is gone again. The file is locked until Close: [ErrInUse] if someone
+// that it made is gone again, and one that was empty still is. The file is locked until Close: [ErrInUse] if someone
 // else serves it. Through the page cache it is a [store.Tryer], with io_uring a
 // [store.Submitter].
 func Open(cfg Config) (store.Store, error) {
@@ -35,11 +35,11 @@ func open(cfg Config, patience time.Duration) (*Store, error) {
 		return nil, fmt.Errorf("%s: size %d is not a positive multiple of 512 bytes", cfg.Path, cfg.Size)
 	}
 	s := &Store{path: cfg.Path, fd: -1, witness: -1, readOnly: cfg.ReadOnly, durable: cfg.Sync}
-	made, err := s.openOrCreate(cfg)
-	if err != nil {
+	var err error
+	if s.made, err = s.openOrCreate(cfg); err != nil {
 		return nil, err
 	}
-	if err := s.set(cfg, made, patience); err != nil {
+	if err := s.set(cfg, patience); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -106,20 +106,31 @@ func regular(path string, st *unix.Stat_t) error {
 }
 
 // set locks, checks and sizes the open file and fills in the rest.
-func (s *Store) set(cfg Config, made bool, patience time.Duration) error {
+func (s *Store) set(cfg Config, patience time.Duration) error {
 	// Nobody else can have the file that we made, unless they were quicker: then it
 	// is theirs to keep.
 	if err := s.lock(patience); err != nil {
 		return err
 	}
-	err := s.resize(cfg, made)
+	err := s.resize(cfg)
 	if err == nil {
 		err = s.describe(cfg.Direct)
 	}
-	if err != nil && made {
-		err = errors.Join(err, unix.Unlink(s.path))
+	return errors.Join(err, s.undo(err))
+}
+
+// undo takes back what opening has made or changed, if it has failed. The file is still
+// locked.
+func (s *Store) undo(failed error) error {
+	switch {
+	case failed == nil:
+		return nil
+	case s.made:
+		return unix.Unlink(s.path)
+	case s.grown:
+		return unix.Ftruncate(s.fd, 0)
 	}
-	return err
+	return nil
 }
 
 // lock takes a lock of the open file description, so that a second open conflicts in
@@ -143,7 +154,7 @@ func (s *Store) lock(patience time.Duration) error {
 }
 
 // resize checks the size, and sets it where there is none yet.
-func (s *Store) resize(cfg Config, made bool) error {
+func (s *Store) resize(cfg Config) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(s.fd, &st); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
@@ -160,7 +171,8 @@ func (s *Store) resize(cfg Config, made bool) error {
 		if err := fdio.Retry(func() error { return unix.Ftruncate(s.fd, cfg.Size) }); err != nil {
 			return fmt.Errorf("%s: cannot give it %d bytes: %w", s.path, cfg.Size, err)
 		}
-		if err := s.keep(made); err != nil {
+		s.grown = true
+		if err := s.keep(s.made); err != nil {
 			return err
 		}
 	case cfg.Size != 0 && st.Size != cfg.Size:
