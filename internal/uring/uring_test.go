@@ -39,6 +39,7 @@ type bench struct {
 	started []*job // on the ring's thread alone, like free
 	free    []int
 	fills   atomic.Int64
+	late    atomic.Pointer[job] // comes right after a Fill that did not see it
 }
 
 func (b *bench) Opened(r *Ring) {
@@ -49,6 +50,11 @@ func (b *bench) Opened(r *Ring) {
 
 func (b *bench) Fill(r *Ring) {
 	b.fills.Add(1)
+	defer func() {
+		if j := b.late.Load(); j != nil && !b.asleep.Load() && b.late.CompareAndSwap(j, nil) {
+			b.start(j)
+		}
+	}()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for len(b.waiting) > 0 {
@@ -225,6 +231,25 @@ func TestCloseOutstanding(t *testing.T) {
 	b.Close()
 	if ended.Load() != jobs || canceled.Load() != jobs {
 		t.Errorf("%d ended, %d of them canceled, of %d", ended.Load(), canceled.Load(), jobs)
+	}
+}
+
+// TestLateComer: work that comes when the thread has looked for it, and does not sleep yet, is
+// not left until it is woken for something else.
+func TestLateComer(t *testing.T) {
+	b := open(t, 8, flagsLadder, nil)
+	defer b.Close()
+	f := tempFile(t)
+	for range 20 {
+		done := make(chan int32, 1)
+		for !b.asleep.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		b.late.Store(&job{fd: int(f.Fd()), write: true, mem: []byte{1}, done: func(res int32) { done <- res }})
+		b.Wake() // it finds nothing, and then
+		if res := <-done; res != 1 {
+			t.Fatalf("write: %d", res)
+		}
 	}
 }
 
