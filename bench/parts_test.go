@@ -105,12 +105,33 @@ func TestQuantiles(t *testing.T) {
 }
 
 func TestProcessorTime(t *testing.T) {
+	before := ownTime()
 	for stop := time.Now().Add(50 * time.Millisecond); time.Now().Before(stop); {
 	}
-	if n, err := ProcessorTime(os.Getpid()); err != nil || n <= 0 {
-		t.Error(n, err)
+	n, err := ProcessorTime(os.Getpid())
+	if after := ownTime(); err != nil || n <= 0 || n < before-0.1 || n > after+0.1 {
+		t.Errorf("%v, %v, want %v to %v", n, err, before, after)
 	}
-	if _, err := ProcessorTime(-1); err == nil {
+	for _, pid := range []int{-1, 0, 1 << 30} {
+		if _, err := ProcessorTime(pid); err == nil {
+			t.Errorf("of process %d", pid)
+		}
+	}
+}
+
+func TestContextSwitches(t *testing.T) {
+	before, err := ContextSwitches(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		nap(time.Millisecond)
+	}
+	after, err := ContextSwitches(os.Getpid())
+	if err != nil || after.Voluntary < before.Voluntary+10 || after.Involuntary < before.Involuntary {
+		t.Errorf("%+v, then %+v, %v", before, after, err)
+	}
+	if _, err := ContextSwitches(1 << 30); err == nil {
 		t.Error("of no process")
 	}
 }

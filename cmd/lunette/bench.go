@@ -169,6 +169,9 @@ func (r *benchReport) print(w io.Writer) error {
 			fmt.Fprintf(w, ", server %.2f us", *s.CPU)
 		}
 		fmt.Fprintf(w, "\nserver per command: %.3f receives, %.3f sends, %.0f bytes copied", s.Receives, s.Sends, s.Copied)
+		if s.Switches != nil {
+			fmt.Fprintf(w, ", %.3f voluntary and %.3f involuntary context switches", s.Switches.Voluntary, s.Switches.Involuntary)
+		}
 	}
 	fmt.Fprintln(w)
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {

@@ -34,7 +34,7 @@ func TestBenchVerifies(t *testing.T) {
 		r.Read.Commands < r.Write.Commands || r.Write.Bytes != 4096*r.Write.Commands || r.Write.Latency.P50 <= 0 || r.ClientCPU <= 0 {
 		t.Errorf("%+v", r)
 	}
-	if x := r.Server; x == nil || x.PID != os.Getpid() || x.CPU == nil || x.Receives <= 0 || x.Sends <= 0 {
+	if x := r.Server; x == nil || x.PID != os.Getpid() || x.CPU == nil || x.Receives <= 0 || x.Sends <= 0 || x.Switches == nil || x.Switches.Voluntary <= 0 {
 		t.Errorf("server: %+v", x)
 	}
 	// All of the range was written, and nothing behind it.
@@ -55,7 +55,7 @@ func TestBenchTable(t *testing.T) {
 		`^iscsi://\[::1\]:\d+/iqn\.2026-11\.io\.lunette:memory/0: 1M, blocks of 512 bytes$`,
 		`^64K sequential, 100% reads, 1 connections with 2 commands each, digests none: \d+ commands in 1\.1 s$`,
 		`^ +IOPS +MB/s +p50 us +p90 us +p99 us +p99\.9 us +max us$`, `^ +read +\d+( +[\d.]+){6}$`,
-		`^CPU per command: client [\d.]+ us, server [\d.]+ us$`, `^server per command: [\d.]+ receives, [\d.]+ sends, 0 bytes copied$`,
+		`^CPU per command: client [\d.]+ us, server [\d.]+ us$`, `^server per command: [\d.]+ receives, [\d.]+ sends, 0 bytes copied, [\d.]+ voluntary and [\d.]+ involuntary context switches$`,
 	} {
 		if !regexp.MustCompile("(?m)" + line).MatchString(stdout) {
 			t.Errorf("no line %s in\n%s", line, stdout)

@@ -22,6 +22,14 @@ type serverCost struct {
 	Receives float64  `json:"receives"` // system calls
 	Sends    float64  `json:"sends"`
 	Copied   float64  `json:"copied"` // bytes of payload copied in user space
+	// Switches are those of the whole daemon; nil without a PID.
+	Switches *contextSwitches `json:"contextSwitches,omitempty"`
+}
+
+// contextSwitches are how often threads have left their processor.
+type contextSwitches struct {
+	Voluntary   float64 `json:"voluntary"`
+	Involuntary float64 `json:"involuntary"`
 }
 
 // A server is the daemon behind a socket, with our connections.
@@ -37,6 +45,15 @@ type server struct {
 type serverCount struct {
 	api.Connection         // sums
 	cpu            float64 // seconds
+	switches       bench.Switches
+}
+
+// use adds what the process has used.
+func (n *serverCount) use(pid int) (err error) {
+	if n.cpu, err = bench.ProcessorTime(pid); err == nil {
+		n.switches, err = bench.ContextSwitches(pid)
+	}
+	return err
 }
 
 func newServer(ctx context.Context, path string) *server { return &server{ctx: ctx, path: path} }
@@ -45,21 +62,21 @@ func (s *server) begin() (err error) {
 	s.before, err = s.count()
 	if err == nil {
 		if s.pid, err = peerPID(s.ctx, s.path); err == nil && s.pid != 0 {
-			s.before.cpu, err = bench.ProcessorTime(s.pid)
+			err = s.before.use(s.pid)
 		}
 	}
 	return err
 }
 
 func (s *server) end() (err error) {
-	cpu := 0.0
+	var used serverCount
 	if s.pid != 0 {
-		cpu, err = bench.ProcessorTime(s.pid) // before asking costs anything
+		err = used.use(s.pid) // before asking costs anything
 	}
 	if err == nil {
 		s.after, err = s.count()
 	}
-	s.after.cpu = cpu
+	s.after.cpu, s.after.switches = used.cpu, used.switches
 	return err
 }
 
@@ -96,6 +113,10 @@ func (s *server) cost(commands int64) *serverCost {
 	if s.pid != 0 {
 		cpu := per(s.after.cpu-s.before.cpu) * 1e6
 		c.CPU = &cpu
+		c.Switches = &contextSwitches{
+			Voluntary:   per(float64(s.after.switches.Voluntary - s.before.switches.Voluntary)),
+			Involuntary: per(float64(s.after.switches.Involuntary - s.before.switches.Involuntary)),
+		}
 	}
 	return c
 }

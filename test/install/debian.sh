@@ -4,6 +4,7 @@
 #   debian.sh STAGE...     interop  libiscsi's tools and its conformance suite
 #                          vm       QEMU and what builds the guest that runs Linux's own initiator
 #                          bench    the targets and load generators that lunette is compared with
+#                          fio      what builds fio with the engine libiscsi: fio-libiscsi.sh
 #                          lint     what checks the shell scripts
 #
 # Needs root, or sudo. No service that comes with a package is started.
@@ -13,15 +14,16 @@ packages_of() {
   case $1 in
     interop) echo libiscsi-bin ;;
     vm) echo qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils ;;
-    bench) echo tgt libiscsi-bin fio ;;
+    bench) echo tgt istgt libiscsi-bin fio gcc libc6-dev ;;
+    fio) echo gcc libc6-dev make dpkg-dev libiscsi-dev libaio-dev zlib1g-dev ;;
     lint) echo shellcheck ;;
-    *) echo "debian.sh: no stage $1: interop, vm, bench or lint" >&2; return 2 ;;
+    *) echo "debian.sh: no stage $1: interop, vm, bench, fio or lint" >&2; return 2 ;;
   esac
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-(($# > 0)) || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+(($# > 0)) || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 wanted=
 for stage in "$@"; do wanted+=" $(packages_of "$stage")"; done
 missing=()
