@@ -1,4 +1,5 @@
-// Package api serves the state of a daemon as JSON, on a Unix socket. It only reads.
+// Package api serves the state of a daemon as JSON, and profiles of it, on a Unix socket. It
+// only reads.
 package api
 
 import (
@@ -27,13 +28,14 @@ func Handler(s Source) http.Handler {
 	mux.HandleFunc("GET /v1/targets", answer(s.Targets))
 	mux.HandleFunc("GET /v1/units", answer(s.Units))
 	mux.HandleFunc("GET /v1/sessions", answer(s.Sessions))
+	mux.Handle("GET /v1/profile/{kind}", &profiler{})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusNotFound
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			status = http.StatusMethodNotAllowed
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		send(w, status, Error{fmt.Sprintf("there is no %s %s: there is GET /v1/version, /v1/targets, /v1/units and /v1/sessions", r.Method, r.URL.Path)})
+		send(w, status, Error{fmt.Sprintf("there is no %s %s: there is GET /v1/version, /v1/targets, /v1/units, /v1/sessions and /v1/profile/KIND", r.Method, r.URL.Path)})
 	})
 	return mux
 }

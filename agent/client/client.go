@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -20,6 +21,9 @@ import (
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 64 << 20
 
+// patience is how long an answer may take.
+const patience = 10 * time.Second
+
 // A Client asks one daemon.
 type Client struct {
 	path string
@@ -29,7 +33,6 @@ type Client struct {
 // New returns a client of the daemon with the socket at path. Nothing is connected yet.
 func New(path string) *Client {
 	c := &Client{path: path}
-	c.http.Timeout = 10 * time.Second
 	c.http.Transport = &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -60,6 +63,21 @@ func (c *Client) Sessions(ctx context.Context) ([]api.Session, error) {
 	return get[[]api.Session](ctx, c, "/v1/sessions")
 }
 
+// Profile takes a profile of one of [api.ProfileKinds], which watches for d, and writes it to w.
+func (c *Client) Profile(ctx context.Context, kind string, d time.Duration, w io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, d+patience)
+	defer cancel()
+	body, err := c.open(ctx, "/v1/profile/"+url.PathEscape(kind)+"?time="+url.QueryEscape(d.String()))
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if _, err := io.Copy(w, body); err != nil {
+		return fmt.Errorf("the profile of the daemon at %s: %w", c.path, err)
+	}
+	return nil
+}
+
 func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 	var v T
 	err := c.get(ctx, path, &v)
@@ -67,33 +85,43 @@ func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 }
 
 func (c *Client) get(ctx context.Context, path string, into any) error {
-	if err := c.trusted(); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	body, err := c.open(ctx, path)
+	if err != nil {
 		return err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(into); err != nil {
+		return fmt.Errorf("the daemon at %s gave an answer that cannot be read: %w", c.path, err)
+	}
+	return nil
+}
+
+// open asks, and returns the body of a good answer. The caller closes it.
+func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
+	if err := c.trusted(); err != nil {
+		return nil, err
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://lunette"+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	answer, err := c.http.Do(r)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no daemon answers at %s: start one with \"lunette serve\", or name its socket with --socket", c.path)
+		return nil, fmt.Errorf("no daemon answers at %s: start one with \"lunette serve\", or name its socket with --socket", c.path)
 	case err != nil:
-		return fmt.Errorf("the daemon at %s: %w", c.path, err)
+		return nil, fmt.Errorf("the daemon at %s: %w", c.path, err)
+	case answer.StatusCode == http.StatusOK:
+		return answer.Body, nil
 	}
 	defer answer.Body.Close()
-	body := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer))
-	if answer.StatusCode != http.StatusOK {
-		var e api.Error
-		if body.Decode(&e) != nil || e.Error == "" {
-			e.Error = answer.Status
-		}
-		return fmt.Errorf("the daemon at %s says: %s", c.path, e.Error)
+	var e api.Error
+	if json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&e) != nil || e.Error == "" {
+		e.Error = answer.Status
 	}
-	if err := body.Decode(into); err != nil {
-		return fmt.Errorf("the daemon at %s gave an answer that cannot be read: %w", c.path, err)
-	}
-	return nil
+	return nil, fmt.Errorf("the daemon at %s says: %s", c.path, e.Error)
 }
 
 // trusted refuses a socket of another user: in a directory that all may write to,

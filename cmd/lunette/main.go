@@ -41,6 +41,7 @@ type cli struct {
 	Units    unitsCmd    `cmd:"" help:"List its logical units and what they have done."`
 	Sessions sessionsCmd `cmd:"" help:"List the initiators that are logged in."`
 	Bench    benchCmd    `cmd:"" help:"Load a logical unit of any iSCSI target, and measure it."`
+	Profile  profileCmd  `cmd:"" help:"Take a profile of the running daemon, for go tool pprof."`
 	Check    checkCmd    `cmd:"" help:"Check a configuration document and change nothing."`
 	Kinds    kindsCmd    `cmd:"" help:"List the stores, filters, devices and transports, and their options."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
@@ -103,7 +104,7 @@ func (e *env) command(args []string) error {
 // helpFor is the part of the command line before "help" that gives the right page.
 func helpFor(args []string) string {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		for _, known := range []string{"serve", "targets", "units", "sessions", "bench", "check", "kinds", "version"} {
+		for _, known := range []string{"serve", "targets", "units", "sessions", "bench", "profile", "check", "kinds", "version"} {
 			if args[0] == known {
 				return known + " --"
 			}
