@@ -1,7 +1,7 @@
 # make run     build, make a sparse 1 GiB disk, serve it, and say how to attach it
 # make test    install what the tests need (Debian) and run all of them
 # make check   what needs nothing installed but Go and a C compiler: formatting, vet, unit tests with -race
-# make bench   compare with Debian's tgt
+# make bench   compare with other targets, and say which of what is wanted was kept
 # make fuzz    fuzz every decoder for FUZZTIME each
 
 GO ?= go
@@ -15,6 +15,7 @@ WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
 
 .PHONY: build run check test bench fuzz lint deps unit abuse scale crash interop vm reference clean
 
+# Symbols stay in: perf and pprof need them.
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lunette ./cmd/lunette
 
@@ -69,8 +70,10 @@ deps:
 	fi
 	test/install/debian.sh interop vm
 
+# fio with the engine libiscsi is built once; without it the run goes on, and says so.
 bench: build
 	test/install/debian.sh bench
+	-@test/install/fio-libiscsi.sh >/dev/null
 	$(GO) run ./test/bench $(BENCH)
 
 fuzz:

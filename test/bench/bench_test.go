@@ -20,8 +20,8 @@ func TestMain(m *testing.M) {
 // for all samples.
 func TestBench(t *testing.T) {
 	o := options{
-		rounds: 5, time: 750 * time.Millisecond, only: regexp.MustCompile(""), program: os.Getenv("LUNETTE"), dir: "/var/tmp",
-		json: os.Getenv("BENCH_OUT"), foreign: true,
+		rounds: 5, time: 750 * time.Millisecond, only: regexp.MustCompile(""), peers: regexp.MustCompile(""), dir: "/var/tmp",
+		program: os.Getenv("LUNETTE"), spdk: os.Getenv("SPDK"), fio: os.Getenv("FIO"), json: os.Getenv("BENCH_OUT"), foreign: true,
 	}
 	if os.Getenv("BENCH_QUICK") != "" {
 		o.rounds, o.time = 1, 250*time.Millisecond

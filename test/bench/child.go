@@ -73,6 +73,7 @@ func serveEcho(addr string) error {
 type count struct {
 	Mallocs, Bytes                    uint64 // of the Go heap
 	Receives, Sends, Copied, NotReady int64
+	Voluntary, Involuntary            int64   // context switches
 	Seconds                           float64 // processor time
 }
 
@@ -169,6 +170,7 @@ func counts(node *iscsi.Node) count {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) == nil {
 		c.Seconds = time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+		c.Voluntary, c.Involuntary = u.Nvcsw, u.Nivcsw
 	}
 	return c
 }

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A cost is what one command costs lunette, on average.
@@ -24,13 +26,27 @@ type cost struct {
 	Receives, NotReady      float64 // system calls; NotReady found nothing
 	Sends, Copied           float64 // Copied: bytes in user space
 	Allocations, AllocBytes float64 // of the Go heap
+	// All are all system calls, those of engines and of the runtime too, as the kernel
+	// counts them; nil: it may not be asked.
+	All                    *float64
+	Voluntary, Involuntary float64 // context switches
+}
+
+// Calls is how many system calls a command takes: all, or if they are not known those that
+// the connections count.
+func (c *cost) Calls() float64 {
+	if c.All != nil {
+		return *c.All
+	}
+	return c.Receives + c.Sends
 }
 
 // A counted peer is a target that answers questions.
 type counted struct {
 	peer
-	in  io.WriteCloser
-	out *bufio.Scanner
+	in     io.WriteCloser
+	out    *bufio.Scanner
+	silent bool // it was said that the kernel does not count
 }
 
 func (c *counted) ask(question string) (n count, err error) {
@@ -59,6 +75,7 @@ func startCounted(at *place, backing string) (*counted, error) {
 	c.cmd = exec.Command(self)
 	c.cmd.Env = append(os.Environ(), childEnv+"="+backing, childAddr+"="+c.addr, childDir+"="+dir)
 	c.cmd.Stderr = os.Stderr
+	c.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -70,7 +87,7 @@ func startCounted(at *place, backing string) (*counted, error) {
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := c.listening(os.DevNull); err != nil {
+	if err := c.await(c.listening, os.DevNull); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -84,7 +101,12 @@ func measureCosts(ctx context.Context, w io.Writer, o options) (all []cost, err 
 	}
 	defer func() { err = errors.Join(err, at.remove()) }()
 	var gens atomic.Uint64
+	groups := only(o, plan(withFio, o.all))
 	for _, backing := range []string{inMemory, inFile} {
+		workloads := counting(groups, backing)
+		if len(workloads) == 0 {
+			continue
+		}
 		c, err := startCounted(at, backing)
 		if err != nil {
 			return nil, err
@@ -93,10 +115,7 @@ func measureCosts(ctx context.Context, w io.Writer, o options) (all []cost, err 
 		if err := prefill(ctx, &c.peer, &gens); err != nil {
 			return nil, err
 		}
-		for _, w := range workloads() {
-			if !o.only.MatchString(backing + "/" + w.name) {
-				continue
-			}
+		for _, w := range workloads {
 			x, err := c.count(ctx, w, o, &gens)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", backing, w.name, err)
@@ -105,6 +124,16 @@ func measureCosts(ctx context.Context, w io.Writer, o options) (all []cost, err 
 		}
 	}
 	return all, printCosts(w, all)
+}
+
+// counting are the workloads of a backing of which costs are counted.
+func counting(groups []group, backing string) (all []workload) {
+	for _, g := range groups {
+		if g.backing == backing && g.client == ours {
+			all = append(all, g.workloads...)
+		}
+	}
+	return all
 }
 
 // count counts one workload. Asking costs something itself, which a second question right
@@ -122,6 +151,21 @@ func (c *counted) count(ctx context.Context, w workload, o options, gens *atomic
 		}
 		question = "profile " + path
 	}
+	kernel, err := countSyscalls(c.cmd.Process.Pid)
+	if err != nil && !c.silent {
+		c.silent = true
+		fmt.Fprintf(os.Stderr, "WITHOUT a count of all system calls: %v\n", err)
+	}
+	var calls [2]int64
+	if kernel != nil {
+		defer kernel.close()
+	}
+	all := func(to *int64) (err error) {
+		if kernel != nil {
+			*to, err = kernel.count()
+		}
+		return err
+	}
 	var before, after count
 	var self count // of a question
 	begin := func() (err error) {
@@ -134,13 +178,16 @@ func (c *counted) count(ctx context.Context, w workload, o options, gens *atomic
 		if err == nil {
 			before, err = c.ask(question)
 		}
+		return errors.Join(err, all(&calls[0]))
+	}
+	end := func() error {
+		err := all(&calls[1])
+		if err == nil {
+			after, err = c.ask("count")
+		}
 		return err
 	}
-	end := func() (err error) {
-		after, err = c.ask("count")
-		return err
-	}
-	d := max(o.time, time.Second)
+	d := max(o.time, time.Second/2)
 	r, err := load(ctx, &c.peer, w, d, gens, begin, end)
 	if err != nil {
 		return cost{}, err
@@ -154,6 +201,11 @@ func (c *counted) count(ctx context.Context, w workload, o options, gens *atomic
 		Sends: per(after.Sends - before.Sends), Copied: per(after.Copied - before.Copied),
 		Allocations: per(max(0, int64(after.Mallocs-before.Mallocs-self.Mallocs))),
 		AllocBytes:  per(max(0, int64(after.Bytes-before.Bytes-self.Bytes))),
+		Voluntary:   per(after.Voluntary - before.Voluntary), Involuntary: per(after.Involuntary - before.Involuntary),
+	}
+	if kernel != nil {
+		n := per(calls[1] - calls[0])
+		x.All = &n
 	}
 	return x, nil
 }
@@ -164,10 +216,14 @@ func printCosts(w io.Writer, all []cost) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\nWhat one command costs lunette")
-	fmt.Fprintln(t, "\tCPU us\treceives\t(nothing there)\tsends\tbytes copied\theap allocations\tbytes allocated\t")
+	fmt.Fprintln(t, "\tCPU us\treceives\t(nothing there)\tsends\tall system calls\tswitches voluntary\tinvoluntary\tbytes copied\theap allocations\tbytes allocated\t")
 	for _, c := range all {
-		fmt.Fprintf(t, "%s, %s\t%.2f\t%.3f\t%.3f\t%.3f\t%.0f\t%.4f\t%.1f\t\n", c.Backing, c.Workload,
-			c.CPU, c.Receives, c.NotReady, c.Sends, c.Copied, c.Allocations, c.AllocBytes)
+		calls := "-"
+		if c.All != nil {
+			calls = fmt.Sprintf("%.3f", *c.All)
+		}
+		fmt.Fprintf(t, "%s, %s\t%.2f\t%.3f\t%.3f\t%.3f\t%s\t%.3f\t%.3f\t%.0f\t%.4f\t%.1f\t\n", c.Backing, c.Workload,
+			c.CPU, c.Receives, c.NotReady, c.Sends, calls, c.Voluntary, c.Involuntary, c.Copied, c.Allocations, c.AllocBytes)
 	}
 	return t.Flush()
 }

@@ -15,10 +15,10 @@ const (
 )
 
 // dialISCSI logs in as host n to all units, of which the first has LUN first.
-func dialISCSI(ctx context.Context, addr string, first, n int) (bench.Client, error) {
+func dialISCSI(ctx context.Context, addr, target string, first, n int, digests bool) (*bench.ISCSI, error) {
 	l := bench.Login{
-		Address: addr, Target: targetName, Initiator: fmt.Sprintf("iqn.2026-11.io.lunette.test:bench%d", n),
-		ISID: pdu.ISID{0x80, 0, 0, 0, byte(n >> 8), byte(n)},
+		Address: addr, Target: target, Initiator: fmt.Sprintf("iqn.2026-11.io.lunette.test:bench%d", n),
+		ISID: pdu.ISID{0x80, 0, 0, 0, byte(n >> 8), byte(n)}, HeaderDigest: digests, DataDigest: digests,
 	}
 	for u := range units {
 		l.LUNs = append(l.LUNs, scsi.LUN(uint64(first+u)<<48))

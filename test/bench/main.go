@@ -1,9 +1,11 @@
-// Command bench compares lunette with Debian's tgt and with what loopback itself allows, in
-// one interleaved run; docs/performance.md says how to read it.
+// Command bench compares lunette with other targets and with what loopback itself allows, in
+// one interleaved run, and says which of what is wanted was kept; docs/performance.md says
+// how to read it.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,12 +21,16 @@ type options struct {
 	rounds  int
 	time    time.Duration
 	only    *regexp.Regexp
+	peers   *regexp.Regexp
 	program string // lunette
-	dir     string // for files in the page cache
+	spdk    string // its iscsi_tgt
+	fio     string // with the engine libiscsi
+	dir     string // for files
 	json    string
 	cost    bool   // only what a command costs lunette
 	profile string // directory
-	foreign bool   // iscsi-perf too
+	foreign bool   // fio or iscsi-perf too
+	all     bool   // also what no claim is about
 }
 
 func main() {
@@ -36,18 +42,24 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
 	flag.DurationVar(&o.time, "time", 750*time.Millisecond, "how long each workload runs on each target, in each round")
 	only := flag.String("only", "", "only workloads that match this `regexp` (backing/name)")
+	peers := flag.String("peers", "", "only lunette and peers that match this `regexp`")
+	flag.StringVar(&o.spdk, "spdk", os.Getenv("SPDK"), "SPDK's `program` iscsi_tgt, a peer if it is named")
+	flag.StringVar(&o.fio, "fio", os.Getenv("FIO"), "fio with the engine libiscsi, a `program`; what test/install/fio-libiscsi.sh has built without it")
+	flag.BoolVar(&o.all, "all", false, "also the workloads that nothing is claimed of")
 	flag.StringVar(&o.program, "lunette", os.Getenv("LUNETTE"), "the `program`; bin/lunette without it")
 	flag.StringVar(&o.dir, "dir", "/var/tmp", "where files are made: a `directory` on a disk, not in memory")
 	flag.StringVar(&o.json, "o", "", "also write all samples to this `file`, as JSON")
-	flag.BoolVar(&o.cost, "cost", false, "only count what a command costs lunette: system calls, copies, allocations")
+	flag.BoolVar(&o.cost, "cost", false, "only count what a command costs lunette: system calls, context switches, copies, allocations")
 	flag.StringVar(&o.profile, "profile", "", "with -cost: write CPU profiles into this `directory`")
-	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi's iscsi-perf too")
+	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi too: fio with its engine, or iscsi-perf")
 	flag.Parse()
 	if *quick {
 		o.rounds, o.time = 1, 250*time.Millisecond
 	}
-	var err error
-	if o.only, err = regexp.Compile(*only); err != nil || flag.NArg() > 0 {
+	var err, err2 error
+	o.only, err = regexp.Compile(*only)
+	o.peers, err2 = regexp.Compile(*peers)
+	if errors.Join(err, err2) != nil || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -74,6 +86,7 @@ func run(ctx context.Context, w io.Writer, o options) error {
 	if err := compare(ctx, o, r); err != nil {
 		return err
 	}
+	r.Verdicts = r.judge()
 	r.print(w)
 	if o.json == "" {
 		return nil

@@ -14,12 +14,12 @@ import (
 
 // A sample is one measurement.
 type sample struct {
-	Backing, Workload, Peer string
-	Client                  string // "lunette", or the foreign one
-	Round                   int
-	IOPS                    float64
-	CPU                     float64 // of the target, microseconds per command
-	Commands                int64
+	Backing, Workload, Peer, Client string
+	Round                           int
+	IOPS                            float64
+	CPU                             float64 // of the target, microseconds per command
+	P50, P99                        float64 // latency, microseconds: of the reads if there are any
+	Commands                        int64
 }
 
 const warmUp = 100 * time.Millisecond
@@ -29,12 +29,12 @@ const warmUp = 100 * time.Millisecond
 func load(ctx context.Context, p *peer, w workload, d time.Duration, gens *atomic.Uint64, begin, end func() error) (*bench.Result, error) {
 	workers := make([]*bench.Worker, w.conns)
 	for i := range workers {
-		c, err := p.dial(ctx, i)
+		c, err := p.dial(ctx, i, w.digests)
 		if err != nil {
 			return nil, err
 		}
 		defer c.Close()
-		share := int64(unitSize / (w.conns / w.units))
+		share := int64(marked / (w.conns / w.units))
 		workers[i], err = bench.NewWorker(c, bench.WorkerConfig{
 			Workload: w.Workload, Part: bench.Part{Unit: i % w.units, From: int64(i/w.units) * share, Len: share},
 			Checks: bench.SomeChecks, Seed: gens.Load(), Gens: gens,
@@ -54,7 +54,7 @@ func load(ctx context.Context, p *peer, w workload, d time.Duration, gens *atomi
 func prefill(ctx context.Context, p *peer, gens *atomic.Uint64) error {
 	var workers []*bench.Worker
 	for u := range units {
-		c, err := p.dial(ctx, 1000+u)
+		c, err := p.dial(ctx, 1000+u, false)
 		if err != nil {
 			return err
 		}
@@ -75,11 +75,11 @@ func prefill(ctx context.Context, p *peer, gens *atomic.Uint64) error {
 	return nil
 }
 
-// filler writes a unit once.
+// filler writes a unit once, in pieces that every target takes without asking for data.
 func filler(c bench.Client, unit int, size int64, gens *atomic.Uint64) (*bench.Worker, error) {
-	const each = 1 << 20
+	const each = 64 << 10
 	return bench.NewWorker(c, bench.WorkerConfig{
-		Workload: bench.Workload{Size: each, Sequential: true, Depth: 8},
+		Workload: bench.Workload{Size: each, Sequential: true, Depth: 16},
 		Part:     bench.Part{Unit: unit, Len: size}, Count: size / each, Gens: gens,
 	})
 }
@@ -89,47 +89,71 @@ func measure(ctx context.Context, p *peer, w workload, d time.Duration, gens *at
 	var before, after float64
 	cpu := func(to *float64) func() error {
 		return func() (err error) {
-			*to, err = bench.ProcessorTime(p.cmd.Process.Pid)
+			*to, err = p.processorTime()
 			return err
 		}
 	}
 	r, err := load(ctx, p, w, d, gens, cpu(&before), cpu(&after))
 	if err != nil {
-		return sample{}, fmt.Errorf("%s, %s, %s: %w", p.name, p.backing, w.name, err)
+		return sample{}, err
 	}
-	n := r.Commands()
+	n, latency := r.Commands(), r.Read.Latency
+	if w.Reads == 0 {
+		latency = r.Write.Latency
+	}
 	return sample{
-		Backing: p.backing, Workload: w.name, Peer: p.name, Client: "lunette", Commands: n,
 		IOPS: float64(n) / r.Seconds, CPU: (after - before) / float64(max(n, 1)) * 1e6,
+		P50: latency.P50, P99: latency.P99, Commands: n,
 	}, nil
+}
+
+// A meter tells what a server uses while another program loads it, from its start on.
+type meter struct {
+	p      *peer
+	before float64
+	began  time.Time
+}
+
+func watch(p *peer) (m *meter, err error) {
+	m = &meter{p: p, began: time.Now()}
+	m.before, err = p.processorTime()
+	return m, err
+}
+
+// end is the processor time of a command, in microseconds. The program has made so many in a
+// second for so long, and before and afterwards none: only one that spins has used anything
+// then.
+func (m *meter) end(iops float64, long time.Duration) (float64, error) {
+	took := time.Since(m.began)
+	after, err := m.p.processorTime()
+	if m.p.spins {
+		long = took
+	}
+	return (after - m.before) / max(iops*long.Seconds(), 1) * 1e6, err
 }
 
 var average = regexp.MustCompile(`iops average (\d+)`)
 
-// measureForeign makes one sample with iscsi-perf, which knows whole seconds only.
-func measureForeign(ctx context.Context, p *peer, w workload, d time.Duration) (sample, error) {
-	args := []string{"-m", strconv.Itoa(w.Depth), "-b", strconv.Itoa(w.Size / blockSize),
-		"-t", strconv.Itoa(max(1, int(d.Seconds()+0.5)))}
+// measurePerf makes one sample with iscsi-perf, which knows whole seconds and reads only.
+func measurePerf(ctx context.Context, p *peer, w workload, d time.Duration) (sample, error) {
+	d = max(d, time.Second).Round(time.Second)
+	args := []string{"-m", strconv.Itoa(w.Depth), "-b", strconv.Itoa(w.Size / blockSize), "-t", strconv.Itoa(int(d.Seconds()))}
 	if !w.Sequential {
 		args = append(args, "-r")
 	}
-	before, err := bench.ProcessorTime(p.cmd.Process.Pid)
+	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
+	defer cancel()
+	m, err := watch(p)
 	if err != nil {
 		return sample{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
-	defer cancel()
-	began := time.Now()
-	out, err := exec.CommandContext(ctx, "iscsi-perf", append(args, p.url())...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, withPerf, append(args, p.url(0))...).CombinedOutput()
 	all := average.FindAllSubmatch(out, -1)
 	if err != nil || len(all) == 0 {
-		return sample{}, fmt.Errorf("iscsi-perf (Debian's package libiscsi-bin) on %s: %w: %s", p.name, err, out)
+		return sample{}, fmt.Errorf("%w: %s", err, out)
 	}
-	took := time.Since(began) // it goes on for a while after its time
-	after, err := bench.ProcessorTime(p.cmd.Process.Pid)
+	took := time.Since(m.began) // it goes on for a while after its time
 	n, _ := strconv.ParseFloat(string(all[len(all)-1][1]), 64)
-	return sample{
-		Backing: p.backing, Workload: w.name, Peer: p.name, Client: "iscsi-perf", IOPS: n,
-		CPU: (after - before) / max(n*took.Seconds(), 1) * 1e6,
-	}, err
+	cpu, err := m.end(n, took)
+	return sample{IOPS: n, CPU: cpu}, err
 }

@@ -8,36 +8,80 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lunette-io/lunette/bench"
+)
+
+// The peers, as the tables name them.
+const (
+	lunette  = "lunette"
+	tgt      = "tgt"
+	tgtTuned = "tgt tuned"
+	istgt    = "istgt"
+	spdk     = "SPDK"
+	raw      = "raw"
+	ring     = "io_uring"
 )
 
 // A peer is one target with units filled, ready to be measured.
 type peer struct {
 	name    string // column of the tables
 	backing string
-	cmd     *exec.Cmd
+	what    string    // is said of it once
+	cmd     *exec.Cmd // nil: what is measured is no server
 	addr    string
-	first   int // LUN of unit 0
-	raw     bool
+	first   int    // LUN of unit 0
+	raw     bool   // speaks the protocol of raw.go
+	digest  string // target that insists on digests; none: the usual one agrees to them
+	spins   bool   // burns a processor when idle: it is stopped while others are measured
+	file    string // what is measured without a server
 }
 
-func (p *peer) dial(ctx context.Context, n int) (bench.Client, error) {
+func (p *peer) dial(ctx context.Context, n int, digests bool) (bench.Client, error) {
 	if p.raw {
 		return dialRaw(p.addr)
 	}
-	return dialISCSI(ctx, p.addr, p.first, n)
+	name := targetName
+	if digests && p.digest != "" {
+		name = p.digest
+	}
+	return dialISCSI(ctx, p.addr, name, p.first, n, digests)
 }
 
-func (p *peer) url() string { return fmt.Sprintf("iscsi://%s/%s/%d", p.addr, targetName, p.first) }
+// url is that of a unit.
+func (p *peer) url(unit int) string {
+	return fmt.Sprintf("iscsi://%s/%s/%d", p.addr, targetName, p.first+unit)
+}
 
 // stop kills the process: some of these targets do not end otherwise.
 func (p *peer) stop() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
+}
+
+// processorTime is what the server has used, in seconds; 0 if there is none.
+func (p *peer) processorTime() (float64, error) {
+	if p.cmd == nil {
+		return 0, nil
+	}
+	return bench.ProcessorTime(p.cmd.Process.Pid)
+}
+
+// rest stops a peer that burns a processor, and work lets it go on.
+func (p *peer) rest() error { return p.signal(unix.SIGSTOP) }
+func (p *peer) work() error { return p.signal(unix.SIGCONT) }
+
+func (p *peer) signal(s unix.Signal) error {
+	if !p.spins {
+		return nil
+	}
+	return p.cmd.Process.Signal(s)
 }
 
 func freeAddr() (string, error) {
@@ -48,12 +92,39 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
+// at gives p a directory and an address.
+func (p *peer) at(at *place) (dir string, err error) {
+	if dir, err = at.of(p.name, p.backing); err == nil {
+		p.addr, err = freeAddr()
+	}
+	return dir, err
+}
+
+func (p *peer) port() string {
+	_, port, _ := net.SplitHostPort(p.addr) // which freeAddr has made
+	return port
+}
+
 // launch starts a program and waits until it accepts connections.
 func (p *peer) launch(dir string, env []string, program string, args ...string) error {
+	return p.start(dir, p.listening, env, program, args...)
+}
+
+func (p *peer) listening() bool {
+	c, err := net.Dial("tcp", p.addr)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
+}
+
+// start starts a program and waits until it is ready.
+func (p *peer) start(dir string, ready func() bool, env []string, program string, args ...string) error {
 	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), env...)
-	path := filepath.Join(dir, p.name+"-"+p.backing+".log")
+	p.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL} // not longer than the comparison
+	path := filepath.Join(dir, "log")
 	log, err := os.Create(path)
 	if err != nil {
 		return err
@@ -63,18 +134,22 @@ func (p *peer) launch(dir string, env []string, program string, args ...string) 
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
-	return p.listening(path)
+	return p.await(ready, path)
 }
 
-func (p *peer) listening(path string) error {
-	for stop := time.Now().Add(10 * time.Second); time.Now().Before(stop); time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", p.addr); err == nil {
-			return c.Close()
+// await waits until a program that has started is ready; path is its log.
+func (p *peer) await(ready func() bool, path string) error {
+	ended := false
+	for stop := time.Now().Add(10 * time.Second); !ended && time.Now().Before(stop); time.Sleep(20 * time.Millisecond) {
+		if ready() {
+			return nil
 		}
+		var s unix.Siginfo // it is left for Wait
+		ended = unix.Waitid(unix.P_PID, p.cmd.Process.Pid, &s, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == nil && s.Signo != 0
 	}
 	p.stop()
 	text, _ := os.ReadFile(path)
-	return fmt.Errorf("%s does not listen at %s; it printed:\n%s", p.name, p.addr, text)
+	return fmt.Errorf("%s does not listen; it printed: %s", p.name, strings.TrimSpace(string(text)))
 }
 
 // files makes the files of all units, empty and sparse.
@@ -93,9 +168,11 @@ func files(dir string) ([]string, error) {
 	return all, nil
 }
 
+// What units are made of.
 const (
 	inMemory = "memory"
-	inFile   = "file"
+	inFile   = "file"   // in the page cache
+	onDisk   = "direct" // files that are opened with O_DIRECT
 )
 
 // A place is where peers keep their files.
@@ -119,104 +196,11 @@ func (p *place) remove() error { return errors.Join(os.RemoveAll(p.disk), os.Rem
 
 // of makes a directory for one peer.
 func (p *place) of(name, backing string) (string, error) {
+	name = strings.ReplaceAll(name, " ", "-")
 	root := p.disk
 	if backing == inMemory {
 		root = p.memory
 	}
 	dir := filepath.Join(root, name+"-"+backing)
 	return dir, os.Mkdir(dir, 0o700)
-}
-
-// startLunette starts the daemon.
-func startLunette(o options, at *place, backing string) (*peer, error) {
-	p := &peer{name: "lunette", backing: backing}
-	dir, err := at.of(p.name, backing)
-	if err != nil {
-		return nil, err
-	}
-	if p.addr, err = freeAddr(); err != nil {
-		return nil, err
-	}
-	args := []string{"serve", "--portal", p.addr, "--target", targetName, "--socket", filepath.Join(dir, "sock"), "--log-level", "error"}
-	if backing == inMemory {
-		for range units {
-			args = append(args, "--memory", strconv.Itoa(unitSize))
-		}
-	} else {
-		all, err := files(dir)
-		if err != nil {
-			return nil, err
-		}
-		args = append(args, all...)
-	}
-	return p, p.launch(dir, nil, o.program, args...)
-}
-
-// tuned are the keys that make tgt fast.
-var tuned = []string{
-	"MaxRecvDataSegmentLength=262144", "MaxXmitDataSegmentLength=262144", "InitialR2T=No", "ImmediateData=Yes",
-	"FirstBurstLength=262144", "MaxBurstLength=1048576", "MaxOutstandingR2T=8",
-}
-
-// startTGT starts tgt with its default keys or with the tuned ones.
-func startTGT(at *place, backing string, tune bool) (*peer, error) {
-	p := &peer{name: "tgt", backing: backing, first: 1} // LUN 0 is its controller
-	if tune {
-		p.name = "tgt tuned"
-	}
-	dir, err := at.of(strings.ReplaceAll(p.name, " ", "-"), backing)
-	if err != nil {
-		return nil, err
-	}
-	if p.addr, err = freeAddr(); err != nil {
-		return nil, err
-	}
-	_, port, _ := net.SplitHostPort(p.addr)
-	n, _ := strconv.Atoi(port)
-	control := strconv.Itoa(n%32000 + 1)
-	if err := p.launch(dir, nil, "tgtd", "-f", "-C", control, "--iscsi", "portal="+p.addr); err != nil {
-		return nil, fmt.Errorf("tgt (Debian's package tgt, as root): %w", err)
-	}
-	adm := func(args ...string) {
-		if err == nil {
-			var out []byte
-			cmd := exec.Command("tgtadm", append([]string{"-C", control, "--lld", "iscsi", "--tid", "1"}, args...)...)
-			if out, err = cmd.CombinedOutput(); err != nil {
-				err = fmt.Errorf("tgtadm %v: %w: %s", args, err, out)
-			}
-		}
-	}
-	adm("--mode", "target", "--op", "new", "-T", targetName)
-	all, ferr := files(dir)
-	for i, f := range all {
-		adm("--mode", "logicalunit", "--op", "new", "--lun", strconv.Itoa(p.first+i), "-b", f)
-	}
-	if tune {
-		for _, k := range tuned {
-			name, value, _ := strings.Cut(k, "=")
-			adm("--mode", "target", "--op", "update", "-n", name, "-v", value)
-		}
-	}
-	adm("--mode", "target", "--op", "bind", "-I", "ALL")
-	if err = errors.Join(err, ferr); err != nil {
-		p.stop()
-	}
-	return p, err
-}
-
-// startRaw starts the echo server, which is this program.
-func startRaw(at *place) (*peer, error) {
-	p := &peer{name: "raw", backing: inMemory, raw: true}
-	dir, err := at.of(p.name, p.backing)
-	if err != nil {
-		return nil, err
-	}
-	if p.addr, err = freeAddr(); err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return p, p.launch(dir, []string{childEnv + "=" + childEcho, childAddr + "=" + p.addr}, self)
 }
