@@ -62,6 +62,9 @@ func claims() []claim {
 				row: w, mine: cell{inMemory, w, lunette, ours}, to: cell{inMemory, w, to.peer, ours}, figure: p50, most: to.most,
 			})
 		}
+		all = append(all, claim{
+			row: w + ", busy-poll", mine: cell{inMemory, w, busy, ours}, to: cell{inMemory, w, spdk, ours}, figure: p50, most: 1,
+		})
 	}
 	for _, w := range []string{"64k read QD16", "64k write QD16", "1M seq read QD8", "1M seq write QD8"} {
 		d := w + ", digests"

@@ -99,6 +99,7 @@ func TestAlternate(t *testing.T) {
 		"lunette/memory/1M seq read QD8; lunette/memory/1M seq read QD8, digests; lunette/file/1M seq read QD8;",
 		"lunette/memory/64k read QD16; lunette/memory/64k read QD16, digests;",
 		"lunette/memory/4k read QD32; lunette/file/4k read QD32; lunette/direct/4k read QD32;",
+		"lunette/memory/4k read QD1; lunette/memory/4k read QD1;",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %s in %s", want, all)

@@ -133,7 +133,7 @@ func alternate(all []group) []group {
 // absent, or not fit to be measured, which is said.
 func (c *comparison) start(ctx context.Context) error {
 	for _, backing := range []string{inMemory, inFile, onDisk} {
-		for _, name := range []string{lunette, tgt, tgtTuned, istgt, spdk, raw, ring} {
+		for _, name := range []string{lunette, busy, reactors, tgt, tgtTuned, istgt, spdk, raw, ring} {
 			if !c.wanted(backing, name) {
 				continue
 			}
@@ -186,7 +186,7 @@ func (c *comparison) launch(backing, name string) (*peer, error) {
 	case ring:
 		return c.fio.local(c.at, backing)
 	}
-	return startLunette(c.options, c.at, backing)
+	return startLunette(c.options, c.at, name, backing)
 }
 
 // fill writes all of p once, and has fio, if it is to measure p, verify what it writes.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"text/tabwriter"
@@ -129,7 +130,7 @@ func measureCosts(ctx context.Context, w io.Writer, o options) (all []cost, err 
 // counting are the workloads of a backing of which costs are counted.
 func counting(groups []group, backing string) (all []workload) {
 	for _, g := range groups {
-		if g.backing == backing && g.client == ours {
+		if g.backing == backing && g.client == ours && slices.Contains(g.peers, lunette) {
 			all = append(all, g.workloads...)
 		}
 	}

@@ -8,14 +8,21 @@ import (
 	"strings"
 )
 
+// variants are the flags that lunette has under other names.
+var variants = map[string][]string{
+	lunette:  nil,
+	busy:     {"--busy-poll", "100us"},
+	reactors: {"--engine", "reactors"},
+}
+
 // startLunette starts the daemon as a user does.
-func startLunette(o options, at *place, backing string) (*peer, error) {
-	p := &peer{name: lunette, backing: backing, what: o.program}
+func startLunette(o options, at *place, name, backing string) (*peer, error) {
+	p := &peer{name: name, backing: backing, what: strings.Join(append([]string{o.program}, variants[name]...), " ")}
 	dir, err := p.at(at)
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--socket", filepath.Join(dir, "sock"), "--log-level", "error"}
+	args := append([]string{"serve", "--socket", filepath.Join(dir, "sock"), "--log-level", "error"}, variants[name]...)
 	switch backing {
 	case inMemory:
 		for range units {

@@ -19,6 +19,8 @@ import (
 // The peers, as the tables name them.
 const (
 	lunette  = "lunette"
+	busy     = "busy-poll" // lunette with it
+	reactors = "reactors"  // lunette with that engine
 	tgt      = "tgt"
 	tgtTuned = "tgt tuned"
 	istgt    = "istgt"

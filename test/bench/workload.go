@@ -100,6 +100,7 @@ func plan(foreign string, more bool) []group {
 	memory := join(of(1, 1, false, theBasics...), spread)
 	cached := join(of(1, 1, false, deep...), of(1, 1, false, big...))
 	if more {
+		everybody = append(everybody, reactors)
 		memory = join(memory, of(4, 1, false, theBasics[2:]...), of(4, 4, false, mix64k))
 		cached = join(of(1, 1, false, theBasics...), of(4, 1, false, theBasics[2:]...), spread, of(4, 4, false, mix64k))
 	}
@@ -109,6 +110,7 @@ func plan(foreign string, more bool) []group {
 	}
 	return []group{
 		{inMemory, ours, everybody, memory},
+		{inMemory, ours, []string{busy}, of(1, 1, false, read4k1, write4k1)},
 		{inMemory, ours, []string{lunette}, of(1, 1, false, read64k, write64k)}, // what digests are compared with
 		{inMemory, ours, []string{lunette, tgtTuned}, of(1, 1, true, read64k, write64k, readBig, writeBig)},
 		{inFile, ours, []string{lunette, tgt, tgtTuned}, cached},
@@ -132,7 +134,7 @@ func only(o options, all []group) []group {
 				n.peers = append(n.peers, p)
 			}
 		}
-		if len(n.workloads) > 0 && (g.client == ours || o.foreign) {
+		if len(n.workloads) > 0 && len(n.peers) > 0 && (g.client == ours || o.foreign) {
 			left = append(left, n)
 		}
 	}
