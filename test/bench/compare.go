@@ -133,7 +133,7 @@ func alternate(all []group) []group {
 // absent, or not fit to be measured, which is said.
 func (c *comparison) start(ctx context.Context) error {
 	for _, backing := range []string{inMemory, inFile, onDisk} {
-		for _, name := range []string{lunette, busy, reactors, tgt, tgtTuned, istgt, spdk, raw, ring} {
+		for _, name := range peerNames() {
 			if !c.wanted(backing, name) {
 				continue
 			}

@@ -29,7 +29,7 @@ func startISTGT(at *place, backing string) (*peer, error) {
 		filepath.Join(dir, "pid"), filepath.Join(dir, "auth"), dir)
 	b.WriteString("  LogFacility \"local7\"\n  Timeout 30\n  NopInInterval 20\n  DiscoveryAuthMethod None\n" +
 		"  MaxSessions 64\n  MaxConnections 8\n  MaxR2T 32\n  MaxOutstandingR2T 16\n" +
-		"  FirstBurstLength 1048576\n  MaxBurstLength 1048576\n  MaxRecvDataSegmentLength 1048576\n\n")
+		"  FirstBurstLength 262144\n  MaxBurstLength 1048576\n  MaxRecvDataSegmentLength 262144\n\n")
 	fmt.Fprintf(&b, "[UnitControl]\n  AuthMethod None\n  Portal UC1 %s\n  Netmask 127.0.0.1\n\n", control)
 	fmt.Fprintf(&b, "[PortalGroup1]\n  Portal DA1 %s\n\n[InitiatorGroup1]\n  InitiatorName \"ALL\"\n  Netmask 127.0.0.1\n\n", p.addr)
 	fmt.Fprintf(&b, "[LogicalUnit1]\n  TargetName %q\n  Mapping PortalGroup1 InitiatorGroup1\n  AuthMethod None\n"+

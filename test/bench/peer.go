@@ -29,6 +29,11 @@ const (
 	ring     = "io_uring"
 )
 
+// peerNames is the order of the tables.
+func peerNames() []string {
+	return []string{lunette, busy, reactors, tgt, tgtTuned, istgt, spdk, raw, ring}
+}
+
 // A peer is one target with units filled, ready to be measured.
 type peer struct {
 	name    string // column of the tables

@@ -150,6 +150,7 @@ func (r *result) table(w io.Writer, backing, client string, f figure) {
 	if len(workloads) == 0 {
 		return
 	}
+	slices.SortFunc(others, func(a, b string) int { return slices.Index(peerNames(), a) - slices.Index(peerNames(), b) })
 	fmt.Fprintf(w, "\n%s, client %s: %s\n", backing, client, map[string]string{
 		"IOPS": "commands per second", "p50": "p50 latency, us", "p99": "p99 latency, us", "CPU per I/O": "CPU of the target per command, us",
 	}[f.name])
