@@ -181,10 +181,9 @@ static ssize_t receive(struct conn *c)
 /* serve does what an event allows: -1 when the connection has ended. */
 static int serve(struct conn *c)
 {
-	int was = c->blocked, r = 0;
+	int was = c->blocked, r;
 	if (c->blocked) {
-		r = flush(c);
-		if (r == 0)
+		if ((r = flush(c)) == 0)
 			r = use(c); /* what had to wait */
 	} else {
 		ssize_t got = receive(c);
@@ -194,10 +193,9 @@ static int serve(struct conn *c)
 			return errno == EAGAIN || errno == EINTR ? 0 : -1;
 		r = use(c);
 	}
-	if (r < 0)
-		return -1;
-	c->blocked = r;
-	return c->blocked == was ? 0 : watch(c, EPOLL_CTL_MOD);
+	if (r < 0 || (c->blocked = r) == was)
+		return r < 0 ? -1 : 0;
+	return watch(c, EPOLL_CTL_MOD);
 }
 
 static void greet(int listener)
