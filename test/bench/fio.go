@@ -123,7 +123,7 @@ func parse(out []byte) (s sample, err error) {
 	if j.Error != 0 {
 		return s, fmt.Errorf("the jobs have ended with error %d", j.Error)
 	}
-	s.IOPS, s.Commands = j.Read.IOPS+j.Write.IOPS, j.Read.IOs+j.Write.IOs
+	s.IOPS, s.Commands, s.writes = j.Read.IOPS+j.Write.IOPS, j.Read.IOs+j.Write.IOs, j.Write.IOs
 	latency := j.Read.Clat.Percentile
 	if j.Read.IOs == 0 {
 		latency = j.Write.Clat.Percentile
@@ -175,15 +175,20 @@ func (f *fio) measure(ctx context.Context, p *peer, w workload, d time.Duration)
 	if s.CPU, err = m.end(s.IOPS, ramp+d); err != nil || w.Reads == 100 {
 		return s, err
 	}
-	return s, f.look(ctx, p, w)
+	return s, f.look(ctx, p, w, s.writes)
 }
 
 // fioMark begins every eight bytes of what fio writes; the number of the run ends them.
 const fioMark = 0xf10f10f1
 
-// look reads some of what a run has written, or may have.
-func (f *fio) look(ctx context.Context, p *peer, w workload) error {
-	const looks = 64
+// stride is coprime to the number of places, so that all are met in turn.
+const stride = 37
+
+// look reads some of what a run with so many writes has written, or may have.
+func (f *fio) look(ctx context.Context, p *peer, w workload, writes int64) error {
+	// As many as make it certain to meet one of so many writes.
+	places := unmarked / int64(w.Size)
+	looks := int(min(places*int64(w.units), max(64, 30*places*int64(w.units)/max(writes, 1))))
 	c, err := p.dial(ctx, 2000, false)
 	if err != nil {
 		return err
@@ -193,10 +198,7 @@ func (f *fio) look(ctx context.Context, p *peer, w workload) error {
 	found := 0
 	for i := range looks {
 		j.Unit = i % w.units
-		j.Off = marked + int64(i*37)%(unmarked/int64(w.Size))*int64(w.Size)
-		if w.Sequential {
-			j.Off = marked + int64(i/w.units)*int64(w.Size)%unmarked
-		}
+		j.Off = marked + int64(i/w.units)*stride%places*int64(w.Size)
 		if err := c.Submit(j); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ func TestParseFio(t *testing.T) {
  "read": {"iops": 1000.5, "total_ios": 750, "clat_ns": {"percentile": {"50.000000": 250000, "99.000000": 900000}}},
  "write": {"iops": 500, "total_ios": 375, "clat_ns": {"percentile": {"50.000000": 1, "99.000000": 2}}}}]}`
 	s, err := parse([]byte(text))
-	if err != nil || s.IOPS != 1500.5 || s.Commands != 1125 || s.P50 != 250 || s.P99 != 900 {
+	if err != nil || s.IOPS != 1500.5 || s.Commands != 1125 || s.writes != 375 || s.P50 != 250 || s.P99 != 900 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	s, err = parse([]byte(strings.Replace(text, `"total_ios": 750`, `"total_ios": 0`, 1)))

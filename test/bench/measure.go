@@ -20,6 +20,7 @@ type sample struct {
 	CPU                             float64 // of the target, microseconds per command
 	P50, P99                        float64 // latency, microseconds: of the reads if there are any
 	Commands                        int64
+	writes                          int64 // of them
 }
 
 const warmUp = 100 * time.Millisecond
