@@ -41,11 +41,12 @@ type peer struct {
 	what    string    // is said of it once
 	cmd     *exec.Cmd // nil: what is measured is no server
 	addr    string
-	first   int    // LUN of unit 0
-	raw     bool   // speaks the protocol of raw.go
-	digest  string // target that insists on digests; none: the usual one agrees to them
-	spins   bool   // burns a processor when idle: it is stopped while others are measured
-	file    string // what is measured without a server
+	first   int                  // LUN of unit 0
+	raw     bool                 // speaks the protocol of raw.go
+	digest  string               // target that insists on digests; none: the usual one agrees to them
+	spins   bool                 // burns a processor when idle: it is stopped while others are measured
+	file    string               // what is measured without a server
+	leaves  func(pid int) string // a file that it leaves behind when it is killed
 }
 
 func (p *peer) dial(ctx context.Context, n int, digests bool) (bench.Client, error) {
@@ -69,6 +70,9 @@ func (p *peer) stop() {
 	if p.cmd != nil {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
+		if p.leaves != nil {
+			_ = os.Remove(p.leaves(p.cmd.Process.Pid)) // it may have ended before it was there
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ func startSPDK(o options, at *place, backing string) (*peer, error) {
 		return nil, errors.New("it is no package of Debian: -spdk names its program iscsi_tgt")
 	}
 	p := &peer{name: spdk, backing: backing, spins: true, what: o.spdk + ", one processor, no huge pages"}
+	p.leaves = func(pid int) string { return fmt.Sprintf("/dev/shm/iscsi_trace.pid%d", pid) }
 	dir, err := p.at(at)
 	if err != nil {
 		return nil, err
