@@ -114,7 +114,7 @@ func serveTarget(backing, addr, dir string) error {
 		return err
 	}
 	var engine tcp.Engine = &tcp.Goroutines{}
-	if os.Getenv("ENG") == "reactors" {
+	if os.Getenv("LUNETTE_ENGINE") == "reactors" {
 		engine, err = tcp.NewReactors(tcp.ReactorOptions{})
 		if err != nil {
 			return err
