@@ -54,10 +54,17 @@ func newISCSI(c TransportConfig) (Transport, error) {
 
 // newEngine makes what waits for TCP connections.
 func newEngine(n model.Network) (tcp.Engine, error) {
-	if n.Engine == "reactors" {
-		return tcp.NewReactors(tcp.ReactorOptions{Count: n.Reactors, Spin: n.BusyPoll})
+	spin := tcp.AutoSpin()
+	switch d, auto, err := n.BusyPollTime(); {
+	case err != nil:
+		return nil, err
+	case !auto:
+		spin = tcp.Spin{Time: d, Always: true}
 	}
-	return &tcp.Goroutines{Spin: n.BusyPoll}, nil
+	if n.Engine == "reactors" {
+		return tcp.NewReactors(tcp.ReactorOptions{Count: n.Reactors, Spin: spin})
+	}
+	return tcp.NewGoroutines(spin), nil
 }
 
 // authenticator loads the secrets of a; nil if a asks for none.

@@ -96,16 +96,16 @@ type Limits struct {
 // Network says how the daemon waits for sockets, and how much they hold. The zero value of
 // each means its default.
 type Network struct {
-	Engine     string        `doc:"engine"`      // one of [Engines]
-	Reactors   int           `doc:"reactors"`    // threads of that engine; 0: one less than there are processors
-	BusyPoll   time.Duration `doc:"busy-poll"`   // how long to look for work before sleeping
-	SendBuffer string        `doc:"send-buffer"` // of each connection: auto, none or a size
+	Engine     string `doc:"engine"`      // one of [Engines]
+	Reactors   int    `doc:"reactors"`    // threads of that engine; 0: one less than there are processors
+	BusyPoll   string `doc:"busy-poll"`   // how long to look for work before sleeping: auto or a duration
+	SendBuffer string `doc:"send-buffer"` // of each connection: auto, none or a size
 }
 
 // Engines are the values of Network.Engine.
 var Engines = []string{"auto", "goroutines", "reactors"}
 
-// Auto is the default engine, and the default send buffer.
+// Auto is the default of all that is a choice in Network.
 const Auto = "auto"
 
 // Default limits.
@@ -141,6 +141,7 @@ func (d *Document) fill() {
 	setDefault(&l.IdleTimeout, DefaultIdleTimeout)
 	setDefault(&l.StopTimeout, DefaultStopTimeout)
 	setDefault(&d.Network.Engine, Auto)
+	setDefault(&d.Network.BusyPoll, Auto)
 	setDefault(&d.Network.SendBuffer, Auto)
 }
 

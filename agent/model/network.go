@@ -24,12 +24,27 @@ func (c *checker) network() {
 	if n.Reactors > 0 && n.Engine == "goroutines" {
 		c.fail("network.reactors", "the engine \"goroutines\" has no reactors")
 	}
-	if n.BusyPoll < 0 || n.BusyPoll > maxBusyPoll {
-		c.fail("network.busy-poll", "%v is not from 0s to %v", n.BusyPoll, maxBusyPoll)
+	if _, _, err := n.BusyPollTime(); err != nil {
+		c.fail("network.busy-poll", "%w", err)
 	}
 	if _, err := n.SendBufferBytes(); err != nil {
 		c.fail("network.send-buffer", "%w", err)
 	}
+}
+
+// BusyPollTime is BusyPoll as a duration, or auto.
+func (n Network) BusyPollTime() (d time.Duration, auto bool, err error) {
+	if n.BusyPoll == Auto || n.BusyPoll == "" {
+		return 0, true, nil
+	}
+	d, err = time.ParseDuration(n.BusyPoll)
+	switch {
+	case err != nil:
+		return 0, false, fmt.Errorf("%.70q is neither auto nor a duration such as 50us or 0s", n.BusyPoll)
+	case d < 0 || d > maxBusyPoll:
+		return 0, false, fmt.Errorf("%v is not from 0s to %v", d, maxBusyPoll)
+	}
+	return d, false, nil
 }
 
 // SendBufferBytes is SendBuffer as a number of bytes: 0 for auto, -1 for none.

@@ -47,7 +47,7 @@ func TestReadTakesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: 50e3, SendBuffer: "1M"}) {
+	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: "50us", SendBuffer: "1M"}) {
 		t.Errorf("the network is %+v", n)
 	}
 	a := d.Units[0]
@@ -124,6 +124,8 @@ func TestReadRefuses(t *testing.T) {
 		{"reactors: 3", "reactors: -1", `network.reactors: -1 is not from 0 to`},
 		{"reactors: 3", "reactors: 2000", `2000 is not from 0 to 1024`},
 		{"busy-poll: 50us", "busy-poll: 2s", `network.busy-poll: 2s is not from 0s to 1s`},
+		{"busy-poll: 50us", "busy-poll: soon", `"soon" is neither auto nor a duration`},
+		{"busy-poll: 50us", "busy-poll: 50", `network.busy-poll: "50" is a number: a string is wanted`},
 		{"send-buffer: 1M", "send-buffer: much", `"much" is neither auto nor none nor a size`},
 		{"send-buffer: 1M", "send-buffer: 1K", `1K is not from 128K to 1G`},
 		{"portals: [", "portals: {0: ", `x.yaml:`},

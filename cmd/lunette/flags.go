@@ -60,7 +60,7 @@ func (c *serveCmd) network(d *model.Document) {
 		d.Network.Engine = c.Engine
 		d.Label("network.engine", "--engine")
 	}
-	if c.BusyPoll != 0 {
+	if c.BusyPoll != model.Auto {
 		d.Network.BusyPoll = c.BusyPoll
 		d.Label("network.busy-poll", "--busy-poll")
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon"
@@ -31,8 +30,8 @@ type serveCmd struct {
 	DiscoveryChap []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
 	Initiator     []string `sep:"none" placeholder:"IQN" help:"Let in only the initiator of this name. Repeatable."`
 
-	Engine   string        `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
-	BusyPoll time.Duration `placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time."`
+	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
+	BusyPoll string `default:"auto" placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
 
 	Config string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
 	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the API. Default: ${default}."`

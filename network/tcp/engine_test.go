@@ -16,12 +16,14 @@ import (
 // engines calls test with each engine, and closes it.
 func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 	for name, make := range map[string]func() (tcp.Engine, error){
-		"goroutines":            func() (tcp.Engine, error) { return &tcp.Goroutines{}, nil },
-		"goroutines that spin":  func() (tcp.Engine, error) { return &tcp.Goroutines{Spin: 50 * time.Microsecond}, nil },
+		"goroutines": func() (tcp.Engine, error) { return tcp.NewGoroutines(tcp.AutoSpin()), nil },
+		"goroutines that spin": func() (tcp.Engine, error) {
+			return tcp.NewGoroutines(tcp.Spin{Time: 50 * time.Microsecond, Always: true}), nil
+		},
 		"goroutines in a crowd": func() (tcp.Engine, error) { return tcp.InACrowd(), nil },
-		"one reactor":           func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1}) },
+		"one reactor":           func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1, Spin: tcp.AutoSpin()}) },
 		"reactors": func() (tcp.Engine, error) {
-			return tcp.NewReactors(tcp.ReactorOptions{Count: 3, Spin: 50 * time.Microsecond})
+			return tcp.NewReactors(tcp.ReactorOptions{Count: 3, Spin: tcp.Spin{Time: 50 * time.Microsecond, Always: true}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

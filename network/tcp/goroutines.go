@@ -5,18 +5,22 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Goroutines is the engine that works everywhere: a goroutine for each connection, which
 // waits with the runtime's poller. Storage that makes a goroutine wait makes no other
 // connection wait.
 type Goroutines struct {
-	// Spin is how long a goroutine looks for something to receive before it waits: it costs
-	// processor time and saves a wake-up. 0: not at all.
-	Spin time.Duration
-
+	spin spinners
 	live atomic.Int32 // connections
+}
+
+// NewGoroutines returns the engine; each goroutine looks for something to receive as long as
+// spin says before it waits.
+func NewGoroutines(spin Spin) *Goroutines {
+	e := &Goroutines{}
+	e.spin.Spin = spin
+	return e
 }
 
 // crowd is from how many connections on, for each processor, they take turns.
@@ -29,7 +33,7 @@ func (e *Goroutines) crowded() bool { return int(e.live.Load()) > crowd*runtime.
 
 // Attach implements [Engine].
 func (e *Goroutines) Attach(c *Conn) (Socket, error) {
-	s := &goroutine{c: c, e: e}
+	s := &goroutine{c: c, e: e, spin: spinner{all: &e.spin}}
 	s.wake.L = &s.mu
 	return s, nil
 }
@@ -43,6 +47,7 @@ type goroutine struct {
 	o      Owner
 	e      *Goroutines
 	next   Next
+	spin   spinner
 	closed atomic.Bool
 	room   func() // awaitRoom and Owner.Send, made once
 	send   func(fd uintptr) bool
@@ -86,34 +91,28 @@ func (s *goroutine) run() {
 
 // receive is the callback of Conn.Read: false makes it wait for something to arrive.
 func (s *goroutine) receive(fd uintptr) bool {
-	var since time.Time
 	for !s.closed.Load() {
-		switch s.next = s.o.Receive(fd); s.next {
-		case More:
-			since = time.Time{}
-		case All:
-			since = time.Time{}
-			// What comes after all was received is an event for the poller: waiting for it is
-			// safe unless it is the end of the stream, which may have come before.
-			if s.e.crowded() && open(fd) {
-				s.o.Park()
-				return false
-			}
-		case Nothing:
-			if spin := s.e.Spin; spin > 0 {
-				if since.IsZero() {
-					since = time.Now()
-				}
-				if time.Since(since) < spin {
-					continue
-				}
+		s.next = s.o.Receive(fd)
+		if s.next == Nothing {
+			if s.spin.more() {
+				continue
 			}
 			s.o.Park()
 			return false
-		default:
+		}
+		s.spin.found()
+		switch {
+		case s.next == More:
+		case s.next != All:
 			return true
+		// What comes after all was received is an event for the poller: waiting for it is
+		// safe unless it is the end of the stream, which may have come before.
+		case s.e.crowded() && open(fd):
+			s.o.Park()
+			return false
 		}
 	}
+	s.spin.found() // it spins no more
 	return true
 }
 

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +16,7 @@ import (
 type reactor struct {
 	poller  int
 	bell    int // an eventfd that wakes the thread
-	spin    time.Duration
+	spin    spinner
 	sockets atomic.Int32 // descriptors that are open
 	asleep  atomic.Bool
 	done    chan struct{}
@@ -55,8 +54,8 @@ const (
 	bellSlot  = -1
 )
 
-func newReactor(spin time.Duration) (*reactor, error) {
-	r := &reactor{poller: -1, bell: -1, spin: spin, done: make(chan struct{})}
+func newReactor(spin *spinners) (*reactor, error) {
+	r := &reactor{poller: -1, bell: -1, spin: spinner{all: spin}, done: make(chan struct{})}
 	var err error
 	if r.poller, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -118,14 +117,10 @@ func (r *reactor) run() {
 
 // wait returns how many events there are. It may return none.
 func (r *reactor) wait() int {
-	if r.spin > 0 {
-		for began := time.Now(); ; {
-			if n := r.poll(); n > 0 || r.asked() {
-				return n
-			}
-			if time.Since(began) >= r.spin {
-				break
-			}
+	for r.spin.more() {
+		if n := r.poll(); n > 0 || r.asked() {
+			r.spin.found()
+			return n
 		}
 	}
 	r.asleep.Store(true)

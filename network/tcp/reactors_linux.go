@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,16 +14,16 @@ type ReactorOptions struct {
 	// Count is how many; 0: one less than there are processors, which leaves one to what is
 	// not a reactor, and at least one.
 	Count int
-	// Spin is how long a reactor looks for events before it sleeps: it costs processor time
-	// and saves a wake-up. 0: not at all.
-	Spin time.Duration
+	// Spin is how long a reactor looks for events before it sleeps.
+	Spin Spin
 }
 
 // Reactors is the engine of few threads: each waits for many sockets with a poller of its
 // own, and runs what their owners do one after the other. It saves the scheduler's part of
 // each wake-up; but an owner that waits for storage makes all sockets of its reactor wait.
 type Reactors struct {
-	all []*reactor
+	spin spinners
+	all  []*reactor
 }
 
 // NewReactors starts reactors. Close ends them.
@@ -33,8 +32,9 @@ func NewReactors(o ReactorOptions) (*Reactors, error) {
 		o.Count = max(1, runtime.GOMAXPROCS(0)-1)
 	}
 	e := &Reactors{}
+	e.spin.Spin = o.Spin
 	for range o.Count {
-		r, err := newReactor(o.Spin)
+		r, err := newReactor(&e.spin)
 		if err != nil {
 			return nil, errors.Join(err, e.Close())
 		}

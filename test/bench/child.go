@@ -113,9 +113,9 @@ func serveTarget(backing, addr, dir string) error {
 	if err := node.AddTarget(iscsi.Target{SCSI: t}); err != nil {
 		return err
 	}
-	var engine tcp.Engine = &tcp.Goroutines{}
+	var engine tcp.Engine = tcp.NewGoroutines(tcp.AutoSpin())
 	if os.Getenv("LUNETTE_ENGINE") == "reactors" {
-		engine, err = tcp.NewReactors(tcp.ReactorOptions{})
+		engine, err = tcp.NewReactors(tcp.ReactorOptions{Spin: tcp.AutoSpin()})
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func start(s store.Store, blockSize int) (*stack, error) {
 	if err := k.node.AddTarget(iscsi.Target{SCSI: t}); err != nil {
 		return nil, err
 	}
-	k.portal, err = iscsitcp.Listen(context.Background(), "127.0.0.1:0", k.node, &tcp.Goroutines{}, tcp.Options{})
+	k.portal, err = iscsitcp.Listen(context.Background(), "127.0.0.1:0", k.node, tcp.NewGoroutines(tcp.AutoSpin()), tcp.Options{})
 	if err == nil {
 		k.portal.Start()
 	}

@@ -30,9 +30,9 @@ func NamedEngine(tb testing.TB, name string) tcp.Engine {
 	tb.Helper()
 	switch name {
 	case "goroutines":
-		return &tcp.Goroutines{}
+		return tcp.NewGoroutines(tcp.AutoSpin())
 	case "reactors":
-		e, err := tcp.NewReactors(tcp.ReactorOptions{Count: 1})
+		e, err := tcp.NewReactors(tcp.ReactorOptions{Count: 1, Spin: tcp.AutoSpin()})
 		if err != nil {
 			tb.Fatal(err)
 		}
