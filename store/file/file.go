@@ -144,6 +144,10 @@ func (s *Store) write(ctx context.Context, from *buffer.Lease, off int64, flags 
 	if s.direct != nil {
 		return s.direct.WriteAt(ctx, from, off, flags)
 	}
+	if flags == 0 {
+		_, err := fdio.WriteCached(s.fd, from, off)
+		return err
+	}
 	_, err := fdio.WriteAt(s.fd, from, off, flags)
 	return err
 }

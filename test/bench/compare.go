@@ -205,17 +205,27 @@ func (c *comparison) fill(ctx context.Context, p *peer) error {
 	return errors.Join(err, p.rest())
 }
 
-// idle is the part of a processor that a server uses when nobody asks anything of it.
+// idle is the part of a processor that a server uses when nobody asks anything of it, once
+// it has settled after its start.
 func idle(ctx context.Context, p *peer) (float64, error) {
+	pause := func(d time.Duration) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := pause(2 * time.Second); err != nil {
+		return 0, err
+	}
 	before, err := p.processorTime()
 	if err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	select {
-	case <-time.After(time.Second):
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	if err := pause(3 * time.Second); err != nil {
+		return 0, err
 	}
 	after, err := p.processorTime()
 	return (after - before) / time.Since(began).Seconds(), err

@@ -56,6 +56,27 @@ func TestTransfer(t *testing.T) {
 	})
 }
 
+// Writes to the page cache are cut into calls, wherever the pieces of a lease end.
+func TestWriteCached(t *testing.T) {
+	fd := temp(t)
+	rapid.Check(t, func(t *rapid.T) {
+		var segs []buffer.Segment
+		var want []byte
+		size := rapid.OneOf(rapid.IntRange(0, 300), rapid.IntRange(folio-2, folio+2), rapid.IntRange(folio, 3*folio))
+		for i, n := range rapid.SliceOfN(size, 0, 6).Draw(t, "pieces") {
+			segs = append(segs, buffer.Segment{Mem: bytes.Repeat([]byte{byte(i + 1)}, n)})
+			want = append(want, segs[i].Mem...)
+		}
+		if n, err := WriteCached(fd, buffer.New(nil, segs...), 7); n != int64(len(want)) || err != nil {
+			t.Fatal(n, err)
+		}
+		got := make([]byte, len(want))
+		if n, err := ReadAt(fd, buffer.Of(got), 7, 0); n != int64(len(got)) || err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("read something else: %d, %v", n, err)
+		}
+	})
+}
+
 func TestEnd(t *testing.T) {
 	fd := temp(t)
 	if n, err := WriteAt(fd, buffer.Of(make([]byte, 1000)), 0, unix.RWF_DSYNC); n != 1000 || err != nil {
