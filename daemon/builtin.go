@@ -57,10 +57,10 @@ func Builtin() Registry {
 				Help: "Memory of this process, taken when it is written and given back by UNMAP. What it holds is gone when the daemon stops.",
 				Options: []model.Option{
 					{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Help: "How much."},
-					{Name: "huge-pages", Type: model.Bool, Help: "Asks the kernel for huge pages: faster, but the first write to each 2 MiB takes all of them."},
+					{Name: "huge-pages", Type: model.String, Default: "auto", Values: []string{"auto", "always", "never"}, Help: "Asks the kernel for huge pages: faster, but the first write to each 2 MiB takes all of them. auto: if that is a quarter of the memory that is free at most."},
 				},
 				New: func(_ context.Context, v model.Values) (Opened, error) {
-					s, err := memory.Open(memory.Config{Size: v.Size("size"), HugePages: v.Bool("huge-pages")})
+					s, err := memory.Open(memory.Config{Size: v.Size("size"), Pages: pages(v.String("huge-pages"), v.Size("size"))})
 					if err != nil {
 						return Opened{}, err
 					}

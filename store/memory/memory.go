@@ -19,11 +19,20 @@ import (
 type Config struct {
 	// Size in bytes: a positive multiple of 512. It may be larger than the machine's
 	// memory: pages are taken when they are first written, and given back by Trim.
-	Size int64
-	// HugePages asks the kernel for huge pages: fewer TLB misses, but the first write
-	// to each 2 MiB clears and takes all of them.
-	HugePages bool
+	Size  int64
+	Pages Pages
 }
+
+// Pages are the pages that memory is asked for in. Huge ones save the processor work when it
+// looks addresses up, but the first write to each 2 MiB clears and takes all of them.
+type Pages uint8
+
+// Pages that can be asked for.
+const (
+	SmallPages   Pages = iota
+	HugePages          // if the kernel has them
+	InsistOnHuge       // or fail to open
+)
 
 // A Store is memory that the kernel gives page by page, all zeros at first. It is
 // safe for concurrent use. What it holds is lost by Close.
@@ -49,8 +58,8 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memory: cannot map %d bytes: %w", cfg.Size, err)
 	}
-	if cfg.HugePages {
-		if err := unix.Madvise(mem, unix.MADV_HUGEPAGE); err != nil {
+	if cfg.Pages != SmallPages {
+		if err := unix.Madvise(mem, unix.MADV_HUGEPAGE); err != nil && cfg.Pages == InsistOnHuge {
 			_ = unix.Munmap(mem)
 			return nil, fmt.Errorf("memory: the kernel refuses huge pages: %w", err)
 		}

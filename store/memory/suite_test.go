@@ -10,7 +10,7 @@ func TestSuite(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"Whole": {Size: 2 << 20},
 		"Odd":   {Size: 1<<20 + 512}, // the last page is not all ours
-		"Huge":  {Size: 2 << 20, HugePages: true},
+		"Huge":  {Size: 2 << 20, Pages: HugePages},
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) storetest.Subject {

@@ -86,7 +86,7 @@ func serveTarget(backing, addr, dir string) error {
 		var s store.Store
 		var err error
 		if backing == inMemory {
-			s, err = memory.Open(memory.Config{Size: unitSize})
+			s, err = memory.Open(memory.Config{Size: unitSize, Pages: memory.HugePages})
 		} else {
 			s, err = file.Open(file.Config{Path: filepath.Join(dir, fmt.Sprintf("unit%d.img", u)), Size: unitSize})
 		}
