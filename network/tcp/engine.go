@@ -57,6 +57,7 @@ type Next uint8
 const (
 	More    Next = iota // something was received: there may be more
 	All                 // all was received that was there
+	One                 // all that was there was one small thing: the peer waits for its answer
 	Nothing             // nothing was there: wait for it
 	Pause               // do not receive until Socket.Resume
 	End                 // never receive again

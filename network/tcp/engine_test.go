@@ -102,7 +102,10 @@ func (o *owner) Receive(fd uintptr) tcp.Next {
 		o.pauses++
 		return tcp.Pause
 	}
-	if n < len(o.in) {
+	switch {
+	case n == 1:
+		return tcp.One
+	case n < len(o.in):
 		return tcp.All
 	}
 	return tcp.More

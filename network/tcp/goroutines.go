@@ -47,6 +47,7 @@ type goroutine struct {
 	o      Owner
 	e      *Goroutines
 	next   Next
+	one    bool // the last thing that was received was One
 	spin   spinner
 	closed atomic.Bool
 	room   func() // awaitRoom and Owner.Send, made once
@@ -94,16 +95,17 @@ func (s *goroutine) receive(fd uintptr) bool {
 	for !s.closed.Load() {
 		s.next = s.o.Receive(fd)
 		if s.next == Nothing {
-			if s.spin.more() {
+			if s.one && s.spin.more() {
 				continue
 			}
 			s.o.Park()
 			return false
 		}
 		s.spin.found()
+		s.one = s.next == One
 		switch {
 		case s.next == More:
-		case s.next != All:
+		case s.next != All && s.next != One:
 			return true
 		// What comes after all was received is an event for the poller: waiting for it is
 		// safe unless it is the end of the stream, which may have come before.

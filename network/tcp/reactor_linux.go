@@ -29,7 +29,8 @@ type reactor struct {
 	free   []int32
 	doing  []job
 	events [maxEvents]unix.EpollEvent
-	live   int // sockets that have not ended
+	live   int  // sockets that have not ended
+	one    bool // the last event brought One, and there was no other
 	last   bool
 }
 
@@ -99,7 +100,8 @@ func (r *reactor) run() {
 	defer close(r.done)
 	defer r.release()
 	for !r.last || r.live > 0 {
-		for _, ev := range r.events[:r.wait()] {
+		events := r.events[:r.wait()]
+		for _, ev := range events {
 			if ev.Fd == bellSlot {
 				var b [8]byte
 				_, _ = unix.Read(r.bell, b[:])
@@ -111,13 +113,14 @@ func (r *reactor) run() {
 				r.handle(s, ev.Events)
 			}
 		}
+		r.one = r.one && len(events) <= 1
 		r.work()
 	}
 }
 
 // wait returns how many events there are. It may return none.
 func (r *reactor) wait() int {
-	for r.spin.more() {
+	for r.one && r.spin.more() {
 		if n := r.poll(); n > 0 || r.asked() {
 			r.spin.found()
 			return n
@@ -263,8 +266,9 @@ func (r *reactor) back(s *shared, next Next) {
 
 // then does what an owner wants next.
 func (r *reactor) then(s *shared, next Next) {
+	r.one = next == One
 	switch next {
-	case More, All, Nothing:
+	case More, All, One, Nothing:
 		s.owner.Park()
 	case Pause:
 		s.paused = true

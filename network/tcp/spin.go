@@ -20,6 +20,9 @@ type Spin struct {
 // that time, if it does not think: two wake-ups, and what both sides do between them.
 func AutoSpin() Spin { return Spin{Time: 100 * time.Microsecond} }
 
+// Nobody spins for a peer that sends much at a time: what follows is a batch again, which
+// is worth a wake-up.
+
 // spinners are those that spin with one Spin: at most one less than processors, since what
 // they wait for needs one.
 type spinners struct {

@@ -38,6 +38,7 @@ type receiver struct {
 	take  int    // how much one receive takes into the batch buffer: see window
 	full  bool   // the last receive took as much
 	large bool   // a large data segment was in it
+	pdus  int    // that were handled since
 	err   error  // why the connection ends
 	seg   segment
 	in    iscsi.Arrival
@@ -105,15 +106,19 @@ func (v *receiver) receive(fd uintptr) tcp.Next {
 			all = n < room(v.iov)
 			v.took(n)
 			total += n
+			v.pdus = 0
 		}
 		v.left = false
 		if err := v.advance(); err != nil {
 			return v.end(err)
 		}
+		one := v.pdus == 1 && !v.large
 		v.window()
 		switch {
 		case v.left:
 			return tcp.More
+		case all && one:
+			return tcp.One
 		case all:
 			return tcp.All
 		case v.take == batchSize || total >= batchSize:
@@ -310,6 +315,7 @@ func (v *receiver) handle() (again bool, err error) {
 		return false, v.fit(head + n + tail)
 	}
 	m.pdusIn.Add(1)
+	v.pdus++
 	v.in = iscsi.Arrival{H: h, AHS: ahs}
 	s := &v.seg
 	*s = segment{tail: tail, left: n, pad: pdu.PadLen(n), check: m.params.DataDigest && n > 0, final: h.Final()}
