@@ -108,6 +108,9 @@ type Request struct {
 	Done func(r *Request, err error)
 	// Owner is the caller's.
 	Owner any
+	// Run is nil when r is submitted. The store may set it before Done: r is one of several
+	// that end now.
+	Run *Run
 
 	// Link and Moved are the store's.
 	Link  *Request

@@ -75,6 +75,17 @@ type Response struct {
 	At     int64
 	// Residual is set by this package: >0 underflow, <0 overflow (SAM-5 5.4.4).
 	Residual int64
+	// Run, if it is not nil, is that of the commands which end one after the other with this
+	// one. Inside SendResponse, and not after it, the transport may put off to its end what
+	// sends the response.
+	Run Run
+}
+
+// A Run is a number of commands that end one after the other on one goroutine.
+type Run interface {
+	// Add calls f.Flush at the end of the run, once for all calls with the same f, or before:
+	// when much waits, of which n bytes are f's. No lock may be held.
+	Add(f interface{ Flush() }, n int64)
 }
 
 // A LogicalUnit is a device server. Methods may be called by many goroutines at once.

@@ -71,7 +71,7 @@ func (d *Disk) start(t *target.Task, l *buffer.Lease) {
 // submitRead reads the piece at off of the command.
 func (d *Disk) submitRead(f *flight, off int64, l *buffer.Lease, have uint32) {
 	f.Op, f.Flags, f.Done = store.OpRead, 0, d.steps.landed
-	f.Off, f.Data, f.at = f.t.Work.Off+off, l, off
+	f.Off, f.Data, f.at, f.Run = f.t.Work.Off+off, l, off, nil
 	f.have.Store(have)
 	d.submitter.Submit(&f.Request)
 }
@@ -81,7 +81,7 @@ func (d *Disk) landed(r *store.Request, err error) {
 	f := r.Owner.(*flight)
 	f.err = err
 	if f.have.Or(haveData)|haveData == ready {
-		d.stream(f)
+		d.stream(f, r.Run)
 	}
 }
 
@@ -89,14 +89,16 @@ func (d *Disk) landed(r *store.Request, err error) {
 func (d *Disk) moreRoom(t *target.Task) {
 	f := t.Work.Any.(*flight)
 	if f.have.Or(haveRoom)|haveRoom == ready {
-		d.stream(f)
+		d.stream(f, nil) // whoever calls this is in no run of the store's
 	}
 }
 
 // stream sends what has been read, while the next piece is being read already, and ends the
 // command with the last one. So two pieces are held here, next to the one that the transport
 // may still have when it says that there is room.
-func (d *Disk) stream(f *flight) {
+// The response leaves with those of run. Pieces are sent at once: they are large, and the next
+// one waits until they have left.
+func (d *Disk) stream(f *flight, run *store.Run) {
 	t := f.t
 	n := d.room(t)
 	for {
@@ -109,7 +111,7 @@ func (d *Disk) stream(f *flight) {
 		}
 		if err == nil && at+l.Len() == n {
 			d.flights.put(f)
-			t.Respond(target.Response{Moves: t.Work.Len, DataIn: l, At: at})
+			t.Respond(target.Response{Moves: t.Work.Len, DataIn: l, At: at, Run: run})
 			return
 		}
 		var following *buffer.Lease
@@ -143,7 +145,7 @@ func (d *Disk) submitWrite(t *target.Task) bool {
 	}
 	f := d.flights.get(t)
 	f.Op, f.Flags, f.Done = store.OpWrite, 0, d.steps.written
-	f.Off, f.Data, f.span = at, w.Data, s
+	f.Off, f.Data, f.span, f.Run = at, w.Data, s, nil
 	d.submitter.Submit(&f.Request)
 	return true
 }
@@ -151,12 +153,12 @@ func (d *Disk) submitWrite(t *target.Task) bool {
 // written ends a request that writes.
 func (d *Disk) written(r *store.Request, err error) {
 	f := r.Owner.(*flight)
-	t, at := f.t, f.Off
+	t, at, run := f.t, f.Off, f.Run
 	d.locks.unshare(f.span)
 	d.flights.put(f)
 	if err != nil {
 		d.Drop(t, d.storeError(err, writing, d.lba(at)))
 		return
 	}
-	d.next(t)
+	d.next(t, run)
 }

@@ -130,7 +130,7 @@ func (d *Disk) staged(t *target.Task, err error) {
 				return
 			}
 			if done {
-				d.next(t)
+				d.next(t, nil)
 				return
 			}
 		}
@@ -162,7 +162,7 @@ func (d *Disk) work(t *target.Task) {
 			return
 		}
 	}
-	d.next(t)
+	d.next(t, nil)
 }
 
 func (d *Disk) writeAt(w *target.Work, at int64) error {
@@ -179,14 +179,14 @@ func (d *Disk) flags(w *target.Work) store.Flags {
 	return 0
 }
 
-// next ends the command after its last piece of data, or stages another.
-func (d *Disk) next(t *target.Task) {
+// next ends the command after its last piece of data, with those of run, or stages another.
+func (d *Disk) next(t *target.Task, run *store.Run) {
 	w := &t.Work
 	w.Done += w.Data.Len()
 	w.Data.Release()
 	w.Data = nil
 	if w.Done == d.supply(t) {
-		t.Respond(target.Response{Moves: w.Len})
+		t.Respond(target.Response{Moves: w.Len, Run: run})
 		return
 	}
 	d.receive(t)

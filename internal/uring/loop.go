@@ -32,6 +32,8 @@ type Driver interface {
 	// Ended is called for each completion: res is a number of bytes, or a negative
 	// errno. It may call r.Next.
 	Ended(r *Ring, user uint64, res int32)
+	// Reaped is called after Ended, once for all that one look at the ring has found.
+	Reaped()
 }
 
 // A Loop is a ring and the thread that drives it.
@@ -120,6 +122,7 @@ func (l *Loop) run(entries uint32, ladder []uint32, started chan<- error) {
 		}
 		l.asleep.Store(false)
 		l.ring.reap(ended)
+		l.driver.Reaped()
 	}
 	canceled := false
 	for l.ring.inFlight > 0 {
@@ -131,6 +134,7 @@ func (l *Loop) run(entries uint32, ladder []uint32, started chan<- error) {
 		}
 		l.enter(1)
 		l.ring.reap(ended)
+		l.driver.Reaped()
 	}
 }
 

@@ -39,6 +39,8 @@ type bench struct {
 	started []*job // on the ring's thread alone, like free
 	free    []int
 	fills   atomic.Int64
+	ending  atomic.Int64        // since Reaped
+	runs    atomic.Int64        // of those that have ended
 	late    atomic.Pointer[job] // comes right after a Fill that did not see it
 }
 
@@ -89,7 +91,15 @@ func (b *bench) Fill(r *Ring) {
 	}
 }
 
+// Reaped: nothing ends without it.
+func (b *bench) Reaped() {
+	if b.ending.Swap(0) > 0 {
+		b.runs.Add(1)
+	}
+}
+
 func (b *bench) Ended(_ *Ring, user uint64, res int32) {
+	b.ending.Add(1)
 	b.free = append(b.free, int(user))
 	b.started[user].done(res)
 }

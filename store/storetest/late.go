@@ -8,7 +8,8 @@ import (
 )
 
 // Late makes a [store.Submitter] of any store. What is submitted is done by one goroutine
-// later, the youngest first, and can be held back. It passes on no other capability.
+// later, the youngest first, and can be held back. What waits ends in runs. It passes on no
+// other capability.
 type Late struct {
 	store.Store
 
@@ -18,6 +19,7 @@ type Late struct {
 	held    bool
 	started bool
 	closed  bool
+	run     store.Run // of the goroutine
 	ended   sync.WaitGroup
 }
 
@@ -45,7 +47,7 @@ func (l *Late) Submit(r *store.Request) {
 	}
 	if !l.started {
 		l.started = true
-		l.ended.Go(l.run)
+		l.ended.Go(l.work)
 	}
 	l.waiting = append(l.waiting, r)
 	l.change.Broadcast()
@@ -84,11 +86,14 @@ func (l *Late) Close() error {
 	return l.Store.Close()
 }
 
-func (l *Late) run() {
+func (l *Late) work() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
 		for len(l.waiting) == 0 || l.held {
+			if l.endRun(); len(l.waiting) > 0 && !l.held {
+				break
+			}
 			if l.closed {
 				return
 			}
@@ -98,9 +103,18 @@ func (l *Late) run() {
 		r := l.waiting[last]
 		l.waiting = l.waiting[:last]
 		l.mu.Unlock()
-		r.Done(r, l.do(r))
+		err := l.do(r)
+		r.Run = &l.run
+		r.Done(r, err)
 		l.mu.Lock()
 	}
+}
+
+// endRun ends what has run so far. l.mu is held, but not all the time.
+func (l *Late) endRun() {
+	l.mu.Unlock()
+	l.run.End()
+	l.mu.Lock()
 }
 
 func (l *Late) do(r *store.Request) error {

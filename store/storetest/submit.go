@@ -11,6 +11,27 @@ import (
 	"github.com/lunette-io/lunette/store"
 )
 
+// told tells how a request has ended, at the end of the run that it was in.
+type told struct {
+	err  error
+	done chan error
+}
+
+func (t *told) Flush() { t.done <- t.err }
+
+// ending counts requests as ended at the end of the runs that they were in.
+type ending struct {
+	sync.WaitGroup
+	ended atomic.Int64 // in runs that have not ended
+}
+
+func (e *ending) in(run *store.Run, n int64) {
+	e.ended.Add(1)
+	run.Add(e, n)
+}
+
+func (e *ending) Flush() { e.Add(-int(e.ended.Swap(0))) }
+
 // submit does what a call that waits would do.
 func (f *fixture) submit(op store.Op, l *buffer.Lease, off int64, flags store.Flags) error {
 	done := make(chan error, 2)
@@ -19,7 +40,7 @@ func (f *fixture) submit(op store.Op, l *buffer.Lease, off int64, flags store.Fl
 		if ended != r || r.Owner != any(f) || r.Data != l {
 			err = errors.Join(err, errors.New("another request, or a changed one, has ended"))
 		}
-		done <- err
+		ended.Run.Add(&told{err, done}, ended.Data.Len())
 	}
 	f.submitter.Submit(r)
 	return <-done
@@ -61,14 +82,14 @@ func (w *worker) submitFlags(off, n int64, flags store.Flags) error {
 }
 
 // manyAtOnce has more requests outstanding than any store can have under way, next to calls
-// that wait; requests are submitted again from where they end.
+// that wait; requests are submitted again from where they end, and every run has an end.
 func (f *fixture) manyAtOnce() {
 	if f.submitter == nil {
 		return
 	}
 	const requests, rounds = 600, 4
 	size := min(f.model.size()/requests/Block, 16) * Block // one for each
-	var all sync.WaitGroup
+	var all ending
 	var wrong atomic.Pointer[error]
 	fail := func(err error) { wrong.CompareAndSwap(nil, &err) }
 	seed := rand.Uint64()
@@ -92,7 +113,7 @@ func (f *fixture) manyAtOnce() {
 		r.Done = func(r *store.Request, err error) {
 			if err != nil {
 				fail(fmt.Errorf("seed %d, request %d, round %d: %w", seed, i, round, err))
-				all.Done()
+				all.in(r.Run, size)
 				return
 			}
 			if r.Op == store.OpRead {
@@ -102,7 +123,7 @@ func (f *fixture) manyAtOnce() {
 				}
 				if round++; round == rounds {
 					copy(f.model.bytes[off:], b)
-					all.Done()
+					all.in(r.Run, size)
 					return
 				}
 				b = pattern(size, seed+uint64(round*requests)+uint64(i))
@@ -112,6 +133,7 @@ func (f *fixture) manyAtOnce() {
 				l.Clear(0, size)
 				r.Op, r.Flags = store.OpRead, 0
 			}
+			r.Run = nil
 			f.submitter.Submit(r)
 		}
 		f.submitter.Submit(r)

@@ -204,7 +204,6 @@ func (c *Conn) goOn(k *task) {
 	if k.hasLater && d.done && !d.busy {
 		r := k.later
 		k.hasLater = false
-		c.mu.Unlock()
 		c.respond(k, &r)
 		c.m.Flush()
 		return

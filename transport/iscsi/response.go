@@ -95,17 +95,24 @@ func (s *Session) SendResponse(t *target.Task, r *target.Response) {
 		// Unasked data is still to come: the response waits for the end of it, so that the
 		// initiator's last Data-Out does not meet a tag that is free again (RFC 7143 11.4.3).
 		k.later, k.hasLater = *r, true
+		k.later.Run = nil // it is over by then
 		c.mu.Unlock()
 		return
 	}
-	c.mu.Unlock()
+	run, n := r.Run, int64(pdu.HeaderLen)
+	if r.DataIn != nil {
+		n += r.DataIn.Len()
+	}
 	c.respond(k, r)
-	c.m.Flush()
+	if run != nil {
+		run.Add(c.m, n)
+	} else {
+		c.m.Flush()
+	}
 }
 
-// respond queues the end of a command.
+// respond queues the end of a command. It is called with c.mu held and returns without.
 func (c *Conn) respond(k *task, r *target.Response) {
-	c.mu.Lock()
 	collapse := r.DataIn != nil && r.Status != scsi.CheckCondition && c.traits.PhaseCollapse
 	data := r.DataIn
 	if data != nil {
@@ -125,12 +132,14 @@ func (c *Conn) respond(k *task, r *target.Response) {
 	if !collapse {
 		c.status(k, r)
 	}
-	c.finish(k)
+	wait := c.finish(k)
 	c.mu.Unlock()
 	if data != nil {
 		data.Release()
 	}
-	c.unblock()
+	if wait {
+		c.unblock()
+	}
 }
 
 // status queues a SCSI Response. c.mu is held.
@@ -164,8 +173,10 @@ func residual(n int64) (over, under bool, count uint32) {
 	return false, false, 0
 }
 
-// finish takes k out of the books: its tag is free, its window slot too. c.mu is held.
-func (c *Conn) finish(k *task) {
+// finish takes k out of the books: its tag is free, its window slot too. c.mu is held. It reports
+// that tasks wait, for which there may be room now: then the caller unblocks them. One
+// that comes later sees what k has left.
+func (c *Conn) finish(k *task) bool {
 	c.tasks.remove(k)
 	c.solicited -= k.budget
 	k.budget = 0
@@ -177,6 +188,7 @@ func (c *Conn) finish(k *task) {
 		c.sess.retire()
 	}
 	k.drop()
+	return len(c.waiting) > 0
 }
 
 // Dropped implements target.Services.
@@ -184,9 +196,11 @@ func (s *Session) Dropped(t *target.Task) {
 	k := t.Private.(*task)
 	c := k.c
 	c.mu.Lock()
-	c.finish(k)
+	wait := c.finish(k)
 	c.mu.Unlock()
-	c.unblock()
+	if wait {
+		c.unblock()
+	}
 }
 
 func (c *Conn) dataInSent(k *task, x *Transfer) {

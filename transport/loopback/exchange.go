@@ -240,7 +240,28 @@ func (s *Session) SendResponse(t *target.Task, r *target.Response) {
 	}
 	e.result = Result{Status: r.Status, Sense: r.Sense, Descriptor: r.Descriptor, Residual: r.Residual, In: e.in}
 	e.mu.Unlock()
-	s.end(e)
+	if r.Run == nil {
+		s.end(e)
+		return
+	}
+	s.mu.Lock()
+	s.live--
+	e.next, s.queued = s.queued, e
+	s.mu.Unlock()
+	r.Run.Add(s, e.in)
+}
+
+// Flush lets Wait return for commands that have ended with others.
+func (s *Session) Flush() {
+	s.mu.Lock()
+	first := s.queued
+	s.queued = nil
+	s.mu.Unlock()
+	for e := first; e != nil; {
+		next := e.next // e may be another command's when done is told
+		e.done <- struct{}{}
+		e = next
+	}
 }
 
 // end lets Wait return. The command counts as ended before its nexus can be.

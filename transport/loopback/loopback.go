@@ -52,7 +52,9 @@ type Session struct {
 	tags uint64
 	free *exchange
 	live int
-	err  error // the first broken contract
+	// Commands whose responses were put off to the end of a run, by next.
+	queued *exchange
+	err    error // the first broken contract
 }
 
 // Login makes an I_T nexus of from with port.

@@ -34,7 +34,7 @@ func (s *Store) Submit(r *store.Request) {
 	}
 	s.pool.mu.Unlock()
 	p.Op, p.Flags, p.Off, p.Data = r.Op, r.Flags, r.Off, r.Data
-	p.outer, p.start, p.next = r, time.Now(), nil
+	p.outer, p.start, p.next, p.Run = r, time.Now(), nil, nil
 	s.beneath.Submitter.Submit(&p.Request)
 }
 
@@ -46,6 +46,7 @@ func (s *Store) ended(r *store.Request, err error) {
 	}
 	s.timed(op, p.Data.Len(), p.start, err)
 	outer := p.outer
+	outer.Run = p.Run
 	p.outer, p.Data = nil, nil
 	s.pool.mu.Lock()
 	p.next, s.pool.free = s.pool.free, p

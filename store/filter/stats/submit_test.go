@@ -20,8 +20,12 @@ func TestSubmitted(t *testing.T) {
 	late := storetest.NewLate(open(t))
 	s := New(late)
 	done := make(chan error, 8)
+	runs := make(map[*store.Run]int)
 	submit := func(op store.Op, n int) {
-		s.Submit(&store.Request{Op: op, Data: buffer.Of(make([]byte, n)), Done: func(_ *store.Request, err error) { done <- err }})
+		s.Submit(&store.Request{Op: op, Data: buffer.Of(make([]byte, n)), Done: func(r *store.Request, err error) {
+			runs[r.Run]++
+			done <- err
+		}})
 	}
 	late.Hold()
 	submit(store.OpRead, 4096)
@@ -43,6 +47,9 @@ func TestSubmitted(t *testing.T) {
 	submit(store.OpWrite, 512)
 	if err := <-done; !errors.Is(err, store.ErrClosed) {
 		t.Error(err)
+	}
+	if runs[nil] != 1 || len(runs) != 2 { // the one that was refused
+		t.Errorf("they ended in these runs: %v", runs)
 	}
 	got := s.Snapshot()
 	times := func(c Counts) (n uint64) {

@@ -16,6 +16,7 @@ type driver struct {
 	q     *Queue
 	slots slots
 	first *store.Request // taken from the queue, in order
+	run   store.Run      // those that are ending
 
 	// Regions of the arena by their numbers: what was seen is registered once. Regions of
 	// another arena may have the same numbers; they go unregistered.
@@ -146,8 +147,12 @@ func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
 	if q.Op == store.OpWrite {
 		op = "write"
 	}
+	q.Run = &d.run
 	q.Done(q, fdio.Error(d.q.cfg.Path, op, q.Data.Len(), q.Off, err))
 }
+
+// Reaped ends the run of those that have ended.
+func (d *driver) Reaped() { d.run.End() }
 
 // passes reports an error that says nothing about the file: the blocking call knows better.
 func passes(errno unix.Errno) bool {
