@@ -239,6 +239,9 @@ func TestCloseOutstanding(t *testing.T) {
 	f := tempFile(t)
 	b.do(&job{fd: int(f.Fd()), write: true, mem: []byte{1}}) // all of them have been started
 	b.Close()
+	if b.ending.Load() != 0 || b.runs.Load() == 0 {
+		t.Errorf("%d have ended in a run that has no end", b.ending.Load())
+	}
 	if ended.Load() != jobs || canceled.Load() != jobs {
 		t.Errorf("%d ended, %d of them canceled, of %d", ended.Load(), canceled.Load(), jobs)
 	}

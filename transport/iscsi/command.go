@@ -73,8 +73,8 @@ func (c *Conn) command(p *Arrival) {
 	case cmd.Read:
 		k.WantIn = int64(cmd.ExpectedDataLength)
 	}
-	bad := c.expect(k, &cmd, p)
-	wait := bad == (scsi.Sense{}) && c.mustWait(k)
+	bad, ok := c.expect(k, &cmd, p)
+	wait := ok && c.mustWait(k)
 	if wait {
 		c.keepFirst(k)
 		k.waiting = true
@@ -82,15 +82,20 @@ func (c *Conn) command(p *Arrival) {
 	} else {
 		c.solicited += k.budget
 	}
-	k.hold() // until the data segment is settled
+	lent := p.H.DataSegmentLength() > 0
+	if lent {
+		k.hold() // until the data segment is settled
+	}
 	c.mu.Unlock()
 	switch {
-	case bad != (scsi.Sense{}):
+	case !ok:
 		c.refuse(k, bad)
 	case !wait:
 		c.sess.nexus.Execute(&k.Task)
 	}
-	c.settle(k, p)
+	if lent {
+		c.settle(k, p)
+	}
 }
 
 func attribute(a pdu.TaskAttribute) target.Attr {
@@ -106,43 +111,45 @@ func attribute(a pdu.TaskAttribute) target.Attr {
 }
 
 // expect notes what data comes unasked and checks that it may (13.10, 13.11, 13.14). c.mu is
-// held. It returns the sense for a command that breaks the rules.
-func (c *Conn) expect(k *task, cmd *pdu.SCSICommand, p *Arrival) scsi.Sense {
+// held. It returns false, and the sense, for a command that breaks the rules.
+func (c *Conn) expect(k *task, cmd *pdu.SCSICommand, p *Arrival) (scsi.Sense, bool) {
 	n := int64(p.H.DataSegmentLength())
 	d := &k.data
 	d.done = true
 	if !cmd.Write {
 		if n > 0 {
-			return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData)
+			return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData), false
 		}
-		return scsi.Sense{}
+		return scsi.Sense{}, true
 	}
 	prm := &c.sess.params
 	d.first = min(int64(prm.FirstBurstLength), k.HaveOut)
 	if !cmd.Final {
 		d.done = false
 		if prm.InitialR2T {
-			return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData)
+			return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData), false
 		}
 	} else {
 		d.first = n
 	}
 	switch {
 	case n > 0 && !prm.ImmediateData:
-		return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData)
+		return scsi.AbortedCommand(scsi.ASCWriteErrorUnexpectedUnsolicitedData), false
 	case n > min(int64(prm.FirstBurstLength), k.HaveOut):
-		return scsi.AbortedCommand(scsi.ASCWriteErrorNotEnoughUnsolicitedData)
+		return scsi.AbortedCommand(scsi.ASCWriteErrorNotEnoughUnsolicitedData), false
 	}
 	k.budget = min(k.HaveOut-d.first, target.MaxPiece)
-	if p.Pending == 0 {
+	switch {
+	case n == 0: // nothing is lent, and nothing to settle
+	case p.Pending > 0:
+		d.arriving = true
+	default:
 		d.atHand = p.Data
-		if n == k.HaveOut && n > 0 {
+		if n == k.HaveOut {
 			k.First.Init(nil, buffer.Segment{Mem: p.Data})
 		}
-	} else {
-		d.arriving = true
 	}
-	return scsi.Sense{}
+	return scsi.Sense{}, true
 }
 
 // mustWait reports that k cannot go to the target yet, because the connection waits for as

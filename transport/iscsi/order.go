@@ -28,16 +28,17 @@ const (
 	ignore                  // outside the window, or a duplicate (4.2.2.1)
 )
 
-// order judges CmdSN n of a command that is not immediate, and counts it if it is its turn.
+// order judges CmdSN n of a command that is not immediate, and counts it if it is its turn. Only
+// who has the turn changes exp, and max never goes back: that takes no lock.
 func (s *Session) order(n uint32) verdict {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	exp := s.exp.Load()
-	switch {
-	case n == exp && serial.LessEq(n, s.max.Load()):
+	if n == exp && serial.LessEq(n, s.max.Load()) {
 		s.exp.Store(exp + 1)
 		return deliver
-	case !serial.InWindow(n, exp, s.max.Load()) || s.held[n] != nil:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !serial.InWindow(n, exp, s.max.Load()) || s.held[n] != nil {
 		return ignore
 	}
 	return keepBack
