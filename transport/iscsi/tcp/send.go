@@ -25,7 +25,6 @@ type sender struct {
 	q       []item
 	head    int
 	bytes   int
-	held    bool
 	busy    bool // there is a sender
 	closed  bool // nothing is taken any more
 	last    bool // the connection ends with the queue
@@ -35,6 +34,12 @@ type sender struct {
 	failed  bool // the socket is broken
 	free    *iscsi.PDU
 	count   iscsi.MoverStats
+
+	// What is asked for each PDU, without mu. Only the owner and Terminate write held; much
+	// and crowd follow the queue, under mu, when they change.
+	held  atomic.Bool // what is queued waits for release
+	much  atomic.Bool // flushAt bytes or more are queued: they do not
+	crowd atomic.Bool // so much is queued that the owner shall receive no more
 
 	// The sender's, but build runs under mu.
 	params iscsi.MoverParams
@@ -100,27 +105,39 @@ func (t *sender) queue(it item, n int) bool {
 	}
 	t.q = append(t.q, it)
 	t.bytes += n
+	t.measure()
 	t.mu.Unlock()
 	return true
 }
 
-// hold makes the queue collect.
-func (t *sender) hold() { t.mu.Lock(); t.held = true; t.mu.Unlock() }
+// measure keeps much and crowd. mu is held.
+func (t *sender) measure() {
+	if much := t.bytes >= flushAt; much != t.much.Load() {
+		t.much.Store(much)
+	}
+	if crowd := t.crowded(); crowd != t.crowd.Load() {
+		t.crowd.Store(crowd)
+	}
+}
 
-// release ends hold, and sends.
+// hold makes the queue collect.
+func (t *sender) hold() { t.held.Store(true) }
+
+// release ends hold, and sends. What was queued before is in the queue that it sees; whoever
+// queues after it, and so takes mu after it, sees that nothing is held.
 func (t *sender) release() {
 	t.mu.Lock()
-	t.held = false
+	t.held.Store(false)
 	t.start()
 }
 
-// flush sends what is queued, unless it is held and not much.
+// flush sends what is queued, unless it is held and not much. It is called after queue: so a
+// flush that finds the queue held comes before a release that finds what was queued.
 func (t *sender) flush() {
-	t.mu.Lock()
-	if t.held && t.bytes < flushAt {
-		t.mu.Unlock()
+	if t.held.Load() && !t.much.Load() {
 		return
 	}
+	t.mu.Lock()
 	t.start()
 }
 
@@ -160,7 +177,9 @@ func (t *sender) end() {
 func (t *sender) run() {
 	for {
 		if len(t.left) == 0 {
-			if t.build(); t.n == 0 {
+			t.build()
+			t.measure()
+			if t.n == 0 {
 				t.rest()
 				return
 			}
@@ -271,16 +290,16 @@ func (t *sender) complete() {
 	}
 	t.done = t.done[:0]
 	t.bytes -= t.size
+	t.measure()
+	now := t.resumes()
 	t.mu.Unlock()
-	t.resume()
+	if now {
+		t.m.conn.Resume()
+	}
 }
 
 // full reports that so much is queued that the owner shall receive no more.
-func (t *sender) full() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.crowded()
-}
+func (t *sender) full() bool { return t.crowd.Load() }
 
 // crowded is full with mu held.
 func (t *sender) crowded() bool { return t.bytes > maxQueuedBytes || len(t.q)-t.head > maxQueuedPDUs }
@@ -297,14 +316,20 @@ func (t *sender) pause() bool {
 // resume ends a pause if there is no reason for it any more.
 func (t *sender) resume() {
 	t.mu.Lock()
-	now := t.paused && (!t.crowded() || t.failed || t.m.ending.Load())
-	if now {
-		t.paused = false
-	}
+	now := t.resumes()
 	t.mu.Unlock()
 	if now {
 		t.m.conn.Resume()
 	}
+}
+
+// resumes reports that a pause has ended. mu is held.
+func (t *sender) resumes() bool {
+	now := t.paused && (!t.crowded() || t.failed || t.m.ending.Load())
+	if now {
+		t.paused = false
+	}
+	return now
 }
 
 // stop, called after the connection is closed, waits for the sender and gives back what
