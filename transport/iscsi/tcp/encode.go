@@ -23,7 +23,7 @@ func (t *sender) build() {
 			t.size += len(it.p.Data)
 		default:
 			if !t.dataIn(it.x) {
-				t.left = t.iov[:t.n]
+				t.left = t.out.iov[:t.n]
 				return
 			}
 		}
@@ -39,7 +39,7 @@ func (t *sender) build() {
 		t.q = t.q[:copy(t.q, t.q[t.head:])]
 		t.head = 0
 	}
-	t.left = t.iov[:t.n]
+	t.left = t.out.iov[:t.n]
 }
 
 // roomFor reports whether the batch has room for a PDU of n vectors of data.
@@ -49,7 +49,7 @@ func (t *sender) roomFor(n int) bool {
 
 func (t *sender) vector(b []byte) {
 	if len(b) > 0 {
-		t.iov[t.n] = tcp.Vector(b)
+		t.out.iov[t.n] = tcp.Vector(b)
 		t.n++
 	}
 }
@@ -60,7 +60,7 @@ func (t *sender) put(h *pdu.BHS, inSlab []byte) {
 	if inSlab == nil {
 		t.vector(h[:])
 		if t.params.HeaderDigest {
-			d := t.slab[t.used : t.used+pdu.DigestLen]
+			d := t.out.slab[t.used : t.used+pdu.DigestLen]
 			t.used += pdu.DigestLen
 			pdu.HeaderDigest(h, nil).Put(d)
 			t.vector(d)
@@ -92,14 +92,14 @@ func (t *sender) put2(data []byte) {
 func (t *sender) trailer(n int, d pdu.Digest) {
 	at := t.used
 	for range pdu.PadLen(n) {
-		t.slab[t.used] = 0
+		t.out.slab[t.used] = 0
 		t.used++
 	}
 	if t.params.DataDigest {
-		d.AddPadding(n).Put(t.slab[t.used:])
+		d.AddPadding(n).Put(t.out.slab[t.used:])
 		t.used += pdu.DigestLen
 	}
-	t.vector(t.slab[at:t.used])
+	t.vector(t.out.slab[at:t.used])
 }
 
 // dataIn puts PDUs of x until x is done (true) or the batch is full.
@@ -113,8 +113,8 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		staged := t.params.DataDigest || pieces > maxPieces
 		if staged {
 			pieces = 1
-			if t.stage == nil {
-				t.stage = make([]byte, stageLen)
+			if t.out.stage == nil {
+				t.out.stage = make([]byte, stageLen)
 			}
 		}
 		if !t.roomFor(pieces) || (staged && t.staged+n > stageLen) {
@@ -129,13 +129,13 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 			d.HasStatus, d.Status = true, x.SCSI
 			d.Overflow, d.Underflow, d.Residual = x.Overflow, x.Underflow, x.Residual
 		}
-		b := t.slab[t.used : t.used+pdu.HeaderLen]
+		b := t.out.slab[t.used : t.used+pdu.HeaderLen]
 		h := (*pdu.BHS)(b)
 		t.used += pdu.HeaderLen
 		d.Put(h)
 		h.SetDataSegmentLength(n)
 		t.m.h.Stamp(h)
-		t.put(h, t.slab[t.used-pdu.HeaderLen:t.used:slabLen])
+		t.put(h, t.out.slab[t.used-pdu.HeaderLen:t.used:slabLen])
 		t.trailer(n, t.payload(x, n, staged))
 		x.SN++
 		x.Moved += int64(n)
@@ -169,7 +169,7 @@ func pieces(l *buffer.Lease, at int64, n int) int {
 func (t *sender) payload(x *iscsi.Transfer, n int, staged bool) (d pdu.Digest) {
 	at := x.At + x.Moved
 	if staged {
-		b := t.stage[t.staged : t.staged+n]
+		b := t.out.stage[t.staged : t.staged+n]
 		t.staged += n
 		t.count.Copied += int64(n)
 		if t.params.DataDigest {

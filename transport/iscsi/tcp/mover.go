@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -25,7 +23,7 @@ type Mover struct {
 	conn    tcp.Socket
 	traits  iscsi.Traits
 	h       iscsi.Handler
-	buffers *sync.Pool // of *batch
+	buffers *Buffers
 
 	// Receiving: one goroutine at a time, but for what mu guards.
 	recv   receiver
@@ -64,7 +62,7 @@ type slot struct {
 
 // New makes a mover of the connection c, which it takes, for e to wait for. The caller
 // starts it by Start, or closes it.
-func New(c *tcp.Conn, e tcp.Engine, buffers *sync.Pool) (*Mover, error) {
+func New(c *tcp.Conn, e tcp.Engine, buffers *Buffers) (*Mover, error) {
 	m := &Mover{buffers: buffers, params: loginParams, traits: iscsi.Traits{
 		Name: "tcp", PhaseCollapse: true, Digests: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
 	}}
@@ -248,20 +246,4 @@ func (m *Mover) Stats() iscsi.MoverStats {
 	s.Copied += m.copied.Load()
 	s.Digested += m.digested.Load()
 	return s
-}
-
-// A batch is a receive buffer. Idle connections have none.
-type batch struct {
-	mem []byte
-	iov [maxVectors]unix.Iovec
-}
-
-// batchSize holds more than thirty commands with 4 KiB of immediate data each.
-const batchSize = 256 << 10
-
-const maxVectors = 8
-
-// NewBuffers makes the pool of receive buffers that the movers of a portal share.
-func NewBuffers() *sync.Pool {
-	return &sync.Pool{New: func() any { return &batch{mem: make([]byte, batchSize)} }}
 }

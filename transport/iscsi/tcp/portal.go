@@ -13,7 +13,7 @@ type Portal struct {
 	l       *tcp.Listener
 	node    *iscsi.Node
 	engine  tcp.Engine
-	buffers *sync.Pool
+	buffers *Buffers
 	done    sync.WaitGroup
 }
 

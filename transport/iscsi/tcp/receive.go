@@ -144,7 +144,7 @@ func (v *receiver) end(err error) tcp.Next {
 func (v *receiver) attempt(fd uintptr) (int, error) {
 	m := v.m
 	if v.b == nil {
-		v.b = m.buffers.Get().(*batch)
+		v.b = m.buffers.in.Get().(*batch)
 		v.mem, v.r, v.w = v.b.mem, 0, copy(v.b.mem, v.rest)
 		if v.rest = v.rest[:0]; cap(v.rest) > 2*restLen {
 			v.rest = nil
@@ -191,7 +191,7 @@ func (v *receiver) release() {
 	if v.b != nil {
 		clear(v.b.iov[:])
 		v.iov = nil
-		v.m.buffers.Put(v.b)
+		v.m.buffers.in.Put(v.b)
 		v.b, v.mem, v.r, v.w = nil, nil, 0, 0
 	}
 }

@@ -43,15 +43,13 @@ type sender struct {
 
 	// The sender's, but build runs under mu.
 	params iscsi.MoverParams
-	iov    [maxSend]unix.Iovec
-	n      int           // of iov
-	left   []unix.Iovec  // of iov, not sent
-	slab   [slabLen]byte // headers, padding and digests of the batch
-	used   int
-	stage  []byte // data with digests is copied here: see payload
-	staged int
-	done   []item // sent with the batch
-	size   int    // bytes of the batch
+	out    *outgoing    // nil while nothing is sent
+	n      int          // of iov
+	left   []unix.Iovec // of iov, not sent
+	used   int          // of the slab
+	staged int          // of the stage
+	done   []item       // sent with the batch
+	size   int          // bytes of the batch
 	sends  atomic.Int64
 	sent   atomic.Int64
 	err    error
@@ -65,13 +63,8 @@ type item struct {
 	enable *iscsi.MoverParams
 }
 
-const (
-	maxSend  = 256       // vectors in one call
-	slabLen  = 128 * 64  // room for the headers of 128 PDUs
-	perPDU   = 64        // header, two digests, padding
-	flushAt  = 256 << 10 // bytes queued from which a held queue is sent
-	stageLen = 256 << 10
-)
+// flushAt is how many bytes are queued when a held queue is sent all the same.
+const flushAt = 256 << 10
 
 func (t *sender) init(m *Mover) {
 	t.m = m
@@ -177,7 +170,11 @@ func (t *sender) end() {
 func (t *sender) run() {
 	for {
 		if len(t.left) == 0 {
+			if t.out == nil {
+				t.out = t.m.buffers.out.Get().(*outgoing)
+			}
 			t.build()
+			t.out.used = max(t.out.used, t.n)
 			t.measure()
 			if t.n == 0 {
 				t.rest()
@@ -236,6 +233,7 @@ func (t *sender) sentAll() bool {
 // rest ends the sender: the queue is empty. It is called with mu held and returns without.
 func (t *sender) rest() {
 	t.busy, t.blocked = false, false
+	t.giveBack()
 	t.idle.Broadcast()
 	if t.last {
 		t.end()
@@ -243,10 +241,22 @@ func (t *sender) rest() {
 	t.mu.Unlock()
 }
 
+// giveBack gives the buffer back that nothing is sent from any more. mu is held.
+func (t *sender) giveBack() {
+	if t.out != nil {
+		clear(t.out.iov[:t.out.used]) // they lead to memory of others
+		t.out.used = 0
+		t.m.buffers.out.Put(t.out)
+		t.out = nil
+	}
+}
+
 // fail ends the sender: the connection is broken. It is called with mu held and returns
 // without.
 func (t *sender) fail() {
 	t.failed, t.busy, t.blocked = true, false, false
+	t.left = nil
+	t.giveBack()
 	t.idle.Broadcast()
 	t.mu.Unlock()
 	_ = t.m.conn.Close() // it may be closed already; Ended gives everything back
