@@ -83,7 +83,18 @@ func (c *Conn) logout(p *Arrival) {
 		for _, o := range others {
 			o.m.Terminate(nil)
 		}
-		s.endTasks(everyTask, func() { answer(pdu.LogoutSuccess); c.m.Terminate(nil) })
+		// The response says that all is cleaned up (11.15): who reads it may count on it that
+		// the nexus is gone, and with it what it had reserved.
+		leave := func() { answer(pdu.LogoutSuccess); c.m.Terminate(nil) }
+		if s.nexus == nil {
+			leave()
+			return
+		}
+		c.dropWaiting()
+		for _, o := range others {
+			o.dropWaiting()
+		}
+		s.lose(leave)
 	case pdu.LogoutCloseConnection:
 		if req.CID == c.cid {
 			c.leave = true

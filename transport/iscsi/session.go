@@ -49,6 +49,7 @@ type Session struct {
 	held  map[uint32]*heldPDU // commands that came before their turn
 	hold  int                 // bytes of them
 	ended bool
+	loss  loss // of the nexus
 
 	gone chan struct{} // closed: every task has ended, the nexus is lost
 }
@@ -179,7 +180,41 @@ func (s *Session) end(cause error) {
 	for _, c := range conns {
 		c.dropWaiting()
 	}
-	s.nexus.Lost(finish)
+	s.lose(finish)
+}
+
+// A loss is the end of a session's nexus: once, whoever asks for it.
+type loss struct {
+	begun, over bool
+	then        []func()
+}
+
+// lose ends the nexus; done follows when its tasks have ended and the units have forgotten it.
+func (s *Session) lose(done func()) {
+	s.mu.Lock()
+	l := &s.loss
+	if l.over {
+		s.mu.Unlock()
+		done()
+		return
+	}
+	l.then = append(l.then, done)
+	begun := l.begun
+	l.begun = true
+	s.mu.Unlock()
+	if begun {
+		return
+	}
+	s.nexus.Lost(func() {
+		s.mu.Lock()
+		l.over = true
+		then := l.then
+		l.then = nil
+		s.mu.Unlock()
+		for _, f := range then {
+			f()
+		}
+	})
 }
 
 // left takes a connection that has ended out of the session; the session ends with its

@@ -556,7 +556,7 @@ func TestLastWords(t *testing.T) {
 }
 
 // TestLogoutWaits answers the logout of a session when the tasks of all its connections
-// have ended.
+// have ended, and the nexus is gone: what it had reserved is free.
 func TestLogoutWaits(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	p := peers(t, s, 2, nil)
@@ -572,6 +572,9 @@ func TestLogoutWaits(t *testing.T) {
 	}
 	if released.Stop() {
 		t.Error("the answer came before the task had ended")
+	}
+	if n := len(s.Target.Nexuses()); n != 0 {
+		t.Errorf("the answer came before the end of %d nexuses", n)
 	}
 	_ = p[0].Close()
 	_ = p[1].Close()
