@@ -17,11 +17,10 @@ type Spin struct {
 }
 
 // AutoSpin spins where it pays. A peer that has one command out sends the next one within
-// that time, if it does not think: two wake-ups, and what both sides do between them.
+// that time, if it does not think: two wake-ups, and what both sides do between them. Engines
+// do not spin for a peer that sends much at a time: what follows is a batch again, which is
+// worth a wake-up.
 func AutoSpin() Spin { return Spin{Time: 100 * time.Microsecond} }
-
-// Nobody spins for a peer that sends much at a time: what follows is a batch again, which
-// is worth a wake-up.
 
 // spinners are those that spin with one Spin: at most one less than processors, since what
 // they wait for needs one.
@@ -66,10 +65,10 @@ func (s *spinner) begin() bool {
 			s.skip--
 			return false
 		}
-		if int(a.now.Load()) >= runtime.GOMAXPROCS(0)-1 {
+		if int(a.now.Add(1)) >= runtime.GOMAXPROCS(0) {
+			a.now.Add(-1)
 			return false
 		}
-		a.now.Add(1)
 	}
 	s.ends = time.Now().Add(a.Time)
 	return true

@@ -88,7 +88,8 @@ func (v *receiver) receive(fd uintptr) tcp.Next {
 	m := v.m
 	for total := 0; ; {
 		all := false
-		if !v.left || m.ending.Load() {
+		if !v.left || m.ending.Load() { // a connection that ends handles nothing more
+			v.left = false
 			n, err := v.attempt(fd)
 			switch {
 			case tcp.Again(err):
