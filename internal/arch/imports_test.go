@@ -29,6 +29,8 @@ var rules = []rule{
 	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},
 	{"device/...", []string{"device", "device/reserve", "target", "scsi/...", "store", "buffer"}, "a device type knows neither how commands arrive nor which store it is on"},
 
+	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
+	{"network/rdma/...", []string{"network/rdma", "buffer"}, "a provider of RDMA moves data, not tasks"},
 	{"network/...", []string{"buffer", "network"}, "a network moves data, not tasks"},
 
 	{"transport/iscsi/pdu", []string{"scsi", "internal/serial"}, "wire elements know no session"},
@@ -115,7 +117,7 @@ var outside = []struct {
 	{"github.com/goccy/go-yaml", []string{"agent/model"}, "the document is read in one place"},
 	{"pgregory.net/rapid", nil, "for tests alone"},
 	{"go.uber.org/goleak", nil, "for tests alone"},
-	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "test/..."}, "for tests and shared suites"},
+	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "test/..."}, "for tests and shared suites"},
 }
 
 func TestOutsideImports(t *testing.T) {
