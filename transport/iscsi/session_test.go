@@ -99,8 +99,9 @@ func TestDiscovery(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.Node.AddPortal("0.0.0.0:3260")
-	s.Node.AddPortal("[::]:3261")
+	s.Node.AddPortal("tcp", "0.0.0.0:3260")
+	s.Node.AddPortal("tcp", "[::]:3261")
+	s.Node.AddPortal("iser+sim", "0.0.0.0:3262") // of another network: who comes by TCP does not hear of it
 	cfg := s.Config(1)
 	cfg.TargetName = ""
 	c := s.Dial(cfg)
