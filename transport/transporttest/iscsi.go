@@ -28,11 +28,12 @@ const (
 // An ISCSI is a node with one target, which has two Units at LUN 0 and 1, and a portal: TCP on
 // loopback, or RDMA.
 type ISCSI struct {
-	Node   *iscsi.Node
-	Addr   string
-	Arena  *buffer.Arena
-	Units  [2]*Unit
-	Target *target.Target
+	Node    *iscsi.Node
+	Network string // "tcp", "iser"
+	Addr    string
+	Arena   *buffer.Arena
+	Units   [2]*Unit
+	Target  *target.Target
 
 	tb     testing.TB
 	portal portal
@@ -56,7 +57,7 @@ func StartISCSI(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target)) *IS
 	tb.Helper()
 	return start(tb, cfg, change, func(s *ISCSI) (portal, error) {
 		e := NewEngine(tb)
-		s.below = e.Close
+		s.Network, s.below = "tcp", e.Close
 		s.dial = func(ctx context.Context, cfg initiator.Config) (*initiator.Conn, error) {
 			return initiator.Dial(ctx, s.Addr, cfg)
 		}

@@ -37,7 +37,7 @@ type ISER struct {
 func StartISER(tb testing.TB, x ISER, cfg iscsi.Config, change func(*iscsi.Target)) *ISCSI {
 	tb.Helper()
 	return start(tb, cfg, change, func(s *ISCSI) (portal, error) {
-		s.below = x.Devices.Close
+		s.Network, s.below = iser.Name, x.Devices.Close
 		s.dial = func(ctx context.Context, cfg initiator.Config) (*initiator.Conn, error) {
 			return initiator.DialRDMA(ctx, x.Devices.Initiator, s.Addr, cfg, x.RDMA)
 		}
@@ -45,9 +45,11 @@ func StartISER(tb testing.TB, x ISER, cfg iscsi.Config, change func(*iscsi.Targe
 	})
 }
 
-// OverISCSI runs test over every network that iSCSI has: TCP, and RDMA. start makes a node
-// as StartISCSI does.
-func OverISCSI(t *testing.T, test func(t *testing.T, start func(cfg iscsi.Config, change func(*iscsi.Target)) *ISCSI)) {
+// Start starts a node as StartISCSI does, on the network of the test.
+type Start func(cfg iscsi.Config, change func(*iscsi.Target)) *ISCSI
+
+// OverISCSI runs test over every network that iSCSI has: TCP, and RDMA.
+func OverISCSI(t *testing.T, test func(t *testing.T, start Start)) {
 	t.Run("tcp", func(t *testing.T) {
 		test(t, func(cfg iscsi.Config, change func(*iscsi.Target)) *ISCSI { return StartISCSI(t, cfg, change) })
 	})
