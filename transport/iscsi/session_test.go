@@ -61,7 +61,7 @@ func testLogin(t *testing.T, start transporttest.Start) {
 		"name that is none":     {change: func(c *initiator.Config) { c.InitiatorName = "me" }, want: pdu.LoginInitiatorError},
 		"no such session":       {change: func(c *initiator.Config) { c.TSIH = 0x1234 }, want: pdu.LoginNoSession},
 		"discovery":             {change: func(c *initiator.Config) { c.TargetName, c.Account = "", nil }},
-		"key that nobody knows": {change: func(c *initiator.Config) { c.Offers = []keys.Pair{{Key: "X-com.example.Colour", Value: "blue"}} }},
+		"key that nobody knows": {change: func(c *initiator.Config) { c.Offers = []keys.Pair{{Key: "X-com.example.Colour", Value: "blue"}, {Key: keys.RDMAExtensions, Value: keys.Yes}} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := s.Config(1)

@@ -31,6 +31,9 @@ type ISER struct {
 	Devices Devices
 	Portal  iser.Options
 	RDMA    initiator.RDMA
+	// Withhold, if not nil, makes the network answer no Read any more: what an initiator asks
+	// for that withholds its data.
+	Withhold func()
 }
 
 // StartISER is StartISCSI on RDMA. It closes the devices at the end.
@@ -39,6 +42,9 @@ func StartISER(tb testing.TB, x ISER, cfg iscsi.Config, change func(*iscsi.Targe
 	return start(tb, cfg, change, func(s *ISCSI) (portal, error) {
 		s.Network, s.below = iser.Name, x.Devices.Close
 		s.dial = func(ctx context.Context, cfg initiator.Config) (*initiator.Conn, error) {
+			if cfg.Withhold && x.Withhold != nil {
+				x.Withhold()
+			}
 			return initiator.DialRDMA(ctx, x.Devices.Initiator, s.Addr, cfg, x.RDMA)
 		}
 		return iser.Listen(context.Background(), x.Devices.Target, x.Devices.Addr, s.Node, x.Portal)
@@ -55,7 +61,9 @@ func OverISCSI(t *testing.T, test func(t *testing.T, start Start)) {
 	})
 	t.Run("iser", func(t *testing.T) {
 		test(t, func(cfg iscsi.Config, change func(*iscsi.Target)) *ISCSI {
-			return StartISER(t, ISER{Devices: SimDevices(sim.New())}, cfg, change)
+			n := sim.New()
+			mute := func() { n.Break(func(e sim.Event) sim.Fate { return sim.Fate{Mute: e.Op == rdma.Read} }) }
+			return StartISER(t, ISER{Devices: SimDevices(n), Withhold: mute}, cfg, change)
 		})
 	})
 }

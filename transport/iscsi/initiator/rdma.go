@@ -112,7 +112,12 @@ func settle(r *LoginResult) error {
 	for key, to := range map[string]*uint32{
 		login.TargetRecvDataSegmentLength: &r.Params.MaxSendDataSegmentLength, login.InitiatorRecvDataSegmentLength: &r.Params.MaxRecvDataSegmentLength,
 	} {
-		n, err := login.ParseNumber(r.Answers[key])
+		v, ok := r.Answers[key]
+		if !ok {
+			*to = login.DefaultMaxRecv
+			continue
+		}
+		n, err := login.ParseNumber(v)
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrProtocol, key, err)
 		}

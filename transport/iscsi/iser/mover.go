@@ -116,12 +116,14 @@ func (m *Mover) Terminate(err error) {
 		return
 	}
 	m.ours, m.cause, m.phase = true, err, endedPhase
-	if err == nil {
-		m.post() // the last words
-	}
+	m.post() // the last words
 	m.mu.Unlock()
-	// Our caller may have locks, which Closed takes. It ends soon after, and Terminated with it.
-	go m.conn.Close(err)
+	// Our caller may have locks that Done and Closed take. This ends when the connection has
+	// been told.
+	go func() {
+		m.conn.Flush()
+		m.conn.Close(err)
+	}()
 }
 
 // Closed implements rdma.Handler.
