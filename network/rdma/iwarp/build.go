@@ -111,6 +111,10 @@ func (t *sender) next() bool {
 			t.bad = fmt.Errorf("%w: %d bytes", rdma.ErrLength, m.len)
 			return false
 		}
+		if w.Op == rdma.Read && t.never {
+			t.bad = fmt.Errorf("%w: a Read where none are agreed on", rdma.ErrClosed)
+			return false
+		}
 		return true
 	}
 	return false

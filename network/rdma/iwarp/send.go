@@ -24,6 +24,7 @@ type sender struct {
 	queue   works
 	waiting works // Reads that would be too many
 	allowed int   // Reads that may be queued still
+	never   bool  // none are agreed on
 	answers answers
 	flushed works // not sent, and never will be
 	count   int   // works that were posted and have not been sent
@@ -56,7 +57,7 @@ const flushAt = 256 << 10
 
 func (t *sender) init(c *Conn, n terms, limit int) {
 	t.c = c
-	t.allowed = n.reads
+	t.allowed, t.never = n.reads, n.reads == 0
 	t.answers.max = n.serves
 	t.idle.L = &t.mu
 	t.try = func(fd uintptr) { t.send(fd) }
@@ -88,6 +89,8 @@ func (c *Conn) Post(w *rdma.Work) bool {
 	w.Moved = 0
 	t.count++
 	switch {
+	case t.never && w.Op == rdma.Read: // it will be told by Done
+		t.queue.push(w)
 	case w.Op != rdma.Read:
 		t.queue.push(w)
 		t.bytes += int64(len(w.Head)) + w.Len
