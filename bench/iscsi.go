@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/scsi/page"
@@ -27,12 +29,14 @@ type Login struct {
 	// HeaderDigest and DataDigest insist on CRC32C; without them there is none.
 	HeaderDigest, DataDigest bool
 	LUNs                     []scsi.LUN // the units, in their order
+	// Device makes the connection for iSER; nil: TCP.
+	Device rdma.Device
 }
 
 // An ISCSI is a [Client] that is a session of one connection.
 type ISCSI struct {
 	conn  *initiator.Conn
-	raw   syscall.RawConn
+	raw   syscall.RawConn // nil on RDMA
 	units []Unit
 	luns  []scsi.LUN
 	done  []*Job
@@ -65,17 +69,26 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, setUp)
 	defer cancel()
-	conn, err := initiator.Dial(ctx, l.Address, initiator.Config{
+	cfg := initiator.Config{
 		InitiatorName: l.Initiator, TargetName: l.Target, ISID: l.ISID, Account: l.Account, Wishes: w,
-	})
+	}
+	var conn *initiator.Conn
+	var err error
+	if l.Device == nil {
+		conn, err = initiator.Dial(ctx, l.Address, cfg)
+	} else {
+		conn, err = initiator.DialRDMA(ctx, l.Device, l.Address, cfg, initiator.RDMA{})
+	}
 	if err != nil {
 		return nil, err
 	}
 	c := &ISCSI{conn: conn, luns: l.LUNs}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	if c.raw, err = conn.TCP().SyscallConn(); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	if tcp := conn.TCP(); tcp != nil {
+		if c.raw, err = tcp.SyscallConn(); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	if p := conn.Params(); p.HeaderDigest != l.HeaderDigest || p.DataDigest != l.DataDigest {
 		return nil, errors.Join(errors.New("the target does not agree to these digests"), conn.Close())
@@ -95,7 +108,7 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 func (c *ISCSI) Units() []Unit { return c.units }
 
 // LocalAddress is this side of the connection, as the target sees it: HOST:PORT.
-func (c *ISCSI) LocalAddress() string { return c.conn.TCP().LocalAddr().String() }
+func (c *ISCSI) LocalAddress() string { return c.conn.LocalAddr() }
 
 // look waits until a unit is ready, and asks for its size.
 func (c *ISCSI) look(lun scsi.LUN) (u Unit, err error) {
@@ -172,6 +185,8 @@ func (c *ISCSI) Wait(limit time.Duration) ([]*Job, error) {
 	var err error
 	if limit == 0 {
 		done, err = c.conn.Wait()
+	} else if c.raw == nil {
+		done, err = c.until(limit)
 	} else if err = c.conn.Flush(); err == nil {
 		if err = c.readable(limit); err == nil {
 			done, err = c.conn.Poll()
@@ -190,6 +205,17 @@ func (c *ISCSI) Wait(limit time.Duration) ([]*Job, error) {
 		c.done = append(c.done, j)
 	}
 	return c.done, err
+}
+
+// until waits for commands that end, for a time at most.
+func (c *ISCSI) until(limit time.Duration) ([]*initiator.Command, error) {
+	c.conn.SetDeadline(time.Now().Add(min(limit, 100*time.Millisecond)))
+	defer c.conn.SetDeadline(time.Time{})
+	done, err := c.conn.Receive()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return done, err
 }
 
 // readable waits until something has arrived, for a time at most. A deadline of the

@@ -142,6 +142,8 @@ var urls = []struct {
 	err  string
 }{
 	{text: "iscsi://h/iqn.2026-11.io.x:a/0", want: URL{Host: "h", Port: 3260, Target: "iqn.2026-11.io.x:a"}},
+	{text: "iser+iwarp://me@h/iqn.2026-11.io.x:a/3", want: URL{IWARP: true, User: "me", Host: "h", Port: 3260, Target: "iqn.2026-11.io.x:a", LUN: 3}},
+	{text: "iser+tcp://h/iqn.2026-11.io.x:a/0", err: "does not begin"},
 	{text: "iscsi://192.0.2.1:1234/IQN.2026-11.io.x:A/16383", want: URL{Host: "192.0.2.1", Port: 1234, Target: "iqn.2026-11.io.x:a", LUN: 16383}},
 	{text: "iscsi://me@[::1]:1/eui.0123456789abcdef/1", want: URL{User: "me", Host: "::1", Port: 1, Target: "eui.0123456789abcdef", LUN: 1}},
 	{text: "iscsi://iqn.2026-11.io.x:me@[fe80::1%lo]/iqn.2026-11.io.x/3", want: URL{User: "iqn.2026-11.io.x:me", Host: "fe80::1%lo", Port: 3260, Target: "iqn.2026-11.io.x", LUN: 3}},

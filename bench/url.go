@@ -14,9 +14,16 @@ import (
 // URLForm is what a URL looks like, for messages.
 const URLForm = "iscsi://[USER@]HOST[:PORT]/IQN/LUN"
 
+// Schemes of a URL.
+const (
+	schemeTCP   = "iscsi://"
+	schemeIWARP = "iser+iwarp://"
+)
+
 // A URL names a logical unit: iscsi://[USER@]HOST[:PORT]/IQN/LUN, with an IPv6 address in
-// brackets. It has no place for a secret.
+// brackets. With iser+iwarp:// it is reached by iSER over iWARP. It has no place for a secret.
 type URL struct {
+	IWARP  bool
 	User   string // for CHAP; "": none
 	Host   string // without brackets
 	Port   uint16
@@ -33,15 +40,23 @@ func (u URL) Address() string {
 }
 
 // String is the URL without the user.
-func (u URL) String() string { return fmt.Sprintf("iscsi://%s/%s/%d", u.Address(), u.Target, u.LUN) }
+func (u URL) String() string {
+	scheme := schemeTCP
+	if u.IWARP {
+		scheme = schemeIWARP
+	}
+	return fmt.Sprintf("%s%s/%s/%d", scheme, u.Address(), u.Target, u.LUN)
+}
 
 // ParseURL reads a URL. Its errors do not repeat what is before the @: somebody may have
 // written a secret there.
 func ParseURL(text string) (URL, error) {
 	u := URL{Port: 3260}
-	rest, ok := strings.CutPrefix(text, "iscsi://")
+	rest, ok := strings.CutPrefix(text, schemeTCP)
 	if !ok {
-		return URL{}, errors.New("the URL does not begin with iscsi://: " + URLForm + " is wanted")
+		if rest, u.IWARP = strings.CutPrefix(text, schemeIWARP); !u.IWARP {
+			return URL{}, errors.New("the URL does not begin with iscsi:// or iser+iwarp://: " + URLForm + " is wanted")
+		}
 	}
 	// Neither names nor LUNs have an @.
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {

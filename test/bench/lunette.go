@@ -13,6 +13,7 @@ var variants = map[string][]string{
 	lunette:  nil,
 	busy:     {"--busy-poll", "100us"},
 	reactors: {"--engine", "reactors"},
+	iserName: nil,
 }
 
 // startLunette starts the daemon as a user does.
@@ -41,7 +42,12 @@ func startLunette(o options, at *place, name, backing string) (*peer, error) {
 		}
 		return p, p.launch(dir, nil, o.program, append(args, "--config", config)...)
 	}
-	return p, p.launch(dir, nil, o.program, append(args, "--portal", p.addr, "--target", targetName)...)
+	portal := p.addr
+	if name == iserName {
+		p.iser, portal = true, "iser+iwarp://"+p.addr
+		p.what += " --portal " + portal
+	}
+	return p, p.launch(dir, nil, o.program, append(args, "--portal", portal, "--target", targetName)...)
 }
 
 // directConfig writes a document with files that are opened with O_DIRECT.

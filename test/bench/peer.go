@@ -21,6 +21,7 @@ const (
 	lunette  = "lunette"
 	busy     = "busy-poll" // lunette with it
 	reactors = "reactors"  // lunette with that engine
+	iserName = "iSER"      // lunette by iSER over iWARP
 	tgt      = "tgt"
 	tgtTuned = "tgt tuned"
 	istgt    = "istgt"
@@ -31,7 +32,7 @@ const (
 
 // peerNames is the order of the tables.
 func peerNames() []string {
-	return []string{lunette, busy, reactors, tgt, tgtTuned, istgt, spdk, raw, ring}
+	return []string{lunette, busy, reactors, iserName, tgt, tgtTuned, istgt, spdk, raw, ring}
 }
 
 // A peer is one target with units filled, ready to be measured.
@@ -44,6 +45,7 @@ type peer struct {
 	first   int                  // LUN of unit 0
 	raw     bool                 // speaks the protocol of raw.go
 	digest  string               // target that insists on digests; none: the usual one agrees to them
+	iser    bool                 // is reached by iSER over iWARP
 	spins   bool                 // burns a processor when idle: it is stopped while others are measured
 	file    string               // what is measured without a server
 	leaves  func(pid int) string // a file that it leaves behind when it is killed
@@ -57,12 +59,16 @@ func (p *peer) dial(ctx context.Context, n int, digests bool) (bench.Client, err
 	if digests && p.digest != "" {
 		name = p.digest
 	}
-	return dialISCSI(ctx, p.addr, name, p.first, n, digests)
+	return dialISCSI(ctx, p, name, n, digests)
 }
 
 // url is that of a unit.
 func (p *peer) url(unit int) string {
-	return fmt.Sprintf("iscsi://%s/%s/%d", p.addr, targetName, p.first+unit)
+	scheme := "iscsi"
+	if p.iser {
+		scheme = "iser+iwarp"
+	}
+	return fmt.Sprintf("%s://%s/%s/%d", scheme, p.addr, targetName, p.first+unit)
 }
 
 // stop kills the process: some of these targets do not end otherwise.

@@ -61,6 +61,7 @@ type link interface {
 	// ended tells that k has ended: nothing touches its buffers any more.
 	ended(k *Command)
 	setDeadline(t time.Time)
+	localAddr() string
 	// close may be called by any goroutine, and more than once.
 	close() error
 }
@@ -173,6 +174,9 @@ func (c *Conn) TCP() *net.TCPConn {
 	}
 	return nil
 }
+
+// LocalAddr is our end, as ADDR:PORT.
+func (c *Conn) LocalAddr() string { return c.link.localAddr() }
 
 // fail ends the connection.
 func (c *Conn) fail(err error) error {

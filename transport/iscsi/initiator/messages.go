@@ -193,6 +193,8 @@ func (l *messages) flush() error {
 	return nil
 }
 
+func (l *messages) localAddr() string { return l.conn.Info().Local }
+
 func (l *messages) setDeadline(t time.Time) {
 	l.mu.Lock()
 	l.until = t

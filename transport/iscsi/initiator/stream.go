@@ -27,6 +27,8 @@ func (l *stream) receive(wait bool) error                    { return l.in.recei
 func (l *stream) ended(*Command)                             {}
 func (l *stream) close() error                               { return l.tcp.Close() }
 
+func (l *stream) localAddr() string { return l.tcp.LocalAddr().String() }
+
 func (l *stream) setDeadline(t time.Time) {
 	_ = l.tcp.SetReadDeadline(t) // fails when it is closed, as what waits does then
 }
