@@ -58,6 +58,7 @@ type Target struct {
 	LUNs       []LUN    `doc:"luns"`
 	Auth       Auth     `doc:"auth"`
 	Initiators []string `doc:"initiators"` // none: all of them
+	SRP        SRP      `doc:"srp"`
 }
 
 // A LUN maps a unit.
@@ -124,9 +125,18 @@ func DefaultPortal() Portal {
 }
 
 // fill sets what the document leaves open.
-func (d *Document) fill() {
+func (d *Document) fill(schema Schema) {
 	if len(d.Portals) == 0 {
 		d.Portals = []Portal{DefaultPortal()}
+	}
+	for i := range d.Portals {
+		p := &d.Portals[i]
+		if kind, err := schema.Find("transport", p.Scheme()); err == nil && p.NoPort {
+			p.Port, p.NoPort = kind.Port, false
+		}
+	}
+	for i := range d.Targets {
+		d.Targets[i].SRP.fill(d.Targets[i].Name)
 	}
 	for i := range d.Units {
 		if d.Units[i].Device.Kind == "" {
