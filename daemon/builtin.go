@@ -169,8 +169,15 @@ func Builtin() Registry {
 		Transports: []agent.Kind[NewTransport]{
 			{Name: "iscsi", Help: "iSCSI (RFC 7143).", New: newISCSI},
 		},
-		Providers: []agent.Kind[Listen]{
-			{Name: "iscsi+tcp", Help: "iSCSI over TCP, which every initiator speaks. Port 3260 unless another is given.", New: listenISCSITCP},
+		Providers: []Provider{
+			{
+				Kind: agent.Kind[Listen]{
+					Name: "iscsi+tcp", New: listenISCSITCP,
+					Help: "iSCSI over TCP, which every initiator speaks. Port 3260 unless another is given.",
+				},
+				Transport: "iscsi",
+				Listen:    model.Listen{Port: model.DefaultPort, Space: "tcp"},
+			},
 		},
 	}
 }

@@ -2,12 +2,10 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
-	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
@@ -18,9 +16,8 @@ import (
 // iscsiTransport is the iSCSI node of a daemon: one for all of its movers, so that a
 // session is the same over each.
 type iscsiTransport struct {
-	node    *iscsi.Node
-	engine  tcp.Engine // of all TCP portals
-	sockets tcp.Options
+	node     *iscsi.Node
+	networks *Networks
 }
 
 func newISCSI(c TransportConfig) (Transport, error) {
@@ -28,43 +25,18 @@ func newISCSI(c TransportConfig) (Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
-	sendBuffer, err := c.Network.SendBufferBytes()
-	if err != nil {
-		return nil, err
-	}
-	engine, err := newEngine(c.Network)
-	if err != nil {
-		return nil, err
-	}
 	node, err := iscsi.NewNode(iscsi.Config{
 		Log: c.Log, Arena: c.Arena,
 		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
 		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
 	})
 	if err != nil {
-		return nil, errors.Join(err, engine.Close())
+		return nil, err
 	}
 	if discovery != nil {
 		node.RequireDiscoveryAuth(discovery)
 	}
-	return &iscsiTransport{
-		node: node, engine: engine, sockets: tcp.Options{SendBuffer: sendBuffer},
-	}, nil
-}
-
-// newEngine makes what waits for TCP connections.
-func newEngine(n model.Network) (tcp.Engine, error) {
-	spin := tcp.AutoSpin()
-	switch d, auto, err := n.BusyPollTime(); {
-	case err != nil:
-		return nil, err
-	case !auto:
-		spin = tcp.Spin{Time: d, Always: true}
-	}
-	if n.Engine == "reactors" {
-		return tcp.NewReactors(tcp.ReactorOptions{Count: n.Reactors, Spin: spin})
-	}
-	return tcp.NewGoroutines(spin), nil
+	return &iscsiTransport{node: node, networks: c.Networks}, nil
 }
 
 // authenticator loads the secrets of a; nil if a asks for none.
@@ -108,9 +80,10 @@ func (t *iscsiTransport) AddTarget(scsi *target.Target, spec model.Target) error
 }
 
 // Shutdown implements [Transport].
-func (t *iscsiTransport) Shutdown(ctx context.Context) error {
-	return errors.Join(t.node.Shutdown(ctx), t.engine.Close())
-}
+func (t *iscsiTransport) Shutdown(ctx context.Context) error { return t.node.Shutdown(ctx) }
+
+// Attach implements [Transport]: names are all that it takes.
+func (t *iscsiTransport) Attach(model.Target, string) string { return "" }
 
 // Sessions implements [Transport].
 func (t *iscsiTransport) Sessions() []api.Session {
@@ -137,5 +110,5 @@ func (t *iscsiTransport) Sessions() []api.Session {
 // listenISCSITCP makes a portal of connections that the transport's engine waits for.
 func listenISCSITCP(ctx context.Context, t Transport, addr string) (Portal, error) {
 	x := t.(*iscsiTransport)
-	return iscsitcp.Listen(ctx, addr, x.node, x.engine, x.sockets)
+	return iscsitcp.Listen(ctx, addr, x.node, x.networks.Engine, x.networks.Sockets)
 }

@@ -131,7 +131,7 @@ func (d *Document) fill(schema Schema) {
 	}
 	for i := range d.Portals {
 		p := &d.Portals[i]
-		if kind, err := schema.Find("transport", p.Scheme()); err == nil && p.NoPort {
+		if kind, err := schema.Find("transport", p.Scheme()); err == nil && p.NoPort && kind.Port != 0 {
 			p.Port, p.NoPort = kind.Port, false
 		}
 	}

@@ -114,7 +114,7 @@ func (p Portal) Scheme() string { return p.Transport + "+" + p.Provider }
 
 func (p Portal) String() string {
 	if p.NoPort {
-		return p.Scheme() + "://" + strings.TrimSuffix(p.Addr(), ":0")
+		return p.Scheme() + "://" + strings.TrimSuffix(net.JoinHostPort(p.Host, ""), ":")
 	}
 	return p.Scheme() + "://" + p.Addr()
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -246,6 +247,9 @@ func (c *checker) portals() {
 			c.fail(path, "%s", c.noTransport(p))
 		}
 		if p.Port == 0 {
+			if p.NoPort && err == nil {
+				c.fail(path, "%s has no port of its own: write %s://%s", p.Scheme(), p.Scheme(), net.JoinHostPort(p.Host, "PORT"))
+			}
 			continue
 		}
 		port := or(kind.Space, p.Scheme()) + " " + p.Addr()
