@@ -65,8 +65,7 @@ type NewTransport func(c TransportConfig) (Transport, error)
 type Transport interface {
 	// AddTarget shows a target; before the first portal.
 	AddTarget(t *target.Target, spec model.Target) error
-	// Attach has what an initiator needs to know to attach a target at a portal, apart from
-	// names; for most transports nothing.
+	// Attach is what Linux's initiator takes to attach a target at a portal, if names do not do.
 	Attach(spec model.Target, addr string) string
 	// Sessions are the initiators now.
 	Sessions() []api.Session

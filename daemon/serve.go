@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lunette-io/lunette/agent"
@@ -261,16 +264,24 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(ctx, d.doc.Limits.StopTimeout)
 	defer cancel()
-	for _, t := range d.transports {
-		errs = append(errs, t.Shutdown(drain))
-	}
-	errs = append(errs, d.networks.close())
+	errs = append(errs, d.shutdown(drain), d.networks.close())
 	for _, u := range d.units {
 		if err := u.Close(); err != nil { // which flushes
 			errs = append(errs, fmt.Errorf("unit %s: %w", u.Name, err))
 		}
 	}
 	errs = append(errs, d.arena.Close(), d.api.Close())
+	return errors.Join(errs...)
+}
+
+// shutdown ends all transports at the same time: initiators of each have all of it to leave.
+func (d *Daemon) shutdown(ctx context.Context) error {
+	errs := make([]error, len(d.transports))
+	var ended sync.WaitGroup
+	for i, name := range slices.Sorted(maps.Keys(d.transports)) {
+		ended.Go(func() { errs[i] = d.transports[name].Shutdown(ctx) })
+	}
+	ended.Wait()
 	return errors.Join(errs...)
 }
 

@@ -19,6 +19,9 @@ type Target struct {
 	Auth       string   `json:"auth"`       // "none", "chap" or "mutual chap"
 	Initiators []string `json:"initiators"` // the only ones; empty: any
 	Sessions   int      `json:"sessions"`   // I_T nexuses now
+
+	// AddTarget is what Linux's SRP initiator takes: id_ext=…,ioc_guid=…,dest=ADDR:PORT, for each SRP portal.
+	AddTarget []string `json:"addTarget,omitempty"`
 }
 
 // A LUN is a unit that a target maps.

@@ -34,7 +34,7 @@ func TestISCSI(t *testing.T) {
 	// The guest sees this directory as /host.
 	dir := t.TempDir()
 	binary(t, filepath.Join(dir, "lunette"))
-	for _, script := range []string{"iscsi.sh", "lunette.sh"} {
+	for _, script := range []string{"iscsi.sh", "lib.sh", "lunette.sh"} {
 		copyFile(t, filepath.Join(dir, script), script)
 	}
 	var out, trouble bytes.Buffer
