@@ -101,7 +101,17 @@ type Network struct {
 	Reactors   int    `doc:"reactors"`    // threads of that engine; 0: one less than there are processors
 	BusyPoll   string `doc:"busy-poll"`   // how long to look for work before sleeping: auto or a duration
 	SendBuffer string `doc:"send-buffer"` // of each connection: auto, none or a size
+	IWARP      IWARP  `doc:"iwarp"`
 }
+
+// IWARP is how RDMA is done in TCP streams.
+type IWARP struct {
+	CRC     string `doc:"crc"`      // one of [CRCs]
+	MaxFPDU string `doc:"max-fpdu"` // how long frames are that are sent: auto or a size
+}
+
+// CRCs are the values of IWARP.CRC: if the initiator asks for them, or always.
+var CRCs = []string{Auto, "always"}
 
 // Engines are the values of Network.Engine.
 var Engines = []string{"auto", "goroutines", "reactors"}
@@ -153,6 +163,8 @@ func (d *Document) fill(schema Schema) {
 	setDefault(&d.Network.Engine, Auto)
 	setDefault(&d.Network.BusyPoll, Auto)
 	setDefault(&d.Network.SendBuffer, Auto)
+	setDefault(&d.Network.IWARP.CRC, Auto)
+	setDefault(&d.Network.IWARP.MaxFPDU, Auto)
 }
 
 func setDefault[T comparable](v *T, to T) {

@@ -43,7 +43,7 @@ targets:
 portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0", "iser+iwarp://10.0.0.1", "srp+iwarp://10.0.0.1"]
 discovery: {auth: {users: [{user: d, secret-file: /s/d}]}}
 limits: {memory: 256M, connections: 10, stop-timeout: 3s}
-network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M}
+network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M, iwarp: {crc: always, max-fpdu: "9000"}}
 `
 
 func TestReadTakesEverything(t *testing.T) {
@@ -51,7 +51,7 @@ func TestReadTakesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: "50us", SendBuffer: "1M"}) {
+	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: "50us", SendBuffer: "1M", IWARP: IWARP{CRC: "always", MaxFPDU: "9000"}}) {
 		t.Errorf("the network is %+v", n)
 	}
 	a := d.Units[0]
@@ -145,6 +145,9 @@ func TestReadRefuses(t *testing.T) {
 		{"busy-poll: 50us", "busy-poll: 50", `network.busy-poll: "50" is a number: a string is wanted`},
 		{"send-buffer: 1M", "send-buffer: much", `"much" is neither auto nor none nor a size`},
 		{"send-buffer: 1M", "send-buffer: 1K", `1K is not from 128K to 1G`},
+		{"crc: always", "crc: never", `network.iwarp.crc: "never" is not auto or always`},
+		{"max-fpdu: \"9000\"", "max-fpdu: large", `network.iwarp.max-fpdu: "large" is neither auto nor a size`},
+		{"max-fpdu: \"9000\"", "max-fpdu: 1M", `1M is not from 256 to 64K`},
 		{"portals: [", "portals: {0: ", `x.yaml:`},
 		{"user: alice, ", "", "there is no user"},
 		{"initiators: [", "initiators: [me, ", `"me" is not an iSCSI name`},

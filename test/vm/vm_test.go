@@ -17,12 +17,18 @@ import (
 )
 
 const (
-	buildLimit = 10 * time.Minute // the guest image, once; about one minute of it is work
-	guestLimit = "480"            // seconds; the script takes half of that on two slow cores
+	buildLimit = 10 * time.Minute // the guest image, once; about two minutes of it are work
+	guestLimit = "480"            // seconds; a script takes half of that on two slow cores
 )
 
-// TestISCSI runs iscsi.sh in a guest; every step of the script is a subtest.
-func TestISCSI(t *testing.T) {
+// TestISCSI is Linux's own initiator over TCP.
+func TestISCSI(t *testing.T) { inGuest(t, "iscsi.sh", "lunette.sh") }
+
+// TestRDMA is Linux's own initiators over software iWARP, and the one over TCP beside them.
+func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh", "results.sh") }
+
+// inGuest runs a script in a guest, with others that it needs; every step of it is a subtest.
+func inGuest(t *testing.T, script string, others ...string) {
 	build := exec.Command("./lab", "-b")
 	build.Stderr = os.Stderr
 	limit := time.AfterFunc(buildLimit, func() { _ = build.Process.Signal(os.Interrupt) })
@@ -34,11 +40,11 @@ func TestISCSI(t *testing.T) {
 	// The guest sees this directory as /host.
 	dir := t.TempDir()
 	binary(t, filepath.Join(dir, "lunette"))
-	for _, script := range []string{"iscsi.sh", "lib.sh", "lunette.sh"} {
-		copyFile(t, filepath.Join(dir, script), script)
+	for _, name := range append(others, script, "lib.sh") {
+		copyFile(t, filepath.Join(dir, name), name)
 	}
 	var out, trouble bytes.Buffer
-	guest := exec.Command("./lab", "-t", guestLimit, dir, "bash iscsi.sh")
+	guest := exec.Command("./lab", "-t", guestLimit, dir, "bash "+script)
 	guest.Stdout, guest.Stderr = &out, &trouble
 	status := guest.Run()
 
@@ -59,7 +65,7 @@ func TestISCSI(t *testing.T) {
 	}
 }
 
-// A step is what iscsi.sh said of one of its steps.
+// A step is what a script said of one of its steps.
 type step struct {
 	name, seconds string
 	ok            bool
@@ -71,7 +77,7 @@ var (
 	stepLine = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
 )
 
-// parse reads the output of iscsi.sh; an error says that it is not whole.
+// parse reads the output of a script; an error says that it is not whole.
 func parse(r io.Reader) ([]step, error) {
 	var steps []step
 	var said strings.Builder
