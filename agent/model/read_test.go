@@ -39,7 +39,7 @@ targets:
       users: [{user: alice, secret-file: /s/alice}]
       mutual: {user: me, secret-file: /s/me}
     initiators: [iqn.2026-11.io.lunette:me]
-    srp: {id-ext: "0x00000000000000AB", initiators: ["0x000000000000000000000000000000cd"]}
+    srp: {id-ext: "0x00000000000000AB", initiators: ["0x000000000000000000000000000000cd", 192.0.2.7, "2001:DB8::1"]}
 portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0", "iser+iwarp://10.0.0.1", "srp+iwarp://10.0.0.1"]
 discovery: {auth: {users: [{user: d, secret-file: /s/d}]}}
 limits: {memory: 256M, connections: 10, stop-timeout: 3s}
@@ -126,8 +126,8 @@ func TestReadRefuses(t *testing.T) {
 		{"iser+iwarp://", "fcp+roce://", `fcp+roce has no port of its own: write fcp+roce://10.0.0.1:PORT`},
 		{"00000000000000AB", "00AB", `targets[0].srp.id-ext: "00ab" is not an identifier: it has 16 hexadecimal digits`},
 		{"id-ext: \"0x00000000000000AB\"", "ioc-guid: \"xyz\"", `targets[0].srp.ioc-guid: "xyz" is not an identifier`},
-		{"0x000000000000000000000000000000cd", "iqn.2026-11.io.lunette:me", `targets[0].srp.initiators[0]: "0xiqn.2026-11.io.lunette:me" is not the port of an SRP initiator`},
-		{", initiators: [\"0x000000000000000000000000000000cd\"]", "", `targets[0]: the target asks for CHAP, which SRP does not have: name the initiators that may have it over srp+iwarp://10.0.0.1:5555`},
+		{"0x000000000000000000000000000000cd", "iqn.2026-11.io.lunette:me", `targets[0].srp.initiators[0]: "iqn.2026-11.io.lunette:me" is not an SRP initiator: it is a port`},
+		{", initiators: [\"0x000000000000000000000000000000cd\", 192.0.2.7, \"2001:DB8::1\"]", "", `targets[0]: the target asks for CHAP, which SRP does not have: name the initiators that may have it over srp+iwarp://10.0.0.1:5555`},
 		{"/s/me", "/s/alice", `the secrets of the two directions must differ`},
 		{"memory: 256M", "memory: 1M", `limits.memory: 1M is too little`},
 		{"connections: 10", "connections: 0x10", `"0x10" is not a whole number`},

@@ -4,24 +4,27 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
 
 // SRP is what a target is over SRP, whose ports have no names but identifiers. A target has one
-// port there: id_ext and ioc_guid, as Linux calls the two halves of its identifier.
+// port there; id_ext and ioc_guid are what Linux calls the two halves of its identifier.
 type SRP struct {
 	IDExt      string   `doc:"id-ext"`     // 16 hexadecimal digits
 	IOCGUID    string   `doc:"ioc-guid"`   // as above
-	Initiators []string `doc:"initiators"` // ports of initiators, 0x and 32 digits; none: all of them
+	Initiators []string `doc:"initiators"` // 0x and the 32 digits of a port, or an address; none: all
 }
 
 // fill makes what is left open follow from the target's name, which is unique in the world.
 func (s *SRP) fill(name string) {
 	s.IDExt = or(plainHex(s.IDExt), derived("id-ext", name))
 	s.IOCGUID = or(plainHex(s.IOCGUID), derived("ioc-guid", name))
-	for i, port := range s.Initiators {
-		s.Initiators[i] = "0x" + plainHex(port)
+	for i, who := range s.Initiators {
+		if _, err := netip.ParseAddr(who); err != nil {
+			s.Initiators[i] = "0x" + plainHex(who)
+		}
 	}
 }
 
@@ -61,9 +64,10 @@ func (c *checker) srp() {
 				c.fail(path+".srp."+id[0], "%.40q is not an identifier: it has 16 hexadecimal digits, such as %s", id[1], derived(id[0], t.Name))
 			}
 		}
-		for j, port := range s.Initiators {
-			if digits := plainHex(port); len(digits) != 32 || !hexadecimal(digits) {
-				c.fail(fmt.Sprintf("%s.srp.initiators[%d]", path, j), "%.40q is not the port of an SRP initiator: it is 0x and 32 hexadecimal digits", port)
+		for j, who := range s.Initiators {
+			digits := plainHex(who)
+			if _, err := netip.ParseAddr(who); err != nil && (len(digits) != 32 || !hexadecimal(digits)) {
+				c.fail(fmt.Sprintf("%s.srp.initiators[%d]", path, j), "%.40q is not an SRP initiator: it is a port, which is 0x and 32 hexadecimal digits, or an address, such as 192.0.2.7", strings.TrimPrefix(who, "0x"))
 			}
 		}
 		if other, ok := ports[s.Port()]; ok {
@@ -73,7 +77,7 @@ func (c *checker) srp() {
 		if portal < 0 || len(s.Initiators) > 0 {
 			continue
 		}
-		const how = "which SRP does not have: name the initiators that may have it over %s by their ports (srp: initiators), or take the portal away"
+		const how = "which SRP does not have: name the initiators that may have it over %s by their ports or addresses (srp: initiators), or take the portal away"
 		switch p := c.doc.Portals[portal]; {
 		case len(t.Auth.Users) > 0:
 			c.fail(path, "the target asks for CHAP, "+how, p)
