@@ -69,11 +69,11 @@ func ParseCommand(b []byte, offset int) (x Command, err error) {
 		return x, &Error{OpCommand, Invalid, "immediate data without an agreement"}
 	}
 	var n int
-	if x.Out, n, err = parseBuffer(b[at:], x.Out.Format, b[6]); err != nil {
+	if x.Out, n, err = parseBuffer(b[at:], x.Out.Format, b[6], OutTable); err != nil {
 		return x, err
 	}
 	at += n
-	if x.In, n, err = parseBuffer(b[at:], x.In.Format, b[7]); err != nil {
+	if x.In, n, err = parseBuffer(b[at:], x.In.Format, b[7], InTable); err != nil {
 		return x, err
 	}
 	at += n

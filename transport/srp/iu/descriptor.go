@@ -73,9 +73,9 @@ func (x *Buffer) Entries() int {
 // External reports that the list is not in the command as a whole: it must be fetched.
 func (x *Buffer) External() bool { return x.Entries() > len(x.List)/DescriptorLen }
 
-// parseBuffer reads a descriptor of the format at the start of b; count is that of the command. It
-// returns how long it is.
-func parseBuffer(b []byte, f Format, count uint8) (x Buffer, n int, err error) {
+// parseBuffer reads a descriptor of the format at the start of b; count is that of the command, and
+// wrong is the fault of a table. It returns how long the descriptor is.
+func parseBuffer(b []byte, f Format, count uint8, wrong Fault) (x Buffer, n int, err error) {
 	short := func(want int) error {
 		return &Error{OpCommand, TooShort, fmt.Sprintf("%d bytes for a descriptor of %d", len(b), want)}
 	}
@@ -100,9 +100,9 @@ func parseBuffer(b []byte, f Format, count uint8) (x Buffer, n int, err error) {
 		x.List = b[indirectHeaderLen:n]
 		switch {
 		case x.Table.Len%DescriptorLen != 0:
-			err = &Error{OpCommand, Table, fmt.Sprintf("a descriptor table of %d bytes", x.Table.Len)}
+			err = &Error{OpCommand, wrong, fmt.Sprintf("a descriptor table of %d bytes", x.Table.Len)}
 		case x.Entries() < int(count):
-			err = &Error{OpCommand, Table, fmt.Sprintf("%d of %d descriptors in the command", count, x.Entries())}
+			err = &Error{OpCommand, wrong, fmt.Sprintf("%d of %d descriptors in the command", count, x.Entries())}
 		}
 		return x, n, err
 	case Immediate:

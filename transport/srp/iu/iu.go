@@ -70,7 +70,8 @@ type Fault uint8
 const (
 	TooShort Fault = iota + 1 // it ends before what it has to have
 	Invalid                   // a field has a value that it may not have
-	Table                     // a descriptor table contradicts itself
+	OutTable                  // the descriptor table of data-out contradicts itself
+	InTable                   // that of data-in does
 )
 
 // An Error says what is wrong with a received information unit.

@@ -202,8 +202,8 @@ func TestWrongCommands(t *testing.T) {
 		"data-in format":          {change(5, 0x04), Invalid},
 		"immediate data-in":       {change(5, 0x03), Invalid},
 		"one more descriptor":     {change(6, 4), TooShort},
-		"fewer than in the table": {change(48+4+15, 0x20), Table},
-		"half a descriptor":       {change(48+4+15, 0x38), Table},
+		"fewer than in the table": {change(48+4+15, 0x20), OutTable},
+		"half a descriptor":       {change(48+4+15, 0x38), OutTable},
 		"additional CDB":          {change(31, 0xff), TooShort},
 	} {
 		var e *Error
