@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/rdma/iwarp"
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
@@ -12,6 +14,7 @@ import (
 type Networks struct {
 	Engine  tcp.Engine
 	Sockets tcp.Options
+	IWARP   rdma.Device // on the same engine and sockets
 }
 
 // newNetworks makes them as the document says.
@@ -24,7 +27,21 @@ func newNetworks(n model.Network) (*Networks, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Networks{Engine: engine, Sockets: tcp.Options{SendBuffer: sendBuffer}}, nil
+	sockets := tcp.Options{SendBuffer: sendBuffer}
+	device, err := newIWARP(n.IWARP, engine, sockets)
+	if err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	return &Networks{Engine: engine, Sockets: sockets, IWARP: device}, nil
+}
+
+// newIWARP makes the device of all iWARP portals.
+func newIWARP(w model.IWARP, engine tcp.Engine, sockets tcp.Options) (rdma.Device, error) {
+	longest, err := w.MaxFPDUBytes()
+	if err != nil {
+		return nil, err
+	}
+	return iwarp.New(iwarp.Config{Engine: engine, TCP: sockets, CRC: w.CRC == "always", MaxFPDU: longest})
 }
 
 // newEngine makes what waits for TCP connections.
@@ -44,5 +61,5 @@ func newEngine(n model.Network) (tcp.Engine, error) {
 
 // close ends them, after all transports.
 func (n *Networks) close() error {
-	return errors.Join(n.Engine.Close())
+	return errors.Join(n.IWARP.Close(), n.Engine.Close())
 }

@@ -308,9 +308,9 @@ results() {
 }
 unit_results() { # LUN NAME
   local t
-  for t in tcp iser srp; do timeout 60 bash "$here/results.sh" "$(over "$t" same "$1")" >"/run/$2.$t"; done
-  if [ "$(grep -c '^-- 0$' "/run/$2.tcp")" -lt 40 ] || [ "$(grep -c '^-- [1-9]' "/run/$2.tcp")" -lt 10 ]; then
-    cat "/run/$2.tcp" # hardly anything was answered, or refused
+  for t in tcp iser srp; do timeout 60 "$here/results" "$(over "$t" same "$1")" "${2##*-}" >"/run/$2.$t" || return; done
+  if [ "$(grep -c ': status 00' "/run/$2.tcp")" -lt 70 ] || [ "$(grep -c ': status 02' "/run/$2.tcp")" -lt 20 ]; then
+    cat "/run/$2.tcp" # hardly anything was done, or refused
     return 1
   fi
   diff -u "/run/$2.tcp" "/run/$2.iser" && diff -u "/run/$2.tcp" "/run/$2.srp"

@@ -25,21 +25,27 @@ const (
 func TestISCSI(t *testing.T) { inGuest(t, "iscsi.sh", "lunette.sh") }
 
 // TestRDMA is Linux's own initiators over software iWARP, and the one over TCP beside them.
-func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh", "results.sh") }
+func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh") }
 
-// inGuest runs a script in a guest, with others that it needs; every step of it is a subtest.
+// inGuest runs a script in a guest, with others that it needs; every step of it is a subtest. The server is the one that
+// LUNETTE names, else this checkout's.
 func inGuest(t *testing.T, script string, others ...string) {
-	build := exec.Command("./lab", "-b")
-	build.Stderr = os.Stderr
-	limit := time.AfterFunc(buildLimit, func() { _ = build.Process.Signal(os.Interrupt) })
-	if err := build.Run(); err != nil {
+	image := exec.Command("./lab", "-b")
+	image.Stderr = os.Stderr
+	limit := time.AfterFunc(buildLimit, func() { _ = image.Process.Signal(os.Interrupt) })
+	if err := image.Run(); err != nil {
 		t.Fatalf("lab -b: %v", err)
 	}
 	limit.Stop()
 
 	// The guest sees this directory as /host.
 	dir := t.TempDir()
-	binary(t, filepath.Join(dir, "lunette"))
+	if from := os.Getenv("LUNETTE"); from != "" {
+		copyFile(t, filepath.Join(dir, "lunette"), from)
+	} else {
+		build(t, filepath.Join(dir, "lunette"), "../../cmd/lunette")
+	}
+	build(t, filepath.Join(dir, "results"), "./results")
 	for _, name := range append(others, script, "lib.sh") {
 		copyFile(t, filepath.Join(dir, name), name)
 	}
@@ -122,14 +128,10 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// binary puts the server at path: the one LUNETTE names, else this checkout's, built static.
-func binary(t *testing.T, path string) {
+// build puts a program of this checkout at path, static.
+func build(t *testing.T, path, program string) {
 	t.Helper()
-	if from := os.Getenv("LUNETTE"); from != "" {
-		copyFile(t, path, from)
-		return
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../cmd/lunette")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)

@@ -51,6 +51,9 @@ func run(args []string) error {
 		if t.quiet {
 			continue
 		}
+		if t.over {
+			r.residual = 0
+		}
 		got := in[:max(0, min(len(in), len(in)-r.residual))]
 		if t.mask != nil && r.status == 0 {
 			got = t.mask(got)

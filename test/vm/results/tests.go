@@ -14,6 +14,7 @@ type test struct {
 	in    int // bytes of room
 	out   []byte
 	quiet bool // it puts the unit into its state
+	over  bool // there is more data than room: initiators do not agree on whether to tell
 	mask  func([]byte) []byte
 }
 
@@ -37,7 +38,7 @@ func tests(block int) []test {
 		all = append(all, test{name: name, cdb: b, in: in, out: out})
 		return &all[len(all)-1]
 	}
-	none := func(name, cdb string) { add(name, cdb, 0, nil) }
+	none := func(name, cdb string) *test { return add(name, cdb, 0, nil) }
 	in := func(name string, room int, cdb string) *test { return add(name, cdb, room, nil) }
 	out := func(name string, data []byte, cdb string) *test { return add(name, cdb, 0, data) }
 	of := func(blocks int) int { return blocks * block }
@@ -58,7 +59,7 @@ func tests(block int) []test {
 type (
 	inFunc   = func(name string, room int, cdb string) *test
 	outFunc  = func(name string, data []byte, cdb string) *test
-	noneFunc = func(name, cdb string)
+	noneFunc = func(name, cdb string) *test
 )
 
 func who(in inFunc, none noneFunc) {
@@ -142,15 +143,15 @@ func readWrite(in inFunc, out outFunc, none noneFunc, of func(int) int) {
 	none("READ(10), nothing", "28 00 00 00 00 10 00 00 00 00")
 	none("WRITE(10), nothing", "2a 00 00 00 00 10 00 00 00 00")
 	in("READ(10), more room", of(4), "28 00 00 00 00 10 00 00 02 00")
-	in("READ(10), less room", of(1), "28 00 00 00 00 10 00 00 02 00")
-	none("READ(10), no room", "28 00 00 00 00 10 00 00 02 00")
+	in("READ(10), less room", of(1), "28 00 00 00 00 10 00 00 02 00").over = true
+	none("READ(10), no room", "28 00 00 00 00 10 00 00 02 00").over = true
 	out("WRITE(10), more data", eight[:of(4)], "2a 00 00 00 00 10 00 00 02 00")
-	out("WRITE(10), less data", eight[:of(1)], "2a 00 00 00 00 30 00 00 02 00")
-	none("WRITE(10), no data", "2a 00 00 00 00 10 00 00 02 00")
+	out("WRITE(10), less data", eight[:of(1)], "2a 00 00 00 00 30 00 00 02 00").over = true
+	none("WRITE(10), no data", "2a 00 00 00 00 10 00 00 02 00").over = true
 	in("READ(10) after those", of(8), "28 00 00 00 00 10 00 00 08 00")
 	in("READ(10) of what was short", of(2), "28 00 00 00 00 30 00 00 02 00")
-	in("READ(10), wrong way", of(2), "2a 00 00 00 00 10 00 00 02 00")
-	out("WRITE(10), wrong way", eight[:of(2)], "28 00 00 00 00 10 00 00 02 00")
+	in("READ(10), wrong way", of(2), "2a 00 00 00 00 10 00 00 02 00").over = true
+	out("WRITE(10), wrong way", eight[:of(2)], "28 00 00 00 00 10 00 00 02 00").over = true
 	in("READ(10), behind the end", of(1), "28 00 7f ff ff ff 00 00 01 00")
 	out("WRITE(10), behind the end", eight[:of(1)], "2a 00 7f ff ff ff 00 00 01 00")
 	in("READ(16), far behind the end", of(1), "88 00 ff ff ff ff ff ff ff ff 00 00 00 01 00 00")
