@@ -43,8 +43,21 @@ func (a admission) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 
 // Admit implements login.Environment.
 func (a admission) Admit(r *login.Result) (uint16, pdu.LoginStatus) {
-	a.c.cid = r.CID
-	return a.c.node.admit(a.c, r)
+	c := a.c
+	c.cid = r.CID
+	if c.traits.RDMA && !r.Discovery {
+		// Without RDMAExtensions=Yes this would be traditional iSCSI, for which there is no
+		// stream here (RFC 7145 6.3). It is the session's: who joins does not say it again.
+		switch v, said := r.Params.Extra[login.RDMAExtensions]; {
+		case r.TSIH != 0 || v == login.Yes:
+		case said:
+			return 0, pdu.LoginInitiatorError
+		default:
+			return 0, pdu.LoginMissingParameter
+		}
+		r.Params.DeriveRDMA()
+	}
+	return c.node.admit(c, r)
 }
 
 // login takes a PDU of the login phase.
@@ -76,14 +89,27 @@ func (c *Conn) login(p *Arrival) {
 	c.params = c.sess.params // a connection that joins negotiates only what is its own
 	c.params.HeaderDigest, c.params.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest
 	c.params.MaxRecvDataSegmentLength = r.Params.MaxRecvDataSegmentLength
-	c.params.MaxSendDataSegmentLength = r.Params.MaxSendDataSegmentLength
+	c.params.MaxSendDataSegmentLength = c.maxSend(r.Params.MaxSendDataSegmentLength)
+	c.heard.Store(c.node.tick.Load() + 1) // on RDMA its buffers are there soon, not at once: no ping before
 	c.tasks.init(0)
-	c.text = login.NewTextExchange(&c.node.cfg.Login, &c.params, textTag, c.sendTargets)
+	c.text = login.NewTextExchange(c.wishes, &c.params, textTag, c.sendTargets)
 	c.m.Enable(c.moverParams())
 	c.full.Store(true)
 	c.node.loggedIn(c)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
 		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
+}
+
+// maxSend is how long a data segment to the initiator may be, of those that are not
+// data-in on RDMA, if the initiator takes n bytes.
+func (c *Conn) maxSend(n uint32) uint32 {
+	switch {
+	case c.traits.MaxControl == 0:
+		return n
+	case c.sess.target == nil: // the initiator receives texts as in the login
+		return min(n, login.MaxLoginData)
+	}
+	return min(n, uint32(c.traits.MaxControl))
 }
 
 // maxDataIn is how long a Data-In PDU may be: larger ones than 256 KiB gain nothing, and
@@ -94,7 +120,10 @@ func (c *Conn) moverParams() MoverParams {
 	return MoverParams{
 		HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest,
 		MaxRecv: int(c.params.MaxRecvDataSegmentLength), MaxSend: c.maxDataIn(),
-		MaxBurst: int(c.params.MaxBurstLength),
+		MaxBurst:   int(c.params.MaxBurstLength),
+		InitialR2T: c.params.InitialR2T, FirstBurst: int(c.params.FirstBurstLength),
+		WholeBuffer: c.params.Extra[login.TaggedBufferForSolicitedDataOnly] == login.No,
+		Hello:       c.params.Extra[login.ISERHelloRequired] == login.Yes,
 	}
 }
 
@@ -134,8 +163,11 @@ func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
 	var out []login.Pair
 	for _, name := range names {
 		out = append(out, login.Pair{Key: "TargetName", Value: name})
-		for _, addr := range n.portals {
-			if a, ok := reachable(addr, c.traits.Local); ok {
+		for _, p := range n.portals {
+			if p.network != c.traits.Network {
+				continue
+			}
+			if a, ok := reachable(p.addr, c.traits.Local); ok {
 				out = append(out, login.Pair{Key: "TargetAddress", Value: fmt.Sprintf("%s,%d", a, portalGroup)})
 			}
 		}

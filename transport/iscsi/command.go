@@ -36,7 +36,7 @@ func (c *Conn) command(p *Arrival) {
 		return
 	}
 	k := c.task()
-	k.itt, k.immediate = cmd.ITT, cmd.Immediate
+	k.itt, k.immediate, k.memory = cmd.ITT, cmd.Immediate, p.Memory
 	reason := pdu.RejectReason(0)
 	switch {
 	case cmd.ITT == pdu.NoTag:

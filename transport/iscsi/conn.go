@@ -25,6 +25,7 @@ type Conn struct {
 	since  time.Time
 
 	// Login. neg is nil in full feature phase. Only the mover's goroutine is here.
+	wishes *login.Config
 	neg    *login.Negotiator
 	cid    uint16
 	sess   *Session
@@ -59,7 +60,11 @@ func newConn(n *Node, m Mover) *Conn {
 	c := &Conn{node: n, m: m, traits: m.Traits(), since: time.Now(), statSN: 1, gone: make(chan struct{})}
 	c.heard.Store(n.tick.Load())
 	c.params = login.DefaultParams()
-	c.neg = login.New(&n.cfg.Login, admission{c})
+	c.wishes = c.traits.Login
+	if c.wishes == nil {
+		c.wishes = &n.cfg.Login
+	}
+	c.neg = login.New(c.wishes, admission{c})
 	return c
 }
 

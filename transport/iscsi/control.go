@@ -48,6 +48,7 @@ func (c *Conn) negotiate(p *Arrival) {
 	out.BHS = reply.Header
 	out.Data = append(out.Room[:0], reply.Text...)
 	c.m.SendControl(out)
+	c.params.MaxSendDataSegmentLength = c.maxSend(c.params.MaxSendDataSegmentLength)
 	if c.params.MaxSendDataSegmentLength != before {
 		c.m.Enable(c.moverParams())
 	}

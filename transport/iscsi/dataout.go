@@ -239,6 +239,7 @@ func (c *Conn) goOn(k *task) {
 		x := &d.out[i]
 		x.LUN, x.ITT, x.SN, x.Offset = uint64(k.LUN), k.itt, k.r2tSN, uint32(d.at+d.asked)
 		x.Data, x.At, x.Len = d.into, d.asked, min(int64(c.sess.params.MaxBurstLength), d.into.Len()-d.asked)
+		x.Window = k.memory.Out
 		if !c.m.GetData(x) {
 			d.err = ErrTerminated
 			break
@@ -314,7 +315,8 @@ func (c *Conn) dataOutArrived(k *task, x *Transfer, err error) {
 }
 
 // cancelUnsolicited takes back the transfers of k. When it returns none touches memory of
-// k, and a step of the device server that waits for data has been called.
+// k, and a step of the device server that waits for data has been called; or the last
+// transfer that cannot be stopped calls it, and the task does not end before.
 func (c *Conn) cancelUnsolicited(k *task) {
 	c.mu.Lock()
 	k.hold()

@@ -204,8 +204,10 @@ func TestR2TWindow(t *testing.T) {
 }
 
 // TestManyR2Ts has a whole window of writes wait for data by several R2Ts each.
-func TestManyR2Ts(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{Window: 256}, nil)
+func TestManyR2Ts(t *testing.T) { transporttest.OverISCSI(t, testManyR2Ts) }
+
+func testManyR2Ts(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{Window: 256}, nil)
 	cfg := s.Config(1)
 	cfg.Wishes.InitialR2T, cfg.Wishes.ImmediateData = true, false
 	cfg.Wishes.FirstBurstLength, cfg.Wishes.MaxBurstLength = 512, 512

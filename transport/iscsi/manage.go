@@ -1,8 +1,6 @@
 package iscsi
 
 import (
-	"errors"
-
 	"github.com/lunette-io/lunette/internal/serial"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
@@ -62,7 +60,7 @@ func (c *Conn) manage(p *Arrival) {
 		case pdu.TMFTargetColdReset:
 			c.coldReset()
 		case pdu.TMFNexusReset:
-			c.sess.end(errors.New("I_T nexus reset"))
+			c.sess.end(nil) // it was asked for: the answer goes out first
 		}
 	})
 }
@@ -125,13 +123,14 @@ func (c *Conn) coldReset() {
 	n.mu.Lock()
 	var all []*Session
 	for _, s := range n.sessions {
-		if s.target == c.sess.target {
+		if s.target == c.sess.target && s != c.sess {
 			all = append(all, s)
 		}
 	}
 	n.mu.Unlock()
+	all = append(all, c.sess) // who has asked for it sees the end when it is one for everybody
 	for _, s := range all {
-		s.end(errors.New("target cold reset"))
+		s.end(nil)
 	}
 }
 

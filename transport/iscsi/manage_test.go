@@ -132,8 +132,10 @@ func TestAbortBeforeAllDataCame(t *testing.T) {
 }
 
 // TestManageAnswers are the answers to functions that end nothing.
-func TestManageAnswers(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestManageAnswers(t *testing.T) { transporttest.OverISCSI(t, testManageAnswers) }
+
+func testManageAnswers(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	c := s.Dial(s.Config(1))
 	k := initiator.Command{CDB: read(0, 512, transporttest.Hold), In: make([]byte, 512)}
 	_ = c.Submit(&k)
@@ -172,8 +174,10 @@ func TestManageAnswers(t *testing.T) {
 }
 
 // TestManageLevel1 does without RFC 7144.
-func TestManageLevel1(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestManageLevel1(t *testing.T) { transporttest.OverISCSI(t, testManageLevel1) }
+
+func testManageLevel1(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	cfg := s.Config(1)
 	cfg.Wishes.ProtocolLevel = 1
 	c := s.Dial(cfg)
@@ -212,8 +216,10 @@ func TestAbortUnseen(t *testing.T) {
 }
 
 // TestResets end sessions: I_T nexus reset its own, a cold reset all.
-func TestResets(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestResets(t *testing.T) { transporttest.OverISCSI(t, testResets) }
+
+func testResets(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	for _, f := range []pdu.TMFFunction{pdu.TMFNexusReset, pdu.TMFTargetColdReset} {
 		c, other := s.Dial(s.Config(1)), s.Dial(s.Config(2))
 		k := initiator.Command{CDB: write(0, 512<<10, transporttest.Lend), Out: make([]byte, 512<<10)}

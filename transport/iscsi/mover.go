@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
@@ -60,9 +61,11 @@ type Mover interface {
 	// the mover takes x until DataMoved. Data that is not accepted is thrown away.
 	Accept(x *Transfer) (done bool, err error)
 
-	// Cancel takes x back from GetData or Accept (8.9, for one transfer). When it
-	// returns nothing touches x.Data. It reports false when x has been given back
-	// already, or is just being given back.
+	// Cancel takes x back from GetData or Accept (8.9, for one transfer). When it has
+	// returned true nothing touches x.Data. It reports false when x has been given back
+	// already, or is just being given back, or cannot be stopped any more, as an RDMA Read
+	// that the peer was asked for: then DataMoved tells the end of it, and until then the
+	// memory stays lent.
 	Cancel(x *Transfer) bool
 
 	// Terminate ends the connection because of err, nil if all is well; what was given to
@@ -94,9 +97,19 @@ type Handler interface {
 // Traits are the differences between movers that the session must know.
 type Traits struct {
 	Name          string // "tcp", "iser"
+	Network       string // what its portals are reached by: "tcp", "iser+iwarp"; SendTargets shows those
 	PhaseCollapse bool   // status may ride on the last Data-In
 	Digests       bool   // header and data digests can be negotiated
 	Local, Remote string // addresses, for people and for SendTargets
+
+	// RDMA: data moves by remote memory access, not in PDUs, and the login must say so
+	// (RFC 7145 6.3).
+	RDMA bool
+	// MaxControl is how long the data segment of a PDU to the initiator may be in full feature
+	// phase of a normal session, whatever was negotiated; 0: as long as was negotiated.
+	MaxControl int
+	// Login is what the connection wants of its login; nil: what the node wants.
+	Login *login.Config
 }
 
 // MoverParams are the negotiated values that the mover uses.
@@ -105,6 +118,14 @@ type MoverParams struct {
 	MaxRecv                  int // our MaxRecvDataSegmentLength
 	MaxSend                  int // the peer's MaxRecvDataSegmentLength
 	MaxBurst                 int // longest sequence of Data-In PDUs
+
+	// What says how much of a command's data-out comes unasked.
+	InitialR2T bool
+	FirstBurst int
+
+	// What an initiator has declared that extends iSCSI for RDMA (RFC 7145 6.9, 6.10).
+	WholeBuffer bool // TaggedBufferForSolicitedDataOnly=No
+	Hello       bool // iSERHelloRequired=Yes
 }
 
 // An Arrival is a received PDU. It lies in the mover's memory until the handler returns.
@@ -117,6 +138,8 @@ type Arrival struct {
 	Pending int
 	// BadDigest: the data digest was wrong, Data is not to be used (7.8).
 	BadDigest bool
+	// Memory is what a SCSI Command says of the initiator's memory.
+	Memory Memory
 
 	kept bool // the session's: it is not from the mover now, Data is the session's copy
 }
@@ -127,7 +150,34 @@ type PDU struct {
 	BHS  pdu.BHS
 	Data []byte // the data segment; may be a slice of Room
 	Room [288]byte
-	Next *PDU // for whoever owns the PDU
+	// Memory is that of the command which a SCSI Response ends.
+	Memory Memory
+	Next   *PDU // for whoever owns the PDU
+	Frame  any  // the mover's
+}
+
+// Memory is where the data of a command lies at the initiator: the mapping of its tag to
+// remote memory (RFC 7145 4.1.3). The mover has it from the command; the session keeps it
+// with the task and hands it back with all that the task moves and with its response. It
+// does not look into it. Movers that move data in PDUs have none.
+type Memory struct {
+	In, Out Window
+}
+
+// Ends is the key that the response to the command takes back: it names one.
+func (m *Memory) Ends() (key uint32, ok bool) {
+	if m.In.Valid {
+		return m.In.Key, true
+	}
+	return m.Out.Key, m.Out.Valid
+}
+
+// A Window is a piece of the initiator's memory that may be reached.
+type Window struct {
+	Valid    bool
+	Key      uint32 // a capability: not for logs
+	Base     uint64 // the address of the byte at From
+	From, To uint32 // the part of the command's data that it has
 }
 
 // A Transfer is one piece of data of one task on its way. The session owns it; it lends it
@@ -141,6 +191,8 @@ type Transfer struct {
 	At     int64 // where in Data it begins
 	Len    int64
 	Put    bool // PutData: data-in
+	// Window is the command's memory at the initiator.
+	Window Window
 
 	// Status merges the end of the command into the last Data-In (phase collapse).
 	Status    bool
@@ -156,6 +208,7 @@ type Transfer struct {
 	Moved  int64
 	Expect uint32 // next DataSN
 	Failed error
+	Work   any
 }
 
 // MoverStats count what a connection has done.

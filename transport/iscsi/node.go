@@ -47,6 +47,9 @@ func (c *Config) defaults() {
 	if c.Login.MaxRecvDataSegmentLength == 0 {
 		c.Login = DefaultLogin()
 	}
+	if !slices.ContainsFunc(c.Login.Keys, func(k login.Key) bool { return k.Name == login.RDMAExtensions }) {
+		c.Login.Keys = append(slices.Clone(c.Login.Keys), login.WithoutRDMA())
+	}
 	c.Window = cmp.Or(c.Window, 128)
 	c.Solicited = cmp.Or(c.Solicited, 16<<20)
 	c.MaxConnections = cmp.Or(c.MaxConnections, 20000)
@@ -98,7 +101,7 @@ type Node struct {
 
 	mu       sync.Mutex
 	targets  map[string]*Target
-	portals  []string
+	portals  []portal
 	conns    map[*Conn]struct{}
 	pending  []*Conn // not logged in, oldest first
 	sessions map[sessionKey]*Session
@@ -161,11 +164,39 @@ func (n *Node) AddTarget(t Target) error {
 // RequireDiscoveryAuth makes discovery sessions pass auth.
 func (n *Node) RequireDiscoveryAuth(auth func() login.Authenticator) { n.auth = auth }
 
-// AddPortal makes addr, ADDR:PORT, known to discovery.
-func (n *Node) AddPortal(addr string) {
+// A portal is an address that discovery tells of, to those who come by the same network.
+type portal struct{ network, addr string }
+
+// AddPortal makes addr, ADDR:PORT, known to discovery; network is the [Traits] Network of
+// its movers.
+func (n *Node) AddPortal(network, addr string) {
 	n.mu.Lock()
-	n.portals = append(n.portals, addr)
+	n.portals = append(n.portals, portal{network, addr})
 	n.mu.Unlock()
+}
+
+// Login is what the node wants of a login, for a mover that wants it changed.
+func (n *Node) Login() login.Config { return n.cfg.Login }
+
+// Window is how many commands a session may have outstanding.
+func (n *Node) Window() int { return n.cfg.Window }
+
+// Room says why no connection is taken now; nil: one is.
+func (n *Node) Room() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.room()
+}
+
+// room is Room with n.mu held.
+func (n *Node) room() error {
+	switch {
+	case n.closing:
+		return ErrClosed
+	case len(n.conns) >= n.cfg.MaxConnections+n.cfg.MaxLogins:
+		return fmt.Errorf("iscsi: %d connections, no more are taken", len(n.conns))
+	}
+	return nil
 }
 
 // Connect makes the session's side of a new connection. An error means that there are too
@@ -173,13 +204,9 @@ func (n *Node) AddPortal(addr string) {
 func (n *Node) Connect(m Mover) (*Conn, error) {
 	c := newConn(n, m)
 	n.mu.Lock()
-	if n.closing {
+	if err := n.room(); err != nil {
 		n.mu.Unlock()
-		return nil, ErrClosed
-	}
-	if len(n.conns) >= n.cfg.MaxConnections+n.cfg.MaxLogins {
-		n.mu.Unlock()
-		return nil, fmt.Errorf("iscsi: %d connections, no more are taken", len(n.conns))
+		return nil, err
 	}
 	// When too many do not log in, the one that has waited longest goes: a flood of
 	// silent connections cannot shut out those who mean it.

@@ -54,6 +54,7 @@ type heldPDU struct {
 	ahs  []byte
 	data []byte
 	bad  bool // its data digest is wrong
+	mem  Memory
 
 	x      Transfer   // of data that is still on its way
 	of     *heldPDU   // the command of a Data-Out
@@ -72,7 +73,7 @@ func (w *heldPDU) size() int {
 
 // keep holds a command back. It takes copies.
 func (s *Session) keep(c *Conn, p *Arrival) {
-	w := &heldPDU{c: c, h: *p.H, ahs: slices.Clone(p.AHS), bad: p.BadDigest}
+	w := &heldPDU{c: c, h: *p.H, ahs: slices.Clone(p.AHS), bad: p.BadDigest, mem: p.Memory}
 	w.of = w
 	s.mu.Lock()
 	ok := s.charge(p.H.DataSegmentLength())
@@ -176,7 +177,7 @@ func (s *Session) deliverHeld() {
 			s.retire()
 			continue
 		}
-		w.c.perform(&Arrival{H: &w.h, AHS: w.ahs, Data: w.data, BadDigest: w.bad, kept: true})
+		w.c.perform(&Arrival{H: &w.h, AHS: w.ahs, Data: w.data, BadDigest: w.bad, Memory: w.mem, kept: true})
 		for _, m := range w.more {
 			w.c.unsolicited(&Arrival{H: &m.h, Data: m.data, BadDigest: m.bad, kept: true})
 		}

@@ -70,8 +70,10 @@ func (c *Conn) pieceSent(p *piece) {
 // put queues data-in. c.mu is held.
 func (c *Conn) put(k *task, x *Transfer, off int64, data *buffer.Lease) bool {
 	x.LUN, x.ITT, x.Offset, x.SN = uint64(k.LUN), k.itt, uint32(off), k.sn
-	x.Data, x.At, x.Len, x.Put = data, 0, data.Len(), true
-	k.sn += c.dataInPDUs(x.Len)
+	x.Data, x.At, x.Len, x.Put, x.Window = data, 0, data.Len(), true, k.memory.In
+	if !c.traits.RDMA { // there are no Data-In PDUs to count
+		k.sn += c.dataInPDUs(x.Len)
+	}
 	return c.m.PutData(x)
 }
 
@@ -148,6 +150,7 @@ func (c *Conn) status(k *task, r *target.Response) {
 	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt, ExpDataSN: k.sn}
 	x.Overflow, x.Underflow, x.Residual = residual(r.Residual)
 	x.Put(&p.BHS)
+	p.Memory = k.memory
 	if r.Status == scsi.CheckCondition {
 		b := p.Room[:2]
 		if r.Descriptor {
@@ -155,6 +158,7 @@ func (c *Conn) status(k *task, r *target.Response) {
 		} else {
 			b = r.Sense.AppendFixed(b)
 		}
+		b = b[:min(len(b), int(c.params.MaxSendDataSegmentLength))] // what is cut off is the end
 		n := len(b) - 2
 		b[0], b[1] = byte(n>>8), byte(n)
 		p.Data = b

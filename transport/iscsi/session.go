@@ -26,6 +26,7 @@ type sessionKey struct {
 type Session struct {
 	node   *Node
 	key    sessionKey
+	mover  string // one kind carries all of its connections
 	tsih   uint16
 	target *Target // nil: discovery
 	nexus  *target.Nexus
@@ -77,7 +78,7 @@ func (n *Node) admit(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
 		}
 	}
 	s := &Session{
-		node: n, key: key, params: r.Params, alias: r.InitiatorAlias, user: r.User,
+		node: n, key: key, mover: c.traits.Name, params: r.Params, alias: r.InitiatorAlias, user: r.User,
 		since: time.Now(), gone: make(chan struct{}),
 	}
 	s.exp.Store(r.CmdSN)
@@ -118,6 +119,9 @@ func (n *Node) join(c *Conn, key sessionKey, r *login.Result) (uint16, pdu.Login
 	n.mu.Unlock()
 	if s == nil || s.key != key || s.target == nil {
 		return 0, pdu.LoginNoSession
+	}
+	if s.mover != c.traits.Name {
+		return 0, pdu.LoginCannotInclude
 	}
 	s.mu.Lock()
 	var same *Conn

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,13 +30,15 @@ func account(t *testing.T, user, secret string) *auth.Account {
 }
 
 // TestLogin is who may log in, and what the others are told.
-func TestLogin(t *testing.T) {
+func TestLogin(t *testing.T) { transporttest.OverISCSI(t, testLogin) }
+
+func testLogin(t *testing.T, start transporttest.Start) {
 	alice, disk := account(t, "alice", "alices-secret-01"), account(t, "disk", "disks-secret-001")
 	chap, err := auth.NewCHAP(auth.Config{Accounts: []auth.Account{*alice}, Target: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := transporttest.StartISCSI(t, iscsi.Config{}, func(x *iscsi.Target) {
+	s := start(iscsi.Config{}, func(x *iscsi.Target) {
 		x.Auth = func() keys.Authenticator { return chap.Begin() }
 		x.Initiators = []string{transporttest.InitiatorName}
 		x.Alias = "the disk"
@@ -58,13 +61,13 @@ func TestLogin(t *testing.T) {
 		"name that is none":     {change: func(c *initiator.Config) { c.InitiatorName = "me" }, want: pdu.LoginInitiatorError},
 		"no such session":       {change: func(c *initiator.Config) { c.TSIH = 0x1234 }, want: pdu.LoginNoSession},
 		"discovery":             {change: func(c *initiator.Config) { c.TargetName, c.Account = "", nil }},
-		"key that nobody knows": {change: func(c *initiator.Config) { c.Offers = []keys.Pair{{Key: "X-com.example.Colour", Value: "blue"}} }},
+		"key that nobody knows": {change: func(c *initiator.Config) { c.Offers = []keys.Pair{{Key: "X-com.example.Colour", Value: "blue"}, {Key: keys.RDMAExtensions, Value: keys.Yes}} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := s.Config(1)
 			cfg.Account = alice
 			x.change(&cfg)
-			c, err := initiator.Dial(context.Background(), s.Addr, cfg)
+			c, err := s.TryDial(cfg)
 			var f *keys.Failure
 			switch {
 			case err == nil && x.want == 0 && !x.other:
@@ -85,8 +88,10 @@ func TestLogin(t *testing.T) {
 }
 
 // TestDiscovery shows an initiator the targets that admit it.
-func TestDiscovery(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestDiscovery(t *testing.T) { transporttest.OverISCSI(t, testDiscovery) }
+
+func testDiscovery(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	for _, x := range []struct {
 		name  string
 		admit []string
@@ -99,15 +104,17 @@ func TestDiscovery(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.Node.AddPortal("0.0.0.0:3260")
-	s.Node.AddPortal("[::]:3261")
+	s.Node.AddPortal(s.Network, "0.0.0.0:3260")
+	s.Node.AddPortal(s.Network, "[::]:3261")
+	s.Node.AddPortal("another", "0.0.0.0:3262") // who comes by this one does not hear of it
+	host, _, _ := strings.Cut(s.Addr, ":")
 	cfg := s.Config(1)
 	cfg.TargetName = ""
 	c := s.Dial(cfg)
 	names := func(all []initiator.Found) (n []string) {
 		for _, f := range all {
 			n = append(n, f.Name[len("iqn.2026-11.io.lunette.test:"):])
-			if fmt.Sprint(f.Addresses) != fmt.Sprintf("[%s,1 127.0.0.1:3260,1 127.0.0.1:3261,1]", s.Addr) {
+			if fmt.Sprint(f.Addresses) != fmt.Sprintf("[%s,1 %s:3260,1 %s:3261,1]", s.Addr, host, host) {
 				t.Errorf("%v", f.Addresses)
 			}
 		}
@@ -146,8 +153,10 @@ func TestDiscovery(t *testing.T) {
 }
 
 // TestDiscoveryLong has an answer of many PDUs.
-func TestDiscoveryLong(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestDiscoveryLong(t *testing.T) { transporttest.OverISCSI(t, testDiscoveryLong) }
+
+func testDiscoveryLong(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	for i := range 300 {
 		d, err := target.NewTarget(fmt.Sprintf("%s%d", transporttest.TargetName, i))
 		if err != nil {
@@ -168,8 +177,10 @@ func TestDiscoveryLong(t *testing.T) {
 
 // TestReinstatement logs in again as the same initiator port: the old session ends, with
 // its tasks, before the new one begins.
-func TestReinstatement(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestReinstatement(t *testing.T) { transporttest.OverISCSI(t, testReinstatement) }
+
+func testReinstatement(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	cfg := s.Config(1)
 	cfg.Withhold = true
 	var old *initiator.Conn
@@ -205,13 +216,15 @@ func TestReinstatement(t *testing.T) {
 }
 
 // TestReinstatementStorm has many log in as the same port at a time.
-func TestReinstatementStorm(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestReinstatementStorm(t *testing.T) { transporttest.OverISCSI(t, testReinstatementStorm) }
+
+func testReinstatementStorm(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
 			for range 20 {
-				c, err := initiator.Dial(context.Background(), s.Addr, s.Config(1))
+				c, err := s.TryDial(s.Config(1))
 				if err != nil {
 					var f *keys.Failure
 					if errors.As(err, &f) && f.Status != pdu.LoginServiceUnavailable {
@@ -229,8 +242,10 @@ func TestReinstatementStorm(t *testing.T) {
 }
 
 // TestResiduals asks for more or less than the CDB moves (SAM-5 5.4.4).
-func TestResiduals(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+func TestResiduals(t *testing.T) { transporttest.OverISCSI(t, testResiduals) }
+
+func testResiduals(t *testing.T, start transporttest.Start) {
+	s := start(iscsi.Config{}, nil)
 	c := s.Dial(s.Config(1))
 	for _, way := range []transporttest.Way{transporttest.Lend, transporttest.Later, transporttest.Pieces} {
 		for _, n := range []int{512, 64 << 10, 1 << 20} {

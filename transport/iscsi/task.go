@@ -21,6 +21,7 @@ type task struct {
 	immediate bool // consumed no CmdSN
 	cdb       [16]byte
 	long      []byte // room for a CDB of more than 16 bytes
+	memory    Memory // at the initiator
 	refs      atomic.Int32
 
 	in    Transfer // the last data-in, with the status

@@ -25,26 +25,48 @@ const (
 	InitiatorName = "iqn.2026-11.io.lunette.test:initiator"
 )
 
-// An ISCSI is a node with one target, which has two Units at LUN 0 and 1, and a TCP portal
-// on loopback.
+// An ISCSI is a node with one target, which has two Units at LUN 0 and 1, and a portal: TCP on
+// loopback, or RDMA.
 type ISCSI struct {
-	Node   *iscsi.Node
-	Addr   string
-	Arena  *buffer.Arena
-	Units  [2]*Unit
-	Target *target.Target
+	Node    *iscsi.Node
+	Network string // "tcp", "iser"
+	Addr    string
+	Arena   *buffer.Arena
+	Units   [2]*Unit
+	Target  *target.Target
 
 	tb     testing.TB
-	portal *iscsitcp.Portal
-	engine tcp.Engine
+	portal portal
+	dial   func(ctx context.Context, cfg initiator.Config) (*initiator.Conn, error)
+	below  func() error // closes what is below the portal
 	down   sync.Once
 	shut   bool
 }
 
-// StartISCSI starts a node; change, if not nil, edits the target before it is shown. When
-// the test ends the node is shut down, and everything must have been given back: memory,
+// A portal is where a node can be reached.
+type portal interface {
+	Start()
+	Addr() string
+	Close() error
+}
+
+// StartISCSI starts a node on TCP; change, if not nil, edits the target before it is shown.
+// When the test ends the node is shut down, and everything must have been given back: memory,
 // sessions, goroutines.
 func StartISCSI(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target)) *ISCSI {
+	tb.Helper()
+	return start(tb, cfg, change, func(s *ISCSI) (portal, error) {
+		e := NewEngine(tb)
+		s.Network, s.below = "tcp", e.Close
+		s.dial = func(ctx context.Context, cfg initiator.Config) (*initiator.Conn, error) {
+			return initiator.Dial(ctx, s.Addr, cfg)
+		}
+		return iscsitcp.Listen(context.Background(), "127.0.0.1:0", s.Node, e, tcp.Options{})
+	})
+}
+
+// start starts a node; listen makes its portal.
+func start(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target), listen func(*ISCSI) (portal, error)) *ISCSI {
 	tb.Helper()
 	before := goleak.IgnoreCurrent()
 	if cfg.Arena == nil {
@@ -74,8 +96,7 @@ func StartISCSI(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target)) *IS
 	}
 	err = s.Node.AddTarget(it)
 	must()
-	s.engine = NewEngine(tb)
-	s.portal, err = iscsitcp.Listen(context.Background(), "127.0.0.1:0", s.Node, s.engine, tcp.Options{})
+	s.portal, err = listen(s)
 	must()
 	s.portal.Start()
 	s.Addr = s.portal.Addr()
@@ -110,7 +131,7 @@ func (s *ISCSI) close() {
 		}
 	}()
 	defer func() {
-		if err := s.engine.Close(); err != nil {
+		if err := s.below(); err != nil {
 			tb.Error(err)
 		}
 	}()
@@ -170,11 +191,23 @@ func (s *ISCSI) Dial(cfg initiator.Config) *initiator.Conn {
 	s.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	c, err := initiator.Dial(ctx, s.Addr, cfg)
+	c, err := s.dial(ctx, cfg)
 	if err != nil {
 		s.tb.Fatalf("login: %v", err)
 	}
 	return s.mind(c)
+}
+
+// TryDial logs in, or says why it cannot.
+func (s *ISCSI) TryDial(cfg initiator.Config) (*initiator.Conn, error) {
+	s.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c, err := s.dial(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return s.mind(c), nil
 }
 
 // Join adds a connection to the session of c.

@@ -2,16 +2,19 @@ package transporttest_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
+	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 	"github.com/lunette-io/lunette/transport/loopback"
@@ -46,41 +49,78 @@ func (i overISCSI) Manage(f target.Function, lun scsi.LUN) (target.FunctionResul
 
 func (i overISCSI) Close() error { _, err := i.c.Logout(pdu.LogoutCloseSession, 0); return err }
 
+// scriptISCSI runs the script on a node. listen makes its portal; dial logs in, and below
+// closes what is below the portal.
+func scriptISCSI(t *testing.T, listen func(*iscsi.Node) (p portal, err error), dial func(addr string, cfg initiator.Config) (*initiator.Conn, error), below func() error) {
+	arena := buffer.NewArena(64 << 20)
+	disk, done := transporttest.ScriptTarget(t, arena)
+	node, err := iscsi.NewNode(iscsi.Config{Arena: arena})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.AddTarget(iscsi.Target{SCSI: disk}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := listen(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Start()
+	transporttest.Script(t, func(t *testing.T, n int) transporttest.Initiator {
+		c, err := dial(p.Addr(), initiator.Config{
+			InitiatorName: transporttest.InitiatorName, TargetName: transporttest.TargetName, ISID: pdu.ISID{0x80, 5: byte(n)},
+			Wishes: initiator.DefaultWishes(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return overISCSI{c}
+	})
+	_ = p.Close()
+	_ = node.Shutdown(context.Background())
+	if err := below(); err != nil {
+		t.Error(err)
+	}
+	done()
+	if n := arena.Outstanding(); n != 0 {
+		t.Errorf("%d bytes of the arena are out", n)
+	}
+}
+
+type portal interface {
+	Start()
+	Addr() string
+	Close() error
+}
+
 func TestScriptISCSI(t *testing.T) {
 	for _, digests := range []string{"None", "CRC32C"} {
-		arena := buffer.NewArena(64 << 20)
-		disk, done := transporttest.ScriptTarget(t, arena)
-		engine := transporttest.NewEngine(t)
-		node, err := iscsi.NewNode(iscsi.Config{Arena: arena})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := node.AddTarget(iscsi.Target{SCSI: disk}); err != nil {
-			t.Fatal(err)
-		}
-		p, err := iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, engine, tcp.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.Start()
 		t.Run(digests, func(t *testing.T) {
-			transporttest.Script(t, func(t *testing.T, n int) transporttest.Initiator {
-				cfg := initiator.Config{InitiatorName: transporttest.InitiatorName, TargetName: transporttest.TargetName, ISID: pdu.ISID{0x80, 5: byte(n)}}
-				cfg.Wishes = initiator.DefaultWishes()
+			engine := transporttest.NewEngine(t)
+			scriptISCSI(t, func(n *iscsi.Node) (portal, error) {
+				return iscsitcp.Listen(context.Background(), "127.0.0.1:0", n, engine, tcp.Options{})
+			}, func(addr string, cfg initiator.Config) (*initiator.Conn, error) {
 				cfg.Wishes.HeaderDigest, cfg.Wishes.DataDigest = digests, digests
-				c, err := initiator.Dial(context.Background(), p.Addr(), cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return overISCSI{c}
-			})
+				return initiator.Dial(context.Background(), addr, cfg)
+			}, engine.Close)
 		})
-		_ = p.Close()
-		_ = node.Shutdown(context.Background())
-		_ = engine.Close()
-		done()
-		if n := arena.Outstanding(); n != 0 {
-			t.Errorf("%d bytes of the arena are out", n)
+	}
+}
+
+func TestScriptISER(t *testing.T) {
+	for name, r := range map[string]initiator.RDMA{
+		"Linux": {}, "no invalidation": {NoInvalidate: true}, "whole buffers": {Buffer: initiator.WholeBuffer},
+		"Hello, large immediate data": {Hello: true, Buffer: initiator.SolicitedBuffer, TargetRecv: 64 << 10, Unexpected: 8},
+	} {
+		for _, unsolicited := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, unsolicited data %v", name, unsolicited), func(t *testing.T) {
+				d := transporttest.SimDevices(sim.New())
+				scriptISCSI(t, func(n *iscsi.Node) (portal, error) {
+					return iser.Listen(context.Background(), d.Target, d.Addr, n, iser.Options{Unsolicited: unsolicited})
+				}, func(addr string, cfg initiator.Config) (*initiator.Conn, error) {
+					return initiator.DialRDMA(context.Background(), d.Initiator, addr, cfg, r)
+				}, d.Close)
+			})
 		}
 	}
 }

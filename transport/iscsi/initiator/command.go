@@ -32,6 +32,8 @@ type Command struct {
 	sent   bool
 	r2tSN  uint32 // next
 	dataSN uint32
+
+	remote remote // what is exposed for it, on RDMA
 }
 
 // A Result is how a command ended.
@@ -111,8 +113,48 @@ func (c *Conn) start() {
 		c.tasks[i] = k
 		k.sent = true
 		c.running++
-		c.out.command(k)
+		c.link.command(k)
 	}
+}
+
+// unasked is how much data-out goes with k: with the command itself, and in all before
+// anything is asked for (13.10, 13.11).
+func (c *Conn) unasked(k *Command) (now, all int) {
+	if len(k.Out) == 0 {
+		return 0, 0
+	}
+	prm := &c.params
+	burst := min(len(k.Out), int(prm.FirstBurstLength))
+	if prm.ImmediateData {
+		now = min(burst, int(prm.MaxSendDataSegmentLength))
+	}
+	if prm.InitialR2T {
+		return now, now
+	}
+	return now, burst
+}
+
+// header makes the header of k in h and returns its additional headers (11.3); final: no
+// unsolicited Data-Out follows.
+func (k *Command) header(h *pdu.BHS, final bool) (ahs []byte) {
+	x := pdu.SCSICommand{
+		Immediate: k.Immediate, Final: final, Read: len(k.In) > 0, Write: len(k.Out) > 0,
+		Attr: k.Attr, Priority: k.Priority, LUN: uint64(k.LUN), ITT: k.tag, ExpectedDataLength: uint32(len(k.Out)),
+	}
+	copy(x.CDB[:], k.CDB)
+	if !x.Write {
+		x.ExpectedDataLength = uint32(len(k.In))
+	}
+	if len(k.CDB) > 16 || (x.Write && x.Read) {
+		a := pdu.AHS{HasBidiRead: x.Write && x.Read, BidiReadLength: uint32(len(k.In))}
+		if len(k.CDB) > 16 {
+			a.ExtendedCDB = k.CDB[16:]
+		}
+		ahs = a.Append(nil)
+	}
+	x.Put(h)
+	h.SetCmdSN(k.sn)
+	return ahs
 }
 
 // find returns the command with that tag, or nil.
@@ -132,6 +174,7 @@ func (c *Conn) finish(k *Command, err error) {
 	c.tasks[i] = nil
 	c.free = append(c.free, i)
 	c.running--
+	c.link.ended(k)
 	k.Err = err
 	c.finished = append(c.finished, k)
 }
@@ -142,7 +185,7 @@ func (c *Conn) Flush() error {
 		return c.err
 	}
 	c.start()
-	return c.out.flush()
+	return c.link.flush()
 }
 
 // Poll sends, handles what has arrived, and returns the commands that have finished. The
@@ -177,7 +220,7 @@ func (c *Conn) round(wait bool) error {
 	if err := c.Flush(); err != nil {
 		return err
 	}
-	err := c.in.receive(wait)
+	err := c.link.receive(wait)
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) { // a deadline loses nothing
 		return err
 	}

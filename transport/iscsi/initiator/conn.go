@@ -1,4 +1,4 @@
-// Package initiator is a small, fast iSCSI initiator over TCP, for benchmarks, probes and tests (RFC 7143).
+// Package initiator is a small, fast iSCSI initiator over TCP and RDMA, for benchmarks, probes and tests (RFC 7143, RFC 7145).
 //
 // A [Conn] is a logged-in connection that moves any number of commands at a time with few
 // system calls and no allocation; a [Wire] sends and receives single PDUs without rules.
@@ -10,10 +10,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/internal/serial"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
@@ -27,8 +24,7 @@ const maxTasks = 1024
 // by others. Every error but those of single commands ends it.
 type Conn struct {
 	cfg    Config
-	tcp    *net.TCPConn
-	raw    syscall.RawConn
+	link   link
 	params login.Params
 	tsih   uint16
 	s      *session
@@ -46,9 +42,27 @@ type Conn struct {
 
 	waits  map[uint32]*answer // requests that are no commands, by tag
 	events *Events
+}
 
-	in  receiver
-	out sender
+// A link carries the PDUs of a Conn. Errors that it returns end the connection, but for
+// os.ErrDeadlineExceeded.
+type link interface {
+	// command queues a SCSI Command, and what goes with it unasked.
+	command(k *Command)
+	// dataOut queues the answer to an R2T: n bytes from off on.
+	dataOut(k *Command, ttt uint32, off, n int)
+	// queue queues any other PDU, with the numbers that h has but for ExpStatSN. data is lent
+	// until it is sent.
+	queue(h *pdu.BHS, data []byte)
+	// flush sends what is queued.
+	flush() error
+	// receive receives once, or, if wait, until something has come, and handles it.
+	receive(wait bool) error
+	// ended tells that k has ended: nothing touches its buffers any more.
+	ended(k *Command)
+	setDeadline(t time.Time)
+	// close may be called by any goroutine, and more than once.
+	close() error
 }
 
 // A session is what the connections of one session share.
@@ -80,32 +94,45 @@ func dial(ctx context.Context, addr string, cfg Config, s *session) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) })
-	r, err := w.Login(cfg, s.peek())
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
+	r, err := loginBefore(ctx, w, cfg, s)
 	if err != nil {
 		w.Close()
 		return nil, err
 	}
+	l := &stream{tcp: w.TCPConn}
+	if l.raw, err = l.tcp.SyscallConn(); err != nil {
+		w.Close()
+		return nil, err
+	}
+	c := newConn(cfg, r, s, l)
+	l.in.init(c, l)
+	l.out.init(c, l)
+	return c, nil
+}
+
+// loginBefore logs in until ctx is done.
+func loginBefore(ctx context.Context, w exchanger, cfg Config, s *session) (*LoginResult, error) {
+	stop := context.AfterFunc(ctx, func() { _ = w.SetDeadline(time.Unix(1, 0)) })
+	r, err := exchange(w, cfg, s.peek())
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	return r, err
+}
+
+// newConn makes a connection of what a login came to.
+func newConn(cfg Config, r *LoginResult, s *session, l link) *Conn {
 	if cfg.joined.MaxBurstLength != 0 { // what the leading login settled
 		r.Params = merge(cfg, r.Params)
 	}
-	c := &Conn{cfg: cfg, tcp: w.TCPConn, params: r.Params, tsih: r.TSIH, s: s, expSN: r.Last.StatSN() + 1}
-	if c.raw, err = c.tcp.SyscallConn(); err != nil {
-		c.tcp.Close()
-		return nil, err
-	}
+	c := &Conn{cfg: cfg, link: l, params: r.Params, tsih: r.TSIH, s: s, expSN: r.Last.StatSN() + 1}
 	c.events = &c.cfg.Events
 	c.waits = make(map[uint32]*answer)
 	for i := range uint16(maxTasks) {
 		c.free = append(c.free, maxTasks-1-i)
 	}
-	c.in.init(c)
-	c.out.init(c)
 	s.update(&r.Last)
-	return c, nil
+	return c
 }
 
 // Params is what the login settled.
@@ -133,20 +160,25 @@ func (c *Conn) Window() int {
 // SetDeadline makes everything that waits fail at t; the zero time is never.
 func (c *Conn) SetDeadline(t time.Time) {
 	c.until = t
-	_ = c.tcp.SetReadDeadline(t) // fails when it is closed, as what waits does then
+	c.link.setDeadline(t)
 }
 
 // Close closes the connection, without a logout. Any goroutine may call it.
-func (c *Conn) Close() error { return c.tcp.Close() }
+func (c *Conn) Close() error { return c.link.close() }
 
-// TCP is the connection beneath, to tune it.
-func (c *Conn) TCP() *net.TCPConn { return c.tcp }
+// TCP is the connection beneath, to tune it; nil if it is another kind of connection.
+func (c *Conn) TCP() *net.TCPConn {
+	if l, ok := c.link.(*stream); ok {
+		return l.tcp
+	}
+	return nil
+}
 
 // fail ends the connection.
 func (c *Conn) fail(err error) error {
 	if c.err == nil {
 		c.err = err
-		c.tcp.Close()
+		_ = c.link.close()
 	}
 	return c.err
 }
@@ -183,16 +215,6 @@ func (s *session) update(h *pdu.BHS) {
 		s.exp, s.max = serial.Max(s.exp, exp), serial.Max(s.max, most)
 	}
 	s.mu.Unlock()
-}
-
-// both waits until the socket can be read or written, for a moment at most.
-func (c *Conn) both() error {
-	if !c.until.IsZero() && time.Now().After(c.until) {
-		return context.DeadlineExceeded
-	}
-	return c.raw.Control(func(fd uintptr) {
-		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLOUT}}, 20)
-	})
 }
 
 // merge takes what is the connection's own from its login and the rest from the session's.

@@ -50,6 +50,21 @@ func (c *Conn) request(h *pdu.BHS, data []byte) (*answer, error) {
 	return a, a.err
 }
 
+// Queue queues any PDU, behind what was submitted, with the numbers that h has but for
+// ExpStatSN. data is lent until it is sent.
+func (c *Conn) Queue(h *pdu.BHS, data []byte) {
+	c.start()
+	c.link.queue(h, data)
+}
+
+// Abandon sends a PDU as Queue does, at once, and forgets it: an answer to it is not one
+// that a Conn expects, and ends it.
+func (c *Conn) Abandon(h *pdu.BHS, data []byte) error {
+	h.SetCmdSN(c.s.peek())
+	c.Queue(h, data)
+	return c.link.flush()
+}
+
 // Ping sends a NOP-Out with data and returns what came back.
 func (c *Conn) Ping(data []byte) ([]byte, error) {
 	var h pdu.BHS

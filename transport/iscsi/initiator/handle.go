@@ -147,7 +147,7 @@ func (c *Conn) r2t(h *pdu.BHS) error {
 	}
 	k.r2tSN++
 	if !c.cfg.Withhold {
-		c.out.dataOut(k, x.TTT, int(x.BufferOffset), int(x.DesiredLength))
+		c.link.dataOut(k, x.TTT, int(x.BufferOffset), int(x.DesiredLength))
 	}
 	return nil
 }
@@ -171,9 +171,7 @@ func (c *Conn) nopIn(h *pdu.BHS, data []byte) error {
 		var o pdu.BHS
 		pdu.NOPOut{Immediate: true, LUN: x.LUN, ITT: pdu.NoTag, TTT: x.TTT}.Put(&o)
 		o.SetCmdSN(c.s.peek())
-		f := c.out.frame()
-		copy(f.h[:], o[:])
-		c.out.put(f, nil, nil)
+		c.link.queue(&o, nil)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 // rest of a large Data-In segment is received straight into the command's buffer.
 type receiver struct {
 	c    *Conn
+	l    *stream
 	mem  []byte
 	r, w int // mem[r:w] is received and not handled
 	iov  [2]unix.Iovec
@@ -47,8 +48,8 @@ const (
 	narrow   = 256      // what is taken after such a segment
 )
 
-func (v *receiver) init(c *Conn) {
-	v.c = c
+func (v *receiver) init(c *Conn, l *stream) {
+	v.c, v.l = c, l
 	v.mem = make([]byte, batchLen)
 	v.take = batchLen
 	v.try = v.attempt
@@ -59,7 +60,7 @@ func (v *receiver) init(c *Conn) {
 func (v *receiver) receive(wait bool) error {
 	for total := 0; ; wait = false {
 		v.wait = wait
-		if err := v.c.raw.Read(v.try); err != nil {
+		if err := v.l.raw.Read(v.try); err != nil {
 			return err
 		}
 		switch {

@@ -11,6 +11,7 @@ import (
 // the caller has it.
 type sender struct {
 	c     *Conn
+	l     *stream
 	iov   []unix.Iovec
 	left  []unix.Iovec // of iov, not sent
 	used  []*frame     // that iov refers to
@@ -28,8 +29,8 @@ type frame struct {
 
 const maxVectors = 1024
 
-func (t *sender) init(c *Conn) {
-	t.c = c
+func (t *sender) init(c *Conn, l *stream) {
+	t.c, t.l = c, l
 	t.try = t.attempt
 }
 
@@ -78,38 +79,9 @@ func (t *sender) put(f *frame, ahs, data []byte) {
 
 // command queues a SCSI Command with its immediate and unsolicited data (11.3, 13.10, 13.11).
 func (t *sender) command(k *Command) {
-	prm := &t.c.params
 	f := t.frame()
-	now, unasked := 0, 0
-	if len(k.Out) > 0 {
-		burst := min(len(k.Out), int(prm.FirstBurstLength))
-		if prm.ImmediateData {
-			now = min(burst, int(prm.MaxSendDataSegmentLength))
-		}
-		unasked = now
-		if !prm.InitialR2T {
-			unasked = burst
-		}
-	}
-	x := pdu.SCSICommand{
-		Immediate: k.Immediate, Final: unasked == now, Read: len(k.In) > 0, Write: len(k.Out) > 0,
-		Attr: k.Attr, Priority: k.Priority, LUN: uint64(k.LUN), ITT: k.tag, ExpectedDataLength: uint32(len(k.Out)),
-	}
-	copy(x.CDB[:], k.CDB)
-	var ahs []byte
-	if !x.Write {
-		x.ExpectedDataLength = uint32(len(k.In))
-	}
-	if len(k.CDB) > 16 || (x.Write && x.Read) {
-		a := pdu.AHS{HasBidiRead: x.Write && x.Read, BidiReadLength: uint32(len(k.In))}
-		if len(k.CDB) > 16 {
-			a.ExtendedCDB = k.CDB[16:]
-		}
-		ahs = a.Append(nil)
-	}
-	h := (*pdu.BHS)(f.h[:pdu.HeaderLen])
-	x.Put(h)
-	h.SetCmdSN(k.sn)
+	now, unasked := t.c.unasked(k)
+	ahs := k.header((*pdu.BHS)(f.h[:pdu.HeaderLen]), unasked == now)
 	t.put(f, ahs, k.Out[:now])
 	if unasked > now {
 		t.dataOut(k, pdu.NoTag, now, unasked-now)
@@ -130,13 +102,11 @@ func (t *sender) dataOut(k *Command, ttt uint32, off, n int) {
 	}
 }
 
-// Queue queues any PDU, behind what was submitted, with the numbers that h has but for
-// ExpStatSN. data is lent until it is sent.
-func (c *Conn) Queue(h *pdu.BHS, data []byte) {
-	c.start()
-	f := c.out.frame()
+// queue queues a PDU with any header.
+func (t *sender) queue(h *pdu.BHS, data []byte) {
+	f := t.frame()
 	copy(f.h[:], h[:])
-	c.out.put(f, nil, data)
+	t.put(f, nil, data)
 }
 
 // flush sends all. While the socket is full it receives, since the target may wait for
@@ -145,7 +115,7 @@ func (t *sender) flush() error {
 	t.left = t.iov
 	for len(t.left) > 0 {
 		t.again = false
-		if err := t.c.raw.Write(t.try); err != nil {
+		if err := t.l.raw.Write(t.try); err != nil {
 			return t.c.fail(err)
 		}
 		if t.err != nil {
@@ -156,9 +126,9 @@ func (t *sender) flush() error {
 		}
 		// What comes in meanwhile may add to iov, and move it.
 		sent := len(t.iov) - len(t.left)
-		err := t.c.in.receive(false)
+		err := t.l.in.receive(false)
 		if err == nil {
-			err = t.c.both()
+			err = t.l.both(t.c.until)
 		}
 		if err != nil {
 			return t.c.fail(err)
@@ -188,12 +158,4 @@ func (t *sender) attempt(fd uintptr) bool {
 		t.left = tcp.Advance(t.left, n)
 	}
 	return true
-}
-
-// Abandon sends a PDU as Queue does, at once, and forgets it: an answer to it is not one
-// that a Conn expects, and ends it.
-func (c *Conn) Abandon(h *pdu.BHS, data []byte) error {
-	h.SetCmdSN(c.s.peek())
-	c.Queue(h, data)
-	return c.out.flush()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -106,6 +107,22 @@ type LoginResult struct {
 // the target refuses the error is a *login.Failure, and the result has Last. Afterwards
 // digests are in use as they were settled.
 func (w *Wire) Login(cfg Config, cmdSN uint32) (*LoginResult, error) {
+	r, err := exchange(w, cfg, cmdSN)
+	if err == nil {
+		w.HeaderDigest, w.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest
+	}
+	return r, err
+}
+
+// An exchanger sends and receives PDUs one by one.
+type exchanger interface {
+	Send(h *pdu.BHS, ahs, data []byte) error
+	Receive() (*Received, error)
+	SetDeadline(t time.Time) error
+}
+
+// exchange is the login.
+func exchange(w exchanger, cfg Config, cmdSN uint32) (*LoginResult, error) {
 	if cfg.Offers == nil && cfg.Wishes.MaxRecvDataSegmentLength == 0 {
 		cfg.Wishes = DefaultWishes()
 	}
@@ -137,6 +154,5 @@ func (w *Wire) Login(cfg Config, cmdSN uint32) (*LoginResult, error) {
 		req, text, done, err = cl.Next(&r.BHS, r.Data)
 	}
 	res.Params, res.TSIH, res.Answers = cl.Params(), cl.TSIH(), cl.Answers()
-	w.HeaderDigest, w.DataDigest = res.Params.HeaderDigest, res.Params.DataDigest
 	return res, nil
 }

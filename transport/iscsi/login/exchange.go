@@ -148,6 +148,8 @@ func (x *TextExchange) one(p Pair) (string, error) {
 		return Rejected, nil // RFC 7143 section 6.2: the value of the login stays
 	case spec.Use != AnyTime || spec.Sender&ByInitiator == 0:
 		return "", protocolText(p.Key + " in full feature phase")
+	case spec.IrrelevantWhen != nil && spec.IrrelevantWhen(x.params):
+		return "", nil
 	case spec.Max > 0:
 		n, err := spec.number(p.Value)
 		if err != nil {

@@ -53,6 +53,10 @@ type KeySpec struct {
 	// NotInDiscovery makes the key irrelevant in a discovery session.
 	NotInDiscovery bool
 
+	// InReturn makes a Declarative key one that is declared only to an initiator that
+	// declares it, at once.
+	InReturn bool
+
 	// IrrelevantWhen, if set, makes the key irrelevant by what else was
 	// negotiated. Such keys are answered after all others of the same text.
 	IrrelevantWhen func(*Params) bool

@@ -67,7 +67,11 @@ func (n *negotiation) one(spec *KeySpec, p Pair) (string, *Failure) {
 		}
 		return Irrelevant, nil
 	case !spec.negotiated():
-		return "", n.declaration(spec, p.Value)
+		f := n.declaration(spec, p.Value)
+		if f == nil && spec.InReturn && spec.Sender&ByTarget != 0 && !reserved(p.Value) {
+			return n.cfg.own(p.Key, n.params), nil
+		}
+		return "", f
 	case spec.Use == LeadingOnly && !n.leading:
 		return Rejected, nil // the session has its value
 	}
@@ -89,6 +93,11 @@ func (n *negotiation) declaration(spec *KeySpec, value string) *Failure {
 	if spec.Max > 0 {
 		if _, err := spec.number(value); err != nil {
 			return fail(pdu.LoginInitiatorError, "%v", err)
+		}
+	}
+	if spec.Default == Yes || spec.Default == No {
+		if _, err := ParseBool(value); err != nil {
+			return fail(pdu.LoginInitiatorError, "%s: %v", spec.Name, err)
 		}
 	}
 	n.params.set(spec, value)
@@ -115,7 +124,7 @@ func (n *negotiation) declarations(alias string) []Pair {
 	for i := range n.cfg.Keys {
 		k := &n.cfg.Keys[i]
 		irrelevant := n.discovery && k.NotInDiscovery || k.IrrelevantWhen != nil && k.IrrelevantWhen(n.params)
-		if k.Kind == Declarative && k.Sender&ByTarget != 0 && k.Value != "" && !irrelevant && k.Name != spec.Name {
+		if k.Kind == Declarative && k.Sender&ByTarget != 0 && k.Value != "" && !k.InReturn && !irrelevant && k.Name != spec.Name {
 			out = append(out, Pair{k.Name, k.Value})
 		}
 	}

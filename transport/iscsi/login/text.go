@@ -105,8 +105,9 @@ func checkKey(key string) error {
 	if key == "" || len(key) > MaxKeyLen {
 		return fmt.Errorf("key name %s of %d bytes; 1 to %d are allowed", quote(key), len(key), MaxKeyLen)
 	}
-	// The one key of the standard that begins with a small letter is iSCSIProtocolLevel.
-	if (key[0] < 'A' || key[0] > 'Z') && key != "iSCSIProtocolLevel" {
+	// The keys of the standards that begin with a small letter are iSCSIProtocolLevel and
+	// iSERHelloRequired.
+	if (key[0] < 'A' || key[0] > 'Z') && key != "iSCSIProtocolLevel" && key != ISERHelloRequired {
 		return fmt.Errorf("key name %s does not begin with a capital letter", quote(key))
 	}
 	for i := range len(key) {

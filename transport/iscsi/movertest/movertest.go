@@ -16,14 +16,18 @@ type Peer interface {
 	// Send sends a PDU with its data segment.
 	Send(h *pdu.BHS, data []byte) error
 	// SendPart sends a PDU of which only the first n bytes of the data segment come; the
-	// result sends the rest.
+	// result sends the rest. Where a PDU comes whole or not at all the result sends all of it.
 	SendPart(h *pdu.BHS, data []byte, n int) (rest func() error, err error)
 	// Receive waits for the next control PDU.
 	Receive() (pdu.BHS, []byte, error)
-	// Data waits until all n bytes of data-in of the task have come and returns them, with
-	// the status that came with them, if Status was set.
+	// Command sends a SCSI Command that reads in bytes, or else writes out, nothing of it
+	// unasked.
+	Command(itt uint32, in int, out []byte) error
+	// Data waits until all n bytes of data-in of the task have come and returns them. The
+	// status comes with them, if the mover collapses phases, else behind them.
 	Data(itt uint32, n int) ([]byte, error)
-	// Answer answers the R2T, or whatever the mover has for it, with data.
+	// Answer answers the R2T with data, which is the command's. Where the peer's memory is
+	// read it does nothing.
 	Answer(itt uint32, data []byte) error
 	// Digests makes the parameters effective on this side.
 	Digests(header, data bool)
@@ -45,6 +49,7 @@ type handler struct {
 	mu      sync.Mutex
 	arrived []pdu.BHS
 	data    [][]byte
+	memory  iscsi.Memory // of the PDU that arrived last
 	moved   map[*iscsi.Transfer]error
 	again   int // transfers that were given back twice
 	stamp   uint32
@@ -69,6 +74,7 @@ func (h *handler) ControlArrived(p *iscsi.Arrival) {
 	h.mu.Lock()
 	h.arrived = append(h.arrived, *p.H)
 	h.data = append(h.data, bytes.Clone(p.Data))
+	h.memory = p.Memory
 	accept := h.accept
 	h.mu.Unlock()
 	if accept != nil {
@@ -127,6 +133,36 @@ type bench struct {
 	Pair
 	h *handler
 }
+
+// command has the peer send a SCSI Command and returns what it advertises.
+func (b *bench) command(t testing.TB, itt uint32, in int, out []byte) iscsi.Memory {
+	t.Helper()
+	n := b.arrived()
+	must(t, b.Peer.Command(itt, in, out))
+	b.h.until(t, "the command", func() bool { return len(b.h.arrived) > n })
+	b.h.mu.Lock()
+	defer b.h.mu.Unlock()
+	return b.h.memory
+}
+
+// arrived is how many PDUs have come.
+func (b *bench) arrived() int {
+	b.h.mu.Lock()
+	defer b.h.mu.Unlock()
+	return len(b.h.arrived)
+}
+
+// returned reports that x has been given back.
+func (b *bench) returned(x *iscsi.Transfer) bool {
+	b.h.mu.Lock()
+	defer b.h.mu.Unlock()
+	_, ok := b.h.moved[x]
+	return ok
+}
+
+// rdma reports that the mover reads the peer's memory: then a transfer is answered at once,
+// and cannot be taken back once it has been asked for; and PDUs come whole.
+func (b *bench) rdma() bool { return b.Mover.Traits().RDMA }
 
 func (b *bench) gotBack(t testing.TB, x *iscsi.Transfer) error {
 	t.Helper()

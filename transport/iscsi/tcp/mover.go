@@ -15,6 +15,9 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
+// network is the name of the mover, and of what reaches its portals.
+const network = "tcp"
+
 // loginParams are in force until Enable (RFC 7143 13.12: 8192 bytes, no digests).
 var loginParams = iscsi.MoverParams{MaxRecv: 8192, MaxSend: 8192, MaxBurst: 262144}
 
@@ -64,7 +67,7 @@ type slot struct {
 // starts it by Start, or closes it.
 func New(c *tcp.Conn, e tcp.Engine, buffers *Buffers) (*Mover, error) {
 	m := &Mover{buffers: buffers, params: loginParams, traits: iscsi.Traits{
-		Name: "tcp", PhaseCollapse: true, Digests: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
+		Name: network, Network: network, PhaseCollapse: true, Digests: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
 	}}
 	var err error
 	if m.conn, err = e.Attach(c); err != nil {

@@ -75,6 +75,12 @@ func (p *peer) SendPart(h *pdu.BHS, data []byte, n int) (func() error, error) {
 	return func() error { _, err := p.Write(b[head+n:]); return err }, err
 }
 
+func (p *peer) Command(itt uint32, in int, out []byte) error {
+	var h pdu.BHS
+	pdu.SCSICommand{Final: true, Read: in > 0, Write: in == 0, ITT: itt, ExpectedDataLength: uint32(in + len(out))}.Put(&h)
+	return p.Wire.Send(&h, nil, nil)
+}
+
 func (p *peer) next(want func(r *initiator.Received) bool) (*initiator.Received, error) {
 	for i, r := range p.early {
 		if want(r) {

@@ -24,7 +24,7 @@ func Listen(ctx context.Context, addr string, node *iscsi.Node, e tcp.Engine, op
 	if err != nil {
 		return nil, err
 	}
-	node.AddPortal(l.Addr())
+	node.AddPortal(network, l.Addr())
 	return &Portal{l: l, node: node, engine: e, buffers: NewBuffers()}, nil
 }
 

@@ -1,0 +1,134 @@
+package iser
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// Options say how the connections of a portal are. The zero value of a field means its
+// default.
+type Options struct {
+	// TargetRecv is the longest data segment that is received, in bytes: the immediate data of
+	// a write that needs no RDMA Read. Default 16 KiB.
+	TargetRecv int
+	// Reads is how many RDMA Reads a connection has outstanding, if the initiator serves as
+	// many. Default 64.
+	Reads int
+	// Unsolicited lets commands have unsolicited Data-Outs (InitialR2T=No), if the node's login
+	// does: then there are buffers for them.
+	Unsolicited bool
+	// Network is what the portal is reached by: discovery tells of it to those who come by the
+	// same. Default "iser"; with several providers of RDMA, one name for each.
+	Network string
+}
+
+// Limits of what is received beside the commands of the window.
+const (
+	unexpected = 64  // requests that no window regulates, and that may be on their way
+	maxAHS     = 256 // bytes of additional headers: enough for the longest CDB
+)
+
+// A Portal accepts connections for a node at one address.
+type Portal struct {
+	l       rdma.Listener
+	node    *iscsi.Node
+	network string
+	wishes  login.Config
+	conn    rdma.Options
+	done    sync.WaitGroup
+}
+
+// Listen makes a portal at addr, HOST:PORT, of a device; it borrows the device until all
+// connections have ended. Start lets it accept.
+func Listen(ctx context.Context, d rdma.Device, addr string, node *iscsi.Node, o Options) (*Portal, error) {
+	l, err := d.Listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	o.TargetRecv, o.Reads, o.Network = cmp.Or(o.TargetRecv, 16<<10), cmp.Or(o.Reads, 64), cmp.Or(o.Network, Name)
+	p := &Portal{l: l, node: node, network: o.Network, wishes: wishes(node.Login(), o)}
+	p.conn = rdma.Options{
+		Private:    ours.Append(nil),
+		Reads:      o.Reads,
+		Serves:     1, // none is sent to us
+		MaxMessage: HeaderLen + pdu.HeaderLen + maxAHS + pdu.Padded(max(login.MaxLoginData, o.TargetRecv)),
+		Messages:   node.Window() + unexpected,
+	}
+	if !p.wishes.InitialR2T {
+		p.conn.Messages += node.Window() * (int(p.wishes.FirstBurstLength) + o.TargetRecv - 1) / o.TargetRecv
+	}
+	node.AddPortal(o.Network, l.Addr())
+	return p, nil
+}
+
+// ours is what we say when a connection is made.
+var ours = Private{NoZeroBase: true}
+
+// wishes is what the login of a connection shall negotiate, if the node wants w.
+func wishes(w login.Config, o Options) login.Config {
+	w.HeaderDigest, w.DataDigest = login.None, login.None // RFC 7145 6.1
+	w.MaxConnections = 1
+	w.MaxRecvDataSegmentLength = uint32(o.TargetRecv) // for discovery sessions
+	if !o.Unsolicited {
+		w.InitialR2T = true
+	}
+	if w.InitialR2T { // immediate data only: it comes in one PDU
+		w.FirstBurstLength = min(w.FirstBurstLength, uint32(o.TargetRecv))
+	}
+	keys := login.RDMA{
+		TargetRecv: uint32(o.TargetRecv), InitiatorRecv: login.DefaultMaxRecv, Unexpected: unexpected, MaxAHS: maxAHS,
+	}.Keys()
+	for _, k := range w.Keys {
+		if !slices.ContainsFunc(keys, func(o login.Key) bool { return o.Name == k.Name }) {
+			keys = append(keys, k)
+		}
+	}
+	w.Keys = keys
+	return w
+}
+
+// Start begins to accept. Connections end with the node's Shutdown.
+func (p *Portal) Start() { p.done.Go(p.accept) }
+
+// Addr is the address that the portal is bound to, as ADDR:PORT.
+func (p *Portal) Addr() string { return p.l.Addr() }
+
+// Close stops accepting. Connections stay; see iscsi.Node.Shutdown.
+func (p *Portal) Close() error {
+	err := p.l.Close()
+	p.done.Wait()
+	return err
+}
+
+func (p *Portal) accept() {
+	for {
+		r, err := p.l.Accept()
+		if err != nil {
+			return // closed: Accept waits out all else
+		}
+		theirs := ParsePrivate(r.Private())
+		// Data-out is read: who serves no RDMA Reads cannot write.
+		if p.node.Room() != nil || r.Info().Reads == 0 {
+			_ = r.Reject(ours.Append(nil)) // the initiator may be gone already
+			continue
+		}
+		c, err := r.Accept(p.conn)
+		if err != nil {
+			continue // gone, or no room: the initiator will try again
+		}
+		m := New(c, p.network, ours, theirs, &p.wishes)
+		h, err := p.node.Connect(m)
+		if err != nil { // too many meanwhile, or going
+			c.Close(err)
+			continue
+		}
+		m.Start(h)
+	}
+}
