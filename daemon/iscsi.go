@@ -9,6 +9,7 @@ import (
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
+	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 )
@@ -96,10 +97,13 @@ func (t *iscsiTransport) Sessions() []api.Session {
 		}
 		for _, c := range s.Connections {
 			n := c.Stats
+			if c.Transport == iser.Name {
+				a.Transport = iser.Name
+			}
 			a.Connections = append(a.Connections, api.Connection{
-				ID: int(c.CID), Network: c.Transport, Remote: c.Remote, Local: c.Local,
+				ID: int(c.CID), Network: c.Network, Remote: c.Remote, Local: c.Local,
 				PDUsIn: n.PDUsIn, PDUsOut: n.PDUsOut, Receives: n.Receives, Sends: n.Sends,
-				Copied: n.Copied, Blocked: n.Blocked, Queued: n.BytesQueued,
+				Copied: n.Copied, CopiedPlaced: n.CopiedPlaced, Placed: n.Placed, Blocked: n.Blocked, Queued: n.BytesQueued,
 			})
 		}
 		all = append(all, a)
@@ -111,4 +115,10 @@ func (t *iscsiTransport) Sessions() []api.Session {
 func listenISCSITCP(ctx context.Context, t Transport, addr string) (Portal, error) {
 	x := t.(*iscsiTransport)
 	return iscsitcp.Listen(ctx, addr, x.node, x.networks.Engine, x.networks.Sockets)
+}
+
+// listenISERIWARP makes a portal of iSER over iWARP.
+func listenISERIWARP(ctx context.Context, t Transport, addr string) (Portal, error) {
+	x := t.(*iscsiTransport)
+	return iser.Listen(ctx, x.networks.IWARP, addr, x.node, iser.Options{Network: "iwarp"})
 }

@@ -131,14 +131,15 @@ undisturbed() {
   no grep 'tmfcmd_pdus: [^0]' /run/statistics
 }
 
-# load DEVICE SECONDS: direct writes all over 16 MiB for about that long, read back and checked
+load_size=16 # MiB
+# load DEVICE SECONDS: direct writes all over $load_size for about that long, read back and checked
 load() {
-  timeout 150 fio --name=load --filename="$1" --size=16m --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
-    --rate_iops=$((4096 / $2)) --verify=crc32c --verify_fatal=1 --randseed=7 --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
+  timeout 150 fio --name=load --filename="$1" --size="${load_size}m" --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
+    --rate_iops=$((load_size * 256 / $2)) --verify=crc32c --verify_fatal=1 --randseed=7 --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
 }
 # check DEVICE: what load wrote is still there
 check() {
-  timeout 60 fio --name=load --filename="$1" --size=16m --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
+  timeout 60 fio --name=load --filename="$1" --size="${load_size}m" --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
     --verify=crc32c --verify_fatal=1 --randseed=7 --verify_only --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
 }
 
