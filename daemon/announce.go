@@ -20,6 +20,12 @@ func (d *Daemon) Announce(w io.Writer) error {
 		fmt.Fprintf(&b, "serving %s\n", t.Name)
 		fmt.Fprintf(&b, "     on %s\n", strings.Join(t.Portals, ", "))
 		fmt.Fprintf(&b, "    for %s\n", admitted(d.targets[i].spec))
+		if len(t.AddTarget) > 0 {
+			fmt.Fprintf(&b, " by SRP %s\n", admittedPorts(d.targets[i].spec.SRP))
+		}
+		for _, line := range t.AddTarget {
+			fmt.Fprintf(&b, "        %s\n", line)
+		}
 		for _, l := range t.LUNs {
 			fmt.Fprintf(&b, "  LUN %d: %s\n", l.LUN, describeUnit(units[l.Unit]))
 		}
@@ -59,37 +65,12 @@ func admitted(t *model.Target) string {
 	return fmt.Sprintf("%s that authenticates by CHAP as %s", who, strings.Join(users, " or "))
 }
 
-// announceAttach shows how to attach the first unit; the others go the same way.
-func (d *Daemon) announceAttach(b *strings.Builder) {
-	var p *portal
-	for _, q := range d.portals {
-		if q.spec.Transport == "iscsi" && (p == nil || p.spec.Host == "0.0.0.0" || p.spec.Host == "::") {
-			p = q
-		}
+// admittedPorts says who may log in to a target by SRP.
+func admittedPorts(s model.SRP) string {
+	if len(s.Initiators) == 0 {
+		return "every initiator"
 	}
-	if p == nil {
-		return
-	}
-	addr := p.Addr()
-	if p.spec.Host == "0.0.0.0" || p.spec.Host == "::" {
-		addr = fmt.Sprintf("ADDRESS%s", addr[strings.LastIndexByte(addr, ':'):])
-	}
-	t := d.targets[0].spec
-	user := ""
-	if len(t.Auth.Users) > 0 {
-		user = t.Auth.Users[0].Name + "%SECRET@"
-	}
-	url := fmt.Sprintf("iscsi://%s%s/%s/%d", user, addr, t.Name, t.LUNs[0].Number)
-	fmt.Fprintf(b, "\nto attach it\n"+
-		"  Linux      iscsiadm -m discovery -t sendtargets -p %s\n", addr)
-	if user != "" {
-		for _, set := range [][2]string{{"authmethod", "CHAP"}, {"username", t.Auth.Users[0].Name}, {"password", "SECRET"}} {
-			fmt.Fprintf(b, "             iscsiadm -m node -T %s -p %s -o update -n node.session.auth.%s -v %s\n", t.Name, addr, set[0], set[1])
-		}
-	}
-	fmt.Fprintf(b, "             iscsiadm -m node -T %s -p %s --login\n"+
-		"  libiscsi   iscsi-inq '%s'\n"+
-		"  QEMU       qemu-system-x86_64 -drive 'file=%s,format=raw,if=virtio' ...\n", t.Name, addr, url, url)
+	return "initiators at " + strings.Join(s.Initiators, ", ")
 }
 
 // announceReach says who can connect, where that may surprise.

@@ -10,8 +10,15 @@ import (
 )
 
 // explainBind says what to do about a portal that cannot be bound.
-func explainBind(err error, p model.Portal) string {
+func (d *Daemon) explainBind(err error, p model.Portal) string {
 	var dns *net.DNSError
+	if errors.Is(err, syscall.EADDRINUSE) {
+		for _, other := range d.portals { // such as 0.0.0.0:3260 and 127.0.0.1:3260
+			if other.spec.Port == p.Port && p.Port != 0 {
+				return fmt.Sprintf("port %d is that of the portal %s already, since both connect by TCP: choose another port", p.Port, other.spec)
+			}
+		}
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Sprintf("port %d is taken by another program: stop it, or choose another port (0 is any free one)", p.Port)

@@ -167,10 +167,34 @@ func Builtin() Registry {
 			},
 		},
 		Transports: []agent.Kind[NewTransport]{
-			{Name: "iscsi", Help: "iSCSI (RFC 7143).", New: newISCSI},
+			{Name: "iscsi", Help: "iSCSI (RFC 7143), over TCP and over RDMA (iSER, RFC 7145).", New: newISCSI},
+			{Name: "srp", Help: "The SCSI RDMA Protocol.", New: newSRP},
 		},
-		Providers: []agent.Kind[Listen]{
-			{Name: "iscsi+tcp", Help: "iSCSI over TCP, which every initiator speaks. Port 3260 unless another is given.", New: listenISCSITCP},
+		Providers: []Provider{
+			{
+				Kind: agent.Kind[Listen]{
+					Name: "iscsi+tcp", New: listenISCSITCP,
+					Help: "iSCSI over TCP, which every initiator speaks. Port 3260 unless another is given.",
+				},
+				Transport: "iscsi",
+				Listen:    model.Listen{Port: model.DefaultPort, Space: "tcp"},
+			},
+			{
+				Kind: agent.Kind[Listen]{
+					Name: "iser+iwarp", New: listenISERIWARP,
+					Help: "iSER, which is iSCSI over RDMA, over iWARP, which is RDMA in TCP: Linux's ib_iser, with an adapter for iWARP or with the module siw, which needs none. Port 3260 unless another is given; it is a TCP port, which an `iscsi+tcp` portal of the same address cannot have as well.",
+				},
+				Transport: "iscsi",
+				Listen:    model.Listen{Port: model.DefaultPort, Space: "tcp"},
+			},
+			{
+				Kind: agent.Kind[Listen]{
+					Name: "srp+iwarp", New: listenSRPIWARP,
+					Help: "SRP over iWARP, which is RDMA in TCP: Linux's ib_srp, with an adapter for iWARP or with the module siw, which needs none. SRP has no port of its own: 5555 unless another is given. What initiators must be told is in the start-up lines.",
+				},
+				Transport: "srp",
+				Listen:    model.Listen{Port: 5555, Space: "tcp", Names: model.SRPNames},
+			},
 		},
 	}
 }

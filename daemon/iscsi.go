@@ -2,15 +2,14 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
-	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
+	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 )
@@ -18,9 +17,8 @@ import (
 // iscsiTransport is the iSCSI node of a daemon: one for all of its movers, so that a
 // session is the same over each.
 type iscsiTransport struct {
-	node    *iscsi.Node
-	engine  tcp.Engine // of all TCP portals
-	sockets tcp.Options
+	node     *iscsi.Node
+	networks *Networks
 }
 
 func newISCSI(c TransportConfig) (Transport, error) {
@@ -28,43 +26,18 @@ func newISCSI(c TransportConfig) (Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
-	sendBuffer, err := c.Network.SendBufferBytes()
-	if err != nil {
-		return nil, err
-	}
-	engine, err := newEngine(c.Network)
-	if err != nil {
-		return nil, err
-	}
 	node, err := iscsi.NewNode(iscsi.Config{
 		Log: c.Log, Arena: c.Arena,
 		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
 		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
 	})
 	if err != nil {
-		return nil, errors.Join(err, engine.Close())
+		return nil, err
 	}
 	if discovery != nil {
 		node.RequireDiscoveryAuth(discovery)
 	}
-	return &iscsiTransport{
-		node: node, engine: engine, sockets: tcp.Options{SendBuffer: sendBuffer},
-	}, nil
-}
-
-// newEngine makes what waits for TCP connections.
-func newEngine(n model.Network) (tcp.Engine, error) {
-	spin := tcp.AutoSpin()
-	switch d, auto, err := n.BusyPollTime(); {
-	case err != nil:
-		return nil, err
-	case !auto:
-		spin = tcp.Spin{Time: d, Always: true}
-	}
-	if n.Engine == "reactors" {
-		return tcp.NewReactors(tcp.ReactorOptions{Count: n.Reactors, Spin: spin})
-	}
-	return tcp.NewGoroutines(spin), nil
+	return &iscsiTransport{node: node, networks: c.Networks}, nil
 }
 
 // authenticator loads the secrets of a; nil if a asks for none.
@@ -108,9 +81,10 @@ func (t *iscsiTransport) AddTarget(scsi *target.Target, spec model.Target) error
 }
 
 // Shutdown implements [Transport].
-func (t *iscsiTransport) Shutdown(ctx context.Context) error {
-	return errors.Join(t.node.Shutdown(ctx), t.engine.Close())
-}
+func (t *iscsiTransport) Shutdown(ctx context.Context) error { return t.node.Shutdown(ctx) }
+
+// Attach implements [Transport]: names are all that it takes.
+func (t *iscsiTransport) Attach(model.Target, string) string { return "" }
 
 // Sessions implements [Transport].
 func (t *iscsiTransport) Sessions() []api.Session {
@@ -123,10 +97,13 @@ func (t *iscsiTransport) Sessions() []api.Session {
 		}
 		for _, c := range s.Connections {
 			n := c.Stats
+			if c.Transport == iser.Name {
+				a.Transport = iser.Name
+			}
 			a.Connections = append(a.Connections, api.Connection{
-				ID: int(c.CID), Network: c.Transport, Remote: c.Remote, Local: c.Local,
+				ID: int(c.CID), Network: c.Network, Remote: c.Remote, Local: c.Local,
 				PDUsIn: n.PDUsIn, PDUsOut: n.PDUsOut, Receives: n.Receives, Sends: n.Sends,
-				Copied: n.Copied, Blocked: n.Blocked, Queued: n.BytesQueued,
+				Copied: n.Copied, CopiedPlaced: n.CopiedPlaced, Placed: n.Placed, Blocked: n.Blocked, Queued: n.BytesQueued,
 			})
 		}
 		all = append(all, a)
@@ -137,5 +114,11 @@ func (t *iscsiTransport) Sessions() []api.Session {
 // listenISCSITCP makes a portal of connections that the transport's engine waits for.
 func listenISCSITCP(ctx context.Context, t Transport, addr string) (Portal, error) {
 	x := t.(*iscsiTransport)
-	return iscsitcp.Listen(ctx, addr, x.node, x.engine, x.sockets)
+	return iscsitcp.Listen(ctx, addr, x.node, x.networks.Engine, x.networks.Sockets)
+}
+
+// listenISERIWARP makes a portal of iSER over iWARP.
+func listenISERIWARP(ctx context.Context, t Transport, addr string) (Portal, error) {
+	x := t.(*iscsiTransport)
+	return iser.Listen(ctx, x.networks.IWARP, addr, x.node, iser.Options{Network: "iwarp"})
 }

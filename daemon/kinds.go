@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/lunette-io/lunette/agent"
 	"github.com/lunette-io/lunette/agent/api"
@@ -20,7 +21,14 @@ type Registry struct {
 	Filters    []agent.Kind[WrapStore]
 	Devices    []agent.Kind[NewDevice]
 	Transports []agent.Kind[NewTransport]
-	Providers  []agent.Kind[Listen] // named TRANSPORT+PROVIDER
+	Providers  []Provider
+}
+
+// A Provider is a network that a transport uses, in the words of portals.
+type Provider struct {
+	agent.Kind[Listen]        // named as the part of a portal before ://
+	Transport          string // a transport may have several, and is one thing to them all
+	model.Listen
 }
 
 // OpenStore opens a store.
@@ -57,6 +65,8 @@ type NewTransport func(c TransportConfig) (Transport, error)
 type Transport interface {
 	// AddTarget shows a target; before the first portal.
 	AddTarget(t *target.Target, spec model.Target) error
+	// Attach is what Linux's initiator takes to attach a target at a portal, if names do not do.
+	Attach(spec model.Target, addr string) string
 	// Sessions are the initiators now.
 	Sessions() []api.Session
 	// Shutdown asks initiators to leave, waits for them until ctx is done, and ends
@@ -79,5 +89,23 @@ func (r Registry) Schema() model.Schema {
 	s := agent.Schema("store", r.Stores)
 	s = append(s, agent.Schema("filter", r.Filters)...)
 	s = append(s, agent.Schema("device", r.Devices)...)
-	return append(s, agent.Schema("transport", r.Providers)...)
+	return append(s, r.providers()...)
+}
+
+func (r Registry) providers() model.Schema {
+	var s model.Schema
+	for _, p := range r.Providers {
+		s = append(s, model.Kind{Axis: "transport", Name: p.Name, Help: p.Help, Options: p.Options, Listen: p.Listen})
+	}
+	return s
+}
+
+// provider finds that of a portal.
+func (r Registry) provider(p model.Portal) (Provider, error) {
+	for _, known := range r.Providers {
+		if known.Name == p.Scheme() {
+			return known, nil
+		}
+	}
+	return Provider{}, fmt.Errorf("there is no transport %q", p.Scheme())
 }

@@ -24,7 +24,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 		{"stores.md", "Stores", "Where the bytes of a unit live: the `store` of a unit in the configuration document.", agent.Schema("store", r.Stores)},
 		{"filters.md", "Filters", "What lies between a device and its store: the `filters` of a unit, in the order that a write passes them.", agent.Schema("filter", r.Filters)},
 		{"devices.md", "Devices", "What a unit is to initiators: the `device` of a unit.", agent.Schema("device", r.Devices)},
-		{"transports.md", "Transports", "How initiators reach a target: the part before `://` of a portal.", agent.Schema("transport", r.Providers)},
+		{"transports.md", "Transports", "How initiators reach a target: the part before `://` of a portal.", r.providers()},
 	} {
 		var b bytes.Buffer
 		if err := agent.WriteReference(&b, page.title, page.intro, page.schema); err != nil {

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lunette-io/lunette/agent"
@@ -33,6 +36,7 @@ type Daemon struct {
 	started time.Time
 
 	arena      *buffer.Arena
+	networks   *Networks
 	units      []*unit // in the document's order
 	targets    []*served
 	transports map[string]Transport
@@ -56,7 +60,8 @@ type served struct {
 
 // A portal is a bound portal.
 type portal struct {
-	spec model.Portal
+	spec      model.Portal
+	transport Transport
 	Portal
 }
 
@@ -68,7 +73,7 @@ type TransportConfig struct {
 	Log       *slog.Logger
 	Arena     *buffer.Arena
 	Limits    model.Limits
-	Network   model.Network
+	Networks  *Networks
 	Discovery model.Discovery
 }
 
@@ -104,6 +109,10 @@ func (d *Daemon) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.networks, err = newNetworks(d.doc.Network); err != nil {
+		return err
+	}
+	d.undo.add(d.networks.close)
 	if err := d.openTransports(); err != nil {
 		return err
 	}
@@ -173,21 +182,26 @@ func (d *Daemon) openUnit(ctx context.Context, spec *model.Unit) error {
 // openTransports makes the transports that the portals need.
 func (d *Daemon) openTransports() error {
 	for _, p := range d.doc.Portals {
-		if d.transports[p.Transport] != nil {
+		provider, err := d.reg.provider(p)
+		if err != nil {
+			return err
+		}
+		name := provider.Transport
+		if d.transports[name] != nil {
 			continue
 		}
-		kind, err := agent.Find(d.reg.Transports, "transport", p.Transport)
+		kind, err := agent.Find(d.reg.Transports, "transport", name)
 		if err != nil {
 			return err
 		}
 		t, err := kind.New(TransportConfig{
-			Log: d.log.With("transport", p.Transport), Arena: d.arena, Limits: d.doc.Limits, Network: d.doc.Network,
+			Log: d.log.With("transport", name), Arena: d.arena, Limits: d.doc.Limits, Networks: d.networks,
 			Discovery: d.doc.Discovery,
 		})
 		if err != nil {
 			return err
 		}
-		d.transports[p.Transport] = t
+		d.transports[name] = t
 		d.undo.add(func() error {
 			now, cancel := context.WithCancel(context.Background())
 			cancel() // nobody has come yet
@@ -226,16 +240,17 @@ func (d *Daemon) openTarget(spec *model.Target) error {
 
 // bind binds a portal.
 func (d *Daemon) bind(ctx context.Context, spec model.Portal) error {
-	kind, err := agent.Find(d.reg.Providers, "transport", spec.Scheme())
+	provider, err := d.reg.provider(spec)
 	if err != nil {
 		return err
 	}
-	p, err := kind.New(ctx, d.transports[spec.Transport], spec.Addr())
+	transport := d.transports[provider.Transport]
+	p, err := provider.New(ctx, transport, spec.Addr())
 	if err != nil {
-		return fmt.Errorf("portal %s: %s", spec, explainBind(err, spec))
+		return fmt.Errorf("portal %s: %s", spec, d.explainBind(err, spec))
 	}
 	d.undo.add(p.Close)
-	d.portals = append(d.portals, &portal{spec: spec, Portal: p})
+	d.portals = append(d.portals, &portal{spec: spec, transport: transport, Portal: p})
 	return nil
 }
 
@@ -249,15 +264,24 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(ctx, d.doc.Limits.StopTimeout)
 	defer cancel()
-	for _, t := range d.transports {
-		errs = append(errs, t.Shutdown(drain))
-	}
+	errs = append(errs, d.shutdown(drain), d.networks.close())
 	for _, u := range d.units {
 		if err := u.Close(); err != nil { // which flushes
 			errs = append(errs, fmt.Errorf("unit %s: %w", u.Name, err))
 		}
 	}
 	errs = append(errs, d.arena.Close(), d.api.Close())
+	return errors.Join(errs...)
+}
+
+// shutdown ends all transports at the same time: initiators of each have all of it to leave.
+func (d *Daemon) shutdown(ctx context.Context) error {
+	errs := make([]error, len(d.transports))
+	var ended sync.WaitGroup
+	for i, name := range slices.Sorted(maps.Keys(d.transports)) {
+		ended.Go(func() { errs[i] = d.transports[name].Shutdown(ctx) })
+	}
+	ended.Wait()
 	return errors.Join(errs...)
 }
 

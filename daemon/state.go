@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -28,6 +30,9 @@ func (d *Daemon) Targets() []api.Target {
 		}
 		for _, p := range d.portals {
 			a.Portals = append(a.Portals, p.url())
+			if line := p.transport.Attach(*t.spec, p.reachable()); line != "" {
+				a.AddTarget = append(a.AddTarget, line)
+			}
 		}
 		all = append(all, a)
 	}
@@ -75,8 +80,8 @@ func place(p model.Plugin) string {
 // Sessions implements [api.Source].
 func (d *Daemon) Sessions() []api.Session {
 	all := []api.Session{}
-	for _, t := range d.transports {
-		all = append(all, t.Sessions()...)
+	for _, name := range slices.Sorted(maps.Keys(d.transports)) {
+		all = append(all, d.transports[name].Sessions()...)
 	}
 	return all
 }

@@ -196,7 +196,8 @@ func (s *Server) modeSelected(t *target.Task, err error) {
 
 // selectModes is on a worker, since a change may have to wait for storage.
 func (s *Server) selectModes(t *target.Task) {
-	list, err := page.ParseModeSelect(s.List(t), scsi.Opcode(t.CDB[0]) == scsi.OpModeSelect10)
+	given := s.List(t)
+	list, err := page.ParseModeSelect(given, scsi.Opcode(t.CDB[0]) == scsi.OpModeSelect10)
 	if err == nil {
 		err = s.checkBlock(list)
 	}
@@ -212,7 +213,7 @@ func (s *Server) selectModes(t *target.Task) {
 		s.FailWith(t, err)
 		return
 	}
-	s.Good(t)
+	s.Used(t, len(given))
 }
 
 // checkBlock refuses headers and block descriptors that would change something: the

@@ -112,11 +112,11 @@ func (s *Server) persistentOutReceived(t *target.Task, err error) {
 	case err != nil:
 		s.FailWith(t, err)
 	case len(effects.Aborted) == 0:
-		s.Good(t)
+		s.Used(t, len(list))
 	default:
 		t.ITL().Unit().Abort(t.Nexus(), func(o *target.Task) bool {
 			return o != t && slices.Contains(effects.Aborted, keyOf(o.Nexus()))
-		}, func() { s.Good(t) })
+		}, func() { s.Used(t, len(list)) })
 	}
 }
 

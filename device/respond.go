@@ -36,6 +36,9 @@ func (s *Server) FailWith(t *target.Task, err error) {
 // Good ends t with GOOD, no data.
 func (s *Server) Good(t *target.Task) { t.Respond(target.Response{}) }
 
+// Used ends a command that has used n bytes of what the initiator had.
+func (s *Server) Used(t *target.Task, n int) { t.Respond(target.Response{Moves: int64(n)}) }
+
 // Reply ends t with GOOD and data, of which the CDB has room for allocation bytes.
 // data is the transport's from then on.
 func (s *Server) Reply(t *target.Task, data []byte, allocation uint32) {

@@ -124,6 +124,12 @@ const (
 	ASCProtocolServiceCRCError                      ASC = 0x4705
 	ASCSomeCommandsClearedByProtocol                ASC = 0x477f
 	ASCDataPhaseError                               ASC = 0x4b00
+	ASCDataInBufferOverflowSize                     ASC = 0x4b08
+	ASCDataInBufferOverflowDescriptors              ASC = 0x4b09
+	ASCDataInBufferError                            ASC = 0x4b0a
+	ASCDataOutBufferOverflowSize                    ASC = 0x4b0b
+	ASCDataOutBufferOverflowDescriptors             ASC = 0x4b0c
+	ASCDataOutBufferError                           ASC = 0x4b0d
 	ASCMediumRemovalPrevented                       ASC = 0x5302
 	ASCRemovalPreventedByDataTransferElement        ASC = 0x5303
 	ASCInsufficientResources                        ASC = 0x5503

@@ -19,6 +19,9 @@ type Target struct {
 	Auth       string   `json:"auth"`       // "none", "chap" or "mutual chap"
 	Initiators []string `json:"initiators"` // the only ones; empty: any
 	Sessions   int      `json:"sessions"`   // I_T nexuses now
+
+	// AddTarget is what Linux's SRP initiator takes: id_ext=…,ioc_guid=…,dest=ADDR:PORT, for each SRP portal.
+	AddTarget []string `json:"addTarget,omitempty"`
 }
 
 // A LUN is a unit that a target maps.
@@ -87,6 +90,10 @@ type Connection struct {
 	Copied   int64 `json:"copied"`  // bytes of payload copied in user space
 	Blocked  int64 `json:"blocked"` // sends that waited for the initiator
 	Queued   int64 `json:"queued"`  // bytes that wait to be sent now
+
+	// Of RDMA: bytes that have come by reads of the initiator's memory, and how many of them were copied.
+	Placed       int64 `json:"placed,omitempty"`
+	CopiedPlaced int64 `json:"copiedPlaced,omitempty"`
 }
 
 // An Error is the body of every answer that is not 200.

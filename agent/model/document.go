@@ -58,6 +58,7 @@ type Target struct {
 	LUNs       []LUN    `doc:"luns"`
 	Auth       Auth     `doc:"auth"`
 	Initiators []string `doc:"initiators"` // none: all of them
+	SRP        SRP      `doc:"srp"`
 }
 
 // A LUN maps a unit.
@@ -100,7 +101,17 @@ type Network struct {
 	Reactors   int    `doc:"reactors"`    // threads of that engine; 0: one less than there are processors
 	BusyPoll   string `doc:"busy-poll"`   // how long to look for work before sleeping: auto or a duration
 	SendBuffer string `doc:"send-buffer"` // of each connection: auto, none or a size
+	IWARP      IWARP  `doc:"iwarp"`
 }
+
+// IWARP is how RDMA is done in TCP streams.
+type IWARP struct {
+	CRC     string `doc:"crc"`      // one of [CRCs]
+	MaxFPDU string `doc:"max-fpdu"` // how long frames are that are sent: auto or a size
+}
+
+// CRCs are the values of IWARP.CRC: if the initiator asks for them, or always.
+var CRCs = []string{Auto, "always"}
 
 // Engines are the values of Network.Engine.
 var Engines = []string{"auto", "goroutines", "reactors"}
@@ -124,9 +135,18 @@ func DefaultPortal() Portal {
 }
 
 // fill sets what the document leaves open.
-func (d *Document) fill() {
+func (d *Document) fill(schema Schema) {
 	if len(d.Portals) == 0 {
 		d.Portals = []Portal{DefaultPortal()}
+	}
+	for i := range d.Portals {
+		p := &d.Portals[i]
+		if kind, err := schema.Find("transport", p.Scheme()); err == nil && p.NoPort && kind.Port != 0 {
+			p.Port, p.NoPort = kind.Port, false
+		}
+	}
+	for i := range d.Targets {
+		d.Targets[i].SRP.fill(d.Targets[i].Name)
 	}
 	for i := range d.Units {
 		if d.Units[i].Device.Kind == "" {
@@ -143,6 +163,8 @@ func (d *Document) fill() {
 	setDefault(&d.Network.Engine, Auto)
 	setDefault(&d.Network.BusyPoll, Auto)
 	setDefault(&d.Network.SendBuffer, Auto)
+	setDefault(&d.Network.IWARP.CRC, Auto)
+	setDefault(&d.Network.IWARP.MaxFPDU, Auto)
 }
 
 func setDefault[T comparable](v *T, to T) {

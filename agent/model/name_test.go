@@ -51,6 +51,7 @@ func TestParsePortal(t *testing.T) {
 	for text, want := range map[string]string{
 		"127.0.0.1:3260": "iscsi+tcp://127.0.0.1:3260", "127.0.0.1": "iscsi+tcp://127.0.0.1:3260", "[::1]": "iscsi+tcp://[::1]:3260",
 		"[::]:0": "iscsi+tcp://[::]:0", "localhost:1": "iscsi+tcp://localhost:1", "nas": "iscsi+tcp://nas:3260",
+		"iser+iwarp://10.0.0.1": "iser+iwarp://10.0.0.1", "srp+iwarp://[::1]": "srp+iwarp://[::1]",
 		"iscsi+tcp://10.0.0.1:99": "iscsi+tcp://10.0.0.1:99", "iser+roce://[fe80::1]:1": "iser+roce://[fe80::1]:1",
 	} {
 		p, err := ParsePortal(text)

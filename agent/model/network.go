@@ -11,6 +11,8 @@ const (
 	maxBusyPoll   = time.Second
 	minSendBuffer = 128 << 10 // less than two segments of loopback stalls
 	maxSendBuffer = 1 << 30
+	minFPDU       = 256 // RFC 5044 3.1: 128 bytes of data at least, and what is around them
+	maxFPDU       = 64 << 10
 )
 
 func (c *checker) network() {
@@ -29,6 +31,12 @@ func (c *checker) network() {
 	}
 	if _, err := n.SendBufferBytes(); err != nil {
 		c.fail("network.send-buffer", "%w", err)
+	}
+	if !slices.Contains(CRCs, n.IWARP.CRC) {
+		c.fail("network.iwarp.crc", "%.70q is not %s", n.IWARP.CRC, list(CRCs))
+	}
+	if _, err := n.IWARP.MaxFPDUBytes(); err != nil {
+		c.fail("network.iwarp.max-fpdu", "%w", err)
 	}
 }
 
@@ -61,6 +69,21 @@ func (n Network) SendBufferBytes() (int, error) {
 		return 0, fmt.Errorf("%.70q is neither auto nor none nor a size: %s", n.SendBuffer, SizeRule)
 	case size < minSendBuffer || size > maxSendBuffer:
 		return 0, fmt.Errorf("%v is not from %v to %v", size, Size(minSendBuffer), Size(maxSendBuffer))
+	}
+	return int(size), nil
+}
+
+// MaxFPDUBytes is MaxFPDU as a number of bytes; 0 for auto.
+func (w IWARP) MaxFPDUBytes() (int, error) {
+	if w.MaxFPDU == Auto || w.MaxFPDU == "" {
+		return 0, nil
+	}
+	size, err := ParseSize(w.MaxFPDU)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%.70q is neither auto nor a size: %s", w.MaxFPDU, SizeRule)
+	case size < minFPDU || size > maxFPDU:
+		return 0, fmt.Errorf("%v is not from %v to %v", size, Size(minFPDU), Size(maxFPDU))
 	}
 	return int(size), nil
 }

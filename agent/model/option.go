@@ -43,7 +43,27 @@ type Option struct {
 type Kind struct {
 	Axis, Name, Help string
 	Options          []Option
+	Listen           // of the axis "transport"
 }
+
+// Listen says how a transport listens.
+type Listen struct {
+	// Port is that of a portal which names none.
+	Port uint16
+	// Space is the kind of port: two portals cannot have the same address and port of a space.
+	Space string
+	// Names is how initiators are known there.
+	Names Names
+}
+
+// Names are how a transport knows initiators.
+type Names uint8
+
+// Kinds of names.
+const (
+	ISCSINames Names = iota // by iSCSI names, which CHAP proves
+	SRPNames                // by identifiers of SRP ports
+)
 
 // A Schema is what there is to choose from. Axes are "store", "filter", "device" and
 // "transport"; the names of transports are TRANSPORT+PROVIDER.

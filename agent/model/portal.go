@@ -14,6 +14,7 @@ type Portal struct {
 	Transport, Provider string
 	Host                string // an IP address, or a host name
 	Port                uint16
+	NoPort              bool // none is written: Validate puts in that of the transport
 }
 
 // DefaultTransport, DefaultProvider and DefaultPort are those of a portal that says no
@@ -39,6 +40,7 @@ func ParsePortal(text string) (Portal, error) {
 		if p.Transport, p.Provider, ok = strings.Cut(scheme, "+"); !ok || p.Transport == "" || p.Provider == "" {
 			return bad("the part before :// is not TRANSPORT+PROVIDER")
 		}
+		p.Port, p.NoPort = 0, true
 	}
 	if ip, err := netip.ParseAddr(strings.Trim(addr, "[]")); err == nil {
 		if ip.Is6() && !strings.HasPrefix(addr, "[") {
@@ -62,7 +64,7 @@ func ParsePortal(text string) (Portal, error) {
 	if err != nil {
 		return bad(fmt.Sprintf("%q is not a port from 0 to 65535", port))
 	}
-	p.Port = uint16(n)
+	p.Port, p.NoPort = uint16(n), false
 	switch ip, err := netip.ParseAddr(host); {
 	case host == "":
 		return bad("it has no address (all of them are 0.0.0.0 and [::])")
@@ -95,6 +97,12 @@ func hostname(s string) bool {
 // Addr is the address and port, as package net takes it.
 func (p Portal) Addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(int(p.Port))) }
 
+// Wildcard reports all addresses of the machine, which are none to connect to.
+func (p Portal) Wildcard() bool {
+	ip, err := netip.ParseAddr(p.Host)
+	return err == nil && ip.IsUnspecified()
+}
+
 // Loopback reports an address that only this machine reaches.
 func (p Portal) Loopback() bool {
 	ip, err := netip.ParseAddr(p.Host)
@@ -104,4 +112,9 @@ func (p Portal) Loopback() bool {
 // Scheme is TRANSPORT+PROVIDER.
 func (p Portal) Scheme() string { return p.Transport + "+" + p.Provider }
 
-func (p Portal) String() string { return p.Scheme() + "://" + p.Addr() }
+func (p Portal) String() string {
+	if p.NoPort {
+		return p.Scheme() + "://" + strings.TrimSuffix(net.JoinHostPort(p.Host, ""), ":")
+	}
+	return p.Scheme() + "://" + p.Addr()
+}

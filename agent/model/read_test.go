@@ -16,7 +16,10 @@ var testSchema = Schema{
 		{Name: "block-size", Type: Bytes, Default: "512", Values: []string{"512", "4096"}},
 		{Name: "read-only", Type: Bool},
 	}},
-	{Axis: "transport", Name: "iscsi+tcp"},
+	{Axis: "transport", Name: "iscsi+tcp", Listen: Listen{Port: 3260, Space: "tcp"}},
+	{Axis: "transport", Name: "iser+iwarp", Listen: Listen{Port: 3260, Space: "tcp"}},
+	{Axis: "transport", Name: "srp+iwarp", Listen: Listen{Port: 5555, Space: "tcp", Names: SRPNames}},
+	{Axis: "transport", Name: "fcp+roce"},
 }
 
 const goodYAML = `# everything
@@ -36,10 +39,11 @@ targets:
       users: [{user: alice, secret-file: /s/alice}]
       mutual: {user: me, secret-file: /s/me}
     initiators: [iqn.2026-11.io.lunette:me]
-portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0"]
+    srp: {id-ext: "0x00000000000000AB", initiators: ["0x000000000000000000000000000000cd", 192.0.2.7, "2001:DB8::1"]}
+portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0", "iser+iwarp://10.0.0.1", "srp+iwarp://10.0.0.1"]
 discovery: {auth: {users: [{user: d, secret-file: /s/d}]}}
 limits: {memory: 256M, connections: 10, stop-timeout: 3s}
-network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M}
+network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M, iwarp: {crc: always, max-fpdu: "9000"}}
 `
 
 func TestReadTakesEverything(t *testing.T) {
@@ -47,7 +51,7 @@ func TestReadTakesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: "50us", SendBuffer: "1M"}) {
+	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: "50us", SendBuffer: "1M", IWARP: IWARP{CRC: "always", MaxFPDU: "9000"}}) {
 		t.Errorf("the network is %+v", n)
 	}
 	a := d.Units[0]
@@ -62,6 +66,12 @@ func TestReadTakesEverything(t *testing.T) {
 	g := d.Targets[0]
 	if len(g.LUNs) != 2 || g.LUNs[1] != (LUN{5, "m"}) || g.Auth.Users[0].Name != "alice" || g.Auth.Mutual.SecretFile != "/s/me" || g.Alias != "a target" {
 		t.Errorf("target is %+v", g)
+	}
+	if s := g.SRP; s.IDExt != "00000000000000ab" || len(s.IOCGUID) != 16 || s.Initiators[0] != "0x000000000000000000000000000000cd" {
+		t.Errorf("over SRP the target is %+v", s)
+	}
+	if d.Portals[2].Port != 3260 || d.Portals[3].Port != 5555 || d.Portals[3].NoPort {
+		t.Errorf("portals are %v", d.Portals)
 	}
 	if d.Portals[0].Addr() != "[::1]:3261" || d.Portals[1].Port != 3260 || d.Limits.Connections != 10 ||
 		d.Limits.Logins != DefaultLogins || d.Discovery.Auth.Users[0].Name != "d" {
@@ -86,7 +96,7 @@ func TestReadRefuses(t *testing.T) {
 		{"version: 1", "version: 2", `x.yaml:2:10: version: version 2 is not known here: this program reads version 1`},
 		{"version: 1\n", "", `x.yaml:2:1: version: it is missing`}, // the position of the document
 		{"version: 1", "version: 1\nversion: 1", `x.yaml:3:1: `},
-		{"alias: ", "alais: ", `x.yaml:12:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, auth, initiators`},
+		{"alias: ", "alais: ", `x.yaml:12:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, auth, initiators, srp`},
 		{"secret-file: /s/d", "secret: geheim", "secrets are not part of the document"},
 		{`alias: "a target"`, "alias: 12", `x.yaml:12:12: targets[0].alias: "12" is a number: a string is wanted (in quotes: "12")`},
 		{"size: 10G", "size: 10X", `x.yaml:5:47: units[0].store.size: "10X" is not a size: a size is`},
@@ -110,7 +120,14 @@ func TestReadRefuses(t *testing.T) {
 		{"iqn.2026-11.io.lunette:t", "disk", `targets[0].name: "disk" is not an iSCSI name`},
 		{"[::1]:3261", "[::1:3261", `is not a portal`},
 		{"iscsi+tcp", "iscsi+udp", `there is no provider "udp" for the transport iscsi: there is tcp`},
-		{"iscsi+tcp", "iser+tcp", `there is no transport "iser": there is iscsi (as iscsi+tcp)`},
+		{"iscsi+tcp", "nvme+tcp", `there is no transport "nvme": there is fcp, iscsi, iser or srp (as iscsi+tcp, iser+iwarp, srp+iwarp or fcp+roce)`},
+		{"iser+iwarp://10.0.0.1", "10.0.0.1:5555", `srp+iwarp://10.0.0.1:5555 has the same port as iscsi+tcp://10.0.0.1:5555, since both connect by TCP: give one of them another, such as srp+iwarp://10.0.0.1:5556`},
+		{"iser+iwarp://10.0.0.1", "iser+iwarp://0.0.0.0", `iser+iwarp://0.0.0.0:3260 has the same port as iscsi+tcp://0.0.0.0:3260`},
+		{"iser+iwarp://", "fcp+roce://", `fcp+roce has no port of its own: write fcp+roce://10.0.0.1:PORT`},
+		{"00000000000000AB", "00AB", `targets[0].srp.id-ext: "00ab" is not an identifier: it has 16 hexadecimal digits`},
+		{"id-ext: \"0x00000000000000AB\"", "ioc-guid: \"xyz\"", `targets[0].srp.ioc-guid: "xyz" is not an identifier`},
+		{"0x000000000000000000000000000000cd", "iqn.2026-11.io.lunette:me", `targets[0].srp.initiators[0]: "iqn.2026-11.io.lunette:me" is not an SRP initiator: it is a port`},
+		{", initiators: [\"0x000000000000000000000000000000cd\", 192.0.2.7, \"2001:DB8::1\"]", "", `targets[0]: the target asks for CHAP, which SRP does not have: name the initiators that may have it over srp+iwarp://10.0.0.1:5555`},
 		{"/s/me", "/s/alice", `the secrets of the two directions must differ`},
 		{"memory: 256M", "memory: 1M", `limits.memory: 1M is too little`},
 		{"connections: 10", "connections: 0x10", `"0x10" is not a whole number`},
@@ -128,6 +145,9 @@ func TestReadRefuses(t *testing.T) {
 		{"busy-poll: 50us", "busy-poll: 50", `network.busy-poll: "50" is a number: a string is wanted`},
 		{"send-buffer: 1M", "send-buffer: much", `"much" is neither auto nor none nor a size`},
 		{"send-buffer: 1M", "send-buffer: 1K", `1K is not from 128K to 1G`},
+		{"crc: always", "crc: never", `network.iwarp.crc: "never" is not auto or always`},
+		{"max-fpdu: \"9000\"", "max-fpdu: large", `network.iwarp.max-fpdu: "large" is neither auto nor a size`},
+		{"max-fpdu: \"9000\"", "max-fpdu: 1M", `1M is not from 256 to 64K`},
 		{"portals: [", "portals: {0: ", `x.yaml:`},
 		{"user: alice, ", "", "there is no user"},
 		{"initiators: [", "initiators: [me, ", `"me" is not an iSCSI name`},

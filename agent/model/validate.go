@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -19,11 +20,12 @@ const MaxAlias = 255
 // options of plugins. Nothing is opened, listened on, or looked for in the file system.
 // Its errors are [Problems].
 func (d *Document) Validate(schema Schema) error {
-	d.fill()
+	d.fill(schema)
 	c := checker{doc: d, schema: schema}
 	c.units()
 	c.targets()
 	c.portals()
+	c.srp()
 	c.auth("discovery.auth", d.Discovery.Auth)
 	c.limits()
 	c.network()
@@ -237,17 +239,34 @@ func CheckUser(u User) error {
 }
 
 func (c *checker) portals() {
-	seen := make(map[Portal]bool)
+	seen := make(map[string]Portal) // by the port that each takes
 	for i, p := range c.doc.Portals {
 		path := fmt.Sprintf("portals[%d]", i)
-		if _, err := c.schema.Find("transport", p.Scheme()); err != nil {
+		kind, err := c.schema.Find("transport", p.Scheme())
+		if err != nil {
 			c.fail(path, "%s", c.noTransport(p))
 		}
-		if seen[p] && p.Port != 0 {
-			c.fail(path, "%s is here twice", p)
+		if p.Port == 0 {
+			if p.NoPort && err == nil {
+				c.fail(path, "%s has no port of its own: write %s://%s", p.Scheme(), p.Scheme(), net.JoinHostPort(p.Host, "PORT"))
+			}
+			continue
 		}
-		seen[p] = true
+		port := or(kind.Space, p.Scheme()) + " " + p.Addr()
+		switch other, ok := seen[port]; {
+		case ok && other == p:
+			c.fail(path, "%s is here twice", p)
+		case ok:
+			c.fail(path, "%s has the same port as %s, since both connect by TCP: give one of them another, such as %s", p, other, p.next())
+		}
+		seen[port] = p
 	}
+}
+
+// next is p with the next port.
+func (p Portal) next() Portal {
+	p.Port = max(p.Port+1, 1024)
+	return p
 }
 
 // noTransport says which part of TRANSPORT+PROVIDER there is not.

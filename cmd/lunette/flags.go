@@ -17,7 +17,7 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 		return nil, errors.New("there is nothing to serve: name a file or a block device, or give --memory SIZE or --config FILE")
 	}
 	d := &model.Document{Version: model.Version}
-	t := model.Target{Name: c.Target, Initiators: c.Initiator}
+	t := model.Target{Name: c.Target, Initiators: c.Initiator, SRP: model.SRP{Initiators: c.SRPInitiator}}
 	for i, a := range args {
 		u, err := c.unit(d, a)
 		if err != nil {
@@ -43,6 +43,7 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	d.Targets = []model.Target{t}
 	d.Label("targets[0].name", "--target")
 	d.Label("targets[0].initiators", "--initiator")
+	d.Label("targets[0].srp.initiators", "--srp-initiator")
 	for i, text := range c.Portal {
 		p, err := model.ParsePortal(text)
 		if err != nil {

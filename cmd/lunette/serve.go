@@ -29,6 +29,7 @@ type serveCmd struct {
 	MutualChap    string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
 	DiscoveryChap []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
 	Initiator     []string `sep:"none" placeholder:"IQN" help:"Let in only the initiator of this name. Repeatable."`
+	SRPInitiator  []string `name:"srp-initiator" sep:"none" placeholder:"PORT" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
 
 	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
 	BusyPoll string `default:"auto" placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
@@ -85,7 +86,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 		return c.fromFlags(schema)
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
-	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator)
+	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
 	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}

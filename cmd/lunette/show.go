@@ -36,7 +36,7 @@ func (c *targetsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return show(e.stdout, c.Output, all, "TARGET\tLUNS\tPORTALS\tAUTH\tINITIATORS\tSESSIONS", func(t api.Target) string {
+	err = show(e.stdout, c.Output, all, "TARGET\tLUNS\tPORTALS\tAUTH\tINITIATORS\tSESSIONS", func(t api.Target) string {
 		var luns []string
 		for _, l := range t.LUNs {
 			luns = append(luns, fmt.Sprintf("%d=%s", l.LUN, l.Unit))
@@ -47,6 +47,22 @@ func (c *targetsCmd) Run(e *env) error {
 		}
 		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d", t.Name, strings.Join(luns, " "), strings.Join(t.Portals, " "), t.Auth, initiators, t.Sessions)
 	})
+	if err != nil || c.Output == "json" {
+		return err
+	}
+	return showAddTarget(e.stdout, all)
+}
+
+// showAddTarget prints what attaches targets by SRP, which takes more than their names.
+func showAddTarget(w io.Writer, all []api.Target) error {
+	var b strings.Builder
+	for _, t := range all {
+		for _, line := range t.AddTarget {
+			fmt.Fprintf(&b, "\nto attach %s by SRP\n  %s\n", t.Name, line)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // Run lists units.

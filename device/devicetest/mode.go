@@ -84,7 +84,7 @@ func (b *bench) modes() {
 				}
 			}
 		}
-		if r := b.modeSelect(s, scsi.OpModeSelect6, defaults); r.Status != scsi.Good {
+		if r := b.modeSelect(s, scsi.OpModeSelect6, defaults); r.Status != scsi.Good || r.Residual != 0 {
 			b.Errorf("page %02x as it is: %v %v", code, r.Status, r.Sense)
 		}
 		b.attention(other)

@@ -46,8 +46,8 @@ func (b *bench) out(s *loopback.Session, a scsi.ServiceAction, t scsi.Reservatio
 
 func (b *bench) outGood(s *loopback.Session, a scsi.ServiceAction, t scsi.ReservationType, key, sa uint64) {
 	b.Helper()
-	if r := b.out(s, a, t, key, sa); r.Status != scsi.Good {
-		b.Fatalf("%s: %v %v", scsi.CommandName(scsi.OpPersistentReserveOut, a), r.Status, r.Sense)
+	if r := b.out(s, a, t, key, sa); r.Status != scsi.Good || r.Residual != 0 {
+		b.Fatalf("%s: %v %v, residual %d", scsi.CommandName(scsi.OpPersistentReserveOut, a), r.Status, r.Sense, r.Residual)
 	}
 }
 

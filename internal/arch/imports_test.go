@@ -43,7 +43,9 @@ var rules = []rule{
 	{"transport/iscsi", []string{"transport/iscsi/pdu", "transport/iscsi/login", "transport/iscsi/auth", "target", "scsi", "buffer", "internal/serial"}, "the session is the same over every mover: it knows none, and no network"},
 	{"transport/transporttest", []string{"..."}, "the suite holds every transport to the same"},
 	{"transport/loopback", []string{"target", "scsi/...", "buffer"}, "the reference transport: nothing but the waist"},
-	{"transport/srp", []string{"target", "scsi/...", "buffer", "network/rdma"}, "a transport knows its network, and no other transport"},
+	{"transport/srp/iu", nil, "wire elements know no channel"},
+	{"transport/srp/initiator", []string{"transport/srp/iu", "scsi/...", "buffer", "network/rdma"}, "the other end of the wire, for tests and benchmarks"},
+	{"transport/srp", []string{"transport/srp/iu", "target", "scsi/...", "buffer", "network/rdma"}, "a transport knows its network, and no other transport"},
 	{"transport/fcp", []string{"target", "scsi/...", "buffer", "network/fc"}, "a transport knows its network, and no other transport"},
 
 	{"agent/model", nil, "the document is data"},

@@ -13,7 +13,7 @@ set -euo pipefail
 packages_of() {
   case $1 in
     interop) echo libiscsi-bin ;;
-    vm) echo qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils ;;
+    vm) echo qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils make gcc-12 binutils ;;
     bench) echo tgt istgt libiscsi-bin fio gcc libc6-dev ;;
     fio) echo gcc libc6-dev make dpkg-dev libiscsi-dev libaio-dev zlib1g-dev ;;
     lint) echo shellcheck ;;

@@ -17,28 +17,40 @@ import (
 )
 
 const (
-	buildLimit = 10 * time.Minute // the guest image, once; about one minute of it is work
-	guestLimit = "480"            // seconds; the script takes half of that on two slow cores
+	buildLimit = 10 * time.Minute // the guest image, once; about two minutes of it are work
+	guestLimit = "480"            // seconds; a script takes half of that on two slow cores
 )
 
-// TestISCSI runs iscsi.sh in a guest; every step of the script is a subtest.
-func TestISCSI(t *testing.T) {
-	build := exec.Command("./lab", "-b")
-	build.Stderr = os.Stderr
-	limit := time.AfterFunc(buildLimit, func() { _ = build.Process.Signal(os.Interrupt) })
-	if err := build.Run(); err != nil {
+// TestISCSI is Linux's own initiator over TCP.
+func TestISCSI(t *testing.T) { inGuest(t, "iscsi.sh", "lunette.sh") }
+
+// TestRDMA is Linux's own initiators over software iWARP, and the one over TCP beside them.
+func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh") }
+
+// inGuest runs a script in a guest, with others that it needs; every step of it is a subtest. The server is the one that
+// LUNETTE names, else this checkout's.
+func inGuest(t *testing.T, script string, others ...string) {
+	image := exec.Command("./lab", "-b")
+	image.Stderr = os.Stderr
+	limit := time.AfterFunc(buildLimit, func() { _ = image.Process.Signal(os.Interrupt) })
+	if err := image.Run(); err != nil {
 		t.Fatalf("lab -b: %v", err)
 	}
 	limit.Stop()
 
 	// The guest sees this directory as /host.
 	dir := t.TempDir()
-	binary(t, filepath.Join(dir, "lunette"))
-	for _, script := range []string{"iscsi.sh", "lunette.sh"} {
-		copyFile(t, filepath.Join(dir, script), script)
+	if from := os.Getenv("LUNETTE"); from != "" {
+		copyFile(t, filepath.Join(dir, "lunette"), from)
+	} else {
+		build(t, filepath.Join(dir, "lunette"), "../../cmd/lunette")
+	}
+	build(t, filepath.Join(dir, "results"), "./results")
+	for _, name := range append(others, script, "lib.sh") {
+		copyFile(t, filepath.Join(dir, name), name)
 	}
 	var out, trouble bytes.Buffer
-	guest := exec.Command("./lab", "-t", guestLimit, dir, "bash iscsi.sh")
+	guest := exec.Command("./lab", "-t", guestLimit, dir, "bash "+script)
 	guest.Stdout, guest.Stderr = &out, &trouble
 	status := guest.Run()
 
@@ -59,7 +71,7 @@ func TestISCSI(t *testing.T) {
 	}
 }
 
-// A step is what iscsi.sh said of one of its steps.
+// A step is what a script said of one of its steps.
 type step struct {
 	name, seconds string
 	ok            bool
@@ -71,7 +83,7 @@ var (
 	stepLine = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
 )
 
-// parse reads the output of iscsi.sh; an error says that it is not whole.
+// parse reads the output of a script; an error says that it is not whole.
 func parse(r io.Reader) ([]step, error) {
 	var steps []step
 	var said strings.Builder
@@ -116,14 +128,10 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// binary puts the server at path: the one LUNETTE names, else this checkout's, built static.
-func binary(t *testing.T, path string) {
+// build puts a program of this checkout at path, static.
+func build(t *testing.T, path, program string) {
 	t.Helper()
-	if from := os.Getenv("LUNETTE"); from != "" {
-		copyFile(t, path, from)
-		return
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "../../cmd/lunette")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)

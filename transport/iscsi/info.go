@@ -21,7 +21,8 @@ type SessionInfo struct {
 // A ConnectionInfo describes a connection of a session.
 type ConnectionInfo struct {
 	CID           uint16
-	Transport     string // the mover: "tcp"
+	Transport     string // the mover: "tcp", "iser"
+	Network       string // what its portals are reached by: "tcp", "iwarp"
 	Local, Remote string
 	Since         time.Time
 	HeaderDigest  bool
@@ -52,7 +53,7 @@ func (n *Node) Sessions() []SessionInfo {
 				continue
 			}
 			i.Connections = append(i.Connections, ConnectionInfo{
-				CID: c.cid, Transport: c.traits.Name, Local: c.traits.Local, Remote: c.traits.Remote, Since: c.since,
+				CID: c.cid, Transport: c.traits.Name, Network: c.traits.Network, Local: c.traits.Local, Remote: c.traits.Remote, Since: c.since,
 				HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest, Stats: c.stats(),
 			})
 		}

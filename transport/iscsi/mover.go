@@ -97,7 +97,7 @@ type Handler interface {
 // Traits are the differences between movers that the session must know.
 type Traits struct {
 	Name          string // "tcp", "iser"
-	Network       string // what its portals are reached by: "tcp", "iser+iwarp"; SendTargets shows those
+	Network       string // what its portals are reached by: "tcp", "iwarp"; SendTargets shows those
 	PhaseCollapse bool   // status may ride on the last Data-In
 	Digests       bool   // header and data digests can be negotiated
 	Local, Remote string // addresses, for people and for SendTargets
@@ -217,7 +217,9 @@ type MoverStats struct {
 	BytesIn, BytesOut   int64 // on the wire
 	Receives, Sends     int64 // system calls
 	DataOut             int64 // bytes of data-out received
+	Placed              int64 // of these, bytes that RDMA Reads brought
 	Copied              int64 // bytes of payload copied in user space
+	CopiedPlaced        int64 // of these, bytes of RDMA Reads
 	Digested            int64 // bytes of payload that a digest was computed over
 	Blocked             int64 // sends that had to wait for the peer
 	ReceiveAgain        int64 // receives that found nothing

@@ -2,7 +2,6 @@ package transporttest
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/lunette-io/lunette/network/rdma"
@@ -11,20 +10,6 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 )
-
-// Devices are two RDMA devices that reach each other.
-type Devices struct {
-	Target, Initiator rdma.Device
-	Addr              string // where the target listens, HOST:PORT
-}
-
-// Close closes both.
-func (d Devices) Close() error { return errors.Join(d.Initiator.Close(), d.Target.Close()) }
-
-// SimDevices are two devices of a simulated network.
-func SimDevices(n *sim.Network) Devices {
-	return Devices{Target: n.Device(), Initiator: n.Device(), Addr: "10.0.0.1:3260"}
-}
 
 // An ISER is how a node on RDMA and its initiators are.
 type ISER struct {

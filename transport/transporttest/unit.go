@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"testing"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -88,6 +89,24 @@ func (u *Unit) Close() error {
 	u.Release()
 	u.work.Wait()
 	return u.Store.Close()
+}
+
+// Settled closes the unit, number i of a target that nobody uses any more, and checks that it was
+// given everything back.
+func (u *Unit) Settled(tb testing.TB, i int) {
+	u.work.Wait()
+	if n := u.Attached.Load(); n != 0 {
+		tb.Errorf("unit %d: %d nexuses are left", i, n)
+	}
+	if a, b := u.Started.Load(), u.Ended.Load(); a != b {
+		tb.Errorf("unit %d: %d tasks started, %d ended", i, a, b)
+	}
+	if n := u.Store.Outstanding(); n != 0 {
+		tb.Errorf("unit %d: %d leases are out", i, n)
+	}
+	if err := u.Close(); err != nil {
+		tb.Errorf("unit %d: %v", i, err)
+	}
 }
 
 // later runs step on another goroutine.

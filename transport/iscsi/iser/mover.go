@@ -168,7 +168,7 @@ func (m *Mover) Stats() iscsi.MoverStats {
 	return iscsi.MoverStats{
 		PDUsIn: s.MessagesIn, PDUsOut: s.MessagesOut, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
 		Receives: s.Receives, Sends: s.Sends, ReceiveAgain: s.ReceiveAgain, Blocked: s.Blocked,
-		DataOut: m.dataOut.Load() + s.Placed, Copied: s.Copied,
+		DataOut: m.dataOut.Load() + s.Placed, Placed: s.Placed, Copied: s.Copied, CopiedPlaced: s.CopiedPlaced,
 		Queued: s.Queued + int64(waiting), BytesQueued: s.BytesQueued,
 	}
 }

@@ -1,0 +1,335 @@
+#!/bin/bash
+# Runs in a lab guest: Linux's own initiators ib_iser and ib_srp, over software iWARP (siw), and iscsi_tcp beside them, against
+# one lunette in network namespace "target", over a veth pair, in steps (lib.sh).
+# shellcheck disable=SC2317 # steps are called by name
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+address=10.99.0.2 user=alice iqn=iqn.2026-11.io.lunette
+store=/var/tmp/store
+tcp=3260 iser=3261 srp=5555 # ports
+
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$here/lib.sh"
+load_size=6
+
+# --- the server -----------------------------------------------------------------------------------------------------
+
+# Targets: "main" has a file, memory, and memory that takes nine seconds for a read, for who knows the secret or, by SRP,
+# for the one port that every siw has; "same" has a unit of each store and block size, for everybody; "closed" is for others.
+document() {
+  local each lun=0 luns=
+  echo "version: 1"
+  echo "portals: ['iscsi+tcp://$address:$tcp', 'iser+iwarp://$address:$iser', 'srp+iwarp://$address:$srp']"
+  echo "discovery: {auth: {users: [{user: $user, secret-file: /run/secret}]}}"
+  echo "network: {engine: $1}"
+  echo "units:"
+  echo "- {name: disk, store: {kind: file, path: $store/disk, size: 64M}}"
+  echo "- {name: ram, store: {kind: memory, size: 48M}}"
+  echo "- {name: slow, store: {kind: memory, size: 1M}, filters: [{kind: delay, read: 9s}]}"
+  for each in 512 4096; do
+    cat <<-UNITS
+	- {name: memory-$each, store: {kind: memory, size: 32M}, device: {kind: disk, block-size: $each}}
+	- {name: file-$each, store: {kind: file, path: $store/file-$each, size: 32M}, device: {kind: disk, block-size: $each}}
+	- {name: direct-$each, store: {kind: file, path: $store/direct-$each, size: 32M, direct: true}, device: {kind: disk, block-size: $each}}
+	- {name: block-$each, store: {kind: block, path: /dev/loop${each:0:1}}, device: {kind: disk, block-size: $each}}
+	- {name: null-$each, store: {kind: "null", size: 32M}, device: {kind: disk, block-size: $each}}
+	UNITS
+  done
+  for each in "${same[@]}"; do luns+="${luns:+, }$((lun++)): $each"; done
+  cat <<-TARGETS
+	targets:
+	- name: $iqn:main
+	  luns: {0: disk, 1: ram, 2: slow}
+	  auth: {users: [{user: $user, secret-file: /run/secret}]}
+	  srp: {initiators: ["0x00000000000000000000000000000000"]}
+	- {name: "$iqn:same", luns: {$luns}}
+	- {name: "$iqn:closed", luns: {0: disk}, initiators: ["$iqn:nobody"], srp: {initiators: ["0x00000000000000000000000000000001"]}}
+	TARGETS
+}
+same=({memory,file,direct,block,null}-{512,4096})
+
+# Both engines: it begins with goroutines, and goes on with reactors when it has been restarted.
+serve() {
+  local engine=reactors
+  [ -e /run/main.log ] || engine=goroutines
+  document "$engine" >/run/main.yaml
+  daemon main "$srp" "$here/lunette" serve --config /run/main.yaml --socket /run/main.sock
+}
+ask() { timeout 10 "$here/lunette" "$@" --socket /run/main.sock; }
+# count KEY: how often the sessions have it, as in '"network": "iwarp"'
+count() { ask sessions -o json | grep -c "$1"; }
+
+# --- initiators -----------------------------------------------------------------------------------------------------
+
+# add_target NAME: what the daemon says that attaches it by SRP
+add_target() { ask targets | sed -n "/^to attach $iqn:$1 by SRP/{n; s/^ *//p}"; }
+srp_login() { # NAME [OPTIONS]
+  local line; line=$(add_target "$1")
+  echo "$line"
+  echo "$line${2:+,$2}" >"/sys/class/infiniband_srp/srp-siw0-1/add_target"
+}
+# srp_host NAME: the kernel's host of it
+srp_host() {
+  local h id; id=$(add_target "$1" | sed 's/^id_ext=\([0-9a-f]*\),.*/0x\1/')
+  for h in /sys/class/scsi_host/host*; do
+    if [ -e "$h/id_ext" ] && [ "$(cat "$h/id_ext")" = "$id" ]; then echo "${h##*/}" && return; fi
+  done
+  return 1
+}
+srp_find() { # NAME LUN
+  local block; host=$(srp_host "$1") || return
+  for block in "/sys/class/scsi_host/$host"/device/target*/*:*:*:"$2"/block/*; do
+    [ -b "/dev/${block##*/}" ] && echo "/dev/${block##*/}" && return
+  done
+  return 1
+}
+srp_logout() {
+  local host; host=$(srp_host "$1")
+  echo 1 >"/sys/class/srp_remote_ports/port-${host#host}:1/delete"
+  within 10 no srp_host "$1"
+}
+
+# over TRANSPORT NAME LUN: the disk there
+over() {
+  case $1 in
+    tcp) disk "$2" "$3" ;;
+    iser) disk "$2" "$3" iser ;;
+    srp) within 10 srp_find "$2" "$3" && srp_find "$2" "$3" ;;
+  esac
+}
+
+# mix DEVICE: 4 KiB and 1 MiB in any order, 128 at a time, written, read back and checked
+mix() {
+  timeout 150 fio --name=mix --filename="$1" --size=24m --rw=randwrite --bssplit=4k/95:1m/5 --direct=1 --ioengine=libaio --iodepth=128 \
+    --verify=crc32c --verify_fatal=1 --randseed=11 --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
+}
+
+# fs DEVICE: a file system, with files in it, checked
+fs() {
+  mkfs.ext4 -q -F "$1"
+  mount "$1" /mnt
+  timeout 60 fio --name=fs --directory=/mnt --size=4m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
+  cp /usr/bin/fio /mnt/
+  umount /mnt
+  mount "$1" /mnt
+  cmp /usr/bin/fio /mnt/fio
+  umount /mnt
+  e2fsck -fn "$1"
+}
+
+# --- what happens ---------------------------------------------------------------------------------------------------
+
+# during TRANSPORT EVENT: it happens two seconds into eight of writes, which must all succeed and read back
+during() {
+  local d; d=$(over "$1" main 0); shift
+  calm
+  load "$d" 8 & pid=$!
+  trap 'kill "$pid" 2>/dev/null || true' EXIT # when something else fails
+  sleep 2
+  "$@" "$d"
+  wait "$pid"
+  quiet
+  check "$d"
+}
+written() { awk '{print $5}' "/sys/block/${1#/dev/}/stat"; }
+# pull_cable DEVICE: six seconds, in which nothing gets through
+pull_cable() {
+  local before
+  inside ip link set v1 down
+  sleep 1
+  before=$(written "$1")
+  sleep 5
+  [ "$(written "$1")" = "$before" ]
+  inside ip link set v1 up
+}
+crash() { server_kill; sleep 1; serve; }
+restart() { server_stop; sleep 1; serve; }
+server_stop() { end main TERM; }
+server_kill() { end main KILL || true; }
+reset_unit() { sg_reset --device "$1"; sleep 1; sg_reset --device "$1"; sleep 1; sg_reset --target "$1"; }
+
+# abort TRANSPORT: a read that takes longer than it may is aborted, and nothing else suffers. Linux allows no less than
+# seven seconds, and the read takes nine.
+abort() {
+  local d start=$SECONDS; d=$(over "$1" main 2)
+  calm
+  no sg_raw --timeout=1 -r 512 "$d" 28 00 00 00 00 00 00 00 01 00
+  ((SECONDS - start < 12))
+  sg_turs "$d"
+  dd if="$(over "$1" main 1)" of=/dev/null bs=4k count=1 iflag=direct status=none
+  no dmesg_has 'detected conn error|reconnect|reset'
+}
+
+# --- what is tested -------------------------------------------------------------------------------------------------
+
+setup() {
+  network
+  mkdir -p "$store"
+  truncate -s 32M "$store"/block-{5,4}
+  modprobe loop && losetup /dev/loop5 "$store/block-5" && losetup /dev/loop4 "$store/block-4"
+  modprobe -a iscsi_tcp siw ib_iser sd_mod sg
+  # It tries again after two seconds, and keeps what is under way for long enough.
+  modprobe ib_srp reconnect_delay=2 fast_io_fail_tmo=60 dev_loss_tmo=120
+  rdma link add siw0 type siw netdev v0
+  open_iscsi
+}
+
+start() {
+  serve
+  ask targets
+  [ -n "$(add_target main)" ] && [ "$(add_target main)" != "$(add_target same)" ]
+}
+
+iser_discovery() {
+  admin -m discovery -t sendtargets -p "$address:$iser" -I iser | tee /run/found
+  grep -q "^$address:$iser,[0-9]* $iqn:main\$" /run/found
+  no grep "closed" /run/found
+}
+
+iser_refused() {
+  local conf=/etc/iscsi/iscsid.conf
+  cp "$conf" /run/iscsid.conf
+  sed -i 's/^discovery.*password = .*/discovery.sendtargets.auth.password = wrong horse battery/' "$conf"
+  no admin -m discovery -t sendtargets -p "$address:$iser" -I iser
+  cp /run/iscsid.conf "$conf"
+  set_node main "$iser" node.session.auth.authmethod CHAP node.session.auth.username "$user" node.session.auth.password 'wrong horse battery'
+  no login main "$iser" iser
+  no find main 0 iser
+}
+
+iser_login() {
+  set_node main "$iser" node.session.auth.password 'correct horse battery'
+  login main "$iser" iser
+  [ "$(blockdev --getsize64 "$(over iser main 0)")" = $((64 << 20)) ]
+  [ "$(blockdev --getsize64 "$(over iser main 1)")" = $((48 << 20)) ]
+  admin -m session
+  ask sessions
+  ask sessions -o json
+  [ "$(count '"network": "iwarp"')" = 1 ] && [ "$(count '"network": "tcp"')" = 0 ]
+}
+
+srp_refused() {
+  local line; line=$(add_target main)
+  no srp_login closed
+  no eval "echo '${line/id_ext=??/id_ext=ff}' >/sys/class/infiniband_srp/srp-siw0-1/add_target"
+  no srp_host main
+}
+
+srp_attach() {
+  local host
+  srp_login main queue_size=128
+  host=$(srp_host main)
+  [ "$(blockdev --getsize64 "$(over srp main 0)")" = $((64 << 20)) ]
+  [ "$(blockdev --getsize64 "$(over srp main 1)")" = $((48 << 20)) ]
+  [ "$(cat "/sys/class/scsi_host/$host/ch_count")" -ge 2 ]
+  ask sessions
+  ask sessions -o json
+  [ "$(count '"network": "iwarp"')" -ge 2 ] # channels
+}
+
+# on TRANSPORT: a file system on the file; the mix on the memory, whose data is never copied
+placed() { ask sessions -o json | sed -n 's/.*"copiedPlaced": \([0-9]*\).*/\1/p' | awk '{sum += $1} END {print sum + 0}'; }
+on() {
+  calm
+  fs "$(over "$1" main 0)"
+  mix "$(over "$1" main 1)"
+  quiet
+}
+iser_io() { on iser; }
+srp_io() { on srp; }
+
+iser_link_down() { during iser pull_cable; dmesg_has 'detected conn error'; }
+srp_link_down() { during srp pull_cable; }
+iser_resets() { during iser reset_unit; }
+srp_resets() { during srp reset_unit; }
+iser_abort() { abort iser; }
+srp_abort() { abort srp; }
+iser_daemon_killed() { during iser crash; dmesg_has 'detected conn error'; }
+srp_daemon_killed() { during srp crash; dmesg_has 'reconnect succeeded'; }
+iser_daemon_restarted() { during iser restart; }
+srp_daemon_restarted() { during srp restart; dmesg_has 'reconnect succeeded'; }
+
+# All of them are there at once: what one has written is what the others read, while all of them write.
+together() {
+  local t at=0 pids=()
+  admin -m discovery -t sendtargets -p "$address:$tcp"
+  set_node main "$tcp" node.session.auth.authmethod CHAP node.session.auth.username "$user" node.session.auth.password 'correct horse battery'
+  login main "$tcp"
+  login main "$iser" iser || true # there from before
+  srp_host main || srp_login main queue_size=128
+  ask sessions
+  calm
+  for t in tcp iser srp; do
+    timeout 120 fio --name="$t" --filename="$(over "$t" main 1)" --offset=$((at * 8))m --size=8m --rw=randwrite --bs=16k --direct=1 --ioengine=libaio \
+      --iodepth=16 --verify=crc32c --verify_fatal=1 --randseed="$at" --minimal >"/run/fio.$t" & pids+=($!)
+    at=$((at + 1))
+  done
+  for t in "${pids[@]}"; do wait "$t"; done
+  for t in tcp iser srp; do dd if="$(over "$t" main 1)" bs=1M count=24 iflag=direct status=none | sha256sum; done | sort -u | tee /run/sums
+  [ "$(wc -l </run/sums)" = 1 ]
+  quiet
+}
+
+reservations() {
+  local a b c
+  a=$(over tcp main 0) b=$(over iser main 0) c=$(over srp main 0)
+  sg_persist --no-inquiry --out --register --param-sark=0xa "$a"
+  sg_persist --no-inquiry --out --register --param-sark=0xb "$b"
+  sg_persist --no-inquiry --out --register --param-sark=0xc "$c"
+  sg_persist --no-inquiry --in --read-full-status "$a" | tee /run/keys
+  [ "$(grep -c 'Key=0x[abc]$' /run/keys)" = 3 ]
+  sg_persist --no-inquiry --out --reserve --param-rk=0xc --prout-type=1 "$c" # write exclusive
+  dd if=/dev/zero of="$c" bs=4k count=1 oflag=direct status=none
+  no dd if=/dev/zero of="$a" bs=4k count=1 oflag=direct status=none
+  no dd if=/dev/zero of="$b" bs=4k count=1 oflag=direct status=none
+  dd if="$b" of=/dev/null bs=4k count=1 iflag=direct status=none
+  sg_persist --no-inquiry --out --preempt --param-rk=0xb --param-sark=0xc --prout-type=3 "$b" # exclusive access
+  no dd if="$c" of=/dev/null bs=4k count=1 iflag=direct status=none
+  no dd if="$a" of=/dev/null bs=4k count=1 iflag=direct status=none
+  dd if="$b" of=/dev/null bs=4k count=1 iflag=direct status=none
+  sg_persist --no-inquiry --out --clear --param-rk=0xb "$b"
+  dd if=/dev/zero of="$c" bs=4k count=1 oflag=direct status=none
+}
+
+# The same commands have the same results over all transports, for units on every store and of every block size.
+results() {
+  local t lun pids
+  login same "$tcp"
+  admin -m discovery -t sendtargets -p "$address:$iser" -I iser >/dev/null
+  login same "$iser" iser
+  srp_login same
+  for lun in "${!same[@]}"; do for t in tcp iser srp; do over "$t" same "$lun" >/dev/null; done; done
+  pids=()
+  for t in 0 1; do # two at a time
+    (for ((lun = t; lun < ${#same[@]}; lun += 2)); do unit_results "$lun" "${same[lun]}" || exit; done) & pids+=($!)
+  done
+  for t in "${pids[@]}"; do wait "$t"; done
+  srp_logout same
+  logout same "$iser" iser
+  logout same "$tcp"
+}
+unit_results() { # LUN NAME
+  local t
+  for t in tcp iser srp; do timeout 60 "$here/results" "$(over "$t" same "$1")" "${2##*-}" >"/run/$2.$t" || return; done
+  if [ "$(grep -c ': status 00' "/run/$2.tcp")" -lt 70 ] || [ "$(grep -c ': status 02' "/run/$2.tcp")" -lt 20 ]; then
+    cat "/run/$2.tcp" # hardly anything was done, or refused
+    return 1
+  fi
+  diff -u "/run/$2.tcp" "/run/$2.iser" && diff -u "/run/$2.tcp" "/run/$2.srp"
+}
+
+finish() {
+  srp_logout main
+  logout main "$iser" iser
+  logout main "$tcp"
+  no admin -m session
+  [ "$(ask sessions -o json)" = '[]' ]
+  no ls /sys/block/sd*
+  server_stop
+  no grep -iE 'level=(warn|error)|panic|leak' /run/main.log
+}
+
+steps=(setup start iser_discovery iser_refused iser_login iser_io iser_link_down iser_resets iser_abort iser_daemon_killed iser_daemon_restarted
+  srp_refused srp_attach srp_io srp_link_down srp_resets srp_abort srp_daemon_killed srp_daemon_restarted together reservations results finish)
+run_steps "$@"

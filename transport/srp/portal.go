@@ -1,0 +1,55 @@
+package srp
+
+import (
+	"context"
+	"sync"
+
+	"github.com/lunette-io/lunette/network/rdma"
+)
+
+// A Portal accepts channels for a node at one address.
+type Portal struct {
+	l    rdma.Listener
+	node *Node
+	done sync.WaitGroup
+}
+
+// Listen makes a portal at addr, HOST:PORT, of a device. Start lets it accept.
+func Listen(ctx context.Context, dev rdma.Device, addr string, node *Node) (*Portal, error) {
+	l, err := dev.Listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &Portal{l: l, node: node}, nil
+}
+
+// Start begins to accept. Channels end with the node's Shutdown.
+func (p *Portal) Start() { p.done.Go(p.accept) }
+
+// Addr is the address that the portal is bound to, as ADDR:PORT.
+func (p *Portal) Addr() string { return p.l.Addr() }
+
+// Close stops accepting, and waits for logins that are under way. Channels stay; see
+// [Node.Shutdown].
+func (p *Portal) Close() error {
+	err := p.l.Close()
+	p.done.Wait()
+	return err
+}
+
+func (p *Portal) accept() {
+	for {
+		r, err := p.l.Accept()
+		if err != nil {
+			return // closed: Accept waits out all else
+		}
+		if !p.node.beginLogin() {
+			p.node.reject(r, 0, tooManyLogins)
+			continue
+		}
+		p.done.Go(func() { // a login waits for channels that it terminates
+			defer p.node.endLogin()
+			p.node.login(r)
+		})
+	}
+}
