@@ -14,15 +14,11 @@ func scribble(w *rdma.Work, err error) {
 	if err != nil || w.Op == rdma.Read {
 		return
 	}
-	for i := range w.Head {
-		w.Head[i] = 0xee
-	}
+	clear(w.Head)
 	for at, end := w.At, w.At+w.Len; at < end; {
 		mem := w.Data.At(at)
 		mem = mem[:min(int64(len(mem)), end-at)]
-		for i := range mem {
-			mem[i] = 0xee
-		}
+		clear(mem)
 		at += int64(len(mem))
 	}
 }

@@ -1,6 +1,7 @@
 package rdmatest
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -151,7 +152,20 @@ func numbered(n int, seed uint32) []byte {
 	return b[:n:n]
 }
 
-const guard = 64
+const (
+	guard = 64
+	fresh = 0xa5 // what regions are filled with
+)
+
+// clean reports that nothing was written to any of bs.
+func clean(bs ...[]byte) bool {
+	for _, b := range bs {
+		if bytes.Count(b, []byte{fresh}) != len(b) {
+			return false
+		}
+	}
+	return true
+}
 
 // A region is memory between guards.
 type region struct {
@@ -162,10 +176,7 @@ type region struct {
 
 // region makes one of n bytes in pieces.
 func (p *pair) region(n, piece int) *region {
-	all := make([]byte, guard+n+guard)
-	for i := range all {
-		all[i] = 0xa5
-	}
+	all := bytes.Repeat([]byte{fresh}, guard+n+guard)
 	r := &region{all: all, mem: all[guard : guard+n : guard+n]}
 	r.lease = p.lease(r.mem, piece)
 	return r
@@ -184,20 +195,16 @@ func (p *pair) expose(s *side, n, piece int, a rdma.Access) *region {
 // guarded checks that nothing was written around the region.
 func (r *region) guarded(t testing.TB) {
 	t.Helper()
-	for i := range guard {
-		if r.all[i] != 0xa5 || r.all[len(r.all)-1-i] != 0xa5 {
-			t.Fatal("something was written outside of the memory")
-		}
+	if !clean(r.all[:guard], r.all[len(r.all)-guard:]) {
+		t.Fatal("something was written outside of the memory")
 	}
 }
 
 // untouched checks that nothing was written at all.
 func (r *region) untouched(t testing.TB) {
 	t.Helper()
-	for i := range r.all {
-		if r.all[i] != 0xa5 {
-			t.Fatalf("byte %d of a region of %d was written", i-guard, len(r.mem))
-		}
+	if !clean(r.all) {
+		t.Fatal("memory was written that should not be")
 	}
 }
 
