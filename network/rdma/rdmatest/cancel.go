@@ -32,8 +32,7 @@ func testCancel(t *testing.T, n Network) {
 	p.both(t, func(t *testing.T, from, to *side) {
 		const size = 5000
 		limit := from.Info().Reads
-		r := p.expose(to, size, 0, rdma.RemoteRead)
-		copy(r.mem, numbered(size, 1))
+		r := p.show(to, numbered(size, 1), 0)
 		release := hold(from, to)
 		var ws []*rdma.Work
 		var into []*region

@@ -62,8 +62,7 @@ func testClose(t *testing.T, n Network) {
 func testCloseReads(t *testing.T, n Network) {
 	for _, how := range []error{nil, errors.New("enough")} {
 		p := n.begin(t, usual)
-		r := p.expose(p.b, 100_000, 0, rdma.RemoteRead)
-		copy(r.mem, numbered(100_000, 1))
+		r := p.show(p.b, numbered(100_000, 1), 0)
 		release := hold(p.a, p.b)
 		var ws []*rdma.Work
 		var into []*region

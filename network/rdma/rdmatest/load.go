@@ -37,8 +37,7 @@ func testLoad(t *testing.T, n Network) {
 	for k, s := range sides {
 		peer := sides[1-k]
 		for g := range posters {
-			from := p.expose(peer, size, 3000, rdma.RemoteRead)
-			copy(from.mem, numbered(size, uint32(g)))
+			from := p.show(peer, numbered(size, uint32(g)), 3000)
 			to := p.expose(peer, size, 0, rdma.RemoteWrite)
 			all.Go(func() {
 				for i := range rounds {

@@ -117,8 +117,7 @@ func testReads(t *testing.T, n Network) {
 	p.both(t, func(t *testing.T, from, to *side) {
 		for i, size := range sizes {
 			for _, pieces := range pieces(size) {
-				r := p.expose(to, size+50, pieces[1], rdma.RemoteRead)
-				copy(r.mem, numbered(size+50, uint32(i)))
+				r := p.show(to, numbered(size+50, uint32(i)), pieces[1])
 				into := p.region(size+20, pieces[0])
 				w := &rdma.Work{Op: rdma.Read, At: 9, Len: int64(size), Remote: plus(r.at, 20), Data: into.lease}
 				from.post(w)
@@ -143,8 +142,7 @@ func testReadsWait(t *testing.T, n Network) {
 	p := n.begin(t, usual)
 	p.both(t, func(t *testing.T, from, to *side) {
 		const count, size = 40, 10_000
-		r := p.expose(to, count*size, 0, rdma.RemoteRead)
-		copy(r.mem, numbered(len(r.mem), 5))
+		r := p.show(to, numbered(count*size, 5), 0)
 		w := p.expose(to, size, 0, rdma.RemoteWrite)
 		var all []*rdma.Work
 		var into []*region

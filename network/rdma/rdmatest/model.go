@@ -25,8 +25,9 @@ func testModel(t *testing.T, n Network) {
 		m := &model{p: p}
 		for i, s := range []*side{p.a, p.b} {
 			size := rapid.IntRange(1, 200_000).Draw(r, "size")
-			m.sides[i] = &modelSide{side: s, shown: p.expose(s, size, rapid.IntRange(1000, 200_000).Draw(r, "piece"), rdma.RemoteRead|rdma.RemoteWrite)}
-			m.sides[i].want = bytes.Clone(m.sides[i].shown.mem)
+			shown := p.region(size, rapid.IntRange(1000, 200_000).Draw(r, "piece"))
+			m.sides[i] = &modelSide{side: s, shown: shown, want: bytes.Clone(shown.mem)}
+			shown.expose(s, rdma.RemoteRead|rdma.RemoteWrite)
 		}
 		for range rapid.IntRange(1, 6).Draw(r, "groups") {
 			m.group(r, rapid.IntRange(0, 1).Draw(r, "side"))

@@ -186,10 +186,25 @@ func (p *pair) region(n, piece int) *region {
 func (p *pair) expose(s *side, n, piece int, a rdma.Access) *region {
 	p.t.Helper()
 	r := p.region(n, piece)
+	r.expose(s, a)
+	return r
+}
+
+// show makes a region that has data, which the peer of s may read.
+func (p *pair) show(s *side, data []byte, piece int) *region {
+	p.t.Helper()
+	r := p.region(len(data), piece)
+	copy(r.mem, data)
+	r.expose(s, rdma.RemoteRead)
+	return r
+}
+
+// expose lends the region to s. Nobody else writes to it from now on.
+func (r *region) expose(s *side, a rdma.Access) {
+	s.t.Helper()
 	var err error
 	r.at, err = s.Expose(r.lease, a)
-	must(p.t, err)
-	return r
+	must(s.t, err)
 }
 
 // guarded checks that nothing was written around the region.
