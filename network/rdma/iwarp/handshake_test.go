@@ -126,6 +126,13 @@ func (r *raw) gone() []byte {
 	return b
 }
 
+func halfOpen(l rdma.Listener) int {
+	n := l.(*Listener)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.open)
+}
+
 func listen(t testing.TB, d *Device) rdma.Listener {
 	t.Helper()
 	l, err := d.Listen(context.Background(), "127.0.0.1:0")
@@ -305,7 +312,7 @@ func TestRubbish(t *testing.T) {
 			t.Errorf("%s: answered with %x", name, got)
 		}
 	}
-	if n := len(l.(*Listener).open); n != 0 {
+	if n := halfOpen(l); n != 0 {
 		t.Errorf("%d are still there", n)
 	}
 }
@@ -378,7 +385,7 @@ func TestFlood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(l.(*Listener).open); n > 8 {
+	if n := halfOpen(l); n > 8 {
 		t.Errorf("%d are half open", n)
 	}
 	c, err := r.Accept(plenty)

@@ -32,11 +32,11 @@ func withEngines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() {
+			t.Cleanup(func() {
 				if err := e.Close(); err != nil {
 					t.Error(err)
 				}
-			}()
+			})
 			test(t, e)
 		})
 	}
