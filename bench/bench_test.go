@@ -87,6 +87,30 @@ func TestVerified(t *testing.T) {
 	}
 }
 
+// A run finds its way by the URL, and every byte with it.
+func TestRunISER(t *testing.T) {
+	for _, block := range []int{4 << 10, 64 << 10} {
+		u, err := ParseURL("iser+iwarp://" + serveBy(t, memoryOf(t, size), true) + "/" + name + "/0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := Open(t.Context(), Config{
+			URL: u, Initiator: "iqn.2026-11.io.lunette:i", Workload: Workload{Size: block, Reads: 50, Depth: 8}, Connections: 2,
+			Count: 200, Verify: true, Plan: Plan{Patience: 5 * time.Second},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := run.Go(t.Context())
+		if err != nil || r.Err() != nil || r.Commands() != 200 || len(run.LocalAddresses()) != 2 {
+			t.Errorf("%+v, %v, %v", r, err, run.LocalAddresses())
+		}
+		if err := run.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A liar does something wrong, in silence.
 type liar struct {
 	store.Store

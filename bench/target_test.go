@@ -11,12 +11,14 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device/disk"
+	"github.com/lunette-io/lunette/network/rdma/iwarp"
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/memory"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 	"github.com/lunette-io/lunette/transport/transporttest"
@@ -35,8 +37,11 @@ func memoryOf(t *testing.T, size int64) *memory.Store {
 	return s
 }
 
-// serve serves s as LUN 0, and returns the address.
-func serve(t *testing.T, s store.Store) string {
+// serve serves s as LUN 0 by TCP, and returns the address.
+func serve(t *testing.T, s store.Store) string { return serveBy(t, s, false) }
+
+// serveBy serves s by TCP, or by iSER over iWARP.
+func serveBy(t *testing.T, s store.Store, rdma bool) string {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -56,8 +61,20 @@ func serve(t *testing.T, s store.Store) string {
 	must(err)
 	must(node.AddTarget(iscsi.Target{SCSI: tg}))
 	engine := transporttest.NewEngine(t)
-	l, err := iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, engine, tcp.Options{})
-	must(err)
+	var l interface {
+		Start()
+		Addr() string
+		Close() error
+	}
+	if rdma {
+		d, err := iwarp.New(iwarp.Config{Engine: engine})
+		must(err)
+		l, err = iser.Listen(context.Background(), d, "127.0.0.1:0", node, iser.Options{})
+		must(err)
+	} else {
+		l, err = iscsitcp.Listen(context.Background(), "127.0.0.1:0", node, engine, tcp.Options{})
+		must(err)
+	}
 	l.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
