@@ -231,7 +231,7 @@ func (c *channel) look() {
 	}
 	c.mu.Unlock()
 	s := c.conn.Stats()
-	if (s.Queued > 0 && s.BytesOut == c.sent) || (owes && s.Placed == c.came) {
+	if s.Placed == c.came && (owes || (s.Queued > 0 && s.BytesOut == c.sent)) {
 		c.stalled++
 	} else {
 		c.stalled = 0
