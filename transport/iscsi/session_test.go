@@ -48,20 +48,22 @@ func testLogin(t *testing.T, start transporttest.Start) {
 		want   pdu.LoginStatus
 		other  bool // another error
 	}{
-		"CHAP":                  {change: func(*initiator.Config) {}},
-		"mutual CHAP":           {change: func(c *initiator.Config) { c.TargetAccount = disk }},
-		"MD5":                   {change: func(c *initiator.Config) { c.Algorithms = []auth.Algorithm{auth.MD5} }},
-		"upper case":            {change: func(c *initiator.Config) { c.TargetName = "IQN.2026-11.io.lunette.test:DISK" }},
-		"no CHAP":               {change: func(c *initiator.Config) { c.Account = nil }, want: pdu.LoginAuthenticationFail},
-		"wrong secret":          {change: func(c *initiator.Config) { c.Account = account(t, "alice", "alices-secret-02") }, want: pdu.LoginAuthenticationFail},
-		"wrong user":            {change: func(c *initiator.Config) { c.Account = account(t, "bob", "alices-secret-01") }, want: pdu.LoginAuthenticationFail},
-		"the target's proof":    {change: func(c *initiator.Config) { c.TargetAccount = account(t, "disk", "another-secret-1") }, other: true},
-		"unknown target":        {change: func(c *initiator.Config) { c.TargetName += "2" }, want: pdu.LoginNotFound},
-		"unwanted initiator":    {change: func(c *initiator.Config) { c.InitiatorName += "2" }, want: pdu.LoginNotFound},
-		"name that is none":     {change: func(c *initiator.Config) { c.InitiatorName = "me" }, want: pdu.LoginInitiatorError},
-		"no such session":       {change: func(c *initiator.Config) { c.TSIH = 0x1234 }, want: pdu.LoginNoSession},
-		"discovery":             {change: func(c *initiator.Config) { c.TargetName, c.Account = "", nil }},
-		"key that nobody knows": {change: func(c *initiator.Config) { c.Offers = []keys.Pair{{Key: "X-com.example.Colour", Value: "blue"}, {Key: keys.RDMAExtensions, Value: keys.Yes}} }},
+		"CHAP":               {change: func(*initiator.Config) {}},
+		"mutual CHAP":        {change: func(c *initiator.Config) { c.TargetAccount = disk }},
+		"MD5":                {change: func(c *initiator.Config) { c.Algorithms = []auth.Algorithm{auth.MD5} }},
+		"upper case":         {change: func(c *initiator.Config) { c.TargetName = "IQN.2026-11.io.lunette.test:DISK" }},
+		"no CHAP":            {change: func(c *initiator.Config) { c.Account = nil }, want: pdu.LoginAuthenticationFail},
+		"wrong secret":       {change: func(c *initiator.Config) { c.Account = account(t, "alice", "alices-secret-02") }, want: pdu.LoginAuthenticationFail},
+		"wrong user":         {change: func(c *initiator.Config) { c.Account = account(t, "bob", "alices-secret-01") }, want: pdu.LoginAuthenticationFail},
+		"the target's proof": {change: func(c *initiator.Config) { c.TargetAccount = account(t, "disk", "another-secret-1") }, other: true},
+		"unknown target":     {change: func(c *initiator.Config) { c.TargetName += "2" }, want: pdu.LoginNotFound},
+		"unwanted initiator": {change: func(c *initiator.Config) { c.InitiatorName += "2" }, want: pdu.LoginNotFound},
+		"name that is none":  {change: func(c *initiator.Config) { c.InitiatorName = "me" }, want: pdu.LoginInitiatorError},
+		"no such session":    {change: func(c *initiator.Config) { c.TSIH = 0x1234 }, want: pdu.LoginNoSession},
+		"discovery":          {change: func(c *initiator.Config) { c.TargetName, c.Account = "", nil }},
+		"key that nobody knows": {change: func(c *initiator.Config) {
+			c.Offers = []keys.Pair{{Key: "X-com.example.Colour", Value: "blue"}, {Key: keys.RDMAExtensions, Value: keys.Yes}}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := s.Config(1)

@@ -39,6 +39,7 @@ type channel struct {
 	open     int  // requests that are neither answered nor dropped
 	managing int  // of these, task management
 	asked    bool // a CRED_REQ waits for its answer
+	flush    bool // one was posted
 
 	tasks     taskTable
 	all       []*task // every one that was made
@@ -208,11 +209,15 @@ func (c *channel) Closed(err error) {
 	c.nx.left(c)
 }
 
-// unlock is mu.Unlock for those who may have freed tasks that somebody waits for.
+// unlock is mu.Unlock for those who may have freed tasks: somebody may wait for them, and their
+// credits have to be sent.
 func (c *channel) unlock() {
-	told := c.told
-	c.told = nil
+	told, flush := c.told, c.flush
+	c.told, c.flush = nil, false
 	c.mu.Unlock()
+	if flush {
+		c.conn.Flush()
+	}
 	for _, m := range told {
 		m.done()
 	}
@@ -231,7 +236,7 @@ func (c *channel) look() {
 	}
 	c.mu.Unlock()
 	s := c.conn.Stats()
-	if (s.Queued > 0 && s.BytesOut == c.sent) || (owes && s.Placed == c.came) {
+	if s.Placed == c.came && (owes || (s.Queued > 0 && s.BytesOut == c.sent)) {
 		c.stalled++
 	} else {
 		c.stalled = 0

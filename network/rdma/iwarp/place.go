@@ -34,7 +34,7 @@ type segment struct {
 	off  int64      // in its data, of what comes next
 }
 
-// minGuess is how many FPDUs are guessed at first.
+// minGuess is how many FPDUs are guessed at first; after a wrong guess it is one.
 const minGuess = 8
 
 // early reports whether a tagged segment that is not complete is placed as it comes.
@@ -197,6 +197,9 @@ func (v *receiver) placed(n int) *TerminateError {
 		}
 		side := bytesOf(&v.iov[i], min(int(v.iov[i].Len), n))
 		if !v.guessed(side, i) {
+			if n > len(side) { // a payload has come that is somewhere else
+				v.guess = 1
+			}
 			v.gather(i, n)
 			return nil
 		}

@@ -213,3 +213,6 @@ func (l *messages) ended(k *Command) {
 	}
 	r.in.valid, r.out.valid, r.invalidated = false, false, false
 }
+
+// Forget ends what is exposed for k, which is under way: what no initiator should do.
+func (c *Conn) Forget(k *Command) { c.link.ended(k) }
