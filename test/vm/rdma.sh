@@ -15,7 +15,7 @@ load_size=6
 
 # --- the server -----------------------------------------------------------------------------------------------------
 
-# Targets: "main" has a file, memory, and memory that takes nine seconds for a read, for who knows the secret or, by SRP,
+# Targets: "main" has a file, memory, and memory that takes 40 seconds for a write, for who knows the secret or, by SRP,
 # for the one port that every siw has; "same" has a unit of each store and block size, for everybody; "closed" is for others.
 document() {
   local each lun=0 luns=
@@ -26,7 +26,7 @@ document() {
   echo "units:"
   echo "- {name: disk, store: {kind: file, path: $store/disk, size: 64M}}"
   echo "- {name: ram, store: {kind: memory, size: 48M}}"
-  echo "- {name: slow, store: {kind: memory, size: 1M}, filters: [{kind: delay, read: 9s}]}"
+  echo "- {name: slow, store: {kind: memory, size: 1M}, filters: [{kind: delay, write: 40s}]}"
   for each in 512 4096; do
     cat <<-UNITS
 	- {name: memory-$each, store: {kind: memory, size: 32M}, device: {kind: disk, block-size: $each}}
@@ -149,13 +149,13 @@ server_stop() { end main TERM; }
 server_kill() { end main KILL || true; }
 reset_unit() { sg_reset --device "$1"; sleep 1; sg_reset --device "$1"; sleep 1; sg_reset --target "$1"; }
 
-# abort TRANSPORT: a read that takes longer than it may is aborted, and nothing else suffers. Linux allows no less than
-# seven seconds, and the read takes nine.
+# abort TRANSPORT: a write that takes longer than it may is aborted, and nothing else suffers. Linux allows no less than
+# seven seconds; iSCSI looks twice whether the target is there before it aborts.
 abort() {
   local d start=$SECONDS; d=$(over "$1" main 2)
   calm
-  no sg_raw --timeout=1 -r 512 "$d" 28 00 00 00 00 00 00 00 01 00
-  ((SECONDS - start < 12))
+  no sg_raw --timeout=1 -s 512 -i /dev/zero "$d" 2a 00 00 00 00 00 00 00 01 00
+  ((SECONDS - start < 39))
   sg_turs "$d"
   dd if="$(over "$1" main 1)" of=/dev/null bs=4k count=1 iflag=direct status=none
   no dmesg_has 'detected conn error|reconnect|reset'
