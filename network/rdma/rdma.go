@@ -126,6 +126,13 @@ type Handler interface {
 	Closed(err error)
 }
 
+// A Waiter is a Handler whose Received may wait for the end of another connection, as a login
+// does that takes the place of an older session, while Waits says so. A provider that serves
+// many connections on one thread calls Received on another one then.
+type Waiter interface {
+	Waits() bool
+}
+
 // A Message is what a peer has sent by a Send.
 type Message struct {
 	Data []byte

@@ -111,16 +111,19 @@ func (r *request) Info() rdma.Info {
 	return rdma.Info{Provider: "sim", Local: r.remote, Remote: r.local, Reads: r.options.Serves}
 }
 
-// errDecided is for a peer that does not wait any more.
-var errDecided = fmt.Errorf("%w: sim: the peer has given up, or has been answered", rdma.ErrLost)
+var (
+	errDecided    = fmt.Errorf("%w: sim: the peer has given up, or has been answered", rdma.ErrLost)
+	errUnanswered = fmt.Errorf("%w: sim: the peer could not answer", rdma.ErrLost)
+)
 
 // Accept makes the connection.
 func (r *request) Accept(o rdma.Options) (rdma.Conn, error) {
-	if len(o.Private) > rdma.MaxPrivate {
-		return nil, fmt.Errorf("sim: accept: %d bytes of private data, %d fit", len(o.Private), rdma.MaxPrivate)
-	}
 	if !r.decide() {
 		return nil, errDecided
+	}
+	if len(o.Private) > rdma.MaxPrivate {
+		r.answer <- answer{err: errUnanswered}
+		return nil, fmt.Errorf("sim: accept: %d bytes of private data, %d fit", len(o.Private), rdma.MaxPrivate)
 	}
 	ours, theirs, err := connect(r, o)
 	if err != nil {
@@ -133,11 +136,12 @@ func (r *request) Accept(o rdma.Options) (rdma.Conn, error) {
 
 // Reject refuses the peer.
 func (r *request) Reject(private []byte) error {
-	if len(private) > rdma.MaxPrivate {
-		return fmt.Errorf("sim: reject: %d bytes of private data, %d fit", len(private), rdma.MaxPrivate)
-	}
 	if !r.decide() {
 		return errDecided
+	}
+	if len(private) > rdma.MaxPrivate {
+		r.answer <- answer{err: errUnanswered}
+		return fmt.Errorf("sim: reject: %d bytes of private data, %d fit", len(private), rdma.MaxPrivate)
 	}
 	r.answer <- answer{err: &rdma.RejectedError{Private: append([]byte(nil), private...)}}
 	return nil

@@ -239,7 +239,8 @@ func (c *conn) ask(i item) {
 // answer moves the data of a Read of the peer, into the peer's memory.
 func (c *conn) answer(r *read) {
 	p, w := c.peer, r.w
-	for first := true; first || w.Moved < w.Len; first = false {
+	size, done := w.Len, int64(0)
+	for first := true; first || done < size; first = false { // w may have been given back meanwhile
 		if c.ended || p.ended || p.reads[w] != r {
 			return
 		}
@@ -259,6 +260,7 @@ func (c *conn) answer(r *read) {
 		transfer(w.Data, w.At+w.Moved, from, off+w.Moved, n)
 		c.moved(p, n)
 		w.Moved += n
+		done += n
 		c.breathe()
 	}
 	p.hasAnswer(r)

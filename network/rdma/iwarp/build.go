@@ -1,0 +1,332 @@
+package iwarp
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/tcp"
+)
+
+// A build is what the sender makes vectors from and of.
+type build struct {
+	limits struct{ tagged, untagged int } // of payload in an FPDU
+	msn    [queues]uint32                 // of the last message
+	cur    message                        // that was begun
+	turn   bool                           // an answer comes next
+
+	out    *outgoing // nil while nothing is sent
+	n      int       // of its vectors
+	used   int       // of its slab
+	own    bool      // the last vector is the slab's, up to used
+	staged int       // of its stage
+	sent   works     // with the batch
+	size   int64     // bytes of works in the batch
+	total  int       // bytes of payload in the batch
+	using  []*window // in the batch
+	bad    error     // the connection has to end
+}
+
+// A message is one that is being sent.
+type message struct {
+	active bool
+	op     opcode
+	work   *rdma.Work // nil: an answer, from the window
+	win    *window
+	key    uint32
+	head   []byte
+	data   *buffer.Lease
+	at     int64 // in data
+	len    int64 // of head and data
+	moved  int64
+	stag   uint32
+	to     uint64
+}
+
+func (b *build) init(limit int) {
+	// As long as FPDUs have lengths of a multiple of 8 only the last of a message has padding.
+	limit = min(max(limit, minFPDU), 64<<10-8) &^ 7
+	b.limits.tagged = limit - taggedLen - crcLen
+	b.limits.untagged = limit - untaggedLen - crcLen
+}
+
+// batch makes vectors of the front of the queues. mu is held.
+func (t *sender) batch() []unix.Iovec {
+	t.n, t.used, t.own, t.staged, t.size, t.total = 0, 0, false, 0, 0, 0
+	switch {
+	case t.shut && t.how != orderly:
+		if t.last != nil {
+			t.terminate()
+			t.last = nil
+		}
+	case t.started && !t.silent:
+		for t.bad == nil && t.total < maxBatch && t.used+perFPDU <= slabLen && (t.cur.active || t.next()) {
+			if !t.segment() {
+				break
+			}
+		}
+	}
+	t.out.used = max(t.out.used, t.n)
+	return t.out.iov[:t.n]
+}
+
+// next begins a message. false: there is none.
+func (t *sender) next() bool {
+	if t.answers.n > 0 && (t.turn || t.queue.head == nil) {
+		a := t.answers.front()
+		t.cur = message{active: true, op: opReadResponse, win: a.win, key: a.key, at: a.at, len: a.size, stag: a.sink, to: a.sinkTO}
+		t.turn = false
+		return true
+	}
+	t.turn = true
+	for w := t.queue.pop(); w != nil; w = t.queue.pop() {
+		if w.Op == rdma.Read && t.shut { // nobody would take the answer
+			t.flushed.push(w)
+			continue
+		}
+		t.cur = message{active: true, work: w, data: w.Data, at: w.At, len: w.Len}
+		m := &t.cur
+		switch w.Op {
+		case rdma.Write:
+			m.op, m.stag, m.to = opWrite, uint32(w.Remote.Key), w.Remote.Addr
+			t.c.count.writes.Add(1)
+		case rdma.Read:
+			m.op = opReadRequest
+			t.c.count.reads.Add(1)
+		default:
+			inv := w.Op == rdma.SendInvalidate
+			m.op = sendOp(w.Solicited, inv)
+			if inv {
+				m.stag = uint32(w.Invalidate)
+			}
+			m.head = w.Head
+			m.len += int64(len(m.head))
+			t.c.count.messagesOut.Add(1)
+		}
+		if m.len > math.MaxUint32 {
+			t.bad = fmt.Errorf("%w: %d bytes", rdma.ErrLength, m.len)
+			return false
+		}
+		if w.Op == rdma.Read && t.never {
+			t.bad = fmt.Errorf("%w: a Read where none are agreed on", rdma.ErrClosed)
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+// segment puts one FPDU of the message. false: the batch has no room for it, or the connection has
+// to end.
+func (t *sender) segment() bool {
+	m := &t.cur
+	if m.op == opReadRequest {
+		if t.n+1 > maxSend {
+			return false
+		}
+		t.request(m.work)
+		return true
+	}
+	h := header{tagged: m.op.tagged(), op: m.op, ddp: version, rdmap: version, stag: m.stag}
+	most := t.limits.untagged
+	if h.tagged {
+		most = t.limits.tagged
+	}
+	n := int(min(m.len-m.moved, int64(most)))
+	if m.win != nil && !t.use(m) {
+		return false
+	}
+	pieces := 1
+	if !t.c.crc {
+		pieces, n = m.pieces(n)
+	}
+	if t.n+pieces+2 > maxSend || t.c.crc && t.staged+n > stageLen {
+		return false
+	}
+	h.last = m.moved+int64(n) == m.len
+	h.length = uint16(h.len() - lengthLen + n)
+	if h.tagged {
+		h.to = m.to + uint64(m.moved)
+	} else {
+		if m.moved == 0 {
+			t.msn[queueSend]++
+		}
+		h.qn, h.msn, h.mo = queueSend, t.msn[queueSend], uint32(m.moved)
+	}
+	b := t.take(h.len())
+	h.put(b)
+	t.trailer(n, t.payload(m, n, crc(0), b))
+	m.moved += int64(n)
+	t.total += n
+	if m.work != nil {
+		t.size += int64(n)
+	}
+	if h.last {
+		if m.work != nil {
+			t.sent.push(m.work)
+		} else {
+			t.answers.pop()
+		}
+		*m = message{}
+	}
+	return true
+}
+
+// use borrows the window of an answer for the batch. false: the connection has to end.
+func (t *sender) use(m *message) bool {
+	mem := &t.c.mem
+	mem.mu.Lock()
+	defer mem.mu.Unlock()
+	if m.win.key != m.key {
+		t.bad = failure(causeReadKey, "the window of a Read was revoked")
+		return false
+	}
+	m.win.users++
+	m.data = m.win.data
+	t.using = append(t.using, m.win)
+	return true
+}
+
+// maxPieces is in how many vectors the payload of one FPDU may lie.
+const maxPieces = 128
+
+// pieces is in how many pieces the next n bytes of m lie, and how many bytes maxPieces have.
+func (m *message) pieces(n int) (int, int) {
+	k, got := 0, 0
+	for got < n && k < maxPieces {
+		got += min(len(m.from(m.moved+int64(got))), n-got)
+		k++
+	}
+	return k, got
+}
+
+// from is what lies in one piece from off on.
+func (m *message) from(off int64) []byte {
+	if h := int64(len(m.head)); off < h {
+		return m.head[off:]
+	} else {
+		return m.data.At(m.at + off - h)
+	}
+}
+
+// take takes n bytes of the slab and sends them.
+func (t *sender) take(n int) []byte {
+	b := t.out.slab[t.used : t.used+n]
+	t.used += n
+	if t.own {
+		v := &t.out.iov[t.n-1]
+		v.SetLen(int(v.Len) + n)
+		return b
+	}
+	t.vector(b)
+	t.own = true
+	return b
+}
+
+func (t *sender) vector(b []byte) {
+	t.out.iov[t.n] = tcp.Vector(b)
+	t.n++
+	t.own = false
+}
+
+// hot is how much is copied and checked at a time: it is still in the first cache.
+const hot = 16 << 10
+
+// payload puts the next n bytes of m, and returns the CRC of the FPDU so far. With CRCs they
+// are copied first: the memory may be a store's own, which another command may change between
+// the CRC and the sending.
+func (t *sender) payload(m *message, n int, sum crc, head []byte) crc {
+	if !t.c.crc {
+		for off := m.moved; n > 0; {
+			b := m.from(off)
+			b = b[:min(len(b), n)]
+			t.vector(b)
+			off += int64(len(b))
+			n -= len(b)
+		}
+		return 0
+	}
+	sum = sum.add(head)
+	if n == 0 {
+		return sum
+	}
+	if t.out.stage == nil {
+		t.out.stage = make([]byte, stageLen)
+	}
+	stage := t.out.stage[t.staged : t.staged+n]
+	t.staged += n
+	t.c.count.copied.Add(int64(n))
+	for done := 0; done < n; {
+		k := copy(stage[done:min(n, done+hot)], m.from(m.moved+int64(done)))
+		sum = sum.add(stage[done : done+k])
+		done += k
+	}
+	t.vector(stage)
+	return sum
+}
+
+// trailer puts the padding and the CRC of an FPDU with n bytes of payload. Headers have no need of
+// padding.
+func (t *sender) trailer(n int, sum crc) {
+	pad := -n & 3
+	b := t.take(pad + crcLen)
+	clear(b)
+	if t.c.crc {
+		sum.add(b[:pad]).put(b[pad:])
+	}
+}
+
+// request asks the peer for a Read.
+func (t *sender) request(w *rdma.Work) {
+	r := readRequest{size: uint32(w.Len), source: uint32(w.Remote.Key), sourceTO: w.Remote.Addr}
+	mem := &t.c.mem
+	mem.mu.Lock() // nothing is received until the Read is known
+	r.sink = mem.number()
+	w.State = r.sink
+	mem.reads.push(w)
+	mem.mu.Unlock()
+	t.msn[queueRead]++
+	h := header{last: true, op: opReadRequest, ddp: version, rdmap: version, length: untaggedLen - lengthLen + readRequestLen, qn: queueRead, msn: t.msn[queueRead]}
+	b := t.take(untaggedLen + readRequestLen)
+	h.put(b)
+	r.put(b[untaggedLen:])
+	t.trailer(0, t.sum(b))
+	t.count--
+	t.cur = message{}
+}
+
+// terminate puts the last message.
+func (t *sender) terminate() {
+	var mem [maxTerminate]byte
+	p := t.last.append(mem[:0])
+	h := header{last: true, op: opTerminate, ddp: version, rdmap: version, length: uint16(untaggedLen - lengthLen + len(p)), qn: queueTerminate, msn: 1}
+	b := t.take(untaggedLen + len(p))
+	h.put(b)
+	copy(b[untaggedLen:], p)
+	t.trailer(len(p), t.sum(b))
+}
+
+func (t *sender) sum(b []byte) crc {
+	if !t.c.crc {
+		return 0
+	}
+	return crc(0).add(b)
+}
+
+// lastWords is what is told the peer of err.
+func lastWords(err error) *terminate {
+	var e *TerminateError
+	if !errors.As(err, &e) || e.Peer {
+		return &terminate{cause: causeLocal}
+	}
+	t := &terminate{cause: cause{e.Layer, e.Type, e.Code}}
+	if len(e.head) > 0 {
+		t.segment, t.length = true, uint16(e.head[0])<<8|uint16(e.head[1])
+		t.ddp, t.rdmap = e.head[lengthLen:], e.request
+	}
+	return t
+}

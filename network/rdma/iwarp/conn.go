@@ -1,0 +1,220 @@
+package iwarp
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/tcp"
+)
+
+// A Conn is the rdma.Conn of iWARP: it owns a socket.
+type Conn struct {
+	sock    tcp.Socket
+	h       rdma.Handler
+	waiter  rdma.Waiter // h, or nil
+	buffers *buffers
+	info    rdma.Info
+	crc     bool
+	opts    rdma.Options
+
+	recv receiver
+	tx   sender
+	mem  memory
+	rtr  rdma.Work // what an initiator begins with
+
+	mu     sync.Mutex
+	over   bool // finish was called
+	cause  error
+	linger *time.Timer
+	ending atomic.Bool // what still arrives is thrown away
+
+	count counters
+
+	// As of package tcp, but in tests.
+	recvMsg func(fd uintptr, iov []unix.Iovec) (int, error)
+	sendMsg func(fd uintptr, iov []unix.Iovec, more bool) (int, error)
+}
+
+// newConn makes a connection of c, which it takes when there is no error, after the handshake.
+func newConn(d *Device, tc *tcp.Conn, t terms, o *rdma.Options, initiator bool) (*Conn, error) {
+	info := rdma.Info{Provider: "iwarp", Local: tc.LocalAddr(), Remote: tc.RemoteAddr(), Reads: t.reads}
+	if err := tc.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("%w: %w", rdma.ErrLost, err)
+	}
+	sock, err := d.conf.Engine.Attach(tc)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", rdma.ErrExhausted, err)
+	}
+	limit := d.conf.MaxFPDU
+	if limit == 0 {
+		if terr := sock.Try(func(fd uintptr) { limit, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG) }); terr != nil {
+			err = terr
+		}
+		if err != nil {
+			_ = sock.Close()
+			return nil, fmt.Errorf("%w: %w", rdma.ErrLost, err)
+		}
+	}
+	c := makeConn(d, sock, t, o, limit)
+	c.info = info
+	if initiator {
+		c.begin(t.rtr)
+	} else {
+		c.recv.swallow = t.rtr == RTRSend
+		c.tx.silent = true
+	}
+	return c, nil
+}
+
+// makeConn makes a connection of a socket whose FPDUs are limit bytes at most.
+func makeConn(d *Device, sock tcp.Socket, t terms, o *rdma.Options, limit int) *Conn {
+	c := &Conn{sock: sock, buffers: &d.buffers, crc: t.crc, opts: *o, recvMsg: tcp.RecvMsg, sendMsg: tcp.SendMsg}
+	c.opts.Private = nil
+	c.info.Reads = t.reads
+	c.mem.init(d.conf.MaxWindows)
+	c.recv.init(c)
+	c.tx.init(c, t, limit)
+	return c
+}
+
+// begin queues the RTR message of an initiator.
+func (c *Conn) begin(r RTR) {
+	switch r {
+	case RTRSend:
+		c.rtr.Op = rdma.Send
+	case RTRWrite:
+		c.rtr.Op = rdma.Write
+	case RTRRead:
+		c.rtr.Op = rdma.Read
+	default:
+		return
+	}
+	c.Post(&c.rtr)
+}
+
+// Start implements rdma.Conn.
+func (c *Conn) Start(h rdma.Handler) {
+	c.h = h
+	c.waiter, _ = h.(rdma.Waiter)
+	c.tx.begin()
+	c.sock.Start(c)
+	c.tx.flush()
+}
+
+// Waits implements tcp.Owner.
+func (c *Conn) Waits() bool { return c.waiter != nil && c.waiter.Waits() }
+
+// done gives w back.
+func (c *Conn) done(w *rdma.Work, err error) {
+	if w != &c.rtr {
+		c.h.Done(w, err)
+	}
+}
+
+// linger is how long the end of a connection waits for the peer to take what is queued and to
+// close its direction: a close with unread bytes resets the connection, and the peer may lose
+// our last words.
+const linger = 2 * time.Second
+
+// An ending is how a connection ends.
+type ending uint8
+
+const (
+	orderly ending = iota // what was posted is sent, then our direction ends
+	failed                // a Terminate is sent, then our direction ends
+	broken                // a Terminate is sent if the socket takes it now
+	dropped               // nothing is sent
+)
+
+// Close implements rdma.Conn.
+func (c *Conn) Close(err error) {
+	if c.h == nil { // not started: nobody has works or waits
+		c.mu.Lock()
+		c.over = true
+		c.mu.Unlock()
+		c.tx.refuse()
+		c.mem.close()
+		_ = c.sock.Close() // it may be closed already
+		return
+	}
+	if err == nil {
+		c.finish(nil, orderly)
+		return
+	}
+	c.finish(fmt.Errorf("%w: %w", rdma.ErrClosed, err), broken)
+}
+
+// fail ends the connection because of an error of the peer.
+func (c *Conn) fail(e *TerminateError) { c.finish(e, failed) }
+
+// finish ends the connection. The first call decides how.
+func (c *Conn) finish(err error, how ending) {
+	c.mu.Lock()
+	if c.over {
+		c.mu.Unlock()
+		return
+	}
+	c.over, c.cause = true, err
+	c.ending.Store(true)
+	c.linger = time.AfterFunc(linger, func() { _ = c.sock.Close() })
+	c.mu.Unlock()
+	c.tx.finish(how, err)
+}
+
+// Ended implements tcp.Owner: nothing is received any more.
+func (c *Conn) Ended(err error) {
+	if c.recv.ended {
+		err = c.recv.err
+	} else {
+		err = fmt.Errorf("%w: %w", rdma.ErrLost, err)
+	}
+	c.finish(err, dropped)
+	c.mu.Lock()
+	err = c.cause
+	c.linger.Stop()
+	c.mu.Unlock()
+	_ = c.sock.Close() // it may be closed already
+	flushed := rdma.ErrFlushed
+	if err != nil {
+		flushed = fmt.Errorf("%w: %w", rdma.ErrFlushed, err)
+	}
+	back := c.tx.stop()
+	c.recv.release()
+	c.mem.close()
+	for w := c.mem.reads.pop(); w != nil; w = c.mem.reads.pop() {
+		c.done(w, flushed)
+	}
+	for back != nil {
+		w := back
+		back, w.Next = w.Next, nil
+		c.done(w, flushed)
+	}
+	c.h.Closed(err)
+}
+
+// Info implements rdma.Conn.
+func (c *Conn) Info() rdma.Info { return c.info }
+
+// Counters are what is counted without a lock.
+type counters struct {
+	messagesIn, messagesOut, writes, reads, bytesIn, bytesOut, placed, receives, sends,
+	again, blocked, copied, copiedPlaced atomic.Int64
+}
+
+// Stats implements rdma.Conn.
+func (c *Conn) Stats() rdma.Stats {
+	n := &c.count
+	s := rdma.Stats{
+		MessagesIn: n.messagesIn.Load(), MessagesOut: n.messagesOut.Load(), Writes: n.writes.Load(), Reads: n.reads.Load(),
+		BytesIn: n.bytesIn.Load(), BytesOut: n.bytesOut.Load(), Placed: n.placed.Load(), Receives: n.receives.Load(),
+		Sends: n.sends.Load(), ReceiveAgain: n.again.Load(), Blocked: n.blocked.Load(),
+		Copied: n.copied.Load(), CopiedPlaced: n.copiedPlaced.Load(),
+	}
+	s.Queued, s.BytesQueued = c.tx.queued()
+	return s
+}

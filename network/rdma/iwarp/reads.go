@@ -1,0 +1,69 @@
+package iwarp
+
+import "github.com/lunette-io/lunette/network/rdma"
+
+// Reads are the Reads that the peer has been asked for, in that order, which is the order of
+// the answers (RFC 5040 5.5). A Work's State is the STag of its sink, whose TOs begin at 0.
+type reads struct {
+	head, tail *rdma.Work
+	big        int // those whose data is not to be copied
+}
+
+// bigRead is the size from which on the data of a Read is received straight into its place,
+// however it is cut. Smaller ones may arrive in one batch with much else, which saves system
+// calls.
+const bigRead = 16 << 10
+
+func (r *reads) push(w *rdma.Work) {
+	w.Next = nil
+	if r.head == nil {
+		r.head = w
+	} else {
+		r.tail.Next = w
+	}
+	r.tail = w
+	if w.Len >= bigRead {
+		r.big++
+	}
+}
+
+func (r *reads) pop() *rdma.Work {
+	w := r.head
+	if w == nil {
+		return nil
+	}
+	r.head, w.Next = w.Next, nil
+	if w.Len >= bigRead {
+		r.big--
+	}
+	return w
+}
+
+// ahead is how much data comes at least before that of the first big Read. There is one.
+func (r *reads) ahead() (n int64) {
+	for w := r.head; w.Len < bigRead; w = w.Next {
+		n += w.Len - w.Moved
+	}
+	return n
+}
+
+// expect checks that the segment h, with n bytes, is what has to come next of the first Read,
+// and returns that. mu is held.
+func (m *memory) expect(h *header, n int) (*rdma.Work, *TerminateError) {
+	w := m.reads.head
+	switch {
+	case w == nil:
+		return nil, failure(causeOpcode, "a Read Response that answers nothing")
+	case h.stag != w.State:
+		return nil, failure(causeKey, "a Read Response to another sink")
+	case h.to+uint64(n) < h.to:
+		return nil, failure(causeWrap, "a Read Response that goes round the end of all addresses")
+	case h.to != uint64(w.Moved):
+		return nil, failure(causeBounds, "a Read Response at %d, expected %d", h.to, w.Moved)
+	case int64(n) > w.Len-w.Moved:
+		return nil, failure(causeBounds, "a Read Response of %d bytes where %d are left", n, w.Len-w.Moved)
+	case h.last != (w.Moved+int64(n) == w.Len):
+		return nil, failure(causeUnspecified, "a Read Response that ends at %d of %d bytes", w.Moved+int64(n), w.Len)
+	}
+	return w, nil
+}

@@ -1,0 +1,107 @@
+package rdmatest
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/lunette-io/lunette/network/rdma"
+)
+
+// hold has to wait in Received, so that it answers no Reads, until release is called.
+func hold(from, to *side) (release func()) {
+	stop := make(chan struct{})
+	held := make(chan struct{})
+	to.set(func(rdma.Message) { close(held); <-stop }, nil)
+	w := &rdma.Work{Op: rdma.Send}
+	from.post(w)
+	must(from.t, from.back(w))
+	<-held
+	to.set(nil, nil)
+	return func() { close(stop) }
+}
+
+// queued waits until so many works are queued: the others have gone.
+func (s *side) queued(n int) {
+	s.t.Helper()
+	s.until("the works that can go to have gone", func() bool { return s.Stats().Queued == int64(n) })
+}
+
+// testCancel takes back Reads that wait, and tries to with those that the peer has been asked for.
+func testCancel(t *testing.T, n Network) {
+	p := n.begin(t, usual)
+	p.both(t, func(t *testing.T, from, to *side) {
+		const size = 5000
+		limit := from.Info().Reads
+		r := p.show(to, numbered(size, 1), 0)
+		release := hold(from, to)
+		var ws []*rdma.Work
+		var into []*region
+		for i := range limit + 4 {
+			into = append(into, p.region(size, 1234))
+			ws = append(ws, &rdma.Work{Op: rdma.Read, Len: size, Remote: r.at, Data: into[i].lease})
+		}
+		from.post(ws...)
+		from.queued(4)
+		for _, i := range []int{limit + 3, limit, limit + 1} {
+			if !from.cancel(ws[i]) {
+				t.Errorf("Read %d of %d waits, and cannot be taken back", i, limit)
+			}
+		}
+		for i := range limit {
+			if from.cancel(ws[i]) {
+				t.Errorf("Read %d of %d was taken back, and the peer had been asked for it", i, limit)
+			}
+		}
+		unflushed := &rdma.Work{Op: rdma.Read, Len: size, Remote: r.at, Data: into[limit].lease}
+		if !from.try(unflushed) || !from.cancel(unflushed) || from.Cancel(unflushed) {
+			t.Error("a Read that was not flushed can be taken back once")
+		}
+		release()
+		rest := append([]*rdma.Work{ws[limit+2]}, ws[:limit]...)
+		must(t, from.back(rest...))
+		for i := range ws {
+			switch i {
+			case limit, limit + 1, limit + 3:
+				into[i].untouched(t)
+			default:
+				if !bytes.Equal(into[i].mem, r.mem) {
+					t.Errorf("Read %d came wrong", i)
+				}
+				into[i].guarded(t)
+			}
+		}
+		if from.Cancel(ws[0]) {
+			t.Error("a Read was taken back that had been given back")
+		}
+		from.post(ws[limit]) // it can be used again
+		must(t, from.back(ws[limit]))
+		if !bytes.Equal(into[limit].mem, r.mem) {
+			t.Error("the Read that was posted again came wrong")
+		}
+	})
+}
+
+// testNotStarted: a peer that has not started yet gets everything when it does.
+func testNotStarted(t *testing.T, n Network) {
+	l := n.listen(t)
+	p := n.connect(t, l, usual, usual)
+	t.Cleanup(p.finish)
+	r := p.expose(p.b, 1000, 0, rdma.RemoteRead|rdma.RemoteWrite)
+	p.a.Start(p.a)
+	data := numbered(1000, 1)
+	into := p.region(1000, 0)
+	ws := []*rdma.Work{
+		{Op: rdma.Write, Len: 1000, Remote: r.at, Data: p.lease(data, 300)},
+		{Op: rdma.Send, Head: []byte("hello")},
+		{Op: rdma.Read, Len: 1000, Remote: r.at, Data: into.lease},
+	}
+	p.a.post(ws...)
+	p.b.Start(p.b)
+	if m := p.b.message(0); string(m.Data) != "hello" || !bytes.Equal(r.mem, data) {
+		t.Errorf("%q", m.Data)
+	}
+	must(t, p.a.back(ws...))
+	if !bytes.Equal(into.mem, data) {
+		t.Error("the Read came wrong")
+	}
+}
