@@ -68,9 +68,12 @@ func (c *channel) command(b []byte) error {
 
 // wrongCommand is what a command is answered with that cannot be read.
 func wrongCommand(err error) *wrong {
-	var e *iu.Error
-	if !errors.As(err, &e) {
+	if err == nil {
 		return nil
+	}
+	e, ok := errors.AsType[*iu.Error](err)
+	if !ok {
+		return &wrong{scsi.AbortedCommand(scsi.ASCInvalidFieldInCommandIU), err.Error()}
 	}
 	asc := scsi.ASCInvalidFieldInCommandIU
 	switch e.Fault {

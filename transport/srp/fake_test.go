@@ -171,6 +171,20 @@ func (c *fakeConn) settle() {
 	c.h.Closed(nil)
 }
 
+// isOver reports that nothing comes of the connection any more.
+func (c *fakeConn) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
+// ask says how many of the works that are open cannot be taken back.
+func (c *fakeConn) ask(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = min(n, len(c.open))
+}
+
 // take returns what was sent so far.
 func (c *fakeConn) take() [][]byte {
 	c.mu.Lock()
@@ -192,6 +206,15 @@ type fakeUnit struct {
 	arena          *buffer.Arena
 	held           []*target.Task
 	started, ended int
+
+	more func(*target.Task) // method values allocate
+	then func(*target.Task, error)
+}
+
+func newFakeUnit(a *buffer.Arena) *fakeUnit {
+	u := &fakeUnit{arena: a}
+	u.more, u.then = u.read, u.written
+	return u
 }
 
 func (u *fakeUnit) Identity() scsi.Identity         { return scsi.Identity{} }
@@ -256,7 +279,7 @@ func (u *fakeUnit) read(t *target.Task) {
 			}
 			at := w.Done
 			w.Done += 1000
-			if !t.SendDataIn(at, l, u.read) {
+			if !t.SendDataIn(at, l, u.more) {
 				return
 			}
 		}
@@ -286,14 +309,16 @@ func (u *fakeUnit) write(t *target.Task) {
 	if w.Data = u.get(t, n); w.Data == nil {
 		return
 	}
-	t.ReceiveDataOut(0, w.Data, func(t *target.Task, err error) {
-		t.Work.Data.Release()
-		r := target.Response{Moves: t.Work.Len}
-		if err != nil {
-			r = target.Response{Status: scsi.CheckCondition, Sense: scsi.AbortedCommand(scsi.ASCDataPhaseError)}
-		}
-		u.end(t, r)
-	})
+	t.ReceiveDataOut(0, w.Data, u.then)
+}
+
+func (u *fakeUnit) written(t *target.Task, err error) {
+	t.Work.Data.Release()
+	r := target.Response{Moves: t.Work.Len}
+	if err != nil {
+		r = target.Response{Status: scsi.CheckCondition, Sense: scsi.AbortedCommand(scsi.ASCDataPhaseError)}
+	}
+	u.end(t, r)
 }
 
 // A fake is a node whose peers are the test.
@@ -311,7 +336,7 @@ type fake struct {
 func newFake(tb tb, cfg srp.Config) *fake {
 	tb.Helper()
 	cfg.Arena = buffer.NewArena(8 << 20)
-	f := &fake{tb: tb, arena: cfg.Arena, unit: &fakeUnit{arena: cfg.Arena}, dev: &fakeDevice{asked: make(chan rdma.Request)}}
+	f := &fake{tb: tb, arena: cfg.Arena, unit: newFakeUnit(cfg.Arena), dev: &fakeDevice{asked: make(chan rdma.Request)}}
 	var err error
 	if f.tgt, err = target.NewTarget("t", target.Mapping{Unit: target.NewUnit("u", f.unit)}); err != nil {
 		tb.Fatal(err)
