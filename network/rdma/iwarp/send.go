@@ -316,15 +316,20 @@ func (t *sender) giveBack() {
 	}
 }
 
-// fail ends the sender: the connection is broken. It is called with mu held and returns
-// without.
+// fail ends the sender: the connection is broken, in our direction at least. It is called with
+// mu held and returns without.
 func (t *sender) fail() {
 	t.failed, t.busy, t.blocked = true, false, false
 	t.leave()
 	t.giveBack()
 	t.idle.Broadcast()
+	shut := t.shut
 	t.mu.Unlock()
-	_ = t.c.sock.Close() // it may be closed already; Ended gives everything back
+	if shut {
+		_ = t.c.sock.Close() // it may be closed already; Ended gives everything back
+	} else {
+		t.c.mute(t.err)
+	}
 }
 
 // send sends until all is sent, or the socket is full: then it returns false.
