@@ -118,6 +118,9 @@ fs() {
   e2fsck -fn "$1"
 }
 
+# attended DEVICE: attentions from before have been told
+attended() { sg_turs --num=4 "$1" >/dev/null 2>&1 || true; }
+
 # --- what happens ---------------------------------------------------------------------------------------------------
 
 # during TRANSPORT EVENT: it happens two seconds into eight of writes, which must all succeed and read back
@@ -153,7 +156,7 @@ reset_unit() { sg_reset --device "$1"; sleep 1; sg_reset --device "$1"; sleep 1;
 # seven seconds; iSCSI looks twice whether the target is there before it aborts.
 abort() {
   local d start=$SECONDS; d=$(over "$1" main 2)
-  sg_turs --num=4 "$d" || true # attentions from before
+  attended "$d"
   calm
   no sg_raw --timeout=1 -s 512 -i /dev/zero "$d" 2a 00 00 00 00 00 00 00 01 00
   ((SECONDS - start < 39))
@@ -273,8 +276,9 @@ together() {
 }
 
 reservations() {
-  local a b c
+  local a b c d
   a=$(over tcp main 0) b=$(over iser main 0) c=$(over srp main 0)
+  for d in "$a" "$b" "$c"; do attended "$d"; done
   sg_persist --no-inquiry --out --register --param-sark=0xa "$a"
   sg_persist --no-inquiry --out --register --param-sark=0xb "$b"
   sg_persist --no-inquiry --out --register --param-sark=0xc "$c"
