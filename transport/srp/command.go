@@ -155,16 +155,14 @@ func (c *channel) buffers(k *task, x *iu.Command) *wrong {
 
 // measure finds out how long the buffers of k are, when their descriptors are there. c.mu is held.
 func (c *channel) measure(k *task) *wrong {
-	if k.hand == nil {
-		if err := k.out.measure(); err != nil {
-			return wrongBuffer(true, scsi.ASCDataInBufferError, "%v", err)
-		}
+	if err := k.out.measure(); err != nil {
+		return wrongBuffer(true, scsi.ASCDataInBufferError, "%v", err)
 	}
 	if err := k.in.measure(); err != nil {
 		return wrongBuffer(false, scsi.ASCDataInBufferError, "%v", err)
 	}
 	k.WantIn, k.HaveOut = k.in.len, k.out.len
-	if k.hand == nil {
+	if !k.out.immediate {
 		k.budget = min(k.HaveOut, target.MaxPiece)
 	}
 	return nil

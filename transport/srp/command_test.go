@@ -266,6 +266,31 @@ func testViolations(t *testing.T, start starter) {
 	}
 }
 
+// A command can have two buffers, each described in its own way.
+func TestBothWays(t *testing.T) { over(t, testBothWays) }
+
+func testBothWays(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
+	for _, immediate := range []int{0, 4096} {
+		for _, inline := range []int{0, -1} {
+			cfg := s.Config(1)
+			cfg.Segment, cfg.Inline, cfg.Immediate, cfg.Offset = 1000, inline, immediate, 120
+			c := s.Dial(cfg)
+			for _, w := range []transporttest.Way{transporttest.Lend, transporttest.Later, transporttest.KeepIt} {
+				data, back := pattern(4096, uint64(w)+7), make([]byte, 4096)
+				k := initiator.Command{CDB: write(0, 4096, w), Out: data, In: make([]byte, 2000)}
+				if err := c.Do(&k); err != nil || k.Status != scsi.Good || k.OutResidual != 0 || k.InResidual != 2000 {
+					t.Fatal(err, k.Sense, k.OutResidual, k.InResidual)
+				}
+				k = initiator.Command{CDB: read(0, 4096, w), Out: make([]byte, 3000), In: back}
+				if err := c.Do(&k); err != nil || k.Status != scsi.Good || !bytes.Equal(back, data) {
+					t.Fatal(err, k.Sense)
+				}
+			}
+		}
+	}
+}
+
 // Solicited responses are asked for by the command.
 func TestSolicited(t *testing.T) { over(t, testSolicited) }
 
