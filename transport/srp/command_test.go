@@ -24,10 +24,12 @@ var ways = map[string]func(*initiator.Config){
 }
 
 // TestWays moves data in every way that a device server and an initiator can have.
-func TestWays(t *testing.T) {
+func TestWays(t *testing.T) { over(t, testWays) }
+
+func testWays(t *testing.T, start starter) {
 	for name, set := range ways {
 		t.Run(name, func(t *testing.T) {
-			s, _ := start(t, srp.Config{})
+			s := start(t, srp.Config{})
 			cfg := s.Config(1)
 			set(&cfg)
 			c := s.Dial(cfg)
@@ -63,8 +65,10 @@ func TestWays(t *testing.T) {
 }
 
 // TestResiduals has buffers of other sizes than commands move.
-func TestResiduals(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestResiduals(t *testing.T) { over(t, testResiduals) }
+
+func testResiduals(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	cfg.Segment = 3000
 	c := s.Dial(cfg)
@@ -100,8 +104,10 @@ func TestResiduals(t *testing.T) {
 
 // TestWrongCommands sends commands whose data buffers are not right: they get sense, and the
 // channel goes on.
-func TestWrongCommands(t *testing.T) {
-	s, _ := start(t, srp.Config{MaxDescriptors: 8, MaxTransfer: 1 << 20})
+func TestWrongCommands(t *testing.T) { over(t, testWrongCommands) }
+
+func testWrongCommands(t *testing.T, start starter) {
+	s := start(t, srp.Config{MaxDescriptors: 8, MaxTransfer: 1 << 20})
 	cfg := s.Config(1)
 	cfg.Segment, cfg.Immediate = 1000, 400
 	c := s.Dial(cfg)
@@ -153,8 +159,10 @@ func TestWrongCommands(t *testing.T) {
 
 // The length of an indirect buffer is what its header says, and what its descriptors have: the
 // smaller of the two.
-func TestTotals(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestTotals(t *testing.T) { over(t, testTotals) }
+
+func testTotals(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	for _, inline := range []int{0, 1} {
 		cfg := s.Config(1)
 		cfg.Segment, cfg.Inline = 1000, inline
@@ -175,8 +183,10 @@ func TestTotals(t *testing.T) {
 }
 
 // A table with a descriptor that wraps around is found when it has come.
-func TestWrongTable(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestWrongTable(t *testing.T) { over(t, testWrongTable) }
+
+func testWrongTable(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	cfg.Segment, cfg.Inline = 1000, -1
 	c := s.Dial(cfg)
@@ -204,8 +214,10 @@ func TestWrongTable(t *testing.T) {
 }
 
 // TestViolations sends what ends a channel, and says why.
-func TestViolations(t *testing.T) {
-	s, _ := start(t, srp.Config{Credits: 4})
+func TestViolations(t *testing.T) { over(t, testViolations) }
+
+func testViolations(t *testing.T, start starter) {
+	s := start(t, srp.Config{Credits: 4})
 	cmd := func(tag uint64) []byte {
 		return (&iu.Command{Tag: tag, CDB: [16]byte{0x28, 9: byte(transporttest.Hold)}}).Append(nil, 0)
 	}
@@ -224,6 +236,8 @@ func TestViolations(t *testing.T) {
 		"a credit answer":        {[][]byte{iu.CreditResponse{}.Append(nil)}, iu.LogoutNoRequest},
 		"an event answer":        {[][]byte{iu.EventResponse{}.Append(nil)}, iu.LogoutNoRequest},
 		"one tag twice":          {[][]byte{cmd(1), cmd(1)}, iu.LogoutInvalidIU},
+		"management's tag":       {[][]byte{cmd(1), iu.TaskManagement{Tag: 1, Function: iu.AbortTask}.Append(nil)}, iu.LogoutInvalidIU},
+		"a tag of management":    {[][]byte{cmd(1), iu.TaskManagement{Tag: 2, Function: iu.AbortTask, Managed: 1}.Append(nil), cmd(2)}, iu.LogoutInvalidIU},
 		"a request too many":     {[][]byte{cmd(1), cmd(2), cmd(3), cmd(4), cmd(5)}, iu.LogoutInvalidIU},
 		"management too many":    {[][]byte{cmd(1), cmd(2), cmd(3), cmd(4), iu.TaskManagement{Tag: 5, Function: iu.AbortTask}.Append(nil)}, iu.LogoutInvalidIU},
 		"commands after the end": {[][]byte{{0x77}, cmd(1), cmd(2), {0x77}}, iu.LogoutInvalidIU},
@@ -252,9 +266,36 @@ func TestViolations(t *testing.T) {
 	}
 }
 
+// A command can have two buffers, each described in its own way.
+func TestBothWays(t *testing.T) { over(t, testBothWays) }
+
+func testBothWays(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
+	for _, immediate := range []int{0, 4096} {
+		for _, inline := range []int{0, -1} {
+			cfg := s.Config(1)
+			cfg.Segment, cfg.Inline, cfg.Immediate, cfg.Offset = 1000, inline, immediate, 120
+			c := s.Dial(cfg)
+			for _, w := range []transporttest.Way{transporttest.Lend, transporttest.Later, transporttest.KeepIt} {
+				data, back := pattern(4096, uint64(w)+7), make([]byte, 4096)
+				k := initiator.Command{CDB: write(0, 4096, w), Out: data, In: make([]byte, 2000)}
+				if err := c.Do(&k); err != nil || k.Status != scsi.Good || k.OutResidual != 0 || k.InResidual != 2000 {
+					t.Fatal(err, k.Sense, k.OutResidual, k.InResidual)
+				}
+				k = initiator.Command{CDB: read(0, 4096, w), Out: make([]byte, 3000), In: back}
+				if err := c.Do(&k); err != nil || k.Status != scsi.Good || !bytes.Equal(back, data) {
+					t.Fatal(err, k.Sense)
+				}
+			}
+		}
+	}
+}
+
 // Solicited responses are asked for by the command.
-func TestSolicited(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestSolicited(t *testing.T) { over(t, testSolicited) }
+
+func testSolicited(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	c := s.Dial(s.Config(1))
 	for _, x := range []struct {
 		n    iu.Notify
@@ -272,8 +313,10 @@ func TestSolicited(t *testing.T) {
 }
 
 // A CDB can be longer than 16 bytes, and a LUN can have another form.
-func TestLongCDB(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestLongCDB(t *testing.T) { over(t, testLongCDB) }
+
+func testLongCDB(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	cfg.Segment = 1000
 	c := s.Dial(cfg)

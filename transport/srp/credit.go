@@ -20,7 +20,7 @@ func (c *channel) takeCredit() bool {
 // sendCredits gives back what is due without an answer, if none is sure to come soon. c.mu is held,
 // and given up with unlock. The initiator answers, and has room for one such message at a time.
 func (c *channel) sendCredits() {
-	soon := c.managing > 0 || (c.open > 0 && 4*c.due < c.node.cfg.Credits && c.credits > 1)
+	soon := len(c.managing) > 0 || (c.open > 0 && 4*c.due < c.node.cfg.Credits && c.credits > 1)
 	if c.due == 0 || c.asked || soon || c.leaving {
 		return
 	}

@@ -26,7 +26,7 @@ func TestDeath(t *testing.T) {
 	} {
 		for _, w := range []transporttest.Way{transporttest.Lend, transporttest.Later, transporttest.Pieces} {
 			t.Run(name, func(t *testing.T) {
-				s, n := start(t, srp.Config{})
+				s, n := simulate(t, srp.Config{})
 				cfg := s.Config(1)
 				cfg.Segment = 30000
 				other := cfg
@@ -84,7 +84,7 @@ func TestSilence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, n := start(t, srp.Config{StallTimeout: 10 * time.Second})
+				s, n := simulate(t, srp.Config{StallTimeout: 10 * time.Second})
 				cfg := s.Config(1)
 				cfg.Segment, cfg.Inline = 4096, 1
 				c := s.Dial(cfg)
@@ -118,7 +118,7 @@ func TestSilence(t *testing.T) {
 // TestWeather runs initiators that log in again and again, over connections that break at random.
 func TestWeather(t *testing.T) {
 	for seed := range uint64(6) {
-		s, n := start(t, srp.Config{Solicited: 1 << 20, Credits: 16})
+		s, n := simulate(t, srp.Config{Solicited: 1 << 20, Credits: 16})
 		n.Break(sim.Seeded(seed, sim.Rates{Delay: 10, Late: 20, Most: 200 * time.Microsecond, Cut: 3, Drop: 1}))
 		var all sync.WaitGroup
 		for i := range 3 {
@@ -210,8 +210,10 @@ func weather(c *initiator.Conn, draw *rand.Rand) {
 }
 
 // TestTwoInitiators has two at once, and what each writes is its own.
-func TestTwoInitiators(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestTwoInitiators(t *testing.T) { over(t, testTwoInitiators) }
+
+func testTwoInitiators(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	var all sync.WaitGroup
 	for i := range 4 { // two channels each
 		cfg := s.Config(byte(i / 2))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +22,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// start starts a node on a network of its own.
-func start(tb testing.TB, cfg srp.Config) (*transporttest.SRP, *sim.Network) {
-	tb.Helper()
-	n := sim.New()
-	return transporttest.StartSRP(tb, transporttest.SimDevices(n), cfg, nil), n
-}
 
 // ctx bounds a test's waits.
 func ctx(tb testing.TB) context.Context {
@@ -50,8 +44,10 @@ func rejected(t *testing.T, s *transporttest.SRP, cfg initiator.Config, private 
 	}
 }
 
-func TestRejects(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestRejects(t *testing.T) { over(t, testRejects) }
+
+func testRejects(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	good := iu.LoginRequest{Tag: 7, MaxIU: 276, Needs: 6, Initiator: cfg.Initiator, Target: cfg.Target}
 	for name, c := range map[string]struct {
@@ -93,8 +89,10 @@ func TestRejects(t *testing.T) {
 }
 
 // What Linux sends gets what Linux's target answers, but for how long our messages are.
-func TestLoginOfLinux(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestLoginOfLinux(t *testing.T) { over(t, testLoginOfLinux) }
+
+func testLoginOfLinux(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	x := iu.LoginRequest{MaxIU: 0x2044, Needs: 6, Immediate: true, ImmediateOffset: 68, Initiator: cfg.Initiator, Target: cfg.Target}
 	for i, want := range []iu.Result{iu.NoChannels, iu.Maintained} {
@@ -116,8 +114,10 @@ func TestLoginOfLinux(t *testing.T) {
 	}
 }
 
-func TestImmediateOffsets(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestImmediateOffsets(t *testing.T) { over(t, testImmediateOffsets) }
+
+func testImmediateOffsets(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	for offset, want := range map[uint16]bool{0: false, 47: false, 48: false, 49: true, 68: true, 8276: true, 8277: false} {
 		x := iu.LoginRequest{MaxIU: 276, Immediate: true, ImmediateOffset: offset, Initiator: cfg.Initiator, Target: cfg.Target}
@@ -181,22 +181,30 @@ func TestAccess(t *testing.T) {
 }
 
 // An initiator whose ports have no identifiers is known by its address.
-func TestNoIdentifier(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestNoIdentifier(t *testing.T) { over(t, testNoIdentifier) }
+
+func testNoIdentifier(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	cfg.Initiator = iu.PortID{}
 	s.Dial(cfg)
 	cfg.Action = iu.Multi
 	s.Dial(cfg)
 	all := s.Target.Nexuses()
-	if want := scsi.SRPPort([16]byte{10: 0xff, 0xff, 10, 0, 0, 1}); len(all) != 1 || all[0].Initiator.Port != want {
-		t.Errorf("%+v", all)
+	if len(all) != 1 {
+		t.Fatalf("%d nexuses", len(all))
+	}
+	want := netip.MustParseAddrPort(s.Addr).Addr().As16() // all are at one host
+	if all[0].Initiator.Port != scsi.SRPPort(want) {
+		t.Errorf("%+v", all[0].Initiator)
 	}
 }
 
 // TestChannels is the rules of single and multi, which are about one I_T nexus.
-func TestChannels(t *testing.T) {
-	s, _ := start(t, srp.Config{MaxNexusChannels: 3})
+func TestChannels(t *testing.T) { over(t, testChannels) }
+
+func testChannels(t *testing.T, start starter) {
+	s := start(t, srp.Config{MaxNexusChannels: 3})
 	cfg := s.Config(1)
 	multi := cfg
 	multi.Action = iu.Multi
@@ -219,7 +227,7 @@ func TestChannels(t *testing.T) {
 	if n := len(s.Target.Nexuses()); n != 2 {
 		t.Errorf("%d nexuses", n)
 	}
-	if i := session(t, s, cfg); len(i.Channels) != 3 || i.Address != "10.0.0.1" || i.Channels[0].Transport != "sim" {
+	if i := session(t, s, cfg); len(i.Channels) != 3 || i.Address != netip.MustParseAddrPort(s.Addr).Addr().String() || i.Channels[0].Transport == "" {
 		t.Errorf("%+v", i)
 	}
 	c := dial(cfg, iu.Terminated)
@@ -250,8 +258,10 @@ func TestChannels(t *testing.T) {
 }
 
 // A login that replaces channels does not wait for ever for commands that do not end.
-func TestReplacedButHeld(t *testing.T) {
-	s, _ := start(t, srp.Config{LoginTimeout: 20 * time.Millisecond})
+func TestReplacedButHeld(t *testing.T) { over(t, testReplacedButHeld) }
+
+func testReplacedButHeld(t *testing.T, start starter) {
+	s := start(t, srp.Config{LoginTimeout: 20 * time.Millisecond})
 	c := s.Dial(s.Config(1))
 	k := initiator.Command{CDB: read(0, 512, transporttest.Hold), In: make([]byte, 512)}
 	_ = c.Submit(&k)
@@ -263,8 +273,10 @@ func TestReplacedButHeld(t *testing.T) {
 	ready(t, s.Dial(s.Config(1)))
 }
 
-func TestTooMany(t *testing.T) {
-	s, _ := start(t, srp.Config{MaxChannels: 2})
+func TestTooMany(t *testing.T) { over(t, testTooMany) }
+
+func testTooMany(t *testing.T, start starter) {
+	s := start(t, srp.Config{MaxChannels: 2})
 	s.Dial(s.Config(1))
 	c := s.Dial(s.Config(2))
 	x := iu.LoginRequest{MaxIU: 276, Initiator: s.Config(3).Initiator, Target: s.Config(3).Target}
@@ -275,12 +287,16 @@ func TestTooMany(t *testing.T) {
 }
 
 // Everybody is told that the node goes.
-func TestShutdown(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestShutdown(t *testing.T) { over(t, testShutdown) }
+
+func testShutdown(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	var all []*initiator.Conn
 	for i := range 5 {
 		all = append(all, s.Dial(s.Config(byte(i))))
+		ready(t, all[i])
 	}
+	idle := s.Dial(s.Config(7)) // it has sent nothing: it is told nothing
 	held := initiator.Command{CDB: read(0, 512, transporttest.Hold), In: make([]byte, 512)}
 	_ = all[0].Submit(&held)
 	transporttest.Eventually(t, "it is held", func() bool { return s.Units[0].Held.Load() == 1 })
@@ -299,6 +315,7 @@ func TestShutdown(t *testing.T) {
 			t.Error(c.Err())
 		}
 	}
+	<-idle.Gone()
 	if _, err := initiator.Dial(ctx(t), s.Devices.Initiator, s.Addr, s.Config(9)); err == nil {
 		t.Error("a node that is down takes logins")
 	}
@@ -306,7 +323,7 @@ func TestShutdown(t *testing.T) {
 
 // A peer that takes nothing does not hold up the end of the node longer than it may.
 func TestShutdownOfTheDeaf(t *testing.T) {
-	s, n := start(t, srp.Config{})
+	s, n := simulate(t, srp.Config{})
 	c := s.Dial(s.Config(1))
 	ready(t, c)
 	n.Break(func(e sim.Event) sim.Fate { return sim.Fate{Drop: !e.Dialed && e.Op == rdma.Send} })

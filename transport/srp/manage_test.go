@@ -55,8 +55,10 @@ func held(t *testing.T, s *transporttest.SRP, c *initiator.Conn, n int) []*initi
 }
 
 // An aborted command has no response; its credit comes with that of the function.
-func TestAbortTask(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestAbortTask(t *testing.T) { over(t, testAbortTask) }
+
+func testAbortTask(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	var delta atomic.Int64
 	cfg.Received = func(b []byte) {
@@ -94,8 +96,10 @@ func TestAbortTask(t *testing.T) {
 	ready(t, c)
 }
 
-func TestFunctions(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestFunctions(t *testing.T) { over(t, testFunctions) }
+
+func testFunctions(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	c := s.Dial(cfg)
 	all := held(t, s, c, 1)
@@ -134,7 +138,7 @@ func TestFunctions(t *testing.T) {
 // Reads have ended, and the memory with it.
 func TestAbortDuringRead(t *testing.T) {
 	for _, w := range []transporttest.Way{transporttest.Lend, transporttest.Lease, transporttest.Later} {
-		s, n := start(t, srp.Config{})
+		s, n := simulate(t, srp.Config{})
 		cfg := s.Config(1)
 		cfg.Segment, cfg.Reads = 4096, 2 // most wait for others: they are taken back
 		c := s.Dial(cfg)
@@ -168,7 +172,7 @@ func TestAbortDuringRead(t *testing.T) {
 // TestAbortOfTheUnseen aborts commands that the target has not seen: they wait for their turn, or
 // for a descriptor table that has been asked for.
 func TestAbortOfTheUnseen(t *testing.T) {
-	s, n := start(t, srp.Config{Solicited: 64 << 10})
+	s, n := simulate(t, srp.Config{Solicited: 64 << 10})
 	cfg := s.Config(1)
 	cfg.Segment, cfg.Inline = 4096, -1
 	c := s.Dial(cfg)
@@ -214,7 +218,7 @@ func TestAbortOfTheUnseen(t *testing.T) {
 // TestAbortOfTheSlow aborts commands whose data-in is not all posted: no response comes any more.
 func TestAbortOfTheSlow(t *testing.T) {
 	for _, w := range []transporttest.Way{transporttest.Lease, transporttest.Pieces} {
-		s, n := start(t, srp.Config{})
+		s, n := simulate(t, srp.Config{})
 		cfg := s.Config(1)
 		cfg.Segment = 1024
 		c := s.Dial(cfg)
@@ -258,8 +262,10 @@ func TestAbortOfTheSlow(t *testing.T) {
 }
 
 // A task is aborted by another channel of its nexus, if that has none with the tag.
-func TestAbortByAnotherChannel(t *testing.T) {
-	s, _ := start(t, srp.Config{})
+func TestAbortByAnotherChannel(t *testing.T) { over(t, testAbortByAnotherChannel) }
+
+func testAbortByAnotherChannel(t *testing.T, start starter) {
+	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	c := s.Dial(cfg)
 	o := cfg
@@ -300,8 +306,10 @@ func k2(c, d *initiator.Conn, i int) *initiator.Conn {
 }
 
 // Commands that another initiator's reset has ended get no response: their credits come alone.
-func TestResetByAnother(t *testing.T) {
-	s, _ := start(t, srp.Config{Credits: 8})
+func TestResetByAnother(t *testing.T) { over(t, testResetByAnother) }
+
+func testResetByAnother(t *testing.T, start starter) {
+	s := start(t, srp.Config{Credits: 8})
 	cfg := s.Config(1)
 	c, d := s.Dial(cfg), s.Dial(s.Config(2))
 	for range 3 {
@@ -327,8 +335,10 @@ func TestResetByAnother(t *testing.T) {
 }
 
 // An initiator that does not answer a CRED_REQ gets its credits with responses.
-func TestNoAnswerToCredits(t *testing.T) {
-	s, _ := start(t, srp.Config{Credits: 8})
+func TestNoAnswerToCredits(t *testing.T) { over(t, testNoAnswerToCredits) }
+
+func testNoAnswerToCredits(t *testing.T, start starter) {
+	s := start(t, srp.Config{Credits: 8})
 	cfg := s.Config(1)
 	asked := make(chan bool, 10)
 	cfg.Received = func(b []byte) {

@@ -4,11 +4,36 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/srp"
 	"github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )
+
+// simulate starts a node on a network of its own, with faults.
+func simulate(tb testing.TB, cfg srp.Config) (*transporttest.SRP, *sim.Network) {
+	tb.Helper()
+	n := sim.New()
+	return transporttest.StartSRP(tb, transporttest.SimDevices(n), cfg, nil), n
+}
+
+// A starter starts a node on the network of the test.
+type starter func(tb testing.TB, cfg srp.Config) *transporttest.SRP
+
+// over runs test over every provider there is.
+func over(t *testing.T, test func(t *testing.T, start starter)) {
+	t.Run("sim", func(t *testing.T) {
+		test(t, func(tb testing.TB, cfg srp.Config) *transporttest.SRP {
+			return transporttest.StartSRP(tb, transporttest.SimDevices(sim.New()), cfg, nil)
+		})
+	})
+	t.Run("iwarp", func(t *testing.T) {
+		test(t, func(tb testing.TB, cfg srp.Config) *transporttest.SRP {
+			return transporttest.StartSRP(tb, transporttest.IWARPDevices(tb), cfg, nil)
+		})
+	})
+}
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
 
