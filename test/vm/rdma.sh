@@ -300,8 +300,11 @@ reservations() {
 # The same commands have the same results over all transports, for units on every store and of every block size.
 results() {
   local t lun pids
+  udevadm control --stop-exec-queue # which would look at thirty disks, and all that they hold
+  for t in "$tcp" "$iser"; do
+    set_node same "$t" 'node.conn[0].timeo.noop_out_interval' 10 'node.conn[0].timeo.noop_out_timeout' 30
+  done
   login same "$tcp"
-  admin -m discovery -t sendtargets -p "$address:$iser" -I iser >/dev/null
   login same "$iser" iser
   srp_login same
   for lun in "${!same[@]}"; do for t in tcp iser srp; do over "$t" same "$lun" >/dev/null; done; done
@@ -313,10 +316,11 @@ results() {
   srp_logout same
   logout same "$iser" iser
   logout same "$tcp"
+  udevadm control --start-exec-queue
 }
 unit_results() { # LUN NAME
   local t
-  for t in tcp iser srp; do timeout 60 "$here/results" "$(over "$t" same "$1")" "${2##*-}" >"/run/$2.$t" || return; done
+  for t in tcp iser srp; do timeout 90 "$here/results" "$(over "$t" same "$1")" "${2##*-}" >"/run/$2.$t" || return; done
   if [ "$(grep -c ': status 00' "/run/$2.tcp")" -lt 70 ] || [ "$(grep -c ': status 02' "/run/$2.tcp")" -lt 20 ]; then
     cat "/run/$2.tcp" # hardly anything was done, or refused
     return 1

@@ -5,50 +5,12 @@ import (
 	"testing"
 
 	"github.com/lunette-io/lunette/network/rdma"
-	"github.com/lunette-io/lunette/network/rdma/iwarp"
 	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 )
 
-<<<<<<< HEAD
-=======
-// Devices are two RDMA devices that reach each other.
-type Devices struct {
-	Target, Initiator rdma.Device
-	Addr              string // where the target listens, HOST:PORT
-}
-
-// Close closes both.
-func (d Devices) Close() error { return errors.Join(d.Initiator.Close(), d.Target.Close()) }
-
-// SimDevices are two devices of a simulated network.
-func SimDevices(n *sim.Network) Devices {
-	return Devices{Target: n.Device(), Initiator: n.Device(), Addr: "10.0.0.1:3260"}
-}
-
-// IWARPDevices are two devices of software iWARP on loopback, over the engine that EngineEnv
-// names.
-func IWARPDevices(tb testing.TB) Devices {
-	tb.Helper()
-	e := NewEngine(tb)
-	tb.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	device := func() rdma.Device {
-		d, err := iwarp.New(iwarp.Config{Engine: e})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return d
-	}
-	return Devices{Target: device(), Initiator: device(), Addr: "127.0.0.1:0"}
-}
-
->>>>>>> iser
 // An ISER is how a node on RDMA and its initiators are.
 type ISER struct {
 	Devices Devices
