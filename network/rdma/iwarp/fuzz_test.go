@@ -148,5 +148,7 @@ func fuzzPeer(t *testing.T, in []byte) {
 	if _, err := b.c.Expose(cut(mem[0], 300), rdma.RemoteWrite); err == nil {
 		t.Fatal("a window after the end")
 	}
-	b.sentAll()
+	if flags&2 == 0 { // else the last FPDU may be cut
+		b.sentAll()
+	}
 }
