@@ -371,3 +371,31 @@ func TestSessions(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestCopies: data of a unit in memory is sent from there, and large data is received there.
+func TestCopies(t *testing.T) {
+	s := transporttest.StartISER(t, transporttest.ISER{Devices: transporttest.IWARPDevices(t)}, iscsi.Config{}, nil)
+	cfg := s.Config(1)
+	cfg.Wishes.ImmediateData = false
+	c := s.Dial(cfg)
+	copied := func() int64 { return s.Node.Sessions()[0].Connections[0].Stats.Copied }
+	before := copied()
+	for _, n := range []int{16 << 10, 64 << 10, 1 << 20} {
+		data := pattern(n, 1)
+		good(t, c, write(0, n, transporttest.Lend), data, nil)
+		back := make([]byte, n)
+		good(t, c, read(0, n, transporttest.Lend), nil, back)
+		if !bytes.Equal(data, back) {
+			t.Fatalf("%d bytes came back wrong", n)
+		}
+		if now := copied(); now != before {
+			t.Errorf("%d bytes: %d of them were copied", n, now-before)
+			before = now
+		}
+	}
+	c = s.Dial(s.Config(1)) // in the place of the other
+	good(t, c, write(0, 4096, transporttest.Lend), make([]byte, 4096), nil)
+	if n := copied(); n < 4096 {
+		t.Errorf("%d bytes of immediate data were copied", n)
+	}
+}
