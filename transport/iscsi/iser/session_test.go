@@ -285,7 +285,9 @@ func TestDiscovery(t *testing.T) {
 
 // TestFirstSecond: nothing comes unasked in the first second after the login, when the
 // initiator has not posted its buffers yet.
-func TestFirstSecond(t *testing.T) {
+func TestFirstSecond(t *testing.T) { bubble(t, "", testFirstSecond) }
+
+func testFirstSecond(t *testing.T) {
 	s := start(t, sim.New(), iser.Options{}, initiator.RDMA{}, iscsi.Config{PingAfter: time.Nanosecond, PingTimeout: time.Minute})
 	for i := range byte(5) {
 		var pinged time.Time
