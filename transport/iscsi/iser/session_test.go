@@ -285,7 +285,9 @@ func TestDiscovery(t *testing.T) {
 
 // TestFirstSecond: nothing comes unasked in the first second after the login, when the
 // initiator has not posted its buffers yet.
-func TestFirstSecond(t *testing.T) {
+func TestFirstSecond(t *testing.T) { bubble(t, "", testFirstSecond) }
+
+func testFirstSecond(t *testing.T) {
 	s := start(t, sim.New(), iser.Options{}, initiator.RDMA{}, iscsi.Config{PingAfter: time.Nanosecond, PingTimeout: time.Minute})
 	for i := range byte(5) {
 		var pinged time.Time
@@ -369,5 +371,33 @@ func TestSessions(t *testing.T) {
 	}
 	if p := i[0].Params; p.MaxRecvDataSegmentLength != 8192 || p.MaxSendDataSegmentLength != 8192 || !p.RDMA() {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestCopies: data of a unit in memory is sent from there, and large data is received there.
+func TestCopies(t *testing.T) {
+	s := transporttest.StartISER(t, transporttest.ISER{Devices: transporttest.IWARPDevices(t)}, iscsi.Config{}, nil)
+	cfg := s.Config(1)
+	cfg.Wishes.ImmediateData = false
+	c := s.Dial(cfg)
+	copied := func() int64 { return s.Node.Sessions()[0].Connections[0].Stats.Copied }
+	before := copied()
+	for _, n := range []int{16 << 10, 64 << 10, 1 << 20} {
+		data := pattern(n, 1)
+		good(t, c, write(0, n, transporttest.Lend), data, nil)
+		back := make([]byte, n)
+		good(t, c, read(0, n, transporttest.Lend), nil, back)
+		if !bytes.Equal(data, back) {
+			t.Fatalf("%d bytes came back wrong", n)
+		}
+		if now := copied(); now != before {
+			t.Errorf("%d bytes: %d of them were copied", n, now-before)
+			before = now
+		}
+	}
+	c = s.Dial(s.Config(1)) // in the place of the other
+	good(t, c, write(0, 4096, transporttest.Lend), make([]byte, 4096), nil)
+	if n := copied(); n < 4096 {
+		t.Errorf("%d bytes of immediate data were copied", n)
 	}
 }
