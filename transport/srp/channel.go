@@ -240,7 +240,9 @@ func (c *channel) look() {
 	}
 	c.mu.Unlock()
 	s := c.conn.Stats()
-	if s.Placed == c.came && (owes || (s.Queued > 0 && s.BytesOut == c.sent)) {
+	// A Read behind data that the initiator takes, however slowly, may not have been asked for yet.
+	moves := s.Placed != c.came || (s.Queued > 0 && s.BytesOut != c.sent)
+	if (s.Queued > 0 || owes) && !moves {
 		c.stalled++
 	} else {
 		c.stalled = 0

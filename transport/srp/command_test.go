@@ -274,7 +274,7 @@ func testBothWays(t *testing.T, start starter) {
 	for _, immediate := range []int{0, 4096} {
 		for _, inline := range []int{0, -1} {
 			cfg := s.Config(1)
-			cfg.Segment, cfg.Inline, cfg.Immediate, cfg.Offset = 1000, inline, immediate, 120
+			cfg.Segment, cfg.Inline, cfg.Immediate, cfg.Offset = 1000, inline, immediate, 160
 			c := s.Dial(cfg)
 			for _, w := range []transporttest.Way{transporttest.Lend, transporttest.Later, transporttest.KeepIt} {
 				data, back := pattern(4096, uint64(w)+7), make([]byte, 4096)

@@ -326,7 +326,8 @@ type fake struct {
 	tb     tb
 	node   *srp.Node
 	arena  *buffer.Arena
-	unit   *fakeUnit
+	unit   *fakeUnit // at LUN 0
+	other  *fakeUnit // at LUN 1
 	tgt    *target.Target
 	dev    *fakeDevice
 	portal *srp.Portal
@@ -336,9 +337,9 @@ type fake struct {
 func newFake(tb tb, cfg srp.Config) *fake {
 	tb.Helper()
 	cfg.Arena = buffer.NewArena(8 << 20)
-	f := &fake{tb: tb, arena: cfg.Arena, unit: newFakeUnit(cfg.Arena), dev: &fakeDevice{asked: make(chan rdma.Request)}}
+	f := &fake{tb: tb, arena: cfg.Arena, unit: newFakeUnit(cfg.Arena), other: newFakeUnit(cfg.Arena), dev: &fakeDevice{asked: make(chan rdma.Request)}}
 	var err error
-	if f.tgt, err = target.NewTarget("t", target.Mapping{Unit: target.NewUnit("u", f.unit)}); err != nil {
+	if f.tgt, err = target.NewTarget("t", target.Mapping{Unit: target.NewUnit("u", f.unit)}, target.Mapping{LUN: 1 << 48, Unit: target.NewUnit("o", f.other)}); err != nil {
 		tb.Fatal(err)
 	}
 	if f.node, err = srp.NewNode(cfg); err != nil {
@@ -368,12 +369,14 @@ func (f *fake) dial(offset uint16, a iu.Action) *fakeConn {
 func (f *fake) close() {
 	for range 3 {
 		f.unit.release()
+		f.other.release()
 	}
 	for _, c := range f.conns {
 		c.Close(nil)
 		c.settle()
 	}
 	f.unit.release()
+	f.other.release()
 	if err := f.portal.Close(); err != nil {
 		f.tb.Error(err)
 	}
@@ -383,8 +386,10 @@ func (f *fake) close() {
 	if n := len(f.tgt.Nexuses()); n != 0 {
 		f.tb.Errorf("%d nexuses are left", n)
 	}
-	if f.unit.started != f.unit.ended {
-		f.tb.Errorf("%d tasks started, %d ended", f.unit.started, f.unit.ended)
+	for _, u := range []*fakeUnit{f.unit, f.other} {
+		if u.started != u.ended {
+			f.tb.Errorf("%d tasks started, %d ended", u.started, u.ended)
+		}
 	}
 	if n := f.arena.Outstanding(); n != 0 {
 		f.tb.Errorf("%d bytes of the arena are out", n)
