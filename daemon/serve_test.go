@@ -57,13 +57,16 @@ func start(t *testing.T, text string) *Daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Start(t.Context(), doc, Builtin(), Options{
-		Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(t.TempDir(), "s"), Version: "test",
-	})
+	d, err := Start(t.Context(), doc, Builtin(), quiet(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// quiet are the options of a daemon in a test.
+func quiet(t *testing.T) Options {
+	return Options{Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(t.TempDir(), "s"), Version: "test"}
 }
 
 func account(t *testing.T, user, secret string) *auth.Account {

@@ -50,8 +50,9 @@ type Services interface {
 	Keep(t *Task) error
 
 	// TerminateTransfers stops moving data for t ("Terminate Data Transfer"). When it
-	// returns no transfer touches memory of t, and a pending ReceiveDataOut has ended
-	// with ErrAborted.
+	// returns a pending ReceiveDataOut has ended with ErrAborted, or ends so by itself as soon
+	// as what cannot be stopped has ended, as an RDMA Read that is on its way: before that
+	// the memory is in use. The task ends behind it, and task management waits for the task.
 	TerminateTransfers(t *Task)
 
 	// Dropped ends a task that gets no response: it was aborted. The transport owns

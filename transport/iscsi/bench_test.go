@@ -64,11 +64,20 @@ func TestNoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("leases are not recycled under the race detector")
 	}
-	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
+	t.Run("tcp", func(t *testing.T) {
+		noAllocations(t, transporttest.StartISCSI(t, iscsi.Config{}, nil), []bool{false, true})
+	})
+	t.Run("iser", func(t *testing.T) {
+		x := transporttest.ISER{Devices: transporttest.IWARPDevices(t)}
+		noAllocations(t, transporttest.StartISER(t, x, iscsi.Config{}, nil), []bool{false})
+	})
+}
+
+func noAllocations(t *testing.T, s *transporttest.ISCSI, kinds []bool) {
 	for _, way := range []transporttest.Way{transporttest.Lend, transporttest.Lease} {
 		for _, size := range []int{4096, 64 << 10, 512 << 10} {
 			for _, writes := range []bool{false, true} {
-				for _, digests := range []bool{false, true} {
+				for _, digests := range kinds {
 					depth := min(32, 4<<20/size)
 					l := newLoad(t, s, depth, size, writes, way, digests)
 					l.run(t, 200)

@@ -25,6 +25,7 @@ type channel struct {
 
 	mu      sync.Mutex
 	started bool // the connection is
+	heard   bool // something has come
 	leaving bool // nothing is taken any more
 	dead    bool // the connection has ended
 	gentle  bool // what is posted may still be sent
@@ -36,9 +37,10 @@ type channel struct {
 	// Requests. What the initiator has, what comes back to it, and what is open make up the limit.
 	credits  int
 	due      int
-	open     int  // requests that are neither answered nor dropped
-	managing int  // of these, task management
-	asked    bool // a CRED_REQ waits for its answer
+	open     int       // requests that are neither answered nor dropped
+	managing []*manage // of these, task management
+	asked    bool      // a CRED_REQ waits for its answer
+	flush    bool      // one was posted
 
 	tasks     taskTable
 	all       []*task // every one that was made
@@ -113,9 +115,11 @@ func (c *channel) leave(r iu.LogoutReason, cause error, gentle bool) bool {
 	return c.started
 }
 
-// sayLogout sends a T_LOGOUT. c.mu is held.
+// sayLogout sends a T_LOGOUT. An initiator that has sent nothing yet may not be ready for one: with
+// MPA its first message is what lets us send. c.mu is held.
 func (c *channel) sayLogout() {
-	if c.silent {
+	if c.silent || !c.heard {
+		c.said = true
 		return
 	}
 	x := c.note()
@@ -147,6 +151,7 @@ func (c *channel) close() {
 func (c *channel) Received(m rdma.Message) {
 	c.mu.Lock()
 	leaving := c.leaving
+	c.heard = true
 	c.mu.Unlock()
 	if leaving {
 		return
@@ -182,7 +187,7 @@ func (c *channel) Received(m rdma.Message) {
 var (
 	errNoRequest = errors.New("a response to nothing")
 	errOverrun   = errors.New("more requests than the limit")
-	errTag       = errors.New("the tag of a command that has not ended")
+	errTag       = errors.New("the tag of a request that has not been answered")
 )
 
 // logout ends the channel as the initiator wishes (SRP 6.5).
@@ -208,11 +213,15 @@ func (c *channel) Closed(err error) {
 	c.nx.left(c)
 }
 
-// unlock is mu.Unlock for those who may have freed tasks that somebody waits for.
+// unlock is mu.Unlock for those who may have freed tasks: somebody may wait for them, and their
+// credits have to be sent.
 func (c *channel) unlock() {
-	told := c.told
-	c.told = nil
+	told, flush := c.told, c.flush
+	c.told, c.flush = nil, false
 	c.mu.Unlock()
+	if flush {
+		c.conn.Flush()
+	}
 	for _, m := range told {
 		m.done()
 	}
@@ -231,7 +240,9 @@ func (c *channel) look() {
 	}
 	c.mu.Unlock()
 	s := c.conn.Stats()
-	if (s.Queued > 0 && s.BytesOut == c.sent) || (owes && s.Placed == c.came) {
+	// A Read behind data that the initiator takes, however slowly, may not have been asked for yet.
+	moves := s.Placed != c.came || (s.Queued > 0 && s.BytesOut != c.sent)
+	if (s.Queued > 0 || owes) && !moves {
 		c.stalled++
 	} else {
 		c.stalled = 0

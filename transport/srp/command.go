@@ -22,7 +22,7 @@ func (c *channel) command(b []byte) error {
 		c.mu.Unlock()
 		return errOverrun
 	}
-	if c.tasks.find(x.Tag) != nil { // its response would be taken for the other's
+	if c.inUse(x.Tag) { // its response would be taken for the other's
 		c.mu.Unlock()
 		return fmt.Errorf("%w: %#016x", errTag, x.Tag)
 	}
@@ -66,11 +66,24 @@ func (c *channel) command(b []byte) error {
 	return nil
 }
 
+// inUse reports a tag of a request that is open. c.mu is held.
+func (c *channel) inUse(tag uint64) bool {
+	for _, m := range c.managing {
+		if m.x.Tag == tag {
+			return true
+		}
+	}
+	return c.tasks.find(tag) != nil
+}
+
 // wrongCommand is what a command is answered with that cannot be read.
 func wrongCommand(err error) *wrong {
-	var e *iu.Error
-	if !errors.As(err, &e) {
+	if err == nil {
 		return nil
+	}
+	e, ok := errors.AsType[*iu.Error](err)
+	if !ok {
+		return &wrong{scsi.AbortedCommand(scsi.ASCInvalidFieldInCommandIU), err.Error()}
 	}
 	asc := scsi.ASCInvalidFieldInCommandIU
 	switch e.Fault {
@@ -142,16 +155,14 @@ func (c *channel) buffers(k *task, x *iu.Command) *wrong {
 
 // measure finds out how long the buffers of k are, when their descriptors are there. c.mu is held.
 func (c *channel) measure(k *task) *wrong {
-	if k.hand == nil {
-		if err := k.out.measure(); err != nil {
-			return wrongBuffer(true, scsi.ASCDataInBufferError, "%v", err)
-		}
+	if err := k.out.measure(); err != nil {
+		return wrongBuffer(true, scsi.ASCDataInBufferError, "%v", err)
 	}
 	if err := k.in.measure(); err != nil {
 		return wrongBuffer(false, scsi.ASCDataInBufferError, "%v", err)
 	}
 	k.WantIn, k.HaveOut = k.in.len, k.out.len
-	if k.hand == nil {
+	if !k.out.immediate {
 		k.budget = min(k.HaveOut, target.MaxPiece)
 	}
 	return nil

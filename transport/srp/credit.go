@@ -17,23 +17,22 @@ func (c *channel) takeCredit() bool {
 	return true
 }
 
-// sendCredits gives back what is due without an answer, if none is sure to come soon. c.mu is held.
-// The initiator answers, and has room for one such message at a time.
-func (c *channel) sendCredits() bool {
-	soon := c.managing > 0 || (c.open > 0 && 4*c.due < c.node.cfg.Credits && c.credits > 1)
+// sendCredits gives back what is due without an answer, if none is sure to come soon. c.mu is held,
+// and given up with unlock. The initiator answers, and has room for one such message at a time.
+func (c *channel) sendCredits() {
+	soon := len(c.managing) > 0 || (c.open > 0 && 4*c.due < c.node.cfg.Credits && c.credits > 1)
 	if c.due == 0 || c.asked || soon || c.leaving {
-		return false
+		return
 	}
 	x := c.note()
 	x.Head = iu.CreditRequest{Solicited: c.noteLimit, Delta: int32(c.due), Tag: creditTag}.Append(x.head[:0])
 	x.Solicited = c.noteLimit
 	if !c.post(x) {
-		return false
+		return
 	}
 	c.credits += c.due
 	c.due = 0
-	c.asked = true
-	return true
+	c.asked, c.flush = true, true
 }
 
 // creditTag is the tag of our requests: there is one at a time.
@@ -42,7 +41,7 @@ const creditTag = 1
 // creditTaken takes the answer of the initiator.
 func (c *channel) creditTaken() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	if !c.asked {
 		return errNoRequest
 	}

@@ -68,12 +68,12 @@ func (c *channel) describe() (ChannelInfo, bool) {
 		Number: c.number, Transport: c.info.Provider, Local: c.info.Local, Remote: c.info.Remote, Since: c.since,
 		Immediate: c.offset > 0, Credits: c.credits, Open: c.open, Due: c.due, Requests: c.requests, Aborted: c.aborted,
 	}
-	started, copied := c.started, c.copied
+	conn, copied := c.conn, c.copied
 	c.mu.Unlock()
-	if !started {
+	if conn == nil {
 		return x, false
 	}
-	x.Stats = c.conn.Stats()
+	x.Stats = conn.Stats()
 	x.Stats.Copied += copied
 	return x, true
 }

@@ -47,8 +47,10 @@ func (n *Node) reject(r rdma.Request, tag uint64, why *refusal) {
 	_ = r.Reject(iu.LoginReject{Reason: why.reason, Tag: tag, Formats: formats}.Append(nil)) // the peer may be gone
 }
 
-// login answers a request for a channel. The checks are in the order of Linux's target.
+// login answers a request for a channel, and ends what beginLogin began. The checks are in the order
+// of Linux's target.
 func (n *Node) login(r rdma.Request) {
+	defer n.endLogin()
 	b := r.Private()
 	parse := iu.ParseCMLoginRequest
 	if len(b) >= iu.LoginRequestLen {

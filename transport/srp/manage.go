@@ -1,6 +1,8 @@
 package srp
 
 import (
+	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/scsi"
@@ -33,7 +35,7 @@ func (m *manage) done() {
 	r := iu.Response{Solicited: m.x.Notify.Wants(m.result == iu.CodeComplete), Tag: m.x.Tag, HasCode: true, Code: m.result}
 	c.mu.Lock()
 	c.open--
-	c.managing--
+	c.managing = slices.DeleteFunc(c.managing, func(o *manage) bool { return o == m })
 	c.due++
 	x := c.note()
 	r.Delta = int32(c.due)
@@ -64,10 +66,14 @@ func (c *channel) manage(b []byte) error {
 		c.mu.Unlock()
 		return errOverrun
 	}
-	c.managing++
-	c.mu.Unlock()
+	if c.inUse(x.Tag) {
+		c.mu.Unlock()
+		return fmt.Errorf("%w: %#016x", errTag, x.Tag)
+	}
 	m := &manage{c: c, x: x}
 	m.pending.Store(1)
+	c.managing = append(c.managing, m)
+	c.mu.Unlock()
 	f, ok := functions[x.Function]
 	lun := scsi.LUN(x.LUN)
 	unit := func(k *task) bool { return k.LUN.Canonical() == lun.Canonical() }

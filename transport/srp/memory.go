@@ -17,6 +17,8 @@ type memory struct {
 	at    iu.Descriptor // the external table
 	total uint32        // the length that the command tells
 	len   int64         // how much of it there is: not more than the descriptors have together
+
+	immediate bool // it has come along: there are no descriptors
 }
 
 // set takes the descriptor of a command. It refers to nothing of it afterwards.
@@ -24,14 +26,16 @@ func (m *memory) set(b *iu.Buffer) {
 	m.at, m.total, m.len = b.Table, b.Len, 0
 	m.room = append(m.room[:0], b.List...)
 	m.list = m.room
-	if b.Format == iu.Immediate {
-		m.len = int64(b.Len)
-	}
+	m.immediate = b.Format == iu.Immediate
 }
 
 // measure adds the descriptors up. It is wrong that one of them wraps around the end of the
 // address space.
 func (m *memory) measure() error {
+	if m.immediate {
+		m.len = int64(m.total)
+		return nil
+	}
 	sum := uint64(0) // of at most 2^16 numbers of 32 bits
 	for i := range len(m.list) / iu.DescriptorLen {
 		d := iu.DescriptorAt(m.list, i)

@@ -29,8 +29,7 @@ func (p *Portal) Start() { p.done.Go(p.accept) }
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
 
-// Close stops accepting, and waits for logins that are under way. Channels stay; see
-// [Node.Shutdown].
+// Close stops accepting. Channels, and logins that are under way, stay; see [Node.Shutdown].
 func (p *Portal) Close() error {
 	err := p.l.Close()
 	p.done.Wait()
@@ -47,9 +46,6 @@ func (p *Portal) accept() {
 			p.node.reject(r, 0, tooManyLogins)
 			continue
 		}
-		p.done.Go(func() { // a login waits for channels that it terminates
-			defer p.node.endLogin()
-			p.node.login(r)
-		})
+		go p.node.login(r) // it may wait for channels that it terminates; Shutdown waits for it
 	}
 }

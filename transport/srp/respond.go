@@ -70,19 +70,19 @@ func (c *channel) conclude(k *task) bool {
 		return false
 	}
 	if !k.mute {
-		delta := c.due + 1
-		iu.SetDelta(k.send.Head, int32(delta))
+		iu.SetDelta(k.send.Head, int32(c.due+1))
 		if c.conn.Post(&k.send) {
 			k.refs++
+			c.open--
+			c.credits += c.due + 1
+			c.due = 0
 			c.finish(k)
-			c.due -= delta
-			c.credits += delta
 			return true
 		}
+		k.mute = true
 	}
-	c.aborted++
 	c.finish(k)
-	return c.sendCredits()
+	return false
 }
 
 // dropped ends a command that gets no response.
@@ -90,13 +90,10 @@ func (c *channel) dropped(k *task) {
 	c.mu.Lock()
 	k.state, k.mute = ending, true
 	c.stopParts(k)
-	flush := c.conclude(k)
+	c.conclude(k)
 	wait := len(c.waiting) > 0
 	c.unlock()
 	if wait {
 		c.unblock()
-	}
-	if flush {
-		c.conn.Flush()
 	}
 }

@@ -104,22 +104,26 @@ func (k *task) drop() {
 	k.CDB = nil
 	k.First = buffer.Lease{}
 	c := k.c
+	k.next, c.free = c.free, k
+	if k.mute { // nothing of it is left: only now the initiator may send another
+		c.open--
+		c.due++
+		c.aborted++
+		c.sendCredits()
+	}
 	if len(k.watchers) > 0 {
 		c.told = append(c.told, k.watchers...)
 		clear(k.watchers)
 	}
 	k.watchers = k.watched[:0]
-	k.next, c.free = c.free, k
 }
 
-// finish takes k out of the books: its tag is free, and its credit comes back. c.mu is held.
+// finish takes k out of the books: its tag is free. c.mu is held.
 func (c *channel) finish(k *task) {
 	k.finished = true
 	c.tasks.remove(k)
 	c.solicited -= k.budget
 	k.budget = 0
-	c.open--
-	c.due++
 	k.drop()
 }
 

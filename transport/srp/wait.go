@@ -81,9 +81,7 @@ func (c *channel) unblock() {
 			return
 		}
 		k := c.waiting[i]
-		if c.waiting = slices.Delete(c.waiting, i, i+1); len(c.waiting) == 0 {
-			c.waiting = nil
-		}
+		c.waiting = slices.Delete(c.waiting, i, i+1)
 		c.solicited += k.budget
 		k.state = starting
 		k.refs++

@@ -108,19 +108,26 @@ func TestScriptISCSI(t *testing.T) {
 }
 
 func TestScriptISER(t *testing.T) {
-	for name, r := range map[string]initiator.RDMA{
+	devices := map[string]func(tb testing.TB) transporttest.Devices{
+		"sim":   func(testing.TB) transporttest.Devices { return transporttest.SimDevices(sim.New()) },
+		"iwarp": transporttest.IWARPDevices,
+	}
+	initiators := map[string]initiator.RDMA{
 		"Linux": {}, "no invalidation": {NoInvalidate: true}, "whole buffers": {Buffer: initiator.WholeBuffer},
 		"Hello, large immediate data": {Hello: true, Buffer: initiator.SolicitedBuffer, TargetRecv: 64 << 10, Unexpected: 8},
-	} {
-		for _, unsolicited := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, unsolicited data %v", name, unsolicited), func(t *testing.T) {
-				d := transporttest.SimDevices(sim.New())
-				scriptISCSI(t, func(n *iscsi.Node) (portal, error) {
-					return iser.Listen(context.Background(), d.Target, d.Addr, n, iser.Options{Unsolicited: unsolicited})
-				}, func(addr string, cfg initiator.Config) (*initiator.Conn, error) {
-					return initiator.DialRDMA(context.Background(), d.Initiator, addr, cfg, r)
-				}, d.Close)
-			})
+	}
+	for provider, open := range devices {
+		for name, r := range initiators {
+			for _, unsolicited := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %s, unsolicited data %v", provider, name, unsolicited), func(t *testing.T) {
+					d := open(t)
+					scriptISCSI(t, func(n *iscsi.Node) (portal, error) {
+						return iser.Listen(context.Background(), d.Target, d.Addr, n, iser.Options{Unsolicited: unsolicited})
+					}, func(addr string, cfg initiator.Config) (*initiator.Conn, error) {
+						return initiator.DialRDMA(context.Background(), d.Initiator, addr, cfg, r)
+					}, d.Close)
+				})
+			}
 		}
 	}
 }

@@ -54,6 +54,15 @@ var srpWays = map[string]func(*initiator.Config){
 }
 
 func TestScriptSRP(t *testing.T) {
+	t.Run("sim", func(t *testing.T) {
+		scriptSRP(t, func() transporttest.Devices { return transporttest.SimDevices(sim.New()) })
+	})
+	t.Run("iwarp", func(t *testing.T) {
+		scriptSRP(t, func() transporttest.Devices { return transporttest.IWARPDevices(t) })
+	})
+}
+
+func scriptSRP(t *testing.T, devices func() transporttest.Devices) {
 	for name, way := range srpWays {
 		arena := buffer.NewArena(64 << 20)
 		disk, done := transporttest.ScriptTarget(t, arena)
@@ -64,7 +73,7 @@ func TestScriptSRP(t *testing.T) {
 		if err := node.AddTarget(srp.Target{SCSI: disk, IDExt: 1, IOCGUID: 2}); err != nil {
 			t.Fatal(err)
 		}
-		d := transporttest.SimDevices(sim.New())
+		d := devices()
 		p, err := srp.Listen(context.Background(), d.Target, d.Addr, node)
 		if err != nil {
 			t.Fatal(err)

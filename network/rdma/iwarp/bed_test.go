@@ -3,7 +3,9 @@ package iwarp
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -34,11 +36,20 @@ type bed struct {
 	sends    int
 }
 
+// bedDevice has the buffers of all beds.
+var bedDevice = sync.OnceValue(func() *Device {
+	d, err := New(Config{Engine: tcp.NewGoroutines(tcp.Spin{})})
+	if err != nil {
+		panic(err)
+	}
+	return d
+})
+
 func newBed(t testing.TB, o rdma.Options, crc bool) *bed {
-	e := tcp.NewGoroutines(tcp.Spin{})
-	b := &bed{t: t, d: device(t, Config{Engine: e}), h: newHandler(t), room: -1}
+	b := &bed{t: t, d: bedDevice(), h: newHandler(t), room: -1}
 	b.c = makeConn(b.d, (*bedSocket)(b), terms{crc: crc, reads: o.Reads, serves: o.Serves}, &o, 1448)
 	b.c.recvMsg, b.c.sendMsg = b.recv, b.send
+	b.c.mem.source = rand.NewChaCha8([32]byte{}).Read // always the same
 	b.c.Start(b.h)
 	return b
 }

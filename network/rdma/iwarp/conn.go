@@ -30,7 +30,8 @@ type Conn struct {
 	mu     sync.Mutex
 	over   bool // finish was called
 	cause  error
-	linger *time.Timer
+	muted  error       // what sending ended with, before that
+	linger *time.Timer // closes the socket
 	ending atomic.Bool // what still arrives is thrown away
 
 	count counters
@@ -161,16 +162,40 @@ func (c *Conn) finish(err error, how ending) {
 	}
 	c.over, c.cause = true, err
 	c.ending.Store(true)
-	c.linger = time.AfterFunc(linger, func() { _ = c.sock.Close() })
+	c.expire()
 	c.mu.Unlock()
 	c.tx.finish(how, err)
 }
 
+// expire sees to it that the socket is closed in time. mu is held.
+func (c *Conn) expire() {
+	if c.linger == nil {
+		c.linger = time.AfterFunc(linger, func() { _ = c.sock.Close() })
+	}
+}
+
+// mute says that nothing can be sent any more. What the peer has sent before is still received: it
+// may say why.
+func (c *Conn) mute(err error) {
+	c.mu.Lock()
+	if !c.over {
+		c.muted = fmt.Errorf("%w: send: %w", rdma.ErrLost, err)
+		c.expire()
+	}
+	c.mu.Unlock()
+}
+
 // Ended implements tcp.Owner: nothing is received any more.
 func (c *Conn) Ended(err error) {
-	if c.recv.ended {
+	c.mu.Lock()
+	muted := c.muted
+	c.mu.Unlock()
+	switch {
+	case c.recv.ended:
 		err = c.recv.err
-	} else {
+	case muted != nil:
+		err = muted
+	default:
 		err = fmt.Errorf("%w: %w", rdma.ErrLost, err)
 	}
 	c.finish(err, dropped)

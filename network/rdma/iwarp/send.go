@@ -78,78 +78,6 @@ func (t *sender) speak() {
 	t.mu.Unlock()
 }
 
-// Post implements rdma.Conn.
-func (c *Conn) Post(w *rdma.Work) bool {
-	t := &c.tx
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.shut {
-		return false
-	}
-	w.Moved = 0
-	t.count++
-	switch {
-	case t.never && w.Op == rdma.Read: // it will be told by Done
-		t.queue.push(w)
-	case w.Op != rdma.Read:
-		t.queue.push(w)
-		t.bytes += int64(len(w.Head)) + w.Len
-		t.measure()
-	case t.allowed > 0:
-		t.allowed--
-		t.queue.push(w)
-	default:
-		t.waiting.push(w)
-	}
-	return true
-}
-
-// Cancel implements rdma.Conn.
-func (c *Conn) Cancel(w *rdma.Work) bool {
-	t := &c.tx
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.waiting.remove(w):
-	case t.queue.remove(w):
-		t.allow()
-	default:
-		return false
-	}
-	t.count--
-	return true
-}
-
-// allow says that there may be one more Read. mu is held.
-func (t *sender) allow() {
-	t.allowed++
-	if w := t.waiting.pop(); w != nil {
-		t.allowed--
-		t.queue.push(w)
-	}
-}
-
-// answered says that a Read has ended.
-func (t *sender) answered() {
-	t.mu.Lock()
-	t.allow()
-	t.mu.Unlock()
-}
-
-// serve queues the answer to a Read of the peer. false: it has too many outstanding.
-func (t *sender) serve(a answer) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.shut || t.answers.push(a)
-}
-
-// measure keeps much. mu is held.
-func (t *sender) measure() {
-	if much := t.bytes >= flushAt; much != t.much.Load() {
-		t.much.Store(much)
-	}
-}
-
 // hold makes the queue collect.
 func (t *sender) hold() { t.held.Store(true) }
 
@@ -316,15 +244,20 @@ func (t *sender) giveBack() {
 	}
 }
 
-// fail ends the sender: the connection is broken. It is called with mu held and returns
-// without.
+// fail ends the sender: the connection is broken, in our direction at least. It is called with
+// mu held and returns without.
 func (t *sender) fail() {
 	t.failed, t.busy, t.blocked = true, false, false
 	t.leave()
 	t.giveBack()
 	t.idle.Broadcast()
+	shut := t.shut
 	t.mu.Unlock()
-	_ = t.c.sock.Close() // it may be closed already; Ended gives everything back
+	if shut {
+		_ = t.c.sock.Close() // it may be closed already; Ended gives everything back
+	} else {
+		t.c.mute(t.err)
+	}
 }
 
 // send sends until all is sent, or the socket is full: then it returns false.
@@ -413,10 +346,4 @@ func (t *sender) stop() *rdma.Work {
 	t.answers.ring, t.answers.n = nil, 0
 	t.count, t.bytes = 0, 0
 	return back.head
-}
-
-func (t *sender) queued() (n, bytes int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return int64(t.count), t.bytes
 }

@@ -23,6 +23,7 @@ type memory struct {
 
 	random [256]byte // bytes random[used:] are random
 	used   int
+	source func(b []byte) (int, error) // of crypto/rand, but in tests; it never fails
 }
 
 // A window is memory that the peer may reach under a key, from base on. It is there for one
@@ -37,14 +38,14 @@ type window struct {
 }
 
 func (m *memory) init(max int) {
-	m.max, m.used = max, len(m.random)
+	m.max, m.used, m.source = max, len(m.random), rand.Read
 }
 
 // number is 32 bits that nobody can guess, and not 0. mu is held.
 func (m *memory) number() uint32 {
 	for {
 		if m.used == len(m.random) {
-			_, _ = rand.Read(m.random[:]) // it never fails
+			_, _ = m.source(m.random[:])
 			m.used = 0
 		}
 		n := binary.NativeEndian.Uint32(m.random[m.used:])

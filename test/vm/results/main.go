@@ -56,7 +56,7 @@ func run(args []string) error {
 		}
 		got := in[:max(0, min(len(in), len(in)-r.residual))]
 		if t.mask != nil && r.status == 0 {
-			got = t.mask(got)
+			got, r.residual = t.mask(got), 0 // since it may be of what is left out
 		}
 		fmt.Fprintf(out, "%s: % x: status %02x", t.name, t.cdb, r.status)
 		if r.host != 0 || r.driver != 0 {

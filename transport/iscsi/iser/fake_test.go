@@ -45,9 +45,9 @@ func (f *fake) Post(w *rdma.Work) bool {
 
 func (f *fake) Flush() {
 	f.mu.Lock()
-	handing := f.handing
+	idle := !f.handing && !f.ended
 	f.mu.Unlock()
-	if !handing {
+	if idle {
 		f.turn.Lock()
 		f.pump()
 		f.turn.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
@@ -16,6 +17,11 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )
+
+// bubble runs a test with a clock of its own, which goes on when nothing else does.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
 
 // gone waits until no session is left and everything that was lent has come back.
 func gone(t *testing.T, s *transporttest.ISCSI) {
@@ -103,9 +109,11 @@ func TestShaken(t *testing.T) {
 
 // TestMute: an initiator that answers no Read is left when it has been waited for long
 // enough, and its tasks end.
-func TestMute(t *testing.T) {
+func TestMute(t *testing.T) { bubble(t, "", testMute) }
+
+func testMute(t *testing.T) {
 	n := sim.New()
-	s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{StallTimeout: time.Second})
+	s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{StallTimeout: 3 * time.Second})
 	n.Break(func(e sim.Event) sim.Fate { return sim.Fate{Mute: e.Op == rdma.Read} })
 	c := s.Dial(s.Config(1))
 	for range 40 { // more than there are Reads
@@ -125,13 +133,13 @@ func TestAbort(t *testing.T) {
 	}
 	for _, way := range []transporttest.Way{transporttest.Lend, transporttest.Lease, transporttest.Later, transporttest.Pieces} {
 		for _, f := range functions {
-			t.Run(fmt.Sprintf("%d/%v", way, f), func(t *testing.T) {
+			bubble(t, fmt.Sprintf("%d/%v", way, f), func(t *testing.T) {
 				n := sim.New()
 				s := start(t, n, iser.Options{Reads: 2}, initiator.RDMA{}, iscsi.Config{})
 				// Of eight Reads two are on their way, late, and the others wait for them.
 				n.Break(func(e sim.Event) sim.Fate {
 					if e.Op == rdma.Read {
-						return sim.Fate{Late: 50 * time.Millisecond}
+						return sim.Fate{Late: time.Second}
 					}
 					return sim.Fate{}
 				})

@@ -63,7 +63,8 @@ type Mover struct {
 	cause   error // of the end, if we have ended it
 	ours    bool  // cause holds
 
-	// Who has to go before Terminated is told: the connection, and a login under way.
+	// Who has to go before Terminated is told: the connection, a login under way, and who
+	// closes the connection.
 	holds atomic.Int32
 
 	dataOut atomic.Int64 // bytes of unasked data-out PDUs
@@ -117,10 +118,10 @@ func (m *Mover) Terminate(err error) {
 	}
 	m.ours, m.cause, m.phase = true, err, endedPhase
 	m.post() // the last words
+	m.holds.Add(1)
 	m.mu.Unlock()
-	// Our caller may have locks that Done and Closed take. This ends when the connection has
-	// been told.
-	go func() {
+	go func() { // our caller may have locks that Done and Closed take
+		defer m.let()
 		m.conn.Flush()
 		m.conn.Close(err)
 	}()

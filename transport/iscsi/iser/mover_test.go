@@ -21,7 +21,8 @@ import (
 
 // devices are what tests of this package run over.
 var devices = map[string]func(tb testing.TB) transporttest.Devices{
-	"sim": func(testing.TB) transporttest.Devices { return transporttest.SimDevices(sim.New()) },
+	"sim":   func(testing.TB) transporttest.Devices { return transporttest.SimDevices(sim.New()) },
+	"iwarp": transporttest.IWARPDevices,
 }
 
 // private is what both sides of a test say.

@@ -124,8 +124,11 @@ func (m *Mover) move(x *iscsi.Transfer, op rdma.Op) bool {
 func (m *Mover) Flush() {
 	m.mu.Lock()
 	m.post()
+	closed := m.closed
 	m.mu.Unlock()
-	m.conn.Flush()
+	if !closed {
+		m.conn.Flush()
+	}
 }
 
 // post posts the queue, in its order. m.mu is held.

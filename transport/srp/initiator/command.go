@@ -145,7 +145,7 @@ func (c *Conn) Submit(k *Command) error {
 	c.tasks[x.Tag] = k
 	k.parts.Store(2)
 	c.mu.Unlock()
-	b := x.Append(k.send.Head[:0], offset)
+	b := x.Append(k.send.Head[:0], c.cfg.Offset)
 	if k.Change != nil {
 		b = k.Change(b)
 	}

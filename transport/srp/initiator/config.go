@@ -18,8 +18,9 @@ type Config struct {
 	Queue             int        // how many messages there is room for, of which two are not for responses; default 64
 	Reads             int        // RDMA Reads of the target that are served at a time; default 4
 
-	// Immediate is how much data-out goes along with a command; 0: none is asked for.
-	Immediate int
+	// Immediate is how much data-out goes along with a command; 0: none is asked for. It begins at
+	// Offset, by default behind a command with one descriptor and what leads to it, as Linux has it.
+	Immediate, Offset int
 	// Segment is how long a memory descriptor is at most; 0: as long as the buffer.
 	Segment int
 	// Inline is how many descriptors go in the command, if there are more than one; the target has to
@@ -41,11 +42,8 @@ func (c *Config) defaults() {
 	c.Needs = cmp.Or(c.Needs, iu.FormatsDirect|iu.FormatsIndirect)
 	c.Queue = cmp.Or(c.Queue, 64)
 	c.Reads = cmp.Or(c.Reads, 4)
+	c.Offset = cmp.Or(c.Offset, iu.CommandLen+4+iu.DescriptorLen)
 }
-
-// offset is where immediate data begins: behind a command with one descriptor and what leads to it,
-// as Linux has it.
-const offset = iu.CommandLen + iu.DescriptorLen + 4
 
 // login is the request for a channel.
 func (c *Config) login() iu.LoginRequest {
@@ -54,7 +52,7 @@ func (c *Config) login() iu.LoginRequest {
 		Initiator: c.Initiator, Target: c.Target,
 	}
 	if c.Immediate > 0 {
-		x.Immediate, x.ImmediateOffset = true, offset
+		x.Immediate, x.ImmediateOffset = true, uint16(c.Offset)
 	}
 	return x
 }

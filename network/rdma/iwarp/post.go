@@ -1,0 +1,81 @@
+package iwarp
+
+import "github.com/lunette-io/lunette/network/rdma"
+
+// Post implements rdma.Conn.
+func (c *Conn) Post(w *rdma.Work) bool {
+	t := &c.tx
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.shut {
+		return false
+	}
+	w.Moved = 0
+	t.count++
+	switch {
+	case t.never && w.Op == rdma.Read: // it will be told by Done
+		t.queue.push(w)
+	case w.Op != rdma.Read:
+		t.queue.push(w)
+		t.bytes += int64(len(w.Head)) + w.Len
+		t.measure()
+	case t.allowed > 0:
+		t.allowed--
+		t.queue.push(w)
+	default:
+		t.waiting.push(w)
+	}
+	return true
+}
+
+// Cancel implements rdma.Conn.
+func (c *Conn) Cancel(w *rdma.Work) bool {
+	t := &c.tx
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.waiting.remove(w):
+	case t.queue.remove(w):
+		t.allow()
+	default:
+		return false
+	}
+	t.count--
+	return true
+}
+
+// allow says that there may be one more Read. mu is held.
+func (t *sender) allow() {
+	t.allowed++
+	if w := t.waiting.pop(); w != nil {
+		t.allowed--
+		t.queue.push(w)
+	}
+}
+
+// answered says that a Read has ended.
+func (t *sender) answered() {
+	t.mu.Lock()
+	t.allow()
+	t.mu.Unlock()
+}
+
+// serve queues the answer to a Read of the peer. false: it has too many outstanding.
+func (t *sender) serve(a answer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shut || t.answers.push(a)
+}
+
+// measure keeps much. mu is held.
+func (t *sender) measure() {
+	if much := t.bytes >= flushAt; much != t.much.Load() {
+		t.much.Store(much)
+	}
+}
+
+func (t *sender) queued() (n, bytes int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(t.count), t.bytes
+}
