@@ -186,8 +186,8 @@ func (v *receiver) placed(n int) *TerminateError {
 	for i := 0; ; {
 		for s.left > 0 {
 			k := min(int(v.iov[i].Len), n)
-			if v.c.crc {
-				s.sum = s.sum.add(bytesOf(&v.iov[i], k))
+			if v.c.crc && !v.summed(bytesOf(&v.iov[i], k)) {
+				return failure(causeKey, "the window of a Write was revoked").of(s.head[:])
 			}
 			v.moved(k)
 			if n -= k; n == 0 {
@@ -221,6 +221,22 @@ func (v *receiver) placed(n int) *TerminateError {
 			return nil
 		}
 	}
+}
+
+// summed adds to the CRC what was just received in place. false: it cannot be known, since the
+// window was revoked, and its memory may be changed by now.
+func (v *receiver) summed(p []byte) bool {
+	s := &v.seg
+	if s.win != nil {
+		m := &v.c.mem
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if s.win.key != s.h.stag {
+			return false
+		}
+	}
+	s.sum = s.sum.add(p)
+	return true
 }
 
 // guessed reports whether the vector i, which is behind the payload of the segment, has the
