@@ -1,6 +1,7 @@
 package iwarp
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -191,7 +192,9 @@ func (c *Conn) Ended(err error) {
 	muted := c.muted
 	c.mu.Unlock()
 	switch {
-	case c.recv.ended:
+	// A reset that sending has found is not told to receiving, which then finds an end that
+	// looks orderly. After a FIN of the peer it would be EPIPE.
+	case c.recv.ended && (c.recv.err != nil || !errors.Is(muted, unix.ECONNRESET)):
 		err = c.recv.err
 	case muted != nil:
 		err = muted
