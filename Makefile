@@ -2,6 +2,7 @@
 # make test    install what the tests need (Debian) and run all of them
 # make check   what needs nothing installed but Go and a C compiler: formatting, vet, unit tests with -race
 # make bench   compare with other targets, and say which of what is wanted was kept
+# make compare  in an emulated guest: iSER over siw, against the kernel's own target and against iSCSI over TCP
 # make fuzz    fuzz every decoder for FUZZTIME each
 
 GO ?= go
@@ -13,7 +14,7 @@ BENCH ?=
 # Packages whose tests run whole targets: with each engine (see docs/design/datapath.md).
 WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
 
-.PHONY: build run check test bench fuzz lint deps unit abuse scale crash interop vm reference clean
+.PHONY: build run check test bench fuzz lint deps unit abuse scale crash interop vm compare reference clean
 
 # Symbols stay in: perf and pprof need them.
 build:
@@ -60,7 +61,7 @@ crash: build
 	test/loud.sh -tags crash -count=1 -timeout 300s ./test/crash/...
 
 vm: build
-	test/loud.sh -tags vm -count=1 -timeout 900s ./test/vm/...
+	test/loud.sh -tags vm -count=1 -timeout 1800s ./test/vm/...
 
 # The race detector needs a C compiler.
 deps:
@@ -75,6 +76,11 @@ bench: build
 	test/install/debian.sh bench
 	-@test/install/fio-libiscsi.sh >/dev/null
 	$(GO) run ./test/bench $(BENCH)
+
+compare: build
+	test/install/debian.sh vm
+	@dir=$$(mktemp -d) && cp bin/lunette test/vm/compare.sh test/vm/lio.sh $$dir && \
+	test/vm/lab -t 1800 -m 2048 $$dir "bash compare.sh"; status=$$?; rm -rf $$dir; exit $$status
 
 fuzz:
 	test/fuzz.sh $(FUZZTIME)

@@ -3,7 +3,7 @@
 # memory of lunette by iSER, of the kernel's target (LIO) by iSER, and of lunette by TCP: all through the loopback interface
 # of one guest, iSER over software iWARP, in rounds of which each has all of them.
 #
-#   lab -t 1800 -m 2048 DIR "bash compare.sh [ROUNDS [SECONDS]]"
+#   make compare, or lab -t 1800 -m 2048 DIR "bash compare.sh [ROUNDS [SECONDS]]"
 #
 # The figures say how they stand to each other in an emulated guest, and no more.
 set -euo pipefail

@@ -234,8 +234,27 @@ srp_attach() {
   [ "$(count '"network": "iwarp"')" -ge 2 ] # channels
 }
 
-# on TRANSPORT: a file system on the file; the mix on the memory, whose data is never copied
-placed() { ask sessions -o json | sed -n 's/.*"copiedPlaced": \([0-9]*\).*/\1/p' | awk '{sum += $1} END {print sum + 0}'; }
+# total KEY: of a counter of all connections
+total() { ask sessions -o json | sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" | awk '{sum += $1} END {printf "%.0f\n", sum}'; }
+
+# copies TRANSPORT: what is written by RDMA Reads of 16 KiB and more, and what is read by RDMA Writes, is copied nowhere
+copies() {
+  local d placed copied placed_copied; d=$(over "$1" main 1)
+  attended "$d"
+  placed=$(total placed) placed_copied=$(total copiedPlaced)
+  dd if=/dev/zero of="$d" bs=64k count=64 oflag=direct status=none
+  echo "placed $placed, then $(total placed); of these copied $placed_copied, then $(total copiedPlaced)"
+  (($(total placed) - placed >= 3 << 20))
+  [ "$(total copiedPlaced)" = "$placed_copied" ]
+  copied=$(total copied)
+  dd if="$d" of=/dev/null bs=64k count=64 iflag=direct status=none
+  echo "copied $copied, then $(total copied)"
+  [ "$(total copied)" = "$copied" ]
+}
+iser_copies() { copies iser; }
+srp_copies() { copies srp; }
+
+# on TRANSPORT: a file system on the file; the mix on the memory
 on() {
   calm
   fs "$(over "$1" main 0)"
@@ -348,6 +367,6 @@ finish() {
   no grep -iE 'level=(warn|error)|panic|leak' /run/main.log
 }
 
-steps=(setup start iser_discovery iser_refused iser_login iser_io iser_link_down iser_resets iser_abort iser_daemon_killed iser_daemon_restarted
-  srp_refused srp_attach srp_io srp_link_down srp_resets srp_abort srp_daemon_killed srp_daemon_restarted together reservations results finish)
+steps=(setup start iser_discovery iser_refused iser_login iser_copies iser_io iser_link_down iser_resets iser_abort iser_daemon_killed iser_daemon_restarted
+  srp_refused srp_attach srp_copies srp_io srp_link_down srp_resets srp_abort srp_daemon_killed srp_daemon_restarted together reservations results finish)
 run_steps "$@"

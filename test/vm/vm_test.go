@@ -18,7 +18,7 @@ import (
 
 const (
 	buildLimit = 10 * time.Minute // the guest image, once; about two minutes of it are work
-	guestLimit = "480"            // seconds; a script takes half of that on two slow cores
+	guestLimit = "800"            // seconds; a script takes less than half of that on two slow cores that are its own
 )
 
 // TestISCSI is Linux's own initiator over TCP.
@@ -50,7 +50,7 @@ func inGuest(t *testing.T, script string, others ...string) {
 		copyFile(t, filepath.Join(dir, name), name)
 	}
 	var out, trouble bytes.Buffer
-	guest := exec.Command("./lab", "-t", guestLimit, dir, "bash "+script)
+	guest := exec.Command("./lab", "-t", guestLimit, "-m", "1536", dir, "bash "+script)
 	guest.Stdout, guest.Stderr = &out, &trouble
 	status := guest.Run()
 
