@@ -188,6 +188,8 @@ func (c *Conn) mute(err error) {
 
 // Ended implements tcp.Owner: nothing is received any more.
 func (c *Conn) Ended(err error) {
+	_ = c.sock.Close() // it may be closed already
+	c.tx.halt()        // what it has found counts
 	c.mu.Lock()
 	muted := c.muted
 	c.mu.Unlock()
@@ -206,7 +208,6 @@ func (c *Conn) Ended(err error) {
 	err = c.cause
 	c.linger.Stop()
 	c.mu.Unlock()
-	_ = c.sock.Close() // it may be closed already
 	flushed := rdma.ErrFlushed
 	if err != nil {
 		flushed = fmt.Errorf("%w: %w", rdma.ErrFlushed, err)

@@ -252,11 +252,12 @@ func (t *sender) fail() {
 	t.giveBack()
 	t.idle.Broadcast()
 	shut := t.shut
+	if t.err != nil {
+		t.c.mute(t.err) // before halt has returned
+	}
 	t.mu.Unlock()
 	if shut {
 		_ = t.c.sock.Close() // it may be closed already; Ended gives everything back
-	} else {
-		t.c.mute(t.err)
 	}
 }
 
@@ -325,14 +326,24 @@ func (t *sender) detach() {
 	t.using = t.using[:0]
 }
 
-// stop, called after the socket is closed, waits for the sender and returns what was not sent.
-func (t *sender) stop() *rdma.Work {
+// halt, called after the socket is closed, waits for the sender. There is none after it.
+func (t *sender) halt() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.shut, t.closed = true, true
+	if !t.shut {
+		t.shut, t.how = true, dropped
+	}
 	for t.busy {
 		t.idle.Wait()
 	}
+	t.failed = true
+	t.mu.Unlock()
+}
+
+// stop returns what was not sent, after halt.
+func (t *sender) stop() *rdma.Work {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
 	back := t.sent
 	if w := t.cur.work; w != nil {
 		back.push(w)
