@@ -364,7 +364,8 @@ finish() {
   [ "$(ask sessions -o json)" = '[]' ]
   no ls /sys/block/sd*
   server_stop
-  no grep -iE 'level=(warn|error)|panic|leak' /run/main.log
+  grep -iE 'level=(warn|error)|panic|leak' /run/main.log | grep -v 'login refused' | tee /run/trouble # which were to be refused
+  [ ! -s /run/trouble ]
 }
 
 steps=(setup start iser_discovery iser_refused iser_login iser_copies iser_io iser_link_down iser_resets iser_abort iser_daemon_killed iser_daemon_restarted
