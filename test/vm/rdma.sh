@@ -63,6 +63,20 @@ count() { ask sessions -o json | grep -c "$1"; }
 
 # --- initiators -----------------------------------------------------------------------------------------------------
 
+# iser_log_in NAME: Linux hands the response of a login to iscsid before it is done with the request. When iscsid is faster, which
+# happens where a virtual processor waits, the next request is refused ("Login/Text in progress"), and the login times out.
+# Then, and only then, it is tried again.
+iser_log_in() {
+  local try
+  for try in 1 2 3; do
+    dmesg -C
+    ! login "$1" "$iser" iser || return 0
+    dmesg_has 'Login/Text in progress' || return 1
+    echo "login $try of $1 has met itself"
+  done
+  return 1
+}
+
 # add_target NAME: what the daemon says that attaches it by SRP
 add_target() { ask targets | sed -n "/^to attach $iqn:$1 by SRP/{n; s/^ *//p}"; }
 srp_login() { # NAME [OPTIONS]
@@ -186,8 +200,15 @@ start() {
   [ -n "$(add_target main)" ] && [ "$(add_target main)" != "$(add_target same)" ]
 }
 
+# iser_discover: as iser_log_in
+iser_discover() {
+  dmesg -C
+  admin -m discovery -t sendtargets -p "$address:$iser" -I iser && return
+  dmesg_has 'Login/Text in progress' >&2 && admin -m discovery -t sendtargets -p "$address:$iser" -I iser
+}
+
 iser_discovery() {
-  admin -m discovery -t sendtargets -p "$address:$iser" -I iser | tee /run/found
+  iser_discover | tee /run/found
   grep -q "^$address:$iser,[0-9]* $iqn:main\$" /run/found
   no grep "closed" /run/found
 }
@@ -206,7 +227,7 @@ iser_refused() {
 iser_login() {
   set_node main "$iser" node.session.auth.authmethod CHAP node.session.auth.username "$user" node.session.auth.password 'correct horse battery'
   set_node main "$iser" node.session.err_timeo.abort_timeout 25
-  login main "$iser" iser
+  iser_log_in main
   [ "$(blockdev --getsize64 "$(over iser main 0)")" = $((64 << 20)) ]
   [ "$(blockdev --getsize64 "$(over iser main 1)")" = $((48 << 20)) ]
   admin -m session
@@ -288,7 +309,7 @@ together() {
   admin -m discovery -t sendtargets -p "$address:$tcp"
   set_node main "$tcp" node.session.auth.authmethod CHAP node.session.auth.username "$user" node.session.auth.password 'correct horse battery'
   login main "$tcp"
-  login main "$iser" iser || true # there from before
+  find main 0 iser || iser_log_in main
   srp_host main || srp_login main queue_size=128
   ask sessions
   calm
@@ -333,7 +354,7 @@ results() {
     set_node same "$t" 'node.conn[0].timeo.noop_out_interval' 10 'node.conn[0].timeo.noop_out_timeout' 30
   done
   login same "$tcp"
-  login same "$iser" iser
+  iser_log_in same
   srp_login same
   for lun in "${!same[@]}"; do for t in tcp iser srp; do over "$t" same "$lun" >/dev/null; done; done
   pids=()
@@ -364,8 +385,8 @@ finish() {
   [ "$(ask sessions -o json)" = '[]' ]
   no ls /sys/block/sd*
   server_stop
-  grep -iE 'level=(warn|error)|panic|leak' /run/main.log | grep -v 'login refused' | tee /run/trouble # which were to be refused
-  [ ! -s /run/trouble ]
+  # Some logins were to be refused.
+  awk '/level=(WARN|ERROR)|panic|leak/ && !/login refused/ {print; trouble = 1} END {exit trouble}' /run/main.log
 }
 
 steps=(setup start iser_discovery iser_refused iser_login iser_copies iser_io iser_link_down iser_resets iser_abort iser_daemon_killed iser_daemon_restarted
