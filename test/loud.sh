@@ -12,4 +12,9 @@ if ((status != 0)); then
 fi
 grep -E '^ok' "$log"
 grep -oE 'iscsi-test-cu: [0-9]+ passed.*' "$log"
-awk '/--- SKIP/ { sub(/^ */, ""); sub(/^ */, "", why); print "skipped " $3 ": " why; n++ } { why = $0 } END { print n + 0 " tests skipped" }' "$log"
+# A subtest's reason is said when it runs, long before the line that says it was skipped.
+awk '
+  /^=== (RUN|CONT|NAME) / { test = $3 }
+  /^ +[^ ]+\.go:[0-9]+: / { sub(/^ */, ""); why[test] = $0 }
+  /^ *--- SKIP: / { print "skipped " $3 ": " why[$3]; n++ }
+  END { print n + 0 " tests skipped" }' "$log"
