@@ -9,7 +9,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
@@ -80,14 +79,7 @@ func start(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target), listen f
 			tb.Fatal(err)
 		}
 	}
-	var maps []target.Mapping
-	for i := range s.Units {
-		s.Units[i], err = NewUnit(64<<20, cfg.Arena)
-		must()
-		maps = append(maps, target.Mapping{LUN: scsi.LUN(uint64(i) << 48), Unit: target.NewUnit("unit", s.Units[i])})
-	}
-	s.Target, err = target.NewTarget(TargetName, maps...)
-	must()
+	s.Units, s.Target = twoUnits(tb, cfg.Arena)
 	s.Node, err = iscsi.NewNode(cfg)
 	must()
 	it := iscsi.Target{SCSI: s.Target}

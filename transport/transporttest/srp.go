@@ -9,7 +9,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp"
 	"github.com/lunette-io/lunette/transport/srp/initiator"
@@ -54,14 +53,7 @@ func StartSRP(tb testing.TB, d Devices, cfg srp.Config, change func(*srp.Target)
 			tb.Fatal(err)
 		}
 	}
-	var maps []target.Mapping
-	for i := range s.Units {
-		s.Units[i], err = NewUnit(64<<20, cfg.Arena)
-		must()
-		maps = append(maps, target.Mapping{LUN: scsi.LUN(uint64(i) << 48), Unit: target.NewUnit("unit", s.Units[i])})
-	}
-	s.Target, err = target.NewTarget(TargetName, maps...)
-	must()
+	s.Units, s.Target = twoUnits(tb, cfg.Arena)
 	s.Node, err = srp.NewNode(cfg)
 	must()
 	st := srp.Target{SCSI: s.Target, IDExt: SRPIDExt, IOCGUID: SRPIOCGUID}

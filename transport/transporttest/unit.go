@@ -318,3 +318,22 @@ func CDB10(op scsi.Opcode, lba uint32, blocks uint16, w Way) []byte {
 	b[9] = byte(w)
 	return b
 }
+
+// twoUnits makes a target with two units, at LUN 0 and 1.
+func twoUnits(tb testing.TB, a *buffer.Arena) (all [2]*Unit, t *target.Target) {
+	tb.Helper()
+	var maps []target.Mapping
+	for i := range all {
+		u, err := NewUnit(64<<20, a)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all[i] = u
+		maps = append(maps, target.Mapping{LUN: scsi.LUN(uint64(i) << 48), Unit: target.NewUnit("unit", u)})
+	}
+	t, err := target.NewTarget(TargetName, maps...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return all, t
+}
