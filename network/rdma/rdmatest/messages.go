@@ -109,6 +109,11 @@ func testTooMany(t *testing.T, n Network) {
 	o := usual
 	o.Messages = 3
 	p := n.begin(t, o)
+	// The answer to a message tells that there is room for another one again: that Received was
+	// called for the last one does not.
+	p.b.set(func(rdma.Message) { p.b.try(&rdma.Work{Op: rdma.Send}) }, nil)
+	p.a.post(&rdma.Work{Op: rdma.Send})
+	p.a.message(0)
 	stop := make(chan struct{})
 	p.b.set(func(rdma.Message) { <-stop }, nil)
 	for range o.Messages {
