@@ -19,6 +19,8 @@ import (
 type iscsiTransport struct {
 	node     *iscsi.Node
 	networks *Networks
+	// unsolicited: Data-Outs may come unasked over RDMA as well.
+	unsolicited bool
 }
 
 func newISCSI(c TransportConfig) (Transport, error) {
@@ -26,8 +28,12 @@ func newISCSI(c TransportConfig) (Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
+	wishes, err := iscsiLogin(c.ISCSI)
+	if err != nil {
+		return nil, err
+	}
 	node, err := iscsi.NewNode(iscsi.Config{
-		Log: c.Log, Arena: c.Arena,
+		Log: c.Log, Arena: c.Arena, Login: wishes,
 		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
 		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
 	})
@@ -37,7 +43,18 @@ func newISCSI(c TransportConfig) (Transport, error) {
 	if discovery != nil {
 		node.RequireDiscoveryAuth(discovery)
 	}
-	return &iscsiTransport{node: node, networks: c.Networks}, nil
+	return &iscsiTransport{node: node, networks: c.Networks, unsolicited: c.ISCSI.InitialR2T == "no"}, nil
+}
+
+// iscsiLogin is what a login wants, as the document says.
+func iscsiLogin(i model.ISCSI) (login.Config, error) {
+	w := iscsi.DefaultLogin()
+	w.InitialR2T, w.ImmediateData = i.InitialR2T == "yes", i.ImmediateData != "no"
+	burst, err := i.FirstBurstBytes()
+	if burst > 0 {
+		w.FirstBurstLength = uint32(burst)
+	}
+	return w, err
 }
 
 // authenticator loads the secrets of a; nil if a asks for none.
@@ -120,5 +137,5 @@ func listenISCSITCP(ctx context.Context, t Transport, addr string) (Portal, erro
 // listenISERIWARP makes a portal of iSER over iWARP.
 func listenISERIWARP(ctx context.Context, t Transport, addr string) (Portal, error) {
 	x := t.(*iscsiTransport)
-	return iser.Listen(ctx, x.networks.IWARP, addr, x.node, iser.Options{Network: "iwarp"})
+	return iser.Listen(ctx, x.networks.IWARP, addr, x.node, iser.Options{Network: "iwarp", Unsolicited: x.unsolicited})
 }

@@ -75,6 +75,7 @@ type TransportConfig struct {
 	Limits    model.Limits
 	Networks  *Networks
 	Discovery model.Discovery
+	ISCSI     model.ISCSI
 }
 
 // Start serves doc, which Validate has found right. When it fails nothing is left of
@@ -196,7 +197,7 @@ func (d *Daemon) openTransports() error {
 		}
 		t, err := kind.New(TransportConfig{
 			Log: d.log.With("transport", name), Arena: d.arena, Limits: d.doc.Limits, Networks: d.networks,
-			Discovery: d.doc.Discovery,
+			Discovery: d.doc.Discovery, ISCSI: d.doc.ISCSI,
 		})
 		if err != nil {
 			return err

@@ -20,6 +20,7 @@ type Document struct {
 	Discovery Discovery `doc:"discovery"`
 	Limits    Limits    `doc:"limits"`
 	Network   Network   `doc:"network"`
+	ISCSI     ISCSI     `doc:"iscsi"`
 
 	source source
 }
@@ -110,13 +111,28 @@ type IWARP struct {
 	MaxFPDU string `doc:"max-fpdu"` // how long frames are that are sent: auto or a size
 }
 
+// ISCSI says what data of a write may come unasked, over TCP and over RDMA, if the initiator
+// wants it as well. The keys are those of a login (RFC 7143 13.10, 13.11, 13.14).
+type ISCSI struct {
+	InitialR2T    string `doc:"initial-r2t"`    // one of [InitialR2Ts]
+	ImmediateData string `doc:"immediate-data"` // one of [ImmediateDatas]
+	FirstBurst    string `doc:"first-burst"`    // how much may come unasked: auto or a size
+}
+
+// InitialR2Ts are the values of ISCSI.InitialR2T: whether all data but that in the command is
+// asked for. Auto: over RDMA, where it need not be moved twice.
+var InitialR2Ts = []string{Auto, "yes", "no"}
+
+// ImmediateDatas are the values of ISCSI.ImmediateData: whether commands may have data with them.
+var ImmediateDatas = []string{"yes", "no"}
+
 // CRCs are the values of IWARP.CRC: if the initiator asks for them, or always.
 var CRCs = []string{Auto, "always"}
 
 // Engines are the values of Network.Engine.
 var Engines = []string{"auto", "goroutines", "reactors"}
 
-// Auto is the default of all that is a choice in Network.
+// Auto is the default of what is a choice in Network and ISCSI.
 const Auto = "auto"
 
 // Default limits.
@@ -165,6 +181,9 @@ func (d *Document) fill(schema Schema) {
 	setDefault(&d.Network.SendBuffer, Auto)
 	setDefault(&d.Network.IWARP.CRC, Auto)
 	setDefault(&d.Network.IWARP.MaxFPDU, Auto)
+	setDefault(&d.ISCSI.InitialR2T, Auto)
+	setDefault(&d.ISCSI.ImmediateData, "yes")
+	setDefault(&d.ISCSI.FirstBurst, Auto)
 }
 
 func setDefault[T comparable](v *T, to T) {

@@ -44,6 +44,7 @@ portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0", "iser+iwarp://10.0.0.1", "srp+iwa
 discovery: {auth: {users: [{user: d, secret-file: /s/d}]}}
 limits: {memory: 256M, connections: 10, stop-timeout: 3s}
 network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M, iwarp: {crc: always, max-fpdu: "9000"}}
+iscsi: {initial-r2t: yes, immediate-data: no, first-burst: auto}
 `
 
 func TestReadTakesEverything(t *testing.T) {
@@ -53,6 +54,9 @@ func TestReadTakesEverything(t *testing.T) {
 	}
 	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: "50us", SendBuffer: "1M", IWARP: IWARP{CRC: "always", MaxFPDU: "9000"}}) {
 		t.Errorf("the network is %+v", n)
+	}
+	if i := d.ISCSI; i != (ISCSI{InitialR2T: "yes", ImmediateData: "no", FirstBurst: Auto}) {
+		t.Errorf("iSCSI is %+v", i)
 	}
 	a := d.Units[0]
 	if a.Store.Values.Size("size") != 10<<30 || a.Store.Values.String("path") != "/x/a.img" ||
@@ -84,6 +88,9 @@ func TestReadTakesJSON(t *testing.T) {
 		"\t\"targets\": [{\"name\": \"iqn.2026-11.io.lunette:a\", \"luns\": {\"0\": \"a\"}}]\n}\n"), testSchema)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if d.ISCSI != (ISCSI{InitialR2T: Auto, ImmediateData: "yes", FirstBurst: Auto}) {
+		t.Errorf("iSCSI is %+v", d.ISCSI)
 	}
 	if d.Portals[0] != DefaultPortal() || d.Targets[0].LUNs[0].Unit != "a" {
 		t.Errorf("document is %+v", d)
@@ -148,6 +155,13 @@ func TestReadRefuses(t *testing.T) {
 		{"crc: always", "crc: never", `network.iwarp.crc: "never" is not auto or always`},
 		{"max-fpdu: \"9000\"", "max-fpdu: large", `network.iwarp.max-fpdu: "large" is neither auto nor a size`},
 		{"max-fpdu: \"9000\"", "max-fpdu: 1M", `1M is not from 256 to 64K`},
+		{"initial-r2t: yes", "initial-r2t: always", `iscsi.initial-r2t: "always" is not auto, yes or no`},
+		{"initial-r2t: yes", "initial-r2t: true", `iscsi.initial-r2t: "true" is true or false: a string is wanted`},
+		{"immediate-data: no", "immediate-data: auto", `iscsi.immediate-data: "auto" is not yes or no`},
+		{"first-burst: auto", "first-burst: 64K", `iscsi.first-burst: nothing comes unasked with initial-r2t: yes and immediate-data: no`},
+		{"first-burst: auto", "first-burst: none", `iscsi.first-burst: "none" is neither auto nor a size`},
+		{"first-burst: auto", "first-burst: 256B", `iscsi.first-burst: `},
+		{"first-burst: auto", "first-burst: 2M", `iscsi.first-burst: 2M is not from 512 to 1M`},
 		{"portals: [", "portals: {0: ", `x.yaml:`},
 		{"user: alice, ", "", "there is no user"},
 		{"initiators: [", "initiators: [me, ", `"me" is not an iSCSI name`},

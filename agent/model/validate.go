@@ -29,6 +29,7 @@ func (d *Document) Validate(schema Schema) error {
 	c.auth("discovery.auth", d.Discovery.Auth)
 	c.limits()
 	c.network()
+	c.iscsi()
 	if len(c.problems) > 0 {
 		return c.problems
 	}

@@ -62,11 +62,15 @@ func Listen(ctx context.Context, d rdma.Device, addr string, node *iscsi.Node, o
 		Messages:   node.Window() + unexpected,
 	}
 	if !p.wishes.InitialR2T {
-		p.conn.Messages += node.Window() * (int(p.wishes.FirstBurstLength) + o.TargetRecv - 1) / o.TargetRecv
+		p.conn.Messages += node.Window() * dataOuts(p.wishes.FirstBurstLength)
 	}
 	node.AddPortal(o.Network, l.Addr())
 	return p, nil
 }
+
+// dataOuts is how many unsolicited Data-Outs a command may have: an initiator may have agreed on
+// segments of the least length that there is (RFC 7145 6.4), whatever ours is.
+func dataOuts(firstBurst uint32) int { return (int(firstBurst) + 511) / 512 }
 
 // ours is what we say when a connection is made.
 var ours = Private{NoZeroBase: true}
