@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 address=10.99.0.2 user=alice iqn=iqn.2026-11.io.lunette
 store=/var/tmp/store
-tcp=3260 iser=3261 srp=5555 # ports
+tcp=3260 iser=3261 unasked=3262 srp=5555 # ports
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$here/lib.sh"
@@ -57,20 +57,21 @@ serve() {
   document "$engine" >/run/main.yaml
   daemon main "$srp" "$here/lunette" serve --config /run/main.yaml --socket /run/main.sock
 }
-ask() { timeout 10 "$here/lunette" "$@" --socket /run/main.sock; }
+socket=/run/main.sock # of the server that is asked
+ask() { timeout 10 "$here/lunette" "$@" --socket "$socket"; }
 # count KEY: how often the sessions have it, as in '"network": "iwarp"'
 count() { ask sessions -o json | grep -c "$1"; }
 
 # --- initiators -----------------------------------------------------------------------------------------------------
 
-# iser_log_in NAME: Linux hands the response of a login to iscsid before it is done with the request. When iscsid is faster, which
+# iser_log_in NAME [PORT]: Linux hands the response of a login to iscsid before it is done with the request. When iscsid is faster, which
 # happens where a virtual processor waits, the next request is refused ("Login/Text in progress"), and the login times out.
 # Then, and only then, it is tried again.
 iser_log_in() {
-  local try
+  local try port=${2:-$iser}
   for try in 1 2 3; do
     dmesg -C
-    ! login "$1" "$iser" iser || return 0
+    ! login "$1" "$port" iser || return 0
     dmesg_has 'Login/Text in progress' || return 1
     echo "login $try of $1 has met itself"
   done
@@ -84,6 +85,8 @@ srp_login() { # NAME [OPTIONS]
   echo "$line"
   echo "$line${2:+,$2}" >"/sys/class/infiniband_srp/srp-siw0-1/add_target"
 }
+# load_srp [PARAMETERS]: it tries again after two seconds, and keeps what is under way for long enough.
+load_srp() { modprobe ib_srp reconnect_delay=2 fast_io_fail_tmo=60 dev_loss_tmo=120 "$@"; }
 # srp_host NAME: the kernel's host of it
 srp_host() {
   local h id; id=$(add_target "$1" | sed 's/^id_ext=\([0-9a-f]*\),.*/0x\1/')
@@ -114,9 +117,9 @@ over() {
   esac
 }
 
-# mix DEVICE: 4 KiB and 1 MiB in any order, 128 at a time, written, read back and checked
+# mix DEVICE [SIZE]: 4 KiB and 1 MiB in any order, 128 at a time, written, read back and checked
 mix() {
-  timeout 150 fio --name=mix --filename="$1" --size=24m --rw=randwrite --bssplit=4k/95:1m/5 --direct=1 --ioengine=libaio --iodepth=128 \
+  timeout 150 fio --name=mix --filename="$1" --size="${2:-24m}" --rw=randwrite --bssplit=4k/95:1m/5 --direct=1 --ioengine=libaio --iodepth=128 \
     --verify=crc32c --verify_fatal=1 --randseed=11 --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
 }
 
@@ -188,8 +191,7 @@ setup() {
   truncate -s 32M "$store"/block-{5,4}
   modprobe loop && losetup /dev/loop5 "$store/block-5" && losetup /dev/loop4 "$store/block-4"
   modprobe -a iscsi_tcp siw ib_iser sd_mod sg
-  # It tries again after two seconds, and keeps what is under way for long enough.
-  modprobe ib_srp reconnect_delay=2 fast_io_fail_tmo=60 dev_loss_tmo=120
+  load_srp
   rdma link add siw0 type siw netdev v0
   open_iscsi
 }
@@ -274,6 +276,73 @@ copies() {
 }
 iser_copies() { copies iser; }
 srp_copies() { copies srp; }
+
+# unasked_document: a server that lets data-out come unasked, also over RDMA
+unasked_document() {
+  cat <<-DOCUMENT
+	version: 1
+	portals: ['iser+iwarp://$address:$unasked']
+	iscsi: {initial-r2t: no, first-burst: 64K}
+	units: [{name: ram, store: {kind: memory, size: 32M}}]
+	targets: [{name: "$iqn:unasked", luns: {0: ram}}]
+	DOCUMENT
+}
+
+# Data that is written comes without being asked for, 64 KiB of each command: 8 KiB with it, the rest in Data-Outs, none by RDMA
+# Reads. What is behind that is read.
+iser_unasked() {
+  local socket=/run/unasked.sock d pdus placed
+  unasked_document >/run/unasked.yaml
+  daemon unasked "$unasked" "$here/lunette" serve --config /run/unasked.yaml --socket "$socket"
+  admin -m node -T "$iqn:unasked" -p "$address:$unasked,1" -I iser -o new
+  iser_log_in unasked "$unasked"
+  d=$(disk unasked 0 iser)
+  calm
+  dd if=/dev/urandom of=/run/data bs=256k count=64 status=none
+  pdus=$(total pdusIn) placed=$(total placed)
+  dd if=/run/data of="$d" bs=64k count=64 oflag=direct status=none
+  echo "PDUs $pdus, then $(total pdusIn); placed $placed, then $(total placed)"
+  (($(total pdusIn) - pdus >= 64 * 8)) && [ "$(total placed)" = "$placed" ]
+  cmp -n $((4 << 20)) /run/data "$d"
+  dd if=/run/data of="$d" bs=256k oflag=direct status=none
+  echo "placed $(total placed)"
+  (($(total placed) - placed == 64 * (192 << 10)))
+  cmp -n $((16 << 20)) /run/data "$d"
+  mix "$d" 6m
+  quiet
+  no dmesg_has 'detected conn error'
+  logout unasked "$unasked" iser
+  end unasked TERM
+}
+
+# Descriptors in a table in the initiator's memory, of which a command has the first two: all that a read of the disk fetches from
+# the initiator is tables. Usually ib_srp has one descriptor for a command on siw: it registers all pieces at a time, of which
+# siw takes 256, and none if there are more (siw_map_mr_sg). So it is told to register nothing: then each piece has one.
+srp_tables() {
+  local d placed queue huge=/sys/kernel/mm/transparent_hugepage/enabled
+  modprobe -r ib_srp && load_srp register_always=N never_register=Y
+  srp_login main cmd_sg_entries=2,sg_tablesize=2048,allow_ext_sg=1,max_sect=8192
+  d=$(over srp main 1) queue=/sys/block/${d#/dev/}/queue
+  cat "$queue/max_hw_sectors_kb" >"$queue/max_sectors_kb"
+  attended "$d"
+  calm
+  echo never >"$huge" # many small pieces
+  dd if=/dev/urandom of=/run/data bs=1M count=16 status=none
+  placed=$(total placed)
+  dd if=/run/data of="$d" bs=4M oflag=direct status=none
+  echo "16 MiB and $(($(total placed) - placed - (16 << 20))) bytes of tables"
+  (($(total placed) - placed >= (16 << 20) + 4 * 3 * 16))
+  placed=$(total placed)
+  dd if="$d" of=/run/back bs=4M count=4 iflag=direct status=none
+  echo "$(($(total placed) - placed)) bytes of tables"
+  (($(total placed) - placed >= 4 * 3 * 16))
+  cmp -n $((16 << 20)) /run/data /run/back
+  mix "$d" 6m
+  echo always >"$huge"
+  quiet
+  srp_logout main
+  modprobe -r ib_srp && load_srp
+}
 
 # on TRANSPORT: a file system on the file; the mix on the memory
 on() {
@@ -389,6 +458,6 @@ finish() {
   awk '/level=(WARN|ERROR)|panic|leak/ && !/login refused/ {print; trouble = 1} END {exit trouble}' /run/main.log
 }
 
-steps=(setup start iser_discovery iser_refused iser_login iser_copies iser_io iser_link_down iser_resets iser_abort iser_daemon_killed iser_daemon_restarted
-  srp_refused srp_attach srp_copies srp_io srp_link_down srp_resets srp_abort srp_daemon_killed srp_daemon_restarted together reservations results finish)
+steps=(setup start iser_discovery iser_refused iser_login iser_copies iser_unasked iser_io iser_link_down iser_resets iser_abort iser_daemon_killed iser_daemon_restarted
+  srp_refused srp_tables srp_attach srp_copies srp_io srp_link_down srp_resets srp_abort srp_daemon_killed srp_daemon_restarted together reservations results finish)
 run_steps "$@"
