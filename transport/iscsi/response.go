@@ -158,10 +158,9 @@ func (c *Conn) status(k *task, r *target.Response) {
 		} else {
 			b = r.Sense.AppendFixed(b)
 		}
-		b = b[:min(len(b), int(c.params.MaxSendDataSegmentLength))] // what is cut off is the end
-		n := len(b) - 2
+		n := len(scsi.CutSense(b[2:], int(c.params.MaxSendDataSegmentLength)-2))
 		b[0], b[1] = byte(n>>8), byte(n)
-		p.Data = b
+		p.Data = b[:2+n]
 	}
 	c.m.SendControl(p)
 }
