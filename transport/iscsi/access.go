@@ -93,6 +93,9 @@ func (c *Conn) login(p *Arrival) {
 	c.heard.Store(c.node.tick.Load() + 1) // on RDMA its buffers are there soon, not at once: no ping before
 	c.tasks.init(0)
 	c.text = login.NewTextExchange(c.wishes, &c.params, textTag, c.sendTargets)
+	if c.traits.RDMA {
+		c.unexpected.limit(&c.sess.params)
+	}
 	c.m.Enable(c.moverParams())
 	c.full.Store(true)
 	c.node.loggedIn(c)

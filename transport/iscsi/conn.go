@@ -39,6 +39,8 @@ type Conn struct {
 	heard  atomic.Int64 // node.tick when something came last
 	pinged atomic.Int64 // node.tick of the NOP-In that waits for its answer; 0: none
 
+	unexpected unexpected
+
 	mu        sync.Mutex
 	tasks     taskTable
 	free      *task
@@ -75,6 +77,7 @@ func (c *Conn) ControlArrived(p *Arrival) {
 		c.login(p)
 		return
 	}
+	c.unexpected.acknowledged(p.H.ExpStatSN())
 	s := c.sess
 	s.turn.Lock()
 	if !c.leave {
@@ -170,6 +173,9 @@ func (c *Conn) Stamp(h *pdu.BHS) {
 		if h.ITT() != pdu.NoTag {
 			c.statSN++
 		}
+	case pdu.OpReject, pdu.OpAsync:
+		c.unexpected.numbered(n)
+		c.statSN++
 	default:
 		c.statSN++
 	}
@@ -225,6 +231,9 @@ func (c *Conn) look(now int64) {
 	switch at := c.pinged.Load(); {
 	case at == 0 && idle >= seconds(cfg.PingAfter):
 		c.pinged.Store(max(now, 1))
+		if !c.unexpected.mayPing() { // it has one, and does not answer
+			return
+		}
 		p := c.m.Control()
 		pdu.NOPIn{ITT: pdu.NoTag, TTT: pingTag}.Put(&p.BHS)
 		c.m.SendControl(p)
@@ -247,10 +256,13 @@ func (c *Conn) waitsForData() bool {
 	return owes
 }
 
-// askLogout asks the initiator to log out within d (11.9.1, event 1).
+// askLogout asks the initiator to log out within d (11.9.1, event 1), if it has room for that.
 func (c *Conn) askLogout(d time.Duration) {
 	if !c.full.Load() {
 		c.m.Terminate(ErrClosed)
+		return
+	}
+	if !c.unexpected.may(false) {
 		return
 	}
 	p := c.m.Control()

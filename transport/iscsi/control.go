@@ -5,13 +5,16 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
-// reject sends a Reject (11.17) for the PDU with header h.
+// reject sends a Reject (11.17) for the PDU with header h, unless the initiator has no room for it.
 func (c *Conn) reject(h *pdu.BHS, reason pdu.RejectReason) {
+	c.node.log.Debug("rejected", "remote", c.traits.Remote, "pdu", h.Opcode(), "reason", reason)
+	if !c.unexpected.may(answered(h)) {
+		return
+	}
 	p := c.m.Control()
 	pdu.Reject{Reason: reason}.Put(&p.BHS)
 	p.Data = append(p.Room[:0], h[:]...)
 	c.m.SendControl(p)
-	c.node.log.Debug("rejected", "remote", c.traits.Remote, "pdu", h.Opcode(), "reason", reason)
 }
 
 // ping takes a NOP-Out (11.18): the initiator's question, or its answer to ours.
@@ -24,6 +27,7 @@ func (c *Conn) ping(p *Arrival) {
 	}
 	if nop.TTT == pingTag {
 		c.pinged.Store(0)
+		c.unexpected.pinged()
 	}
 	if nop.ITT == pdu.NoTag {
 		return
