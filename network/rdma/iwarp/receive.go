@@ -70,9 +70,9 @@ func (v *receiver) init(c *Conn) {
 
 // Receive implements tcp.Owner.
 func (c *Conn) Receive(fd uintptr) tcp.Next {
-	c.tx.hold()
+	c.tx.Hold()
 	next := c.recv.receive(fd)
-	c.tx.release()
+	c.tx.Release()
 	return next
 }
 
@@ -90,8 +90,9 @@ func (v *receiver) receive(fd uintptr) tcp.Next {
 		case n == 0:
 			return v.end(v.cut())
 		case c.ending.Load():
-			if v.late += n; v.late > maxLate {
-				return v.end(nil) // this peer does not want to hear our last words
+			if v.late += n; v.late > maxLate { // this peer does not want to hear our last words
+				tcp.Reset(fd) // they may not have left
+				return v.end(nil)
 			}
 			return tcp.More
 		}
@@ -227,10 +228,7 @@ func (v *receiver) advance() *TerminateError {
 		if bad != nil || !again {
 			return bad
 		}
-		if v.c.tx.much.Load() { // a batch may hold thousands of messages
-			v.c.tx.release()
-			v.c.tx.hold()
-		}
+		v.c.tx.Flush() // if much is queued: a batch may hold thousands of messages
 	}
 	return nil
 }
