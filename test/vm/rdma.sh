@@ -310,7 +310,7 @@ iser_unasked() {
   echo "placed $(total placed)"
   (($(total placed) - placed == 64 * (192 << 10)))
   cmp -n $((16 << 20)) /run/data "$d"
-  mix "$d" 6m
+  mix "$d" 3m
   quiet
   no dmesg_has 'detected conn error'
   logout unasked "$unasked" iser
@@ -339,7 +339,7 @@ srp_tables() {
   echo "$(($(total placed) - placed)) bytes of tables"
   (($(total placed) - placed >= 4 * 3 * 16))
   cmp -n $((16 << 20)) /run/data /run/back
-  mix "$d" 6m
+  mix "$d" 3m
   echo always >"$huge"
   quiet
   srp_logout main
