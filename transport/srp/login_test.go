@@ -253,7 +253,7 @@ func testChannels(t *testing.T, start starter) {
 		t.Errorf("%d nexuses at the unit", n)
 	}
 	_ = d.Close()
-	transporttest.Eventually(t, "the nexus is lost", func() bool { return s.Units[0].Attached.Load() == 1 })
+	transporttest.Eventually(t, "the nexus is lost", func() bool { return len(s.Node.Sessions()) == 1 })
 	dial(cfg, iu.NoChannels)
 }
 
@@ -269,7 +269,7 @@ func testReplacedButHeld(t *testing.T, start starter) {
 	x := iu.LoginRequest{MaxIU: 276, Initiator: s.Config(1).Initiator, Target: s.Config(1).Target}
 	rejected(t, s, s.Config(1), x.AppendCM(nil), iu.RejectResources)
 	s.Units[0].Release()
-	transporttest.Eventually(t, "the nexus is lost", func() bool { return s.Units[0].Attached.Load() == 0 })
+	transporttest.Eventually(t, "the nexus is lost", func() bool { return len(s.Node.Sessions()) == 0 })
 	ready(t, s.Dial(s.Config(1)))
 }
 
@@ -333,4 +333,31 @@ func TestShutdownOfTheDeaf(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Again()
+}
+
+// A request whose answer calls asked first.
+type asking struct {
+	*fakeConn
+	asked func()
+}
+
+func (c asking) Accept(o rdma.Options) (rdma.Conn, error) {
+	c.asked()
+	return c.fakeConn.Accept(o)
+}
+
+// A channel is there to see before its initiator knows of it.
+func TestSessionsInLogin(t *testing.T) {
+	f := newFake(t, srp.Config{})
+	defer f.close()
+	x := iu.LoginRequest{MaxIU: 4096, Initiator: iu.MakePortID(0, 1), Target: iu.MakePortID(1, 2)}
+	c := &fakeConn{private: x.AppendCM(nil), remote: "10.0.0.9:1000", started: make(chan struct{})}
+	f.conns = append(f.conns, c)
+	f.dev.asked <- asking{c, func() {
+		all := f.node.Sessions()
+		if len(all) != 1 || len(all[0].Channels) != 1 || all[0].Channels[0].Number != 1 || all[0].Channels[0].Remote != c.remote {
+			t.Errorf("%+v", all)
+		}
+	}}
+	<-c.started
 }
