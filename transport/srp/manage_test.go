@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
@@ -54,6 +55,24 @@ func held(t *testing.T, s *transporttest.SRP, c *initiator.Conn, n int) []*initi
 	return all
 }
 
+// ended waits until the tasks with a tag, or all if it is 0, have been aborted or are not there: on
+// the way to it are those that are held.
+func ended(t *testing.T, s *transporttest.SRP, cfg initiator.Config, tag uint64) {
+	t.Helper()
+	f := target.QueryTask
+	if tag == 0 {
+		f = target.QueryTaskSet
+	}
+	transporttest.Eventually(t, "it is aborted", func() (yes bool) {
+		for _, n := range s.Target.Nexuses() {
+			if n.Initiator.Port == scsi.SRPPort(cfg.Initiator) {
+				n.Manage(f, 0, tag, func(r target.FunctionResult) { yes = r == target.FunctionComplete })
+			}
+		}
+		return yes
+	})
+}
+
 // An aborted command has no response; its credit comes with that of the function.
 func TestAbortTask(t *testing.T) { over(t, testAbortTask) }
 
@@ -69,14 +88,7 @@ func testAbortTask(t *testing.T, start starter) {
 	c := s.Dial(cfg)
 	all := held(t, s, c, 3)
 	wait := managed(t, c, iu.AbortTask, 0, all[1].Tag)
-	transporttest.Eventually(t, "it is aborted", func() bool {
-		for _, n := range s.Target.Nexuses() {
-			done := false
-			n.Manage(target.QueryTask, 0, all[1].Tag, func(r target.FunctionResult) { done = r == target.FunctionComplete })
-			return done
-		}
-		return false
-	})
+	ended(t, s, cfg, all[1].Tag)
 	s.Units[0].Release()
 	if code := wait(); code != iu.CodeComplete {
 		t.Error(code)
@@ -138,40 +150,46 @@ func testFunctions(t *testing.T, start starter) {
 // Reads have ended, and the memory with it.
 func TestAbortDuringRead(t *testing.T) {
 	for _, w := range []transporttest.Way{transporttest.Lend, transporttest.Lease, transporttest.Later} {
-		s, n := simulate(t, srp.Config{})
-		cfg := s.Config(1)
-		cfg.Segment, cfg.Reads = 4096, 2 // most wait for others: they are taken back
-		c := s.Dial(cfg)
-		ready(t, c)
-		n.Break(func(e sim.Event) (f sim.Fate) {
-			if e.Op == rdma.Read {
-				f.Late = 20 * time.Millisecond
-			}
-			return f
-		})
-		k := initiator.Command{CDB: write(0, 64<<10, w), Out: pattern(64<<10, 1)}
-		_ = c.Submit(&k)
-		transporttest.Eventually(t, "it is read", func() bool { return session(t, s, cfg).Channels[0].Stats.Reads > 0 })
-		code, err := c.Manage(iu.AbortTask, 0, k.Tag)
-		if err != nil || code != iu.CodeComplete {
-			t.Fatal(code, err)
-		}
-		if a, b := s.Units[0].Started.Load(), s.Units[0].Ended.Load(); a != b {
-			t.Errorf("%d commands started, %d ended", a, b)
-		}
-		if err := c.Finish(&k); !errors.Is(err, initiator.ErrAborted) {
-			t.Error(err)
-		}
-		n.Break(nil)
-		quiet(t, s, cfg, c)
-		ready(t, c)
-		s.Close()
+		synctest.Test(t, func(t *testing.T) { testAbortDuringRead(t, w) })
 	}
+}
+
+func testAbortDuringRead(t *testing.T, w transporttest.Way) {
+	s, n := simulate(t, srp.Config{})
+	cfg := s.Config(1)
+	cfg.Segment, cfg.Reads = 4096, 2 // most wait for others: they are taken back
+	c := s.Dial(cfg)
+	ready(t, c)
+	n.Break(func(e sim.Event) (f sim.Fate) {
+		if e.Op == rdma.Read {
+			f.Late = 20 * time.Millisecond
+		}
+		return f
+	})
+	k := initiator.Command{CDB: write(0, 64<<10, w), Out: pattern(64<<10, 1)}
+	_ = c.Submit(&k)
+	transporttest.Eventually(t, "it is read", func() bool { return session(t, s, cfg).Channels[0].Stats.Reads > 0 })
+	code, err := c.Manage(iu.AbortTask, 0, k.Tag)
+	if err != nil || code != iu.CodeComplete {
+		t.Fatal(code, err)
+	}
+	if a, b := s.Units[0].Started.Load(), s.Units[0].Ended.Load(); a != b {
+		t.Errorf("%d commands started, %d ended", a, b)
+	}
+	if err := c.Finish(&k); !errors.Is(err, initiator.ErrAborted) {
+		t.Error(err)
+	}
+	n.Break(nil)
+	quiet(t, s, cfg, c)
+	ready(t, c)
+	s.Close()
 }
 
 // TestAbortOfTheUnseen aborts commands that the target has not seen: they wait for their turn, or
 // for a descriptor table that has been asked for.
-func TestAbortOfTheUnseen(t *testing.T) {
+func TestAbortOfTheUnseen(t *testing.T) { synctest.Test(t, testAbortOfTheUnseen) }
+
+func testAbortOfTheUnseen(t *testing.T) {
 	s, n := simulate(t, srp.Config{Solicited: 64 << 10})
 	cfg := s.Config(1)
 	cfg.Segment, cfg.Inline = 4096, -1
@@ -274,11 +292,9 @@ func testAbortByAnotherChannel(t *testing.T, start starter) {
 	a := held(t, s, c, 3) // tags 1, 2, 3
 	b := held(t, s, d, 2) // tags 1, 2
 	own := managed(t, d, iu.AbortTask, 0, b[0].Tag)
+	transporttest.Eventually(t, "it is there", func() bool { return session(t, s, cfg).Channels[1].Open == 3 })
 	other := managed(t, d, iu.AbortTask, 0, a[2].Tag)
-	transporttest.Eventually(t, "both are there", func() bool { return session(t, s, cfg).Channels[1].Open == 4 })
-	for range 10 {
-		time.Sleep(time.Millisecond)
-	}
+	ended(t, s, cfg, a[2].Tag) // and so is that of the one before, since the channel takes one at a time
 	s.Units[0].Release()
 	if x, y := own(), other(); x != iu.CodeComplete || y != iu.CodeComplete {
 		t.Error(x, y)
@@ -305,6 +321,52 @@ func k2(c, d *initiator.Conn, i int) *initiator.Conn {
 	return c
 }
 
+// A function waits for the data of a command that was answered on another channel: the answer says
+// that its memory is free.
+func TestAbortOfTheAnswered(t *testing.T) {
+	f := newFake(t, srp.Config{})
+	defer f.close()
+	a, b := &sender{c: f.dial(68, iu.Single)}, &sender{c: f.dial(68, iu.Multi)}
+	abort := func(c *fakeConn, tag uint64) (done func() bool) {
+		c.take()
+		c.h.Received(message(iu.TaskManagement{Tag: 1 << 40, Function: iu.AbortTask, Managed: tag}.Append(nil)))
+		return func() bool {
+			all := c.take()
+			if len(all) == 0 {
+				return false
+			}
+			x, err := iu.ParseResponse(all[0])
+			return err == nil && x.Tag == 1<<40 && x.HasCode && x.Code == iu.CodeComplete
+		}
+	}
+	a.read(0, iu.AttrSimple)
+	done := abort(b.c, 1)
+	if done() {
+		t.Fatal("answered while data is under way")
+	}
+	for a.c.complete(nil) {
+	}
+	if !done() {
+		t.Fatal("not answered when the data has left")
+	}
+	// On its own channel the answer comes behind the data, and no other's task is meant.
+	b.send(iu.Command{CDB: [16]byte{0x28, 8: 4, 9: 8}, In: twoKiB}) // with tag 1, and held
+	a.tag = 0
+	a.read(0, iu.AttrSimple)
+	if done = abort(a.c, 1); !done() {
+		t.Error("not answered")
+	}
+	for a.c.complete(nil) {
+	}
+	for b.c.complete(nil) {
+	}
+	b.c.take()
+	f.unit.release()
+	if all := b.c.take(); len(all) != 1 {
+		t.Errorf("%d responses to the command of the other channel", len(all))
+	}
+}
+
 // Commands that another initiator's reset has ended get no response: their credits come alone.
 func TestResetByAnother(t *testing.T) { over(t, testResetByAnother) }
 
@@ -315,10 +377,7 @@ func testResetByAnother(t *testing.T, start starter) {
 	for range 3 {
 		all := held(t, s, c, 7)
 		wait := managed(t, d, iu.LogicalUnitReset, 0, 0)
-		transporttest.Eventually(t, "it is there", func() bool { return session(t, s, s.Config(2)).Channels[0].Open == 1 })
-		for range 5 {
-			time.Sleep(time.Millisecond)
-		}
+		ended(t, s, cfg, 0)
 		s.Units[0].Release()
 		if code := wait(); code != iu.CodeComplete {
 			t.Fatal(code)
@@ -350,9 +409,7 @@ func testNoAnswerToCredits(t *testing.T, start starter) {
 	c, d := s.Dial(cfg), s.Dial(s.Config(2))
 	all := held(t, s, c, 2)
 	wait := managed(t, d, iu.ClearTaskSet, 0, 0)
-	for range 5 {
-		time.Sleep(time.Millisecond)
-	}
+	ended(t, s, cfg, 0)
 	s.Units[0].Release()
 	wait()
 	c.Aborted(func(*initiator.Command) bool { return true })
