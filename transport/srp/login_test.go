@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -360,4 +363,48 @@ func TestSessionsInLogin(t *testing.T) {
 		}
 	}}
 	<-c.started
+}
+
+// A log counts what it is told.
+type counting struct {
+	slog.Handler
+	mu   sync.Mutex
+	says map[string]int
+	more int64
+}
+
+func (l *counting) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.says[r.Message]++
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "count" {
+			l.more += a.Value.Int64()
+		}
+		return true
+	})
+	return nil
+}
+
+func (l *counting) Enabled(context.Context, slog.Level) bool { return true }
+
+// A peer that is refused again and again does not fill the log.
+func TestRefusalsInTheLog(t *testing.T) { synctest.Test(t, testRefusalsInTheLog) }
+
+func testRefusalsInTheLog(t *testing.T) {
+	log := &counting{Handler: slog.DiscardHandler, says: make(map[string]int)}
+	s, _ := simulate(t, srp.Config{Log: slog.New(log)})
+	time.Sleep(time.Second / 2) // between two looks of the node
+	for second := range 3 {
+		for range []int{200, 3, 11}[second] {
+			rejected(t, s, s.Config(1), nil, iu.RejectUnable)
+		}
+		time.Sleep(time.Second)
+	}
+	s.Close()
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if a, b := log.says["SRP login refused"], log.says["more SRP logins refused"]; a != 10+3+10 || b != 2 || log.more != 190+1 {
+		t.Errorf("%d refusals in the log, and %d in %d lines", a, log.more, b)
+	}
 }
