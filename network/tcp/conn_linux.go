@@ -125,6 +125,14 @@ func SendMsg(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
 	}
 }
 
+// Reset breaks the connection of fd off, now: what was not sent is thrown away, and the peer
+// finds a reset behind what it has received, where Close would have it find an end that looks
+// orderly. The descriptor stays, for Close.
+func Reset(fd uintptr) {
+	none := unix.RawSockaddr{Family: unix.AF_UNSPEC} // tcp(7): connect(2) to it dissolves the connection
+	_, _, _ = unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none))
+}
+
 // Vector makes an iovec of b, which must not be empty.
 func Vector(b []byte) unix.Iovec {
 	v := unix.Iovec{Base: unsafe.SliceData(b)}

@@ -25,7 +25,7 @@ type build struct {
 	own    bool      // the last vector is the slab's, up to used
 	staged int       // of its stage
 	sent   works     // with the batch
-	size   int64     // bytes of works in the batch
+	size   int       // bytes of works in the batch
 	total  int       // bytes of payload in the batch
 	using  []*window // in the batch
 	bad    error     // the connection has to end
@@ -54,7 +54,7 @@ func (b *build) init(limit int) {
 	b.limits.untagged = limit - untaggedLen - crcLen
 }
 
-// batch makes vectors of the front of the queues. mu is held.
+// batch makes vectors of the front of the queues. The lock is held.
 func (t *sender) batch() []unix.Iovec {
 	t.n, t.used, t.own, t.staged, t.size, t.total = 0, 0, false, 0, 0, 0
 	switch {
@@ -163,7 +163,7 @@ func (t *sender) segment() bool {
 	m.moved += int64(n)
 	t.total += n
 	if m.work != nil {
-		t.size += int64(n)
+		t.size += n
 	}
 	if h.last {
 		if m.work != nil {

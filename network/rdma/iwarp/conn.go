@@ -105,7 +105,7 @@ func (c *Conn) Start(h rdma.Handler) {
 	c.waiter, _ = h.(rdma.Waiter)
 	c.tx.begin()
 	c.sock.Start(c)
-	c.tx.flush()
+	c.tx.Flush()
 }
 
 // Waits implements tcp.Owner.
@@ -231,17 +231,17 @@ func (c *Conn) Info() rdma.Info { return c.info }
 
 // Counters are what is counted without a lock.
 type counters struct {
-	messagesIn, messagesOut, writes, reads, bytesIn, bytesOut, placed, receives, sends,
-	again, blocked, copied, copiedPlaced atomic.Int64
+	messagesIn, messagesOut, writes, reads, bytesIn, placed, receives,
+	again, copied, copiedPlaced atomic.Int64
 }
 
 // Stats implements rdma.Conn.
 func (c *Conn) Stats() rdma.Stats {
-	n := &c.count
+	n, sent := &c.count, c.tx.Sender.Stats()
 	s := rdma.Stats{
 		MessagesIn: n.messagesIn.Load(), MessagesOut: n.messagesOut.Load(), Writes: n.writes.Load(), Reads: n.reads.Load(),
-		BytesIn: n.bytesIn.Load(), BytesOut: n.bytesOut.Load(), Placed: n.placed.Load(), Receives: n.receives.Load(),
-		Sends: n.sends.Load(), ReceiveAgain: n.again.Load(), Blocked: n.blocked.Load(),
+		BytesIn: n.bytesIn.Load(), BytesOut: sent.Bytes, Placed: n.placed.Load(), Receives: n.receives.Load(),
+		Sends: sent.Calls, ReceiveAgain: n.again.Load(), Blocked: sent.Blocked,
 		Copied: n.copied.Load(), CopiedPlaced: n.copiedPlaced.Load(),
 	}
 	s.Queued, s.BytesQueued = c.tx.queued()

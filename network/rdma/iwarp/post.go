@@ -5,8 +5,8 @@ import "github.com/lunette-io/lunette/network/rdma"
 // Post implements rdma.Conn.
 func (c *Conn) Post(w *rdma.Work) bool {
 	t := &c.tx
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.Lock()
+	defer t.Unlock()
 	if t.shut {
 		return false
 	}
@@ -17,8 +17,7 @@ func (c *Conn) Post(w *rdma.Work) bool {
 		t.queue.push(w)
 	case w.Op != rdma.Read:
 		t.queue.push(w)
-		t.bytes += int64(len(w.Head)) + w.Len
-		t.measure()
+		t.Grow(len(w.Head) + int(w.Len))
 	case t.allowed > 0:
 		t.allowed--
 		t.queue.push(w)
@@ -31,8 +30,8 @@ func (c *Conn) Post(w *rdma.Work) bool {
 // Cancel implements rdma.Conn.
 func (c *Conn) Cancel(w *rdma.Work) bool {
 	t := &c.tx
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.Lock()
+	defer t.Unlock()
 	switch {
 	case t.waiting.remove(w):
 	case t.queue.remove(w):
@@ -44,7 +43,7 @@ func (c *Conn) Cancel(w *rdma.Work) bool {
 	return true
 }
 
-// allow says that there may be one more Read. mu is held.
+// allow says that there may be one more Read. The lock is held.
 func (t *sender) allow() {
 	t.allowed++
 	if w := t.waiting.pop(); w != nil {
@@ -55,27 +54,20 @@ func (t *sender) allow() {
 
 // answered says that a Read has ended.
 func (t *sender) answered() {
-	t.mu.Lock()
+	t.Lock()
 	t.allow()
-	t.mu.Unlock()
+	t.Unlock()
 }
 
 // serve queues the answer to a Read of the peer. false: it has too many outstanding.
 func (t *sender) serve(a answer) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.Lock()
+	defer t.Unlock()
 	return t.shut || t.answers.push(a)
 }
 
-// measure keeps much. mu is held.
-func (t *sender) measure() {
-	if much := t.bytes >= flushAt; much != t.much.Load() {
-		t.much.Store(much)
-	}
-}
-
 func (t *sender) queued() (n, bytes int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return int64(t.count), t.bytes
+	t.Lock()
+	defer t.Unlock()
+	return int64(t.count), int64(t.Queued())
 }

@@ -70,9 +70,9 @@ func (v *receiver) init(c *Conn) {
 
 // Receive implements tcp.Owner.
 func (c *Conn) Receive(fd uintptr) tcp.Next {
-	c.tx.hold()
+	c.tx.Hold()
 	next := c.recv.receive(fd)
-	c.tx.release()
+	c.tx.Release()
 	return next
 }
 
@@ -227,10 +227,7 @@ func (v *receiver) advance() *TerminateError {
 		if bad != nil || !again {
 			return bad
 		}
-		if v.c.tx.much.Load() { // a batch may hold thousands of messages
-			v.c.tx.release()
-			v.c.tx.hold()
-		}
+		v.c.tx.Flush() // if much is queued: a batch may hold thousands of messages
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
-// build makes vectors of the front of the queue. mu is held.
+// build makes vectors of the front of the queue. The lock is held.
 func (t *sender) build() {
 	t.n, t.used, t.staged, t.size = 0, 0, 0, 0
 	for t.head < len(t.q) && t.roomFor(3) {
@@ -23,7 +23,6 @@ func (t *sender) build() {
 			t.size += len(it.p.Data)
 		default:
 			if !t.dataIn(it.x) {
-				t.left = t.out.iov[:t.n]
 				return
 			}
 		}
@@ -39,7 +38,6 @@ func (t *sender) build() {
 		t.q = t.q[:copy(t.q, t.q[t.head:])]
 		t.head = 0
 	}
-	t.left = t.out.iov[:t.n]
 }
 
 // roomFor reports whether the batch has room for a PDU of n vectors of data.

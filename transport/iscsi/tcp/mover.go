@@ -113,7 +113,6 @@ func (m *Mover) Terminate(err error) {
 	m.terminate.Do(func() {
 		m.cause = err
 		m.ending.Store(true)
-		m.tx.release()
 		m.tx.finish(err != nil)
 		m.linger = time.AfterFunc(linger, func() { _ = m.conn.Close() })
 	})
@@ -142,7 +141,7 @@ func (m *Mover) Control() *iscsi.PDU { return m.tx.control() }
 func (m *Mover) SendControl(p *iscsi.PDU) { m.tx.queue(item{p: p}, len(p.Data)) }
 
 // Flush implements iscsi.Mover.
-func (m *Mover) Flush() { m.tx.flush() }
+func (m *Mover) Flush() { m.tx.Flush() }
 
 // PutData implements iscsi.Mover.
 func (m *Mover) PutData(x *iscsi.Transfer) bool {
@@ -240,6 +239,12 @@ func (m *Mover) abandonReceives() {
 		m.h.DataMoved(x, iscsi.ErrTerminated)
 	}
 }
+
+// Send implements tcp.Owner.
+func (m *Mover) Send(fd uintptr) bool { return m.tx.Send(fd) }
+
+// Sent implements tcp.Owner.
+func (m *Mover) Sent(err error) { m.tx.Sent(err) }
 
 // Stats implements iscsi.Mover.
 func (m *Mover) Stats() iscsi.MoverStats {

@@ -68,9 +68,9 @@ const restLen = early + 1<<10
 func (m *Mover) Receive(fd uintptr) tcp.Next {
 	v := &m.recv
 	for {
-		m.tx.hold()
+		m.tx.Hold()
 		next := v.receive(fd)
-		m.tx.release()
+		m.tx.Release()
 		switch {
 		case next == tcp.End:
 			return next

@@ -1,0 +1,470 @@
+package tcp_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/tcp"
+)
+
+// A line is a queue with a Sender, and the owner of its socket.
+type line struct {
+	tcp.Sender
+	tb    testing.TB
+	sock  tcp.Socket
+	full  chan struct{} // each AwaitRoom
+	ended chan struct{}
+	bad   chan error // of Failed
+
+	q      [][]byte
+	iov    []unix.Iovec
+	sent   int // of q, with the batch
+	most   int // bytes of a batch
+	done   int
+	using  bool // the batch's buffers
+	inside int  // calls of the queue at a time
+}
+
+// A watched is a socket that says when room is awaited.
+type watched struct {
+	tcp.Socket
+	full chan struct{}
+}
+
+func (w *watched) AwaitRoom() {
+	w.full <- struct{}{}
+	w.Socket.AwaitRoom()
+}
+
+// newLine makes one on a socket of e that holds little, and its peer.
+func newLine(t *testing.T, e tcp.Engine) (*line, *net.TCPConn) {
+	t.Helper()
+	o, peer := attached(t, e, tcp.Options{SendBuffer: 4 << 10})
+	l := &line{tb: t, full: make(chan struct{}, 1<<16), ended: make(chan struct{}), bad: make(chan error, 2), most: 64 << 10}
+	l.sock = &watched{o.sock, l.full}
+	l.Init(l, l.sock)
+	l.sock.Start(l)
+	return l, peer.(*net.TCPConn)
+}
+
+func (l *line) put(b []byte) {
+	l.Lock()
+	l.q = append(l.q, b)
+	l.Grow(len(b))
+	l.Unlock()
+}
+
+// enter fails if two calls of the queue run at a time; the race detector sees the rest.
+func (l *line) enter(n int) {
+	if l.inside += n; l.inside > 1 {
+		l.tb.Error("two calls at a time")
+	}
+}
+
+func (l *line) Ready() bool { return len(l.q) > 0 }
+
+func (l *line) Batch() []unix.Iovec {
+	l.enter(1)
+	defer l.enter(-1)
+	l.using, l.iov = true, l.iov[:0]
+	for n := 0; l.sent < len(l.q) && n < l.most && len(l.iov) < 256; l.sent++ {
+		b := l.q[l.sent]
+		l.iov = append(l.iov, tcp.Vector(b))
+		n += len(b)
+	}
+	return l.iov
+}
+
+func (l *line) Done() {
+	l.Lock()
+	defer l.Unlock()
+	l.enter(1)
+	defer l.enter(-1)
+	for _, b := range l.q[:l.sent] {
+		l.Grow(-len(b))
+		l.done++
+	}
+	l.q, l.sent = append(l.q[:0], l.q[l.sent:]...), 0
+}
+
+func (l *line) Failed(err error) {
+	l.enter(1)
+	defer l.enter(-1)
+	if !l.Broken() {
+		l.tb.Error("it failed and is not broken")
+	}
+	l.bad <- err
+	_ = l.sock.Close()
+}
+
+func (l *line) Rest() { l.using = false }
+
+func (l *line) Waits() bool { return false }
+func (l *line) Park()       {}
+
+// Receive throws away what comes.
+func (l *line) Receive(fd uintptr) tcp.Next {
+	var b [4096]byte
+	n, err := tcp.RecvMsg(fd, []unix.Iovec{tcp.Vector(b[:])})
+	switch {
+	case tcp.Again(err):
+		return tcp.Nothing
+	case err != nil || n == 0:
+		return tcp.End
+	}
+	return tcp.More
+}
+
+func (l *line) Ended(error) {
+	_ = l.sock.Close()
+	l.Lock()
+	l.Halt()
+	l.Unlock()
+	close(l.ended)
+}
+
+// over waits for the end, after which nobody sends and nothing is held.
+func (l *line) over() {
+	<-l.ended
+	l.Lock()
+	if l.using {
+		l.tb.Error("it has ended with the buffers of a batch")
+	}
+	l.Unlock()
+	before := l.Stats()
+	l.put([]byte("late"))
+	l.Flush()
+	l.Release()
+	if now := l.Stats(); now != before {
+		l.tb.Error("it has sent after its end")
+	}
+}
+
+// What many queue at a time arrives in order and whole, whoever sends it, full socket or not.
+func TestSenderOrder(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		const writers, each, size = 8, 200, 1 << 10
+		var all sync.WaitGroup
+		var turn sync.Mutex
+		number := uint32(0)
+		for range writers {
+			all.Go(func() {
+				for i := range each {
+					b := make([]byte, size)
+					turn.Lock()
+					binary.BigEndian.PutUint32(b, number)
+					number++
+					l.put(b)
+					turn.Unlock()
+					switch i % 10 {
+					case 3:
+						l.Hold()
+					case 5:
+						l.Release()
+					default:
+						l.Flush()
+					}
+				}
+				l.Release()
+			})
+		}
+		got := make([]byte, size)
+		for i := range uint32(writers * each) {
+			if err := readFull(peer, got); err != nil {
+				t.Fatal(err)
+			}
+			if n := binary.BigEndian.Uint32(got); n != i {
+				t.Fatalf("%d comes where %d should", n, i)
+			}
+		}
+		all.Wait()
+		l.Lock()
+		l.End(false)
+		if n, err := peer.Read(got); n != 0 || err != io.EOF {
+			t.Errorf("after the end: %d bytes, %v", n, err)
+		}
+		peer.Close()
+		l.over()
+		if s := l.Stats(); l.done != writers*each || l.Queued() != len("late") || s.Bytes != writers*each*size {
+			t.Errorf("%d were sent, %d bytes are left, %+v", l.done, l.Queued(), s)
+		}
+	})
+}
+
+// What is held leaves with one call; much of it does not wait.
+func TestSenderHold(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		l.most = 1 << 20
+		l.Hold()
+		for range 100 {
+			l.put([]byte("x"))
+			l.Flush()
+		}
+		if s := l.Stats(); s.Calls != 0 || !l.Held() {
+			t.Errorf("held: %d calls", s.Calls)
+		}
+		l.Release()
+		if s := l.Stats(); s.Calls != 1 || s.Bytes != 100 || l.Held() {
+			t.Errorf("released: %d calls", s.Calls)
+		}
+		l.Release()
+		l.Flush()
+		if s := l.Stats(); s.Calls != 1 {
+			t.Errorf("%d calls without anything to send", s.Calls)
+		}
+		l.Hold()
+		l.put(make([]byte, 255<<10))
+		l.Flush()
+		if s := l.Stats(); s.Calls != 1 {
+			t.Error("a little less than much was sent")
+		}
+		l.put(make([]byte, 1<<10))
+		l.Flush()
+		if err := readFull(peer, make([]byte, 100+256<<10)); err != nil {
+			t.Error(err)
+		}
+		peer.Close()
+		l.over()
+	})
+}
+
+// A full socket: all of it arrives when the peer reads, and nobody waited for that.
+func TestSenderFull(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		var want []byte
+		for i := range 32 {
+			b := bytes.Repeat([]byte{byte(i)}, 64<<10-i)
+			want = append(want, b...)
+			l.put(b)
+		}
+		l.Flush()
+		<-l.full
+		l.Flush() // there is one who sends
+		l.Lock()
+		l.End(false) // and who ends it then
+		got, err := io.ReadAll(peer)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d of %d bytes, or others, %v", len(got), len(want), err)
+		}
+		peer.Close()
+		l.over()
+		if s := l.Stats(); l.done != 32 || s.Blocked == 0 || s.Blocked > s.Calls {
+			t.Errorf("%d were sent, %+v", l.done, s)
+		}
+		select {
+		case err := <-l.bad:
+			t.Errorf("it failed with %v", err)
+		default:
+		}
+	})
+}
+
+// What is left of a batch may be taken from other memory.
+func TestSenderInstead(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		l.most = 1 << 30
+		want := bytes.Repeat([]byte("abcdefgh"), 1<<18)
+		mem := bytes.Clone(want)
+		l.put(mem)
+		// Nobody sends while the memory is replaced.
+		l.sock.(*watched).Socket = &lazy{Socket: l.sock.(*watched).Socket}
+		l.Flush()
+		<-l.full
+		l.Lock()
+		left := l.Left()
+		if len(left) != 1 || left[0].Len == 0 || int(left[0].Len) == len(want) {
+			t.Fatalf("%d vectors are left", len(left))
+		}
+		other := bytes.Clone(mem[len(mem)-int(left[0].Len):])
+		l.Instead([]unix.Iovec{tcp.Vector(other)})
+		clear(mem)
+		l.Unlock()
+		go l.sock.(*watched).Socket.(*lazy).Socket.AwaitRoom()
+		got := make([]byte, len(want))
+		if err := readFull(peer, got); err != nil {
+			t.Fatal(err)
+		}
+		n := len(want) - len(other)
+		if !bytes.Equal(got[n:], want[n:]) {
+			t.Error("it was sent from the memory before")
+		}
+		peer.Close()
+		l.over()
+	})
+}
+
+// A lazy socket does not await room.
+type lazy struct{ tcp.Socket }
+
+func (*lazy) AwaitRoom() {}
+
+// A peer that resets the connection while room is awaited: it fails once, and nothing is sent any
+// more.
+func TestSenderReset(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		if err := peer.SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		for range 128 {
+			l.put(make([]byte, 64<<10))
+		}
+		l.Flush()
+		<-l.full
+		peer.Close()
+		if err := <-l.bad; err == nil {
+			t.Error("it failed without an error")
+		}
+		l.over()
+		if l.done == 128 || len(l.bad) > 0 {
+			t.Errorf("%d were sent, it failed %d times more", l.done, len(l.bad))
+		}
+	})
+}
+
+// A socket that breaks in the middle of a batch: what was sent before is done, and nothing of
+// the batch is.
+func TestSenderBroken(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		l.most = 30
+		bad := errors.New("broken")
+		taken := 0
+		q := &hooked{l, func(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
+			if taken > 30 {
+				return 0, bad
+			}
+			v := iov[0]
+			v.SetLen(min(int(v.Len), 10-taken%10, 6))
+			n, err := tcp.SendMsg(fd, []unix.Iovec{v}, more)
+			taken += n
+			return n, err
+		}}
+		l.Init(q, l.sock)
+		for range 6 {
+			l.put([]byte("0123456789"))
+		}
+		l.Flush()
+		if err := <-l.bad; err != bad {
+			t.Errorf("it failed with %v", err)
+		}
+		got, _ := io.ReadAll(peer) // perhaps a reset
+		if want := "0123456789012345678901234567890123456789"[:36]; string(got) != want {
+			t.Errorf("%q has come", got)
+		}
+		l.over()
+		if l.done != 3 || l.sent != 3 || len(l.bad) > 0 {
+			t.Errorf("%d are done, %d were begun, it failed %d times more", l.done, l.sent, len(l.bad))
+		}
+	})
+}
+
+// A hooked is a line that sends by something else.
+type hooked struct {
+	*line
+	send func(fd uintptr, iov []unix.Iovec, more bool) (int, error)
+}
+
+func (h *hooked) Send(fd uintptr) bool { return h.SendBy(fd, h.send) }
+
+// Close, or a hard end, while the socket is full waits for no peer.
+func TestSenderCloseFull(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		for what, end := range map[string]func(l *line){
+			"closed": func(l *line) { _ = l.sock.Close() },
+			"ended":  func(l *line) { l.Lock(); l.End(true) },
+			"both": func(l *line) {
+				l.Lock()
+				l.End(false)
+				l.Lock()
+				l.End(true)
+			},
+		} {
+			l, _ := newLine(t, e) // the peer reads nothing
+			for range 128 {
+				l.put(make([]byte, 64<<10))
+			}
+			l.Flush()
+			<-l.full
+			end(l)
+			l.over() // it waits for the one who sends
+			if err := <-l.bad; !errors.Is(err, net.ErrClosed) && !errors.Is(err, unix.EPIPE) {
+				t.Errorf("%s: it failed with %v", what, err)
+			}
+			if l.done == 128 {
+				t.Errorf("%s: all were sent", what)
+			}
+		}
+	})
+}
+
+// A hard end sends what the socket takes, and awaits no room.
+func TestSenderHardEnd(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		l.Hold()
+		l.put([]byte("last words"))
+		l.Lock()
+		l.End(true)
+		if got, err := io.ReadAll(peer); err != nil || string(got) != "last words" {
+			t.Errorf("%q, %v", got, err)
+		}
+		l.over()
+
+		l, _ = newLine(t, e)
+		l.Hold()
+		for range 128 {
+			l.put(make([]byte, 64<<10))
+		}
+		l.Lock()
+		l.End(true)
+		if err := <-l.bad; err != nil {
+			t.Errorf("a full socket: it failed with %v", err)
+		}
+		l.over()
+		if s := l.Stats(); s.Blocked != 0 || s.Bytes == 0 || len(l.full) > 0 {
+			t.Errorf("a full socket: %+v", s)
+		}
+	})
+}
+
+// Sending allocates nothing.
+func TestSenderAllocations(t *testing.T) {
+	l := &line{tb: t, most: 1 << 20}
+	l.Init(&hooked{l, func(_ uintptr, iov []unix.Iovec, _ bool) (n int, err error) {
+		for i := range iov {
+			n += int(iov[i].Len)
+		}
+		return n, nil
+	}}, sink{})
+	b := make([]byte, 10)
+	round := func() {
+		for range 10 {
+			l.put(b)
+		}
+		l.Flush()
+	}
+	round()
+	if n := testing.AllocsPerRun(100, round); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if l.done < 1000 {
+		t.Errorf("%d were sent", l.done)
+	}
+}
+
+// A sink is a socket that always can be tried.
+type sink struct{ tcp.Socket }
+
+func (sink) Try(f func(fd uintptr)) error { f(0); return nil }
