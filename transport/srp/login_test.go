@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // ctx bounds a test's waits.
 func ctx(tb testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	c, cancel := context.WithTimeout(context.Background(), transporttest.Patience)
 	tb.Cleanup(cancel)
 	return c
 }

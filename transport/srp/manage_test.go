@@ -33,7 +33,7 @@ func managed(t *testing.T, c *initiator.Conn, f iu.Function, lun scsi.LUN, tag u
 		select {
 		case code := <-done:
 			return code
-		case <-time.After(8 * time.Second):
+		case <-time.After(transporttest.Patience):
 			t.Fatal("no answer to task management")
 			return 0
 		}
@@ -418,7 +418,7 @@ func testNoAnswerToCredits(t *testing.T, start starter) {
 	}
 	select {
 	case <-asked:
-	case <-time.After(5 * time.Second):
+	case <-time.After(transporttest.Patience):
 		t.Fatal("no CRED_REQ")
 	}
 	for range 5 {
