@@ -321,52 +321,6 @@ func k2(c, d *initiator.Conn, i int) *initiator.Conn {
 	return c
 }
 
-// A function waits for the data of a command that was answered on another channel: the answer says
-// that its memory is free.
-func TestAbortOfTheAnswered(t *testing.T) {
-	f := newFake(t, srp.Config{})
-	defer f.close()
-	a, b := &sender{c: f.dial(68, iu.Single)}, &sender{c: f.dial(68, iu.Multi)}
-	abort := func(c *fakeConn, tag uint64) (done func() bool) {
-		c.take()
-		c.h.Received(message(iu.TaskManagement{Tag: 1 << 40, Function: iu.AbortTask, Managed: tag}.Append(nil)))
-		return func() bool {
-			all := c.take()
-			if len(all) == 0 {
-				return false
-			}
-			x, err := iu.ParseResponse(all[0])
-			return err == nil && x.Tag == 1<<40 && x.HasCode && x.Code == iu.CodeComplete
-		}
-	}
-	a.read(0, iu.AttrSimple)
-	done := abort(b.c, 1)
-	if done() {
-		t.Fatal("answered while data is under way")
-	}
-	for a.c.complete(nil) {
-	}
-	if !done() {
-		t.Fatal("not answered when the data has left")
-	}
-	// On its own channel the answer comes behind the data, and no other's task is meant.
-	b.send(iu.Command{CDB: [16]byte{0x28, 8: 4, 9: 8}, In: twoKiB}) // with tag 1, and held
-	a.tag = 0
-	a.read(0, iu.AttrSimple)
-	if done = abort(a.c, 1); !done() {
-		t.Error("not answered")
-	}
-	for a.c.complete(nil) {
-	}
-	for b.c.complete(nil) {
-	}
-	b.c.take()
-	f.unit.release()
-	if all := b.c.take(); len(all) != 1 {
-		t.Errorf("%d responses to the command of the other channel", len(all))
-	}
-}
-
 // Commands that another initiator's reset has ended get no response: their credits come alone.
 func TestResetByAnother(t *testing.T) { over(t, testResetByAnother) }
 
