@@ -63,13 +63,20 @@ func (x *storm) finish(i int) {
 // can be in.
 func TestStorm(t *testing.T) {
 	for seed := range uint64(12) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { testStorm(t, seed) })
+		t.Run(fmt.Sprint("sim ", seed), func(t *testing.T) { testStorm(t, seed, transporttest.SimDevices, 3) })
+	}
+	// On a network data can be on its way by another channel when it has been sent.
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("iwarp ", seed), func(t *testing.T) {
+			testStorm(t, seed, func(*sim.Network) transporttest.Devices { return transporttest.IWARPDevices(t) }, 1)
+		})
 	}
 }
 
-func testStorm(t *testing.T, seed uint64) {
-	s, n := simulate(t, srp.Config{Credits: 16, Solicited: 256 << 10, Reads: 3})
-	x := &storm{t: t, s: s, draw: rand.New(rand.NewPCG(seed, 1)), open: make([][]*initiator.Command, 3)}
+func testStorm(t *testing.T, seed uint64, open func(n *sim.Network) transporttest.Devices, channels int) {
+	n := sim.New()
+	s := transporttest.StartSRP(t, open(n), srp.Config{Credits: 16, Solicited: 256 << 10, Reads: 3}, nil)
+	x := &storm{t: t, s: s, draw: rand.New(rand.NewPCG(seed, 1)), open: make([][]*initiator.Command, channels)}
 	cfg := s.Config(1)
 	cfg.Action = iu.Multi
 	for i := range x.open {
