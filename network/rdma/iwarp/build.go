@@ -49,7 +49,7 @@ type message struct {
 
 func (b *build) init(limit int) {
 	// As long as FPDUs have lengths of a multiple of 8 only the last of a message has padding.
-	limit = min(max(limit, minFPDU), 64<<10-8) &^ 7
+	limit = min(max(limit, minFPDU), longestFPDU-8) &^ 7
 	b.limits.tagged = limit - taggedLen - crcLen
 	b.limits.untagged = limit - untaggedLen - crcLen
 }

@@ -61,6 +61,9 @@ func newConn(d *Device, tc *tcp.Conn, t terms, o *rdma.Options, initiator bool) 
 			_ = sock.Close()
 			return nil, fmt.Errorf("%w: %w", rdma.ErrLost, err)
 		}
+		if limit > longestSegment {
+			limit = longestFPDU
+		}
 	}
 	c := makeConn(d, sock, t, o, limit)
 	c.info = info

@@ -36,6 +36,7 @@ type receiver struct {
 
 	seg     segment
 	placing bool // the last receive went to where the payload goes
+	behind  bool // and what comes behind that to the batch buffer
 	guess   int  // FPDUs that the next receive may guess
 	msn     [queues]uint32
 	msg     *[]byte // a message of which a part is here
@@ -54,7 +55,7 @@ type receiver struct {
 // call.
 const early = 8 << 10
 
-// narrow is how much a receive takes into the batch buffer after a large segment.
+// narrow is how much a receive takes into the batch buffer after, and behind, a large segment.
 const narrow = 256
 
 // maxLate is how much is received and thrown away before an orderly end.
