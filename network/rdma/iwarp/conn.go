@@ -165,10 +165,10 @@ func (c *Conn) finish(err error, how ending) {
 		return
 	}
 	c.over, c.cause = true, err
-	c.ending.Store(true)
 	c.expire()
 	c.mu.Unlock()
 	c.tx.finish(how, err)
+	c.ending.Store(true) // after the last words: who throws away too much that comes closes the socket
 }
 
 // expire sees to it that the socket is closed in time. mu is held.
