@@ -147,16 +147,26 @@ func (v *receiver) attempt(fd uintptr) (int, error) {
 			v.rest = nil
 		}
 	}
-	c.mem.mu.Lock()
-	v.vectors()
-	n, err := c.recvMsg(fd, v.iov)
-	c.mem.mu.Unlock()
+	n, err := v.fill(fd)
 	c.count.receives.Add(1)
 	if tcp.Again(err) {
 		c.count.again.Add(1)
 	}
 	c.count.bytesIn.Add(int64(n))
 	return n, err
+}
+
+// fill receives.
+func (v *receiver) fill(fd uintptr) (int, error) {
+	m := &v.c.mem
+	if v.seg.left > 0 && v.seg.win != nil {
+		m.filling.Lock()
+		defer m.filling.Unlock()
+	}
+	m.mu.Lock()
+	v.vectors()
+	m.mu.Unlock()
+	return v.c.recvMsg(fd, v.iov)
 }
 
 // vectors says where the next bytes go. c.mem.mu is held.

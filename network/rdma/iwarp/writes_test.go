@@ -2,7 +2,10 @@ package iwarp
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/rdma"
@@ -61,4 +64,50 @@ func TestLongest(t *testing.T) {
 			}
 		}
 	})
+}
+
+// While the peer's data is received into a window nobody waits for that but who revokes it.
+func TestRevokeWhileFilling(t *testing.T) {
+	b := newBed(t, rdma.Options{MaxMessage: 4096}, false)
+	mem := make([]byte, 60_000)
+	r, err := b.c.Expose(buffer.Of(mem), rdma.RemoteWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked := make(chan bool, 1)
+	filled := false
+	b.c.recvMsg = func(fd uintptr, iov []unix.Iovec) (int, error) {
+		if b.c.recv.placing && !filled {
+			if _, err := b.c.Expose(buffer.Of(make([]byte, 1)), rdma.RemoteWrite); err != nil {
+				t.Error(err)
+			}
+			go func() { revoked <- b.c.Revoke(r.Key) }()
+			for gone := false; !gone; runtime.Gosched() {
+				b.c.mem.mu.Lock()
+				gone = b.c.mem.find(uint32(r.Key)) == nil
+				b.c.mem.mu.Unlock()
+			}
+			for range 10_000 { // it has nothing else to do any more
+				runtime.Gosched()
+			}
+			if len(revoked) > 0 {
+				t.Error("it was revoked while it was filled")
+			}
+			filled = true
+		}
+		return b.recv(fd, iov)
+	}
+	b.cut = 20_000
+	wire := fpdu(header{tagged: true, last: true, op: opWrite, stag: uint32(r.Key), to: r.Addr}, fill(len(mem), 1), false)
+	b.in = append(b.in, wire...)
+	b.c.Receive(0) // the header, and what came with it
+	b.c.Receive(0)
+	if !filled {
+		t.Fatal("nothing was received into the window")
+	}
+	if !<-revoked {
+		t.Error("there was no such key")
+	}
+	b.feed(nil)
+	b.terminated(causeKey, wire[:taggedLen])
 }
