@@ -176,7 +176,7 @@ const (
 // that it names, from Post to Done.
 type Work struct {
 	Op Op
-	// Solicited asks that the peer be woken for this Send (RFC 5040 5.2).
+	// Solicited asks that the peer be woken for this Send (RFC 5040 5.3).
 	Solicited bool
 	// Head goes before Data in a Send.
 	Head []byte

@@ -92,13 +92,15 @@ func RecvMsg(fd uintptr, iov []unix.Iovec) (int, error) {
 	}
 }
 
-// open reports that the peer has not closed its direction of the stream.
+// open reports that the peer has not closed its direction of the stream, as far as is known. A
+// reset stays, for who receives or sends next.
 func open(fd uintptr) bool {
-	var b [1]byte
+	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
+	var now unix.Timespec
 	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 		if errno != unix.EINTR {
-			return n > 0 && errno == 0 || errno == unix.EAGAIN
+			return n == 0 && errno == 0
 		}
 	}
 }
@@ -123,6 +125,14 @@ func SendMsg(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
 			return 0, errno
 		}
 	}
+}
+
+// Reset breaks the connection of fd off, now: what was not sent is thrown away, and the peer
+// finds a reset behind what it has received, where Close would have it find an end that looks
+// orderly. The descriptor stays, for Close.
+func Reset(fd uintptr) {
+	none := unix.RawSockaddr{Family: unix.AF_UNSPEC} // tcp(7): connect(2) to it dissolves the connection
+	_, _, _ = unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none))
 }
 
 // Vector makes an iovec of b, which must not be empty.

@@ -137,8 +137,12 @@ func (s *Sender) End(hard bool) {
 	}
 }
 
-// end does what End has asked for. The lock is held.
+// end does what End has asked for. What was not sent is missing: the peer must not take the end for
+// an orderly one. The lock is held.
 func (s *Sender) end() {
+	if s.failed || s.blocked {
+		_ = s.sock.Try(Reset) // it may be closed already
+	}
 	if s.hard || s.failed || s.sock.CloseWrite() != nil {
 		_ = s.sock.Close() // it may be closed already
 	}

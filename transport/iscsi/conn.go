@@ -207,13 +207,16 @@ func (c *Conn) look(now int64) {
 		return
 	}
 	s := c.m.Stats()
+	// It takes what we send: nothing else can be asked of it. What asks it for data may be behind
+	// that, and not have been sent yet.
+	takes := s.Queued > 0 && s.BytesOut != c.sent
 	// No progress: something is queued and nothing is sent, or data is owed and none comes.
-	if (s.Queued > 0 && s.BytesOut == c.sent) || (s.DataOut == c.came && c.waitsForData()) {
+	if !takes && (s.Queued > 0 || (s.DataOut == c.came && c.waitsForData())) {
 		c.stalled++
 	} else {
 		c.stalled = 0
 	}
-	if s.Queued > 0 && s.BytesOut != c.sent { // it takes what we send: nothing else can be asked of it
+	if takes {
 		c.heard.Store(now)
 	}
 	c.sent, c.came = s.BytesOut, s.DataOut

@@ -173,8 +173,11 @@ func (c *channel) measure(k *task) *wrong {
 func (c *channel) fetched(x *transfer) {
 	k, m := x.k, x.mem
 	k.ready(x)
+	if x.err != nil && !k.finished { // the connection ends, and k waits for that: fetching stays
+		return
+	}
 	k.fetching--
-	if x.err != nil || k.finished { // the connection ends, or the task has been aborted
+	if k.finished { // the task has been aborted
 		k.mute = true
 		return
 	}

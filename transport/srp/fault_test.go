@@ -71,6 +71,19 @@ func TestDeath(t *testing.T) {
 	}
 }
 
+// A command whose descriptor table is lost with its connection is not executed: it would be one
+// without data.
+func TestLostTable(t *testing.T) {
+	f := newFake(t, srp.Config{})
+	defer f.close()
+	s := &sender{c: f.dial(68, iu.Single)}
+	s.send(iu.Command{CDB: [16]byte{0x2a, 8: 4}, Out: inTable})
+	s.send(iu.Command{CDB: [16]byte{0x2a, 8: 4}, Out: inTable, In: inTable})
+	s.c.Close(nil)
+	s.c.settle()
+	f.is(t, "the tables are lost", 0, 0)
+}
+
 // TestSilence has peers that stop in the middle: the channel ends when its time is over.
 func TestSilence(t *testing.T) {
 	for name, x := range map[string]struct {

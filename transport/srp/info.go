@@ -53,16 +53,15 @@ func (n *Node) Sessions() []SessionInfo {
 	n.mu.Unlock()
 	for i := range infos {
 		for _, c := range channels[i] {
-			if x, ok := c.describe(); ok {
-				infos[i].Channels = append(infos[i].Channels, x)
-			}
+			infos[i].Channels = append(infos[i].Channels, c.describe())
 		}
 	}
 	return infos
 }
 
-// describe is what there is to say of a channel; false: it is not made yet.
-func (c *channel) describe() (ChannelInfo, bool) {
+// describe is what there is to say of a channel. One whose login is just being answered has no
+// Stats yet: its initiator may know before us that it is made.
+func (c *channel) describe() ChannelInfo {
 	c.mu.Lock()
 	x := ChannelInfo{
 		Number: c.number, Transport: c.info.Provider, Local: c.info.Local, Remote: c.info.Remote, Since: c.since,
@@ -70,10 +69,9 @@ func (c *channel) describe() (ChannelInfo, bool) {
 	}
 	conn, copied := c.conn, c.copied
 	c.mu.Unlock()
-	if conn == nil {
-		return x, false
+	if conn != nil {
+		x.Stats = conn.Stats()
+		x.Stats.Copied += copied
 	}
-	x.Stats = conn.Stats()
-	x.Stats.Copied += copied
-	return x, true
+	return x
 }

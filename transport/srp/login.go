@@ -21,17 +21,23 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.why }
 
-var tooManyLogins = &refusal{iu.RejectResources, "too many logins are under way"}
+var (
+	tooManyLogins = &refusal{iu.RejectResources, "too many logins are under way"}
+	nodeCloses    = &refusal{iu.RejectResources, "the node is closing"}
+)
 
-// beginLogin counts a login; false: there are too many, or the node is going.
-func (n *Node) beginLogin() bool {
+// beginLogin counts a login, or says why there is none.
+func (n *Node) beginLogin() *refusal {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closing || n.logins >= n.cfg.MaxLogins {
-		return false
+	switch {
+	case n.closing:
+		return nodeCloses
+	case n.logins >= n.cfg.MaxLogins:
+		return tooManyLogins
 	}
 	n.logins++
-	return true
+	return nil
 }
 
 func (n *Node) endLogin() {
@@ -43,8 +49,21 @@ func (n *Node) endLogin() {
 
 // reject answers that there will be no channel.
 func (n *Node) reject(r rdma.Request, tag uint64, why *refusal) {
-	n.log.Warn("SRP login refused", "remote", r.Info().Remote, "why", why.why)
+	if n.refused.Add(1) <= toldRefusals {
+		n.log.Warn("SRP login refused", "remote", r.Info().Remote, "why", why.why)
+	}
 	_ = r.Reject(iu.LoginReject{Reason: why.reason, Tag: tag, Formats: formats}.Append(nil)) // the peer may be gone
+}
+
+// toldRefusals is how many refused logins a second the log has one by one: a peer may try as often
+// as it likes.
+const toldRefusals = 10
+
+// tellRefusals is called every second: it tells how many were not told.
+func (n *Node) tellRefusals() {
+	if more := n.refused.Swap(0) - toldRefusals; more > 0 {
+		n.log.Warn("more SRP logins refused", "count", more)
+	}
 }
 
 // login answers a request for a channel, and ends what beginLogin began. The checks are in the order
@@ -142,7 +161,7 @@ func (n *Node) enter(c *channel, key nexusKey, t *Target, a iu.Action) (*nexus, 
 	old := n.nexuses[key]
 	switch {
 	case n.closing:
-		return nil, 0, &refusal{iu.RejectResources, "the node is closing"}
+		return nil, 0, nodeCloses
 	case len(n.channels) >= n.cfg.MaxChannels:
 		return nil, 0, &refusal{iu.RejectResources, fmt.Sprintf("there are %d channels", len(n.channels))}
 	case old != nil && (old.ended || a == iu.Single):

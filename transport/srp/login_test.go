@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // ctx bounds a test's waits.
 func ctx(tb testing.TB) context.Context {
-	c, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	c, cancel := context.WithTimeout(context.Background(), transporttest.Patience)
 	tb.Cleanup(cancel)
 	return c
 }
@@ -253,7 +253,7 @@ func testChannels(t *testing.T, start starter) {
 		t.Errorf("%d nexuses at the unit", n)
 	}
 	_ = d.Close()
-	transporttest.Eventually(t, "the nexus is lost", func() bool { return s.Units[0].Attached.Load() == 1 })
+	transporttest.Eventually(t, "the nexus is lost", func() bool { return len(s.Node.Sessions()) == 1 })
 	dial(cfg, iu.NoChannels)
 }
 
@@ -269,7 +269,7 @@ func testReplacedButHeld(t *testing.T, start starter) {
 	x := iu.LoginRequest{MaxIU: 276, Initiator: s.Config(1).Initiator, Target: s.Config(1).Target}
 	rejected(t, s, s.Config(1), x.AppendCM(nil), iu.RejectResources)
 	s.Units[0].Release()
-	transporttest.Eventually(t, "the nexus is lost", func() bool { return s.Units[0].Attached.Load() == 0 })
+	transporttest.Eventually(t, "the nexus is lost", func() bool { return len(s.Node.Sessions()) == 0 })
 	ready(t, s.Dial(s.Config(1)))
 }
 

@@ -107,7 +107,7 @@ func (c *channel) abortTask(m *manage, lun scsi.LUN) {
 	var found []*task // referred to, so that they stay themselves
 	hold := func(o *channel) {
 		o.mu.Lock()
-		if k := o.tasks.find(m.x.Managed); k != nil {
+		if k := o.named(m.x.Managed); k != nil {
 			k.refs++
 			found = append(found, k)
 		}
@@ -156,6 +156,20 @@ func (c *channel) abortTask(m *manage, lun scsi.LUN) {
 		}
 		release()
 	})
+}
+
+// named is the task with a tag: one that is open or, if there is none, one that has been answered
+// and whose works are not all done. c.mu is held.
+func (c *channel) named(tag uint64) *task {
+	if k := c.tasks.find(tag); k != nil {
+		return k
+	}
+	for _, k := range c.all {
+		if k.refs > 0 && k.tag == tag {
+			return k
+		}
+	}
+	return nil
 }
 
 // kill ends the tasks that match as far as the target does not know them: those that it has not

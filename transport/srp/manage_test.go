@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
@@ -32,7 +33,7 @@ func managed(t *testing.T, c *initiator.Conn, f iu.Function, lun scsi.LUN, tag u
 		select {
 		case code := <-done:
 			return code
-		case <-time.After(8 * time.Second):
+		case <-time.After(transporttest.Patience):
 			t.Fatal("no answer to task management")
 			return 0
 		}
@@ -54,6 +55,24 @@ func held(t *testing.T, s *transporttest.SRP, c *initiator.Conn, n int) []*initi
 	return all
 }
 
+// ended waits until the tasks with a tag, or all if it is 0, have been aborted or are not there: on
+// the way to it are those that are held.
+func ended(t *testing.T, s *transporttest.SRP, cfg initiator.Config, tag uint64) {
+	t.Helper()
+	f := target.QueryTask
+	if tag == 0 {
+		f = target.QueryTaskSet
+	}
+	transporttest.Eventually(t, "it is aborted", func() (yes bool) {
+		for _, n := range s.Target.Nexuses() {
+			if n.Initiator.Port == scsi.SRPPort(cfg.Initiator) {
+				n.Manage(f, 0, tag, func(r target.FunctionResult) { yes = r == target.FunctionComplete })
+			}
+		}
+		return yes
+	})
+}
+
 // An aborted command has no response; its credit comes with that of the function.
 func TestAbortTask(t *testing.T) { over(t, testAbortTask) }
 
@@ -69,14 +88,7 @@ func testAbortTask(t *testing.T, start starter) {
 	c := s.Dial(cfg)
 	all := held(t, s, c, 3)
 	wait := managed(t, c, iu.AbortTask, 0, all[1].Tag)
-	transporttest.Eventually(t, "it is aborted", func() bool {
-		for _, n := range s.Target.Nexuses() {
-			done := false
-			n.Manage(target.QueryTask, 0, all[1].Tag, func(r target.FunctionResult) { done = r == target.FunctionComplete })
-			return done
-		}
-		return false
-	})
+	ended(t, s, cfg, all[1].Tag)
 	s.Units[0].Release()
 	if code := wait(); code != iu.CodeComplete {
 		t.Error(code)
@@ -138,40 +150,46 @@ func testFunctions(t *testing.T, start starter) {
 // Reads have ended, and the memory with it.
 func TestAbortDuringRead(t *testing.T) {
 	for _, w := range []transporttest.Way{transporttest.Lend, transporttest.Lease, transporttest.Later} {
-		s, n := simulate(t, srp.Config{})
-		cfg := s.Config(1)
-		cfg.Segment, cfg.Reads = 4096, 2 // most wait for others: they are taken back
-		c := s.Dial(cfg)
-		ready(t, c)
-		n.Break(func(e sim.Event) (f sim.Fate) {
-			if e.Op == rdma.Read {
-				f.Late = 20 * time.Millisecond
-			}
-			return f
-		})
-		k := initiator.Command{CDB: write(0, 64<<10, w), Out: pattern(64<<10, 1)}
-		_ = c.Submit(&k)
-		transporttest.Eventually(t, "it is read", func() bool { return session(t, s, cfg).Channels[0].Stats.Reads > 0 })
-		code, err := c.Manage(iu.AbortTask, 0, k.Tag)
-		if err != nil || code != iu.CodeComplete {
-			t.Fatal(code, err)
-		}
-		if a, b := s.Units[0].Started.Load(), s.Units[0].Ended.Load(); a != b {
-			t.Errorf("%d commands started, %d ended", a, b)
-		}
-		if err := c.Finish(&k); !errors.Is(err, initiator.ErrAborted) {
-			t.Error(err)
-		}
-		n.Break(nil)
-		quiet(t, s, cfg, c)
-		ready(t, c)
-		s.Close()
+		synctest.Test(t, func(t *testing.T) { testAbortDuringRead(t, w) })
 	}
+}
+
+func testAbortDuringRead(t *testing.T, w transporttest.Way) {
+	s, n := simulate(t, srp.Config{})
+	cfg := s.Config(1)
+	cfg.Segment, cfg.Reads = 4096, 2 // most wait for others: they are taken back
+	c := s.Dial(cfg)
+	ready(t, c)
+	n.Break(func(e sim.Event) (f sim.Fate) {
+		if e.Op == rdma.Read {
+			f.Late = 20 * time.Millisecond
+		}
+		return f
+	})
+	k := initiator.Command{CDB: write(0, 64<<10, w), Out: pattern(64<<10, 1)}
+	_ = c.Submit(&k)
+	transporttest.Eventually(t, "it is read", func() bool { return session(t, s, cfg).Channels[0].Stats.Reads > 0 })
+	code, err := c.Manage(iu.AbortTask, 0, k.Tag)
+	if err != nil || code != iu.CodeComplete {
+		t.Fatal(code, err)
+	}
+	if a, b := s.Units[0].Started.Load(), s.Units[0].Ended.Load(); a != b {
+		t.Errorf("%d commands started, %d ended", a, b)
+	}
+	if err := c.Finish(&k); !errors.Is(err, initiator.ErrAborted) {
+		t.Error(err)
+	}
+	n.Break(nil)
+	quiet(t, s, cfg, c)
+	ready(t, c)
+	s.Close()
 }
 
 // TestAbortOfTheUnseen aborts commands that the target has not seen: they wait for their turn, or
 // for a descriptor table that has been asked for.
-func TestAbortOfTheUnseen(t *testing.T) {
+func TestAbortOfTheUnseen(t *testing.T) { synctest.Test(t, testAbortOfTheUnseen) }
+
+func testAbortOfTheUnseen(t *testing.T) {
 	s, n := simulate(t, srp.Config{Solicited: 64 << 10})
 	cfg := s.Config(1)
 	cfg.Segment, cfg.Inline = 4096, -1
@@ -274,11 +292,9 @@ func testAbortByAnotherChannel(t *testing.T, start starter) {
 	a := held(t, s, c, 3) // tags 1, 2, 3
 	b := held(t, s, d, 2) // tags 1, 2
 	own := managed(t, d, iu.AbortTask, 0, b[0].Tag)
+	transporttest.Eventually(t, "it is there", func() bool { return session(t, s, cfg).Channels[1].Open == 3 })
 	other := managed(t, d, iu.AbortTask, 0, a[2].Tag)
-	transporttest.Eventually(t, "both are there", func() bool { return session(t, s, cfg).Channels[1].Open == 4 })
-	for range 10 {
-		time.Sleep(time.Millisecond)
-	}
+	ended(t, s, cfg, a[2].Tag) // and so is that of the one before, since the channel takes one at a time
 	s.Units[0].Release()
 	if x, y := own(), other(); x != iu.CodeComplete || y != iu.CodeComplete {
 		t.Error(x, y)
@@ -315,10 +331,7 @@ func testResetByAnother(t *testing.T, start starter) {
 	for range 3 {
 		all := held(t, s, c, 7)
 		wait := managed(t, d, iu.LogicalUnitReset, 0, 0)
-		transporttest.Eventually(t, "it is there", func() bool { return session(t, s, s.Config(2)).Channels[0].Open == 1 })
-		for range 5 {
-			time.Sleep(time.Millisecond)
-		}
+		ended(t, s, cfg, 0)
 		s.Units[0].Release()
 		if code := wait(); code != iu.CodeComplete {
 			t.Fatal(code)
@@ -350,9 +363,7 @@ func testNoAnswerToCredits(t *testing.T, start starter) {
 	c, d := s.Dial(cfg), s.Dial(s.Config(2))
 	all := held(t, s, c, 2)
 	wait := managed(t, d, iu.ClearTaskSet, 0, 0)
-	for range 5 {
-		time.Sleep(time.Millisecond)
-	}
+	ended(t, s, cfg, 0)
 	s.Units[0].Release()
 	wait()
 	c.Aborted(func(*initiator.Command) bool { return true })
@@ -361,7 +372,7 @@ func testNoAnswerToCredits(t *testing.T, start starter) {
 	}
 	select {
 	case <-asked:
-	case <-time.After(5 * time.Second):
+	case <-time.After(transporttest.Patience):
 		t.Fatal("no CRED_REQ")
 	}
 	for range 5 {

@@ -101,7 +101,7 @@ type Node struct {
 	cfg Config
 	log *slog.Logger
 
-	tick atomic.Int64 // seconds since the node started: the clock of time-outs
+	refused atomic.Int64 // logins, in this second
 
 	mu       sync.Mutex
 	targets  map[iu.PortID]*Target
@@ -164,7 +164,7 @@ func (n *Node) clock() {
 		case <-n.stop:
 			return
 		case <-t.C:
-			n.tick.Add(1)
+			n.tellRefusals()
 			for _, c := range n.all() {
 				c.look()
 			}
@@ -228,5 +228,6 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Unlock()
 	close(n.stop)
 	n.done.Wait()
+	n.tellRefusals()
 	return nil
 }

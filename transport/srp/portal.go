@@ -42,8 +42,8 @@ func (p *Portal) accept() {
 		if err != nil {
 			return // closed: Accept waits out all else
 		}
-		if !p.node.beginLogin() {
-			p.node.reject(r, 0, tooManyLogins)
+		if why := p.node.beginLogin(); why != nil {
+			p.node.reject(r, 0, why)
 			continue
 		}
 		go p.node.login(r) // it may wait for channels that it terminates; Shutdown waits for it

@@ -127,7 +127,7 @@ func (s *ISCSI) close() {
 			tb.Error(err)
 		}
 	}()
-	for stop := time.Now().Add(10 * time.Second); ; {
+	for stop := time.Now().Add(Patience); ; {
 		select {
 		case <-ended:
 		case <-time.After(20 * time.Millisecond):
@@ -178,10 +178,10 @@ func (s *ISCSI) Config(n byte) initiator.Config {
 }
 
 // Dial logs in. The connection is closed at the end of the test, and waits for nothing
-// longer than a few seconds.
+// longer than Patience.
 func (s *ISCSI) Dial(cfg initiator.Config) *initiator.Conn {
 	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	c, err := s.dial(ctx, cfg)
 	if err != nil {
@@ -193,7 +193,7 @@ func (s *ISCSI) Dial(cfg initiator.Config) *initiator.Conn {
 // TryDial logs in, or says why it cannot.
 func (s *ISCSI) TryDial(cfg initiator.Config) (*initiator.Conn, error) {
 	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	c, err := s.dial(ctx, cfg)
 	if err != nil {
@@ -205,7 +205,7 @@ func (s *ISCSI) TryDial(cfg initiator.Config) (*initiator.Conn, error) {
 // Join adds a connection to the session of c.
 func (s *ISCSI) Join(c *initiator.Conn, cid uint16, cfg initiator.Config) *initiator.Conn {
 	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	cfg.CID = cid
 	c, err := c.Join(ctx, s.Addr, cfg)
@@ -216,7 +216,7 @@ func (s *ISCSI) Join(c *initiator.Conn, cid uint16, cfg initiator.Config) *initi
 }
 
 func (s *ISCSI) mind(c *initiator.Conn) *initiator.Conn {
-	c.SetDeadline(time.Now().Add(8 * time.Second))
+	c.SetDeadline(time.Now().Add(Patience))
 	s.tb.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -228,15 +228,19 @@ func (s *ISCSI) Wire() *initiator.Wire {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	_ = w.SetDeadline(time.Now().Add(8 * time.Second))
+	_ = w.SetDeadline(time.Now().Add(Patience))
 	s.tb.Cleanup(func() { _ = w.Close() })
 	return w
 }
 
+// Patience is how long tests wait for what has to come, on a machine that does much else as well:
+// only a test that fails waits as long.
+const Patience = time.Minute
+
 // Eventually waits until ok is true.
 func Eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for stop := time.Now().Add(6 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for stop := time.Now().Add(Patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(stop) {
 			tb.Fatalf("it did not come: %s", what)
 		}

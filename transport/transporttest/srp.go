@@ -93,7 +93,7 @@ func (s *SRP) close() {
 			tb.Error(err)
 		}
 	}()
-	for stop := time.Now().Add(10 * time.Second); ; {
+	for stop := time.Now().Add(Patience); ; {
 		for _, u := range s.Units {
 			u.Release()
 		}
@@ -121,7 +121,7 @@ func (s *SRP) close() {
 	} else if err := s.Arena.Close(); err != nil {
 		tb.Error(err)
 	}
-	for stop := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for stop := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
 		err := s.Devices.Close() // the initiators have to notice
 		if err == nil {
 			break
@@ -143,7 +143,7 @@ func (s *SRP) Config(n byte) initiator.Config {
 // Dial opens a channel. It is closed at the end of the test.
 func (s *SRP) Dial(cfg initiator.Config) *initiator.Conn {
 	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	c, err := initiator.Dial(ctx, s.Devices.Initiator, s.Addr, cfg)
 	if err != nil {

@@ -174,7 +174,7 @@ func (c *Conn) finish(err error, how ending) {
 // expire sees to it that the socket is closed in time. mu is held.
 func (c *Conn) expire() {
 	if c.linger == nil {
-		c.linger = time.AfterFunc(linger, func() { _ = c.sock.Close() })
+		c.linger = time.AfterFunc(linger, c.tx.expire)
 	}
 }
 

@@ -91,8 +91,9 @@ func (v *receiver) receive(fd uintptr) tcp.Next {
 		case n == 0:
 			return v.end(v.cut())
 		case c.ending.Load():
-			if v.late += n; v.late > maxLate {
-				return v.end(nil) // this peer does not want to hear our last words
+			if v.late += n; v.late > maxLate { // this peer does not want to hear our last words
+				tcp.Reset(fd) // they may not have left
+				return v.end(nil)
 			}
 			return tcp.More
 		}

@@ -87,10 +87,25 @@ func (t *sender) finish(how ending, err error) {
 		return
 	}
 	t.shut, t.how = true, how
-	if (how == failed || how == broken) && t.started && !t.silent {
-		t.last = lastWords(err)
+	if how == failed || how == broken {
+		if t.started && !t.silent {
+			t.last = lastWords(err)
+		} else {
+			_ = t.c.sock.Try(tcp.Reset) // it may be closed already
+		}
 	}
 	t.End(how >= broken)
+}
+
+// expire ends the connection that has taken too long for its end.
+func (t *sender) expire() {
+	t.Lock()
+	if t.closed {
+		t.Unlock()
+		return
+	}
+	t.shut, t.how, t.last = true, dropped, nil
+	t.End(true)
 }
 
 // Batch implements tcp.Queue.

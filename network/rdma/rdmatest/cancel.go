@@ -81,6 +81,35 @@ func testCancel(t *testing.T, n Network) {
 	})
 }
 
+// testCancelBusy takes Reads back while others are answered: those that are left go on.
+func testCancelBusy(t *testing.T, n Network) {
+	p := n.begin(t, usual)
+	p.both(t, func(t *testing.T, from, to *side) {
+		const size = 3000
+		r := p.show(to, numbered(size, 1), 0)
+		taken := 0
+		for round := range 300 {
+			var ws []*rdma.Work
+			for range 3 * from.Info().Reads {
+				ws = append(ws, &rdma.Work{Op: rdma.Read, Len: size, Remote: r.at, Data: p.region(size, 0).lease})
+			}
+			from.post(ws...)
+			var rest []*rdma.Work
+			for i, w := range ws { // the next first: it may just be let go
+				if i+1+round%3 < len(ws) && from.cancel(w) {
+					taken++
+				} else {
+					rest = append(rest, w)
+				}
+			}
+			must(t, from.back(rest...))
+		}
+		if taken == 0 {
+			t.Error("none could be taken back")
+		}
+	})
+}
+
 // testNotStarted: a peer that has not started yet gets everything when it does.
 func testNotStarted(t *testing.T, n Network) {
 	l := n.listen(t)

@@ -83,14 +83,15 @@ func testLoadEnds(t *testing.T, n Network) {
 		for k, s := range sides {
 			peer := sides[1-k]
 			for range 3 {
-				r := p.expose(peer, size, 0, rdma.RemoteRead|rdma.RemoteWrite)
+				// Two of them: nothing orders a Read and a Write of the same memory.
+				to, from := p.expose(peer, size, 0, rdma.RemoteWrite), p.expose(peer, size, 0, rdma.RemoteRead)
 				all.Go(func() {
 					for range 200 {
-						into := p.region(size, 0)
+						data := p.region(size, 0)
 						for _, w := range []*rdma.Work{
 							{Op: rdma.Send, Head: make([]byte, 100)},
-							{Op: rdma.Write, Len: size, Remote: r.at, Data: into.lease},
-							{Op: rdma.Read, Len: size, Remote: r.at, Data: p.region(size, 0).lease},
+							{Op: rdma.Write, Len: size, Remote: to.at, Data: data.lease},
+							{Op: rdma.Read, Len: size, Remote: from.at, Data: p.region(size, 0).lease},
 						} {
 							if !s.try(w) {
 								return
@@ -128,12 +129,12 @@ func testStats(t *testing.T, n Network) {
 	p := n.begin(t, usual)
 	before, peer := p.a.Stats(), p.b.Stats()
 	const size, count = 50_000, 5
-	w := p.expose(p.b, size, 0, rdma.RemoteWrite|rdma.RemoteRead)
+	to, from := p.expose(p.b, size, 0, rdma.RemoteWrite), p.expose(p.b, size, 0, rdma.RemoteRead)
 	var ws []*rdma.Work
 	for range count {
 		ws = append(ws,
-			&rdma.Work{Op: rdma.Write, Len: size, Remote: w.at, Data: p.lease(make([]byte, size), 0)},
-			&rdma.Work{Op: rdma.Read, Len: size, Remote: w.at, Data: p.lease(make([]byte, size), 0)},
+			&rdma.Work{Op: rdma.Write, Len: size, Remote: to.at, Data: p.lease(make([]byte, size), 0)},
+			&rdma.Work{Op: rdma.Read, Len: size, Remote: from.at, Data: p.lease(make([]byte, size), 0)},
 			&rdma.Work{Op: rdma.Send, Head: make([]byte, 1000)})
 	}
 	p.a.post(ws...)

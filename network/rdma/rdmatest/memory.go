@@ -172,7 +172,7 @@ func testReadsWait(t *testing.T, n Network) {
 	})
 }
 
-// testZero: works without data are fine with any key, since no memory is touched (RFC 5040 5.2).
+// testZero: works without data are fine with any key, since no memory is touched (RFC 5041 7.1).
 func testZero(t *testing.T, n Network) {
 	p := n.begin(t, usual)
 	p.both(t, func(t *testing.T, from, to *side) {

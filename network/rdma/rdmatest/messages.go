@@ -60,7 +60,7 @@ func testMessages(t *testing.T, n Network) {
 func testEmpty(t *testing.T, n Network) {
 	p := n.begin(t, usual)
 	var ws []*rdma.Work
-	for i := range usual.Messages {
+	for i := range usual.Messages - 1 { // Received may not have returned from the first of all
 		ws = append(ws, &rdma.Work{Op: rdma.Send, Head: make([]byte, i%2)})
 	}
 	p.a.post(ws...)

@@ -2,6 +2,7 @@ package rdmatest
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -70,6 +71,9 @@ func (m *model) group(r *rapid.T, k int) {
 		w := &rdma.Work{At: int64(skip), Len: int64(size), Remote: plus(to.shown.at, at)}
 		switch rapid.SampledFrom([]string{"write", "read", "send", "invalidate"}).Draw(r, "op") {
 		case "write":
+			if slices.ContainsFunc(gets, func(g get) bool { return g.open && at < g.at+g.size && g.at < at+size }) {
+				continue // nothing orders it behind the Read
+			}
 			w.Op, w.Data = rdma.Write, m.p.lease(data, piece)
 			copy(to.want[at:], data[skip:])
 			for j := range size {
@@ -78,7 +82,7 @@ func (m *model) group(r *rapid.T, k int) {
 		case "read":
 			reg := m.p.region(size+skip, piece)
 			w.Op, w.Data = rdma.Read, reg.lease
-			gets = append(gets, get{reg, at, size, skip})
+			gets = append(gets, get{reg, at, size, skip, true})
 		case "invalidate":
 			w.Op, w.Invalidate = rdma.SendInvalidate, m.p.expose(to.side, 10, 0, rdma.RemoteRead).at.Key
 			fallthrough
@@ -96,6 +100,9 @@ func (m *model) group(r *rapid.T, k int) {
 				}
 			}
 			works = nil
+			for i := range gets {
+				gets[i].open = false
+			}
 		}
 	}
 	from.post(append(works, &rdma.Work{Op: rdma.Send})...)
@@ -127,6 +134,7 @@ func (m *model) group(r *rapid.T, k int) {
 type get struct {
 	into           *region
 	at, size, skip int
+	open           bool // it may be under way
 }
 
 func differ(a, b []byte) int {

@@ -53,6 +53,7 @@ func Test(t *testing.T, open func(t testing.TB) Network) {
 		{"reads", testReads},
 		{"reads wait", testReadsWait},
 		{"cancel", testCancel},
+		{"cancel while busy", testCancelBusy},
 		{"not started", testNotStarted},
 		{"nothing at all", testZero},
 

@@ -227,6 +227,7 @@ func (c *conn) Cancel(w *rdma.Work) bool {
 		c.posted = slices.DeleteFunc(c.posted, func(o *rdma.Work) bool { return o == w })
 	case slices.ContainsFunc(c.out, is):
 		c.out = slices.DeleteFunc(c.out, is)
+		c.next() // it may have been the one that was let go
 	case slices.ContainsFunc(c.waiting, is):
 		c.waiting = slices.DeleteFunc(c.waiting, is)
 	default:

@@ -177,6 +177,30 @@ func TestDrop(t *testing.T) {
 	})
 }
 
+// A Read that was about to be asked for and is taken back lets the next one go.
+func TestCancelOfTheNext(t *testing.T) {
+	with(t, Nth(true, 5, Fate{Delay: time.Second}), func(t *testing.T, x *fixture) {
+		var reads []*rdma.Work
+		for range 5 { // of which two are asked for
+			reads = append(reads, x.read(make([]byte, 10)))
+		}
+		x.post(append(reads, &rdma.Work{Op: rdma.Send})...)
+		<-x.u.done
+		<-x.u.done
+		synctest.Wait() // two more may go, but for the Send that is late
+		for _, w := range reads[2:4] {
+			if !x.a.Cancel(w) {
+				t.Fatal("a Read that was not asked for cannot be taken back")
+			}
+		}
+		<-x.v.messages
+		time.Sleep(time.Minute)
+		if len(x.u.done) != 2 {
+			t.Errorf("%d works are done instead of the last Read and the Send", len(x.u.done))
+		}
+	})
+}
+
 // A peer that never answers a Read: an orderly end does not wait for ever.
 func TestMute(t *testing.T) {
 	with(t, Nth(true, 0, Fate{Mute: true}), func(t *testing.T, x *fixture) {

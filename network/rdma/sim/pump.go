@@ -272,10 +272,7 @@ func (c *conn) hasAnswer(r *read) {
 		return
 	}
 	c.asked--
-	if len(c.waiting) > 0 {
-		c.out = slices.Insert(c.out, 0, c.waiting[0])
-		c.waiting = c.waiting[1:]
-	}
+	c.next()
 	done := func() { c.come(event{kind: answered, read: r}) }
 	if r.fate.Late > 0 {
 		c.after(r.fate.Late, done)
@@ -283,4 +280,12 @@ func (c *conn) hasAnswer(r *read) {
 		done()
 	}
 	c.poke()
+}
+
+// next lets a Read go that waits for others, if so many may be outstanding.
+func (c *conn) next() {
+	if len(c.waiting) > 0 && c.asked < c.info.Reads {
+		c.out = slices.Insert(c.out, 0, c.waiting[0])
+		c.waiting = c.waiting[1:]
+	}
 }

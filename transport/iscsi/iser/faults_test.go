@@ -218,3 +218,33 @@ func TestRemoteAccess(t *testing.T) {
 		gone(t, s)
 	}
 }
+
+// TestSlow: data-out that waits behind data-in, which the initiator takes slowly but takes, is
+// not owed.
+func TestSlow(t *testing.T) { bubble(t, "", testSlow) }
+
+func testSlow(t *testing.T) {
+	n := sim.New()
+	s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{StallTimeout: 10 * time.Second})
+	c := s.Dial(s.Config(1))
+	c.SetDeadline(time.Now().Add(time.Hour))
+	n.Break(func(e sim.Event) (f sim.Fate) {
+		if e.Op == rdma.Write {
+			f.Delay = 5 * time.Second
+		}
+		return f
+	})
+	cmds := make([]initiator.Command, 9)
+	for i := range cmds {
+		cmds[i] = initiator.Command{CDB: read(0, 64<<10, transporttest.Lease), In: make([]byte, 64<<10)}
+		if i == len(cmds)-1 {
+			cmds[i] = initiator.Command{CDB: write(0, 64<<10, transporttest.Lease), Out: make([]byte, 64<<10)}
+		}
+		_ = c.Submit(&cmds[i])
+	}
+	for i := range cmds {
+		if err := c.Finish(&cmds[i]); err != nil || cmds[i].Err != nil || cmds[i].Status != 0 {
+			t.Fatal(i, err, cmds[i].Err, cmds[i].Status)
+		}
+	}
+}
