@@ -10,7 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/rdma/iwarp"
+	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/scsi/page"
@@ -29,8 +30,7 @@ type Login struct {
 	// HeaderDigest and DataDigest insist on CRC32C; without them there is none.
 	HeaderDigest, DataDigest bool
 	LUNs                     []scsi.LUN // the units, in their order
-	// Device makes the connection for iSER; nil: TCP.
-	Device rdma.Device
+	IWARP                    bool       // iSER over iWARP instead of TCP
 }
 
 // An ISCSI is a [Client] that is a session of one connection.
@@ -74,10 +74,10 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 	}
 	var conn *initiator.Conn
 	var err error
-	if l.Device == nil {
-		conn, err = initiator.Dial(ctx, l.Address, cfg)
+	if l.IWARP {
+		conn, err = dialIWARP(ctx, l.Address, cfg)
 	} else {
-		conn, err = initiator.DialRDMA(ctx, l.Device, l.Address, cfg, initiator.RDMA{})
+		conn, err = initiator.Dial(ctx, l.Address, cfg)
 	}
 	if err != nil {
 		return nil, err
@@ -102,6 +102,16 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 		c.units = append(c.units, u)
 	}
 	return c, nil
+}
+
+// dialIWARP makes a connection that its worker serves itself, as it does one of TCP.
+func dialIWARP(ctx context.Context, addr string, cfg initiator.Config) (*initiator.Conn, error) {
+	e := &tcp.Caller{}
+	d, err := iwarp.New(iwarp.Config{Engine: e}) // closing it has nothing to do
+	if err != nil {
+		return nil, err
+	}
+	return initiator.DialRDMA(ctx, d, addr, cfg, initiator.RDMA{Caller: e})
 }
 
 // Units are the units of the login, in their order.

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/lunette-io/lunette/network/rdma"
-	"github.com/lunette-io/lunette/network/rdma/iwarp"
-	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
@@ -90,7 +87,6 @@ func (c *Config) account() (*auth.Account, error) {
 // A Run is a logical unit with connections to it.
 type Run struct {
 	cfg     Config
-	device  rdma.Device // nil: TCP
 	clients []*ISCSI
 	part    int64 // bytes of each connection
 	unit    Unit
@@ -122,14 +118,9 @@ func Open(ctx context.Context, cfg Config) (*Run, error) {
 	for _, b := range id[3:] {
 		r.seed = r.seed<<8 | uint64(b)
 	}
-	if cfg.URL.IWARP {
-		if r.device, err = NewDevice(); err != nil {
-			return nil, err
-		}
-	}
 	for i := range cfg.Connections {
 		c, err := DialISCSI(ctx, Login{
-			Device: r.device, Address: cfg.URL.Address(), Target: cfg.URL.Target, Initiator: cfg.Initiator, Account: account,
+			IWARP: cfg.URL.IWARP, Address: cfg.URL.Address(), Target: cfg.URL.Target, Initiator: cfg.Initiator, Account: account,
 			ISID: pdu.ISID{0x80, id[0], id[1], id[2], byte(i >> 8), byte(i)}, LUNs: []scsi.LUN{lun},
 			HeaderDigest: cfg.HeaderDigest, DataDigest: cfg.DataDigest,
 		})
@@ -250,13 +241,5 @@ func (r *Run) Close() error {
 		}
 	}
 	r.clients = nil
-	if r.device != nil {
-		errs = append(errs, r.device.Close())
-	}
 	return errors.Join(errs...)
-}
-
-// NewDevice makes what connects by iWARP.
-func NewDevice() (rdma.Device, error) {
-	return iwarp.New(iwarp.Config{Engine: tcp.NewGoroutines(tcp.AutoSpin())})
 }

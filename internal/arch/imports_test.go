@@ -54,7 +54,7 @@ var rules = []rule{
 	{"agent/...", []string{"agent/model", "agent"}, "the agent sees schemas, never a plugin by name"},
 
 	{"daemon", []string{"..."}, "the one place that knows everything, and puts it together"},
-	{"bench", []string{"scsi/...", "transport/iscsi/initiator", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma", "network/rdma/iwarp", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
+	{"bench", []string{"scsi/...", "transport/iscsi/initiator", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma/iwarp", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
 	{"cmd/lunette", []string{"daemon", "agent/...", "bench"}, "flags and tables: what is behind them is the daemon's business, or the load generator's"},
 	{"internal/...", nil, "no words of the domain, so nothing to import"},
 	{"test/...", []string{"..."}, "tests from outside"},

@@ -21,6 +21,7 @@ func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 			return tcp.NewGoroutines(tcp.Spin{Time: 50 * time.Microsecond, Always: true}), nil
 		},
 		"goroutines in a crowd": func() (tcp.Engine, error) { return tcp.InACrowd(), nil },
+		"callers":               func() (tcp.Engine, error) { return callers{}, nil },
 		"one reactor":           func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1, Spin: tcp.AutoSpin()}) },
 		"reactors": func() (tcp.Engine, error) {
 			return tcp.NewReactors(tcp.ReactorOptions{Count: 3, Spin: tcp.Spin{Time: 50 * time.Microsecond, Always: true}})
@@ -39,6 +40,30 @@ func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 			test(t, e)
 		})
 	}
+}
+
+// callers is a Caller for each connection, and a goroutine that calls it.
+type callers struct{}
+
+type calling struct {
+	tcp.Socket
+	e *tcp.Caller
+}
+
+func (callers) Close() error { return nil }
+
+func (callers) Attach(c *tcp.Conn) (tcp.Socket, error) {
+	e := &tcp.Caller{}
+	s, err := e.Attach(c)
+	return calling{s, e}, err
+}
+
+func (c calling) Start(o tcp.Owner) {
+	c.Socket.Start(o)
+	go func() {
+		for i := 0; c.e.Serve(i%2 == 0) == nil; i++ {
+		}
+	}()
 }
 
 // An owner gives back what it receives, as iscsi's movers do: it sends at once, awaits room

@@ -33,9 +33,7 @@ func (e *Goroutines) crowded() bool { return int(e.live.Load()) > crowd*runtime.
 
 // Attach implements [Engine].
 func (e *Goroutines) Attach(c *Conn) (Socket, error) {
-	s := &goroutine{c: c, e: e, spin: spinner{all: &e.spin}}
-	s.wake.L = &s.mu
-	return s, nil
+	return newGoroutine(c, e), nil
 }
 
 // Close implements [Engine]: there is nothing to end.
@@ -59,35 +57,53 @@ type goroutine struct {
 	started bool
 }
 
+func newGoroutine(c *Conn, e *Goroutines) *goroutine {
+	s := &goroutine{c: c, e: e, spin: spinner{all: &e.spin}}
+	s.wake.L = &s.mu
+	return s
+}
+
 func (s *goroutine) Start(o Owner) {
+	s.begin(o)
+	go s.run()
+}
+
+func (s *goroutine) begin(o Owner) {
 	s.o, s.room, s.send = o, s.awaitRoom, o.Send
 	s.mu.Lock()
 	s.started = true
 	s.mu.Unlock()
-	go s.run()
 }
 
 func (s *goroutine) run() {
 	s.e.live.Add(1)
 	defer s.e.live.Add(-1)
 	receive := s.receive
-	for {
-		err := s.c.Read(receive)
-		if err == nil && s.closed.Load() {
-			err = net.ErrClosed
-		}
-		if err != nil || s.next == End {
-			s.o.Ended(err)
-			_ = s.c.Close() // it may be closed already
-			return
-		}
-		s.mu.Lock()
-		for !s.resumed {
-			s.wake.Wait()
-		}
-		s.resumed = false
-		s.mu.Unlock()
+	for !s.over(s.c.Read(receive)) {
 	}
+}
+
+// over ends the owner if it has to, because of an error of Read or otherwise; else it waits for
+// the end of a pause.
+func (s *goroutine) over(err error) bool {
+	if err == nil && s.closed.Load() {
+		err = net.ErrClosed
+	}
+	if err != nil || s.next == End {
+		s.o.Ended(err)
+		_ = s.c.Close() // it may be closed already
+		return true
+	}
+	if s.next != Pause {
+		return false
+	}
+	s.mu.Lock()
+	for !s.resumed {
+		s.wake.Wait()
+	}
+	s.resumed = false
+	s.mu.Unlock()
+	return false
 }
 
 // receive is the callback of Conn.Read: false makes it wait for something to arrive.

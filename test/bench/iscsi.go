@@ -18,16 +18,10 @@ const (
 func dialISCSI(ctx context.Context, p *peer, target string, n int, digests bool) (*bench.ISCSI, error) {
 	l := bench.Login{
 		Address: p.addr, Target: target, Initiator: fmt.Sprintf("iqn.2026-11.io.lunette.test:bench%d", n),
-		ISID: pdu.ISID{0x80, 0, 0, 0, byte(n >> 8), byte(n)}, HeaderDigest: digests, DataDigest: digests,
+		ISID: pdu.ISID{0x80, 0, 0, 0, byte(n >> 8), byte(n)}, HeaderDigest: digests, DataDigest: digests, IWARP: p.iser,
 	}
 	for u := range units {
 		l.LUNs = append(l.LUNs, scsi.LUN(uint64(p.first+u)<<48))
-	}
-	if p.iser {
-		var err error
-		if l.Device, err = bench.NewDevice(); err != nil { // its Close has nothing to do: the engine has no threads
-			return nil, err
-		}
 	}
 	return bench.DialISCSI(ctx, l)
 }

@@ -49,7 +49,7 @@ type message struct {
 
 func (b *build) init(limit int) {
 	// As long as FPDUs have lengths of a multiple of 8 only the last of a message has padding.
-	limit = min(max(limit, minFPDU), 64<<10-8) &^ 7
+	limit = min(max(limit, minFPDU), longestFPDU-8) &^ 7
 	b.limits.tagged = limit - taggedLen - crcLen
 	b.limits.untagged = limit - untaggedLen - crcLen
 }
@@ -284,7 +284,7 @@ func (t *sender) trailer(n int, sum crc) {
 func (t *sender) request(w *rdma.Work) {
 	r := readRequest{size: uint32(w.Len), source: uint32(w.Remote.Key), sourceTO: w.Remote.Addr}
 	mem := &t.c.mem
-	mem.mu.Lock() // nothing is received until the Read is known
+	mem.mu.Lock() // no answer is handled before the Read is known
 	r.sink = mem.number()
 	w.State = r.sink
 	mem.reads.push(w)

@@ -61,6 +61,9 @@ func newConn(d *Device, tc *tcp.Conn, t terms, o *rdma.Options, initiator bool) 
 			_ = sock.Close()
 			return nil, fmt.Errorf("%w: %w", rdma.ErrLost, err)
 		}
+		if limit > longestSegment {
+			limit = longestFPDU
+		}
 	}
 	c := makeConn(d, sock, t, o, limit)
 	c.info = info
@@ -162,10 +165,10 @@ func (c *Conn) finish(err error, how ending) {
 		return
 	}
 	c.over, c.cause = true, err
-	c.ending.Store(true)
 	c.expire()
 	c.mu.Unlock()
 	c.tx.finish(how, err)
+	c.ending.Store(true) // after the last words: who throws away too much that comes closes the socket
 }
 
 // expire sees to it that the socket is closed in time. mu is held.

@@ -27,8 +27,8 @@ type Config struct {
 	// the CRC and the sending.
 	CRC bool
 	// MaxFPDU is how long an FPDU may be that is sent, in bytes, up to 64 KiB. 0: as long as
-	// a TCP segment of the connection, which is what RFC 5044 wants. Peers that are software
-	// take any.
+	// a TCP segment of the connection, which is what RFC 5044 wants, or the longest where both
+	// ends are in this host. Peers that are software take any.
 	MaxFPDU int
 	// MaxWindows is how many windows a connection may have; 0: 4096.
 	MaxWindows int
@@ -48,6 +48,14 @@ type Config struct {
 // minFPDU is the least that MaxFPDU can be (RFC 5044 3: MULPDU is 128 at least).
 const minFPDU = 136
 
+// longestFPDU is the most that MaxFPDU can be.
+const longestFPDU = 64 << 10
+
+// longestSegment is the longest that a segment of TCP is on a link with an adapter at its end,
+// jumbo frames included. Longer ones are those of a connection inside the host, and of such
+// TCP says at first half of the peer's window, 32 KiB, which is no length of anything.
+const longestSegment = 16 << 10
+
 // A Device is the rdma.Device of iWARP.
 type Device struct {
 	conf    Config
@@ -59,7 +67,7 @@ func New(c Config) (*Device, error) {
 	switch {
 	case c.Engine == nil:
 		return nil, errors.New("iwarp: no engine")
-	case c.MaxFPDU != 0 && (c.MaxFPDU < minFPDU || c.MaxFPDU > 64<<10):
+	case c.MaxFPDU != 0 && (c.MaxFPDU < minFPDU || c.MaxFPDU > longestFPDU):
 		return nil, fmt.Errorf("iwarp: FPDUs of %d bytes: it can be %d to 65536", c.MaxFPDU, minFPDU)
 	case c.Revision < 0 || c.Revision > maxRevision:
 		return nil, fmt.Errorf("iwarp: MPA revision %d: it can be 1 or 2", c.Revision)

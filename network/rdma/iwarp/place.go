@@ -10,7 +10,7 @@ import (
 
 // Placing. The payload of a large tagged segment is received straight into its place; behind it
 // comes what is between two payloads, the padding, the CRC and the next header, into memory of
-// its own.
+// its own, or, where no data of a large Read can follow, a little more into the batch buffer.
 //
 // The answer to a Read comes in segments that are nearly always of one size: so one receive
 // guesses several of them, each payload into the memory that it has if the guess is right.
@@ -135,6 +135,10 @@ func (v *receiver) places() bool {
 		return true
 	}
 	off += int64(s.left)
+	if v.behind = v.small(); v.behind {
+		v.vector(v.mem[:s.tail+narrow]) // it is empty
+		return true
+	}
 	v.vector(v.b.side[0][:s.tail+minLen])
 	if s.read == nil || s.h.last || s.tail != crcLen {
 		return true
@@ -150,6 +154,16 @@ func (v *receiver) places() bool {
 		v.vector(v.b.side[i][:-n&3+crcLen+minLen])
 	}
 	return true
+}
+
+// small reports that what follows the segment may be small, or that copying a little of it does
+// no harm: it is none of the data of a large Read. c.mem.mu is held.
+func (v *receiver) small() bool {
+	big := v.c.mem.reads.big
+	if r := v.seg.read; r != nil && r.Len >= bigRead && v.seg.h.last {
+		big-- // it ends here
+	}
+	return big == 0
 }
 
 // place is where the rest of the payload goes. nil: the window was revoked.
@@ -194,6 +208,11 @@ func (v *receiver) placed(n int) *TerminateError {
 				return nil
 			}
 			i++
+		}
+		if v.behind {
+			v.r, v.w = 0, n
+			v.fit(s.tail)
+			return nil
 		}
 		side := bytesOf(&v.iov[i], min(int(v.iov[i].Len), n))
 		if !v.guessed(side, i) {

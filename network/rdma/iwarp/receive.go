@@ -36,6 +36,7 @@ type receiver struct {
 
 	seg     segment
 	placing bool // the last receive went to where the payload goes
+	behind  bool // and what comes behind that to the batch buffer
 	guess   int  // FPDUs that the next receive may guess
 	msn     [queues]uint32
 	msg     *[]byte // a message of which a part is here
@@ -54,7 +55,7 @@ type receiver struct {
 // call.
 const early = 8 << 10
 
-// narrow is how much a receive takes into the batch buffer after a large segment.
+// narrow is how much a receive takes into the batch buffer after, and behind, a large segment.
 const narrow = 256
 
 // maxLate is how much is received and thrown away before an orderly end.
@@ -147,16 +148,26 @@ func (v *receiver) attempt(fd uintptr) (int, error) {
 			v.rest = nil
 		}
 	}
-	c.mem.mu.Lock()
-	v.vectors()
-	n, err := c.recvMsg(fd, v.iov)
-	c.mem.mu.Unlock()
+	n, err := v.fill(fd)
 	c.count.receives.Add(1)
 	if tcp.Again(err) {
 		c.count.again.Add(1)
 	}
 	c.count.bytesIn.Add(int64(n))
 	return n, err
+}
+
+// fill receives.
+func (v *receiver) fill(fd uintptr) (int, error) {
+	m := &v.c.mem
+	if v.seg.left > 0 && v.seg.win != nil {
+		m.filling.Lock()
+		defer m.filling.Unlock()
+	}
+	m.mu.Lock()
+	v.vectors()
+	m.mu.Unlock()
+	return v.c.recvMsg(fd, v.iov)
 }
 
 // vectors says where the next bytes go. c.mem.mu is held.

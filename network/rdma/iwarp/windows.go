@@ -9,10 +9,12 @@ import (
 	"github.com/lunette-io/lunette/network/rdma"
 )
 
-// Memory is what the peer of a connection may reach: the windows, and the sinks of our Reads. mu is
-// held during each receive, so that Revoke can wait for it, and so that a Read is known before
-// its answer can come.
+// Memory is what the peer of a connection may reach: the windows, and the sinks of our Reads.
 type memory struct {
+	// filling is held during each receive into a window, so that Revoke can wait for it. mu is
+	// not: who exposes something would wait for the copying. filling comes before mu.
+	filling sync.Mutex
+
 	mu      sync.Mutex
 	closed  bool
 	max     int
@@ -197,9 +199,11 @@ func (c *Conn) revoke(key uint32) bool {
 	if used {
 		c.tx.detach()
 	}
+	m.filling.Lock() // the receive that may have begun before has ended
 	m.mu.Lock()
 	m.recycle(w)
 	m.mu.Unlock()
+	m.filling.Unlock()
 	return true
 }
 

@@ -2,22 +2,26 @@ package initiator
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
 // messages is the link of an RDMA connection. What it receives waits for the goroutine of
-// the Conn.
+// the Conn, unless that is who receives it.
 type messages struct {
 	conn       rdma.Conn
-	invalidate bool // the target may
+	caller     *tcp.Caller // or nil
+	invalidate bool        // the target may
 	c          *Conn
 	buffer     Buffer
 	most       int // bytes of data in a PDU of full feature phase
@@ -43,8 +47,8 @@ type received struct {
 }
 
 // dialMessages connects.
-func dialMessages(ctx context.Context, d rdma.Device, addr string, noInvalidate bool) (*messages, error) {
-	ours := iser.Private{NoZeroBase: true, NoInvalidate: noInvalidate}
+func dialMessages(ctx context.Context, d rdma.Device, addr string, r RDMA) (*messages, error) {
+	ours := iser.Private{NoZeroBase: true, NoInvalidate: r.NoInvalidate}
 	conn, private, err := d.Dial(ctx, addr, rdma.Options{
 		Private: ours.Append(nil), Reads: 1, Serves: 128,
 		MaxMessage: iser.HeaderLen + pdu.HeaderLen + login.MaxLoginData, Messages: maxMessages,
@@ -53,8 +57,8 @@ func dialMessages(ctx context.Context, d rdma.Device, addr string, noInvalidate 
 		return nil, err
 	}
 	l := &messages{
-		conn: conn, over: make(chan struct{}), came: make(chan struct{}, 1), most: login.MaxLoginData,
-		invalidate: !noInvalidate && !iser.ParsePrivate(private).NoInvalidate,
+		conn: conn, caller: r.Caller, over: make(chan struct{}), came: make(chan struct{}, 1), most: login.MaxLoginData,
+		invalidate: !r.NoInvalidate && !iser.ParsePrivate(private).NoInvalidate,
 		timer:      time.NewTimer(time.Hour),
 	}
 	conn.Start(l)
@@ -91,8 +95,19 @@ func (l *messages) wake() {
 	}
 }
 
+// serve receives, if nobody else does; if wait, when there is something.
+func (l *messages) serve(wait bool) error {
+	if err := l.caller.Serve(wait); !errors.Is(err, net.ErrClosed) { // else batch says why
+		return err
+	}
+	return nil
+}
+
 // wait waits until something has come.
 func (l *messages) wait() error {
+	if l.caller != nil {
+		return l.serve(true)
+	}
 	l.mu.Lock()
 	until := l.until
 	l.mu.Unlock()
@@ -196,6 +211,10 @@ func (l *messages) flush() error {
 func (l *messages) localAddr() string { return l.conn.Info().Local }
 
 func (l *messages) setDeadline(t time.Time) {
+	if l.caller != nil {
+		l.caller.SetDeadline(t)
+		return
+	}
 	l.mu.Lock()
 	l.until = t
 	l.mu.Unlock()
@@ -210,6 +229,11 @@ func (l *messages) SetDeadline(t time.Time) error {
 
 func (l *messages) close() error {
 	l.conn.Close(nil)
+	if l.caller != nil { // the end is received too
+		for err := error(nil); !errors.Is(err, net.ErrClosed); err = l.caller.Serve(true) {
+			l.caller.SetDeadline(time.Time{})
+		}
+	}
 	<-l.over // nothing of ours is exposed any more
 	return nil
 }

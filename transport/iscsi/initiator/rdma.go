@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
@@ -23,6 +24,9 @@ type RDMA struct {
 	Buffer Buffer
 	// Hello: the connection begins with a Hello, which the login has announced.
 	Hello bool
+	// Caller is the engine of the device, if it is one that is served by who waits: then no
+	// other goroutine receives.
+	Caller *tcp.Caller
 	// Unexpected, if not 0, is declared as MaxOutstandingUnexpectedPDUs.
 	Unexpected uint32
 }
@@ -81,7 +85,7 @@ func DialRDMA(ctx context.Context, d rdma.Device, addr string, cfg Config, r RDM
 	if cfg.Offers == nil {
 		cfg.Offers = RDMAOffers(cfg.Wishes, r, discovery)
 	}
-	l, err := dialMessages(ctx, d, addr, r.NoInvalidate)
+	l, err := dialMessages(ctx, d, addr, r)
 	if err != nil {
 		return nil, err
 	}

@@ -135,6 +135,11 @@ func (l *messages) parse(m received) (*pdu.BHS, []byte, error) {
 }
 
 func (l *messages) receive(wait bool) error {
+	if l.caller != nil && !wait {
+		if err := l.serve(false); err != nil {
+			return err
+		}
+	}
 	for {
 		all, err := l.batch()
 		for i, m := range all {
