@@ -41,7 +41,7 @@ type Config struct {
 
 	// Revision is the MPA revision of Dial, 1 or 2; 0: 2.
 	Revision int
-	// RTR are the messages that Dial offers to begin with (RFC 6581 7); 0: none.
+	// RTR are the messages that Dial offers to begin with (RFC 6581 9.2); 0: none.
 	RTR RTR
 }
 

@@ -161,7 +161,7 @@ func (v *receiver) request(h *header, p []byte) *TerminateError {
 	c := v.c
 	r := parseReadRequest(p)
 	a := answer{size: int64(r.size), sink: r.sink, sinkTO: r.sinkTO}
-	if r.size > 0 { // else nothing is looked up (RFC 5040 5.5)
+	if r.size > 0 { // else nothing is looked up (RFC 5040 7.2)
 		c.mem.mu.Lock()
 		w, off, bad := c.mem.reach(r.source, r.sourceTO, a.size, rdma.RemoteRead)
 		if bad == nil {

@@ -59,7 +59,7 @@ func readFull(c *tcp.Conn, b []byte) error {
 }
 
 // quiet checks that the peer has sent nothing behind its Request: it must wait for the Reply
-// (RFC 5044 7.1.3).
+// (RFC 5044 7.1.2).
 func quiet(c *tcp.Conn) error {
 	var err error
 	wait := c.Read(func(fd uintptr) bool {

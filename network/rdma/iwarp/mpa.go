@@ -7,7 +7,7 @@ import (
 )
 
 // A frame is an MPA Request or Reply: what both sides say before the first FPDU (RFC 5044
-// 7.1, RFC 6581 4 and 9).
+// 7.1, RFC 6581 6 and 9).
 type frame struct {
 	reply   bool
 	markers bool // M: the sender wants markers in what it receives
@@ -24,7 +24,7 @@ type frame struct {
 }
 
 // RTR is the kinds of ready-to-receive messages: an FPDU without data that an initiator sends
-// first, so that the responder may send (RFC 6581 7).
+// first, so that the responder may send (RFC 6581 9.2).
 type RTR uint8
 
 // Kinds of RTR messages.

@@ -61,7 +61,7 @@ func (v *receiver) begin(h *header, n int) *TerminateError {
 	switch {
 	case h.op == opReadResponse:
 		s.read, bad = m.expect(h, n)
-	case n > 0: // else nothing is looked up (RFC 5040 5.4)
+	case n > 0: // else nothing is looked up (RFC 5041 7.1)
 		s.win, s.off, bad = m.reach(h.stag, h.to, int64(n), rdma.RemoteWrite)
 	}
 	if bad != nil {

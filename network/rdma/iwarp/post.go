@@ -33,6 +33,8 @@ func (c *Conn) Cancel(w *rdma.Work) bool {
 	t.Lock()
 	defer t.Unlock()
 	switch {
+	case w.Op != rdma.Read:
+		return false
 	case t.waiting.remove(w):
 	case t.queue.remove(w):
 		t.allow()

@@ -18,7 +18,7 @@ const (
 	layerLLP
 )
 
-// Causes (RFC 5040 4.8, RFC 5041 8, RFC 5044 8).
+// Causes (RFC 5040 4.8, RFC 5041 7.2, RFC 5044 8).
 var (
 	causeLocal         = cause{layerRDMAP, 0, 0}
 	causeReadKey       = cause{layerRDMAP, 1, 0}
