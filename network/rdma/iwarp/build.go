@@ -284,6 +284,10 @@ func (t *sender) trailer(n int, sum crc) {
 func (t *sender) request(w *rdma.Work) {
 	r := readRequest{size: uint32(w.Len), source: uint32(w.Remote.Key), sourceTO: w.Remote.Addr}
 	mem := &t.c.mem
+	if w.Len >= bigRead {
+		mem.filling.Lock() // what is being received is none of its answer, and may be copied
+		defer mem.filling.Unlock()
+	}
 	mem.mu.Lock() // no answer is handled before the Read is known
 	r.sink = mem.number()
 	w.State = r.sink

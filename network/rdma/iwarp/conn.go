@@ -207,6 +207,7 @@ func (c *Conn) Ended(err error) {
 		err = fmt.Errorf("%w: %w", rdma.ErrLost, err)
 	}
 	c.finish(err, dropped)
+	c.ending.Store(true) // whoever was first to finish may not have come to it yet
 	c.mu.Lock()
 	err = c.cause
 	c.linger.Stop()

@@ -160,10 +160,8 @@ func (v *receiver) attempt(fd uintptr) (int, error) {
 // fill receives.
 func (v *receiver) fill(fd uintptr) (int, error) {
 	m := &v.c.mem
-	if v.seg.left > 0 && v.seg.win != nil {
-		m.filling.Lock()
-		defer m.filling.Unlock()
-	}
+	m.filling.Lock()
+	defer m.filling.Unlock()
 	m.mu.Lock()
 	v.vectors()
 	m.mu.Unlock()

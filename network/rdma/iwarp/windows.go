@@ -11,8 +11,9 @@ import (
 
 // Memory is what the peer of a connection may reach: the windows, and the sinks of our Reads.
 type memory struct {
-	// filling is held during each receive into a window, so that Revoke can wait for it. mu is
-	// not: who exposes something would wait for the copying. filling comes before mu.
+	// filling is held during each receive, so that Revoke can wait for it, and so that a large
+	// Read is known before its answer can come: what has not been asked for by then is not of it. mu
+	// is not held: who exposes something would wait for the copying. filling comes before mu.
 	filling sync.Mutex
 
 	mu      sync.Mutex

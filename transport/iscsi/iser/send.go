@@ -123,6 +123,10 @@ func (m *Mover) move(x *iscsi.Transfer, op rdma.Op) bool {
 // Flush implements iscsi.Mover.
 func (m *Mover) Flush() {
 	m.mu.Lock()
+	if m.busy { // take sends it: an initiator that has the answer to its login may go on
+		m.mu.Unlock()
+		return
+	}
 	m.post()
 	closed := m.closed
 	m.mu.Unlock()
