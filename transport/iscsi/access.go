@@ -77,7 +77,7 @@ func (c *Conn) login(p *Arrival) {
 	c.m.SendControl(out)
 	r := c.neg.Result()
 	if err != nil {
-		c.node.log.Warn("login refused", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
+		c.node.refused.Warn(c.node.log, "login refused", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
 		c.m.Flush()
 		c.m.Terminate(nil)
 		return

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/internal/often"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
@@ -97,7 +98,8 @@ type Node struct {
 	log  *slog.Logger
 	auth func() login.Authenticator // for discovery
 
-	tick atomic.Int64 // seconds since the node started: the clock of time-outs
+	tick    atomic.Int64 // seconds since the node started: the clock of time-outs
+	refused often.Events // logins, and connections
 
 	mu       sync.Mutex
 	targets  map[string]*Target
@@ -252,6 +254,15 @@ func (n *Node) connections() []*Conn {
 	return all
 }
 
+// Refused tells the log of a connection that a portal has not taken.
+func (n *Node) Refused(remote string, why error) {
+	if why != ErrClosed {
+		n.refused.Warn(n.log, "connection refused", "remote", remote, "why", why)
+	}
+}
+
+func (n *Node) tellRefused() { n.refused.Second(n.log, "more logins and connections refused") }
+
 // clock looks at every connection once a second: one goroutine for all time-outs.
 func (n *Node) clock() {
 	defer n.done.Done()
@@ -263,6 +274,7 @@ func (n *Node) clock() {
 			return
 		case <-t.C:
 			now := n.tick.Add(1)
+			n.tellRefused()
 			for _, c := range n.connections() {
 				c.look(now)
 			}
@@ -301,5 +313,6 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Unlock()
 	close(n.stop)
 	n.done.Wait()
+	n.tellRefused()
 	return nil
 }

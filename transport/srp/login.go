@@ -49,21 +49,8 @@ func (n *Node) endLogin() {
 
 // reject answers that there will be no channel.
 func (n *Node) reject(r rdma.Request, tag uint64, why *refusal) {
-	if n.refused.Add(1) <= toldRefusals {
-		n.log.Warn("SRP login refused", "remote", r.Info().Remote, "why", why.why)
-	}
+	n.refused.Warn(n.log, "SRP login refused", "remote", r.Info().Remote, "why", why.why)
 	_ = r.Reject(iu.LoginReject{Reason: why.reason, Tag: tag, Formats: formats}.Append(nil)) // the peer may be gone
-}
-
-// toldRefusals is how many refused logins a second the log has one by one: a peer may try as often
-// as it likes.
-const toldRefusals = 10
-
-// tellRefusals is called every second: it tells how many were not told.
-func (n *Node) tellRefusals() {
-	if more := n.refused.Swap(0) - toldRefusals; more > 0 {
-		n.log.Warn("more SRP logins refused", "count", more)
-	}
 }
 
 // login answers a request for a channel, and ends what beginLogin began. The checks are in the order

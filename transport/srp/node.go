@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/internal/often"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp/iu"
@@ -101,7 +101,7 @@ type Node struct {
 	cfg Config
 	log *slog.Logger
 
-	refused atomic.Int64 // logins, in this second
+	refused often.Events // logins
 
 	mu       sync.Mutex
 	targets  map[iu.PortID]*Target
@@ -164,7 +164,7 @@ func (n *Node) clock() {
 		case <-n.stop:
 			return
 		case <-t.C:
-			n.tellRefusals()
+			n.refused.Second(n.log, "more SRP logins refused")
 			for _, c := range n.all() {
 				c.look()
 			}
@@ -228,6 +228,6 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Unlock()
 	close(n.stop)
 	n.done.Wait()
-	n.tellRefusals()
+	n.refused.Second(n.log, "more SRP logins refused")
 	return nil
 }

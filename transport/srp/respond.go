@@ -45,7 +45,7 @@ func (k *task) put(r *target.Response) {
 		} else {
 			b = r.Sense.AppendFixed(b)
 		}
-		x.Sense = b[iu.ResponseLen:min(len(b), maxOut)]
+		x.Sense = scsi.CutSense(b[iu.ResponseLen:], maxOut-iu.ResponseLen)
 	}
 	k.send.Head = x.Append(k.head[:0])
 	k.send.Solicited = x.Solicited

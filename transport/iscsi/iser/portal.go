@@ -3,6 +3,7 @@ package iser
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -118,8 +119,8 @@ func (p *Portal) accept() {
 			return // closed: Accept waits out all else
 		}
 		theirs := ParsePrivate(r.Private())
-		// Data-out is read: who serves no RDMA Reads cannot write.
-		if p.node.Room() != nil || r.Info().Reads == 0 {
+		if err := p.refusal(r); err != nil {
+			p.node.Refused(r.Info().Remote, err)
 			_ = r.Reject(ours.Append(nil)) // the initiator may be gone already
 			continue
 		}
@@ -130,9 +131,21 @@ func (p *Portal) accept() {
 		m := New(c, p.network, ours, theirs, &p.wishes)
 		h, err := p.node.Connect(m)
 		if err != nil { // too many meanwhile, or going
+			p.node.Refused(c.Info().Remote, err)
 			c.Close(err)
 			continue
 		}
 		m.Start(h)
 	}
+}
+
+var errNoReads = errors.New("iser: the initiator serves no RDMA Reads")
+
+// refusal is why r is not accepted, if it is not: data-out is read, so who serves no RDMA Reads
+// cannot write.
+func (p *Portal) refusal(r rdma.Request) error {
+	if r.Info().Reads == 0 {
+		return errNoReads
+	}
+	return p.node.Room()
 }

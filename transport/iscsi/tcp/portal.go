@@ -53,6 +53,7 @@ func (p *Portal) accept() {
 		}
 		h, err := p.node.Connect(m)
 		if err != nil { // too many, or going
+			p.node.Refused(m.Traits().Remote, err)
 			_ = m.Close()
 			continue
 		}
