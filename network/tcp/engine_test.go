@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
