@@ -1,10 +1,12 @@
 package iscsi_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -25,6 +27,15 @@ var moments = map[string]struct {
 	"waits in pieces":            {cdb: write(0, 3<<20, transporttest.Pieces), out: 3 << 20},
 	"is in execution":            {cdb: read(0, 4096, transporttest.Hold), in: 4096, waiting: true},
 	"write is in execution":      {cdb: write(0, 4096, transporttest.Hold), out: 4096, waiting: true},
+}
+
+// aborted reports that the tasks of all nexuses at a unit have been aborted, or are gone.
+func aborted(s *transporttest.ISCSI, lun scsi.LUN) bool {
+	yes := true
+	for _, n := range s.Target.Nexuses() {
+		n.Manage(target.QueryTaskSet, lun, 0, func(r target.FunctionResult) { yes = yes && r == target.FunctionComplete })
+	}
+	return yes
 }
 
 // TestManage ends commands at every moment by every function; other commands go on.
@@ -63,20 +74,28 @@ func TestManage(t *testing.T) {
 				if m.waiting || f == pdu.TMFTargetWarmReset {
 					// The answer comes when the tasks have ended.
 					stop := make(chan struct{})
+					var releasing sync.WaitGroup
+					defer releasing.Wait() // it releases nothing of those who come next
 					defer close(stop)
-					go func() {
+					releasing.Go(func() {
 						for {
 							select {
 							case <-stop:
 								return
-							case <-time.After(5 * time.Millisecond):
-								s.Units[0].Release()
-								if f == pdu.TMFTargetWarmReset {
-									s.Units[1].Release()
-								}
+							case <-time.After(time.Millisecond):
 							}
+							if !aborted(s, 0) { // else they would end by themselves
+								continue
+							}
+							if f == pdu.TMFTargetWarmReset {
+								if !aborted(s, lun1) {
+									continue
+								}
+								s.Units[1].Release()
+							}
+							s.Units[0].Release()
 						}
-					}()
+					})
 				}
 				if r, err := c.Manage(f, 0, &k); err != nil || r != pdu.TMFComplete {
 					t.Fatal(r, err)
