@@ -1,9 +1,6 @@
 package model
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Bounds of FirstBurst: that of the key (RFC 7143 13.14), and what a command moves at a time.
 const (
@@ -29,15 +26,5 @@ func (c *checker) iscsi() {
 
 // FirstBurstBytes is FirstBurst as a number of bytes; 0 for auto.
 func (i ISCSI) FirstBurstBytes() (int, error) {
-	if i.FirstBurst == Auto || i.FirstBurst == "" {
-		return 0, nil
-	}
-	size, err := ParseSize(i.FirstBurst)
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("%.70q is neither auto nor a size: %s", i.FirstBurst, SizeRule)
-	case size < minFirstBurst || size > maxFirstBurst:
-		return 0, fmt.Errorf("%v is not from %v to %v", size, Size(minFirstBurst), Size(maxFirstBurst))
-	}
-	return int(size), nil
+	return autoSize(i.FirstBurst, minFirstBurst, maxFirstBurst)
 }

@@ -75,15 +75,20 @@ func (n Network) SendBufferBytes() (int, error) {
 
 // MaxFPDUBytes is MaxFPDU as a number of bytes; 0 for auto.
 func (w IWARP) MaxFPDUBytes() (int, error) {
-	if w.MaxFPDU == Auto || w.MaxFPDU == "" {
+	return autoSize(w.MaxFPDU, minFPDU, maxFPDU)
+}
+
+// autoSize is a choice of a size as a number of bytes; 0 for auto.
+func autoSize(s string, least, most Size) (int, error) {
+	if s == Auto || s == "" {
 		return 0, nil
 	}
-	size, err := ParseSize(w.MaxFPDU)
+	size, err := ParseSize(s)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%.70q is neither auto nor a size: %s", w.MaxFPDU, SizeRule)
-	case size < minFPDU || size > maxFPDU:
-		return 0, fmt.Errorf("%v is not from %v to %v", size, Size(minFPDU), Size(maxFPDU))
+		return 0, fmt.Errorf("%.70q is neither auto nor a size: %s", s, SizeRule)
+	case size < least || size > most:
+		return 0, fmt.Errorf("%v is not from %v to %v", size, least, most)
 	}
 	return int(size), nil
 }

@@ -126,7 +126,7 @@ func (s *Sender) End(hard bool) {
 	s.held.Store(false)
 	s.ends, s.hard = true, hard
 	switch {
-	case s.failed, s.blocked && hard:
+	case s.failed, s.blocked && hard: // nothing more is sent
 		s.end()
 		s.Unlock()
 	case s.busy: // whoever sends will see it
@@ -137,11 +137,15 @@ func (s *Sender) End(hard bool) {
 	}
 }
 
-// end does what End has asked for. What was not sent is missing: the peer must not take the end for
-// an orderly one. The lock is held.
+// reset is for an end where something was not sent: the peer must not take it for an orderly one.
+func (s *Sender) reset() {
+	_ = s.sock.Try(Reset) // it may be closed already
+}
+
+// end does what End has asked for. The lock is held.
 func (s *Sender) end() {
 	if s.failed || s.blocked {
-		_ = s.sock.Try(Reset) // it may be closed already
+		s.reset()
 	}
 	if s.hard || s.failed || s.sock.CloseWrite() != nil {
 		_ = s.sock.Close() // it may be closed already
@@ -243,15 +247,12 @@ func (s *Sender) rest() {
 
 // fail ends sending, for ever. It is called with the lock held and returns without.
 func (s *Sender) fail() {
-	s.failed, s.busy, s.blocked = true, false, false
-	s.left = nil
-	s.q.Failed(s.err)
-	s.q.Rest()
-	s.idle.Broadcast()
+	s.failed, s.left = true, nil
 	if s.ends {
-		s.end()
+		s.reset() // before the user closes the socket, if it does
 	}
-	s.Unlock()
+	s.q.Failed(s.err)
+	s.rest()
 }
 
 // Halt, called after the socket was closed, waits until nobody sends, and nobody will. The lock

@@ -280,7 +280,7 @@ func TestSenderCloseFull(t *testing.T) {
 	})
 }
 
-// A hard end sends what the socket takes, and awaits no room.
+// A hard end sends what the socket takes, and awaits no room; if that is not all the peer sees it.
 func TestSenderHardEnd(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
 		l, peer := newLine(t, e)
@@ -293,7 +293,7 @@ func TestSenderHardEnd(t *testing.T) {
 		}
 		l.over()
 
-		l, _ = newLine(t, e)
+		l, peer = newLine(t, e)
 		l.Hold()
 		for range 128 {
 			l.put(make([]byte, 64<<10))
@@ -306,6 +306,9 @@ func TestSenderHardEnd(t *testing.T) {
 		l.over()
 		if s := l.Stats(); s.Blocked != 0 || s.Bytes == 0 || len(l.full) > 0 {
 			t.Errorf("a full socket: %+v", s)
+		}
+		if _, err := io.Copy(io.Discard, peer); !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("a full socket: the peer finds %v", err)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package iscsi_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
@@ -73,29 +72,15 @@ func TestManage(t *testing.T) {
 				transporttest.Eventually(t, "unit 1 has it", func() bool { return s.Units[1].Held.Load() == 1 })
 				if m.waiting || f == pdu.TMFTargetWarmReset {
 					// The answer comes when the tasks have ended.
-					stop := make(chan struct{})
-					var releasing sync.WaitGroup
-					defer releasing.Wait() // it releases nothing of those who come next
-					defer close(stop)
-					releasing.Go(func() {
-						for {
-							select {
-							case <-stop:
-								return
-							case <-time.After(time.Millisecond):
-							}
-							if !aborted(s, 0) { // else they would end by themselves
-								continue
-							}
-							if f == pdu.TMFTargetWarmReset {
-								if !aborted(s, lun1) {
-									continue
-								}
-								s.Units[1].Release()
-							}
-							s.Units[0].Release()
+					defer transporttest.Meanwhile(time.Millisecond, func() {
+						if !aborted(s, 0) || f == pdu.TMFTargetWarmReset && !aborted(s, lun1) {
+							return // else they would end by themselves
 						}
-					})
+						if f == pdu.TMFTargetWarmReset {
+							s.Units[1].Release()
+						}
+						s.Units[0].Release()
+					})()
 				}
 				if r, err := c.Manage(f, 0, &k); err != nil || r != pdu.TMFComplete {
 					t.Fatal(r, err)

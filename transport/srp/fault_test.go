@@ -161,22 +161,9 @@ func TestWeather(t *testing.T) {
 				}
 			})
 		}
-		stop := make(chan struct{})
-		released := make(chan struct{})
-		go func() {
-			defer close(released)
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Millisecond):
-					s.Units[0].Release()
-				}
-			}
-		}()
+		stop := transporttest.Meanwhile(time.Millisecond, func() { s.Units[0].Release() })
 		all.Wait()
-		close(stop)
-		<-released
+		stop()
 		n.Break(nil)
 		s.Close()
 	}

@@ -97,22 +97,7 @@ func testStorm(t *testing.T, seed uint64, open func(n *sim.Network) transporttes
 		}
 		return f
 	})
-	stop, released := make(chan struct{}), make(chan struct{})
-	defer func() {
-		close(stop)
-		<-released
-	}()
-	go func() {
-		defer close(released)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(300 * time.Microsecond):
-				s.Units[0].Release()
-			}
-		}
-	}()
+	defer transporttest.Meanwhile(300*time.Microsecond, func() { s.Units[0].Release() })()
 	for range 25 {
 		x.submit()
 		by := x.draw.IntN(len(x.conns))

@@ -237,6 +237,27 @@ func (s *ISCSI) Wire() *initiator.Wire {
 // only a test that fails waits as long.
 const Patience = time.Minute
 
+// Meanwhile calls f again and again, until the function that it returns is called: f is not called
+// after that has returned.
+func Meanwhile(every time.Duration, f func()) (stop func()) {
+	over := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(every):
+				f()
+			}
+		}
+	})
+	return func() {
+		close(over)
+		all.Wait()
+	}
+}
+
 // Eventually waits until ok is true.
 func Eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()

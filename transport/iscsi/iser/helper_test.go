@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
+	keys "github.com/lunette-io/lunette/transport/iscsi/login"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
 // dial connects to a portal as an initiator without rules.
@@ -30,4 +32,25 @@ func sorted(m map[string]string) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// negotiate has cl log in by way of p, and returns the last response.
+func negotiate(t testing.TB, p *peer, cl *keys.Client) (*pdu.BHS, error) {
+	t.Helper()
+	var h *pdu.BHS
+	var data []byte
+	for {
+		req, text, done, err := cl.Next(h, data)
+		if err != nil || done {
+			return h, err
+		}
+		if err := p.Send(&req, text); err != nil {
+			t.Fatal(err)
+		}
+		got, text, err := p.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, data = &got, text
+	}
 }

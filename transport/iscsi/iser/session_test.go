@@ -127,22 +127,8 @@ func TestKeys(t *testing.T) {
 		cl := keys.NewClient(keys.ClientConfig{
 			InitiatorName: transporttest.InitiatorName, TargetName: transporttest.TargetName, ISID: pdu.ISID{0x80}, Offers: all,
 		})
-		var h *pdu.BHS
-		var data []byte
-		for {
-			req, text, done, err := cl.Next(h, data)
-			if err != nil || done {
-				return cl.Answers(), err
-			}
-			if err := p.Send(&req, text); err != nil {
-				t.Fatal(err)
-			}
-			got, text, err := p.Receive()
-			if err != nil {
-				t.Fatal(err)
-			}
-			h, data = &got, text
-		}
+		_, err := negotiate(t, p, cl)
+		return cl.Answers(), err
 	}
 	linux := []string{
 		"DefaultTime2Wait=2", "DefaultTime2Retain=0", "IFMarker=No", "OFMarker=No", "ErrorRecoveryLevel=0", "InitialR2T=No", "MaxBurstLength=16776192",

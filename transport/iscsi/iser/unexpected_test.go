@@ -29,26 +29,12 @@ func enter(t *testing.T, p *peer, pairs ...keys.Pair) *guest {
 	cl := keys.NewClient(keys.ClientConfig{
 		InitiatorName: transporttest.InitiatorName, TargetName: transporttest.TargetName, ISID: pdu.ISID{0x80}, Offers: pairs,
 	})
-	var h *pdu.BHS
-	var data []byte
-	for {
-		req, text, done, err := cl.Next(h, data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if done {
-			g.exp = h.StatSN() + 1
-			return g
-		}
-		if err := p.Send(&req, text); err != nil {
-			t.Fatal(err)
-		}
-		got, text, err := p.Receive()
-		if err != nil {
-			t.Fatal(err)
-		}
-		h, data = &got, text
+	last, err := negotiate(t, p, cl)
+	if err != nil {
+		t.Fatal(err)
 	}
+	g.exp = last.StatSN() + 1
+	return g
 }
 
 func (g *guest) put(h pdu.BHS) {
