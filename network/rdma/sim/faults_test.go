@@ -179,12 +179,25 @@ func TestDrop(t *testing.T) {
 
 // A Read that was about to be asked for and is taken back lets the next one go.
 func TestCancelOfTheNext(t *testing.T) {
-	with(t, Nth(true, 5, Fate{Delay: time.Second}), func(t *testing.T, x *fixture) {
+	g := new(Gate)
+	with(t, func(e Event) (f Fate) {
+		switch {
+		case !e.Dialed:
+			f.Hold = g // and the answers, which are behind it
+		case e.N == 5:
+			f.Delay = time.Second
+		}
+		return f
+	}, func(t *testing.T, x *fixture) {
+		x.b.Post(&rdma.Work{Op: rdma.Send})
+		x.b.Flush()
 		var reads []*rdma.Work
 		for range 5 { // of which two are asked for
 			reads = append(reads, x.read(make([]byte, 10)))
 		}
 		x.post(append(reads, &rdma.Work{Op: rdma.Send})...)
+		synctest.Wait()
+		g.Open()
 		<-x.u.done
 		<-x.u.done
 		synctest.Wait() // two more may go, but for the Send that is late
