@@ -11,13 +11,13 @@ import (
 
 	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/agent/model"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
+	srp "github.com/lunette-io/lunette/initiator/srp"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/rdma/iwarp"
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/scsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
-	srp "github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 

@@ -18,9 +18,9 @@ import (
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/agent/model"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/agent/client"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/scsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 

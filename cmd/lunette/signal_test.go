@@ -14,7 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 )
 
 // asProgram makes the test binary behave as lunette itself.

@@ -68,13 +68,13 @@ func TestNoInit(t *testing.T) {
 
 // unsafeIn has the other files with a use of it or a raw system call, each with its reason.
 var unsafeIn = map[string]string{
-	"store/internal/direct/bounce.go":      "one expression: is an address aligned for direct I/O",
-	"store/block/device.go":                "ioctls that golang.org/x/sys lacks; block devices are Linux's",
-	"store/internal/fdio/io.go":            "preadv2 and pwritev2 with flags, of an iovec on the stack, without an allocation",
-	"store/memory/pagemap.go":              "one expression: mapped memory as atomic words",
-	"transport/iscsi/tcp/receive.go":       "one expression: a header where it lies in the batch",
-	"transport/iscsi/tcp/place.go":         "one expression: the bytes of an iovec",
-	"transport/iscsi/initiator/receive.go": "one expression: a header where it lies in the batch",
+	"store/internal/direct/bounce.go": "one expression: is an address aligned for direct I/O",
+	"store/block/device.go":           "ioctls that golang.org/x/sys lacks; block devices are Linux's",
+	"store/internal/fdio/io.go":       "preadv2 and pwritev2 with flags, of an iovec on the stack, without an allocation",
+	"store/memory/pagemap.go":         "one expression: mapped memory as atomic words",
+	"transport/iscsi/tcp/receive.go":  "one expression: a header where it lies in the batch",
+	"transport/iscsi/tcp/place.go":    "one expression: the bytes of an iovec",
+	"initiator/iscsi/receive.go":      "one expression: a header where it lies in the batch",
 }
 
 // TestUnsafe: what goes round Go's rules, or is Linux's alone, is in files that say so.

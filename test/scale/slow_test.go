@@ -5,8 +5,8 @@ package scale
 import (
 	"testing"
 
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/scsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 )
 
 // TestSlowUnit: while commands wait for one unit, those of another go on as if nothing was, on

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device/disk"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/file"
@@ -17,7 +18,6 @@ import (
 	"github.com/lunette-io/lunette/store/storetest"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/internal/often"
+	"github.com/lunette-io/lunette/internal/ratelog"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
@@ -98,8 +98,8 @@ type Node struct {
 	log  *slog.Logger
 	auth func() login.Authenticator // for discovery
 
-	tick    atomic.Int64 // seconds since the node started: the clock of time-outs
-	refused often.Events // logins, and connections
+	tick    atomic.Int64   // seconds since the node started: the clock of time-outs
+	refused ratelog.Events // logins, and connections
 
 	mu       sync.Mutex
 	targets  map[string]*Target
@@ -261,7 +261,7 @@ func (n *Node) Refused(remote string, why error) {
 	}
 }
 
-func (n *Node) tellRefused() { n.refused.Second(n.log, "more logins and connections refused") }
+func (n *Node) tellRefused() { n.refused.Flush(n.log, "more logins and connections refused") }
 
 // clock looks at every connection once a second: one goroutine for all time-outs.
 func (n *Node) clock() {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/internal/often"
+	"github.com/lunette-io/lunette/internal/ratelog"
 	"github.com/lunette-io/lunette/transport/iscsi"
 )
 
@@ -22,13 +22,13 @@ func TestRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range often.Told + 7 {
+		for range ratelog.PerSecond + 7 {
 			n.Refused("10.0.0.1:1", errors.New("full"))
 		}
 		n.Refused("10.0.0.1:1", iscsi.ErrClosed)
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
-		if got := strings.Count(b.String(), "connection refused"); got != often.Told || !strings.Contains(b.String(), "count=7") {
+		if got := strings.Count(b.String(), "connection refused"); got != ratelog.PerSecond || !strings.Contains(b.String(), "count=7") {
 			t.Errorf("%s", b.String())
 		}
 		if err := n.Shutdown(t.Context()); err != nil {

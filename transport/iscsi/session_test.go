@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	keys "github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	"github.com/lunette-io/lunette/transport/transporttest"

@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"testing"
 
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/scsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )

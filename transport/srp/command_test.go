@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/lunette-io/lunette/buffer"
+	initiator "github.com/lunette-io/lunette/initiator/srp"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/srp"
-	"github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )

@@ -8,10 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	initiator "github.com/lunette-io/lunette/initiator/srp"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/transport/srp"
-	"github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )

@@ -11,12 +11,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	initiator "github.com/lunette-io/lunette/initiator/srp"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp"
-	"github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )

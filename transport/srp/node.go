@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/internal/often"
+	"github.com/lunette-io/lunette/internal/ratelog"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp/iu"
@@ -101,7 +101,7 @@ type Node struct {
 	cfg Config
 	log *slog.Logger
 
-	refused often.Events // logins
+	refused ratelog.Events // logins
 
 	mu       sync.Mutex
 	targets  map[iu.PortID]*Target
@@ -164,7 +164,7 @@ func (n *Node) clock() {
 		case <-n.stop:
 			return
 		case <-t.C:
-			n.refused.Second(n.log, "more SRP logins refused")
+			n.refused.Flush(n.log, "more SRP logins refused")
 			for _, c := range n.all() {
 				c.look()
 			}
@@ -228,6 +228,6 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Unlock()
 	close(n.stop)
 	n.done.Wait()
-	n.refused.Second(n.log, "more SRP logins refused")
+	n.refused.Flush(n.log, "more SRP logins refused")
 	return nil
 }

@@ -4,10 +4,10 @@ import (
 	"encoding/hex"
 	"testing"
 
+	initiator "github.com/lunette-io/lunette/initiator/srp"
 	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/srp"
-	"github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )
 

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	initiator "github.com/lunette-io/lunette/initiator/srp"
 	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/transport/srp"
-	"github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )

@@ -9,9 +9,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/buffer"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 

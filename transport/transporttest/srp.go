@@ -9,9 +9,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/buffer"
+	initiator "github.com/lunette-io/lunette/initiator/srp"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp"
-	"github.com/lunette-io/lunette/transport/srp/initiator"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 

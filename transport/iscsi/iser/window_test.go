@@ -3,9 +3,9 @@ package iser_test
 import (
 	"testing"
 
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/network/rdma/sim"
 	"github.com/lunette-io/lunette/transport/iscsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )

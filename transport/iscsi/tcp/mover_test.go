@@ -8,9 +8,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi"
-	"github.com/lunette-io/lunette/transport/iscsi/initiator"
 	"github.com/lunette-io/lunette/transport/iscsi/movertest"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"

@@ -1,4 +1,4 @@
-package initiator
+package iscsi
 
 import (
 	"github.com/lunette-io/lunette/network/tcp"

@@ -1,8 +1,8 @@
-// Package initiator is a small, fast iSCSI initiator over TCP and RDMA, for benchmarks, probes and tests (RFC 7143, RFC 7145).
+// Package iscsi is a small, fast iSCSI initiator over TCP and RDMA, for benchmarks, probes and tests (RFC 7143, RFC 7145).
 //
 // A [Conn] is a logged-in connection that moves any number of commands at a time with few
 // system calls and no allocation; a [Wire] sends and receives single PDUs without rules.
-package initiator
+package iscsi
 
 import (
 	"context"

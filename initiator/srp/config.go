@@ -1,5 +1,5 @@
-// Package initiator is an SRP initiator: what tests and benchmarks attach to targets with. One Conn is one channel.
-package initiator
+// Package srp is an SRP initiator: what tests and benchmarks attach to targets with. One Conn is one channel.
+package srp
 
 import (
 	"cmp"
