@@ -86,17 +86,19 @@ func (c *Conn) login(p *Arrival) {
 		return
 	}
 	c.neg = nil
-	c.params = c.sess.params // a connection that joins negotiates only what is its own
-	c.params.HeaderDigest, c.params.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest
-	c.params.MaxRecvDataSegmentLength = r.Params.MaxRecvDataSegmentLength
-	c.params.MaxSendDataSegmentLength = c.maxSend(r.Params.MaxSendDataSegmentLength)
+	own := c.sess.params // a connection that joins negotiates only what is its own
+	own.HeaderDigest, own.DataDigest = r.Params.HeaderDigest, r.Params.DataDigest
+	own.MaxRecvDataSegmentLength = r.Params.MaxRecvDataSegmentLength
+	own.MaxSendDataSegmentLength = c.maxSend(r.Params.MaxSendDataSegmentLength)
+	c.params.Store(&own)
 	c.heard.Store(c.node.tick.Load() + 1) // on RDMA its buffers are there soon, not at once: no ping before
 	c.tasks.init(0)
-	c.text = login.NewTextExchange(c.wishes, &c.params, textTag, c.sendTargets)
+	c.negotiated = own
+	c.text = login.NewTextExchange(c.wishes, &c.negotiated, textTag, c.sendTargets)
 	if c.traits.RDMA {
 		c.unexpected.limit(&c.sess.params)
 	}
-	c.m.Enable(c.moverParams())
+	c.m.Enable(moverParams(&own))
 	c.full.Store(true)
 	c.node.loggedIn(c)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
@@ -117,16 +119,17 @@ func (c *Conn) maxSend(n uint32) uint32 {
 
 // maxDataIn is how long a Data-In PDU may be: larger ones than 256 KiB gain nothing, and
 // a mover that computes digests needs a place for the whole of one.
-func (c *Conn) maxDataIn() int { return int(min(c.params.MaxSendDataSegmentLength, 256<<10)) }
+const maxDataIn = 256 << 10
 
-func (c *Conn) moverParams() MoverParams {
+// moverParams are what a mover has to know of p.
+func moverParams(p *login.Params) MoverParams {
 	return MoverParams{
-		HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest,
-		MaxRecv: int(c.params.MaxRecvDataSegmentLength), MaxSend: c.maxDataIn(),
-		MaxBurst:   int(c.params.MaxBurstLength),
-		InitialR2T: c.params.InitialR2T, FirstBurst: int(c.params.FirstBurstLength),
-		WholeBuffer: c.params.Extra[login.TaggedBufferForSolicitedDataOnly] == login.No,
-		Hello:       c.params.Extra[login.ISERHelloRequired] == login.Yes,
+		HeaderDigest: p.HeaderDigest, DataDigest: p.DataDigest,
+		MaxRecv: int(p.MaxRecvDataSegmentLength), MaxSend: int(min(p.MaxSendDataSegmentLength, maxDataIn)),
+		MaxBurst:   int(p.MaxBurstLength),
+		InitialR2T: p.InitialR2T, FirstBurst: int(p.FirstBurstLength),
+		WholeBuffer: p.Extra[login.TaggedBufferForSolicitedDataOnly] == login.No,
+		Hello:       p.Extra[login.ISERHelloRequired] == login.Yes,
 	}
 }
 

@@ -29,9 +29,11 @@ type Conn struct {
 	neg    *login.Negotiator
 	cid    uint16
 	sess   *Session
-	params login.Params
+	params atomic.Pointer[login.Params] // never edited: a text negotiation stores another value
 	text   *login.TextExchange
-	leave  bool // a Logout is being answered: nothing new is taken
+	// negotiated is what the text exchange edits. Session.turn guards both.
+	negotiated login.Params
+	leave      bool // a Logout is being answered: nothing new is taken
 
 	statSN uint32        // Stamp only
 	first  atomic.Uint32 // ExpCmdSN before there is a session
@@ -40,10 +42,10 @@ type Conn struct {
 	pinged atomic.Int64 // node.tick of the NOP-In that waits for its answer; 0: none
 
 	unexpected unexpected
+	pool       taskPool
 
 	mu        sync.Mutex
 	tasks     taskTable
-	free      *task
 	pieces    *piece // free
 	immediate int    // immediate commands that are not answered
 	solicited int64  // bytes of data-out that tasks wait for
@@ -61,7 +63,8 @@ type Conn struct {
 func newConn(n *Node, m Mover) *Conn {
 	c := &Conn{node: n, m: m, traits: m.Traits(), since: time.Now(), statSN: 1, gone: make(chan struct{})}
 	c.heard.Store(n.tick.Load())
-	c.params = login.DefaultParams()
+	p := login.DefaultParams()
+	c.params.Store(&p)
 	c.wishes = c.traits.Login
 	if c.wishes == nil {
 		c.wishes = &n.cfg.Login
@@ -154,7 +157,7 @@ func (c *Conn) retire(h *pdu.BHS) {
 }
 
 // Stamp implements Handler.
-func (c *Conn) Stamp(h *pdu.BHS) {
+func (c *Conn) Stamp(h *pdu.BHS, owner any) {
 	exp := c.first.Load()
 	most := exp + uint32(c.node.cfg.Window) - 1
 	if c.full.Load() {
@@ -163,6 +166,9 @@ func (c *Conn) Stamp(h *pdu.BHS) {
 	n := c.statSN
 	switch h.Opcode() {
 	case pdu.OpDataIn:
+		k := taskOf(owner)
+		h.SetDataSN(k.dataSN)
+		k.dataSN++
 		if h[1]&1 == 0 { // no status: the field is reserved (11.7.4)
 			n = 0
 			break
@@ -175,6 +181,12 @@ func (c *Conn) Stamp(h *pdu.BHS) {
 		}
 	case pdu.OpReject, pdu.OpAsync:
 		c.unexpected.numbered(n)
+		c.statSN++
+	case pdu.OpSCSIResponse:
+		if k, ok := owner.(*task); ok {
+			h.SetDataSN(k.dataSN)
+			k.drop()
+		}
 		c.statSN++
 	default:
 		c.statSN++

@@ -34,14 +34,13 @@ func (c *Conn) ping(p *Arrival) {
 	}
 	out := c.m.Control()
 	pdu.NOPIn{LUN: nop.LUN, ITT: nop.ITT, TTT: pdu.NoTag}.Put(&out.BHS)
-	echo := p.Data[:min(len(p.Data), int(c.params.MaxSendDataSegmentLength))]
+	echo := p.Data[:min(len(p.Data), int(c.params.Load().MaxSendDataSegmentLength))]
 	out.Data = append(out.Room[:0], echo...)
 	c.m.SendControl(out)
 }
 
 // negotiate takes a Text Request (11.10).
 func (c *Conn) negotiate(p *Arrival) {
-	before := c.params.MaxSendDataSegmentLength
 	reply, err := c.text.Step(p.H, p.Data)
 	c.retire(p.H)
 	if err != nil {
@@ -52,9 +51,12 @@ func (c *Conn) negotiate(p *Arrival) {
 	out.BHS = reply.Header
 	out.Data = append(out.Room[:0], reply.Text...)
 	c.m.SendControl(out)
-	c.params.MaxSendDataSegmentLength = c.maxSend(c.params.MaxSendDataSegmentLength)
-	if c.params.MaxSendDataSegmentLength != before {
-		c.m.Enable(c.moverParams())
+	now := c.maxSend(c.negotiated.MaxSendDataSegmentLength)
+	c.negotiated.MaxSendDataSegmentLength = now
+	if now != c.params.Load().MaxSendDataSegmentLength {
+		p := c.negotiated
+		c.params.Store(&p)
+		c.m.Enable(moverParams(&p))
 	}
 }
 

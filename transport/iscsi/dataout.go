@@ -237,7 +237,7 @@ func (c *Conn) goOn(k *task) {
 			i++
 		}
 		x := &d.out[i]
-		x.LUN, x.ITT, x.SN, x.Offset = uint64(k.LUN), k.itt, k.r2tSN, uint32(d.at+d.asked)
+		x.LUN, x.ITT, x.R2TSN, x.Offset = uint64(k.LUN), k.itt, k.r2tSN, uint32(d.at+d.asked)
 		x.Data, x.At, x.Len = d.into, d.asked, min(int64(c.sess.params.MaxBurstLength), d.into.Len()-d.asked)
 		x.Window = k.memory.Out
 		if !c.m.GetData(x) {
@@ -308,10 +308,22 @@ func (c *Conn) dataOutArrived(k *task, x *Transfer, err error) {
 		d.have += x.Len
 	}
 	x.Data = nil
+	if k.ended {
+		d.forget()
+	}
 	k.hold() // goOn may end the task
 	k.drop() // the transfer's
 	c.goOn(k)
-	k.release()
+	k.drop()
+}
+
+// forget gives back the memory in which unasked data was kept, unless it still arrives there.
+// The task has ended. c.mu is held.
+func (d *dataOut) forget() {
+	if d.kept != nil && !d.busy {
+		d.kept.Release()
+		d.kept = nil
+	}
 }
 
 // cancelUnsolicited takes back the transfers of k. When it returns none touches memory of

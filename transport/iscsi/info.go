@@ -52,9 +52,10 @@ func (n *Node) Sessions() []SessionInfo {
 			if !c.full.Load() {
 				continue
 			}
+			p := c.params.Load()
 			i.Connections = append(i.Connections, ConnectionInfo{
 				CID: c.cid, Transport: c.traits.Name, Network: c.traits.Network, Local: c.traits.Local, Remote: c.traits.Remote, Since: c.since,
-				HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest, Stats: c.stats(),
+				HeaderDigest: p.HeaderDigest, DataDigest: p.DataDigest, Stats: c.stats(),
 			})
 		}
 		s.mu.Unlock()

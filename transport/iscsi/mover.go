@@ -85,9 +85,14 @@ type Handler interface {
 	// DataMoved gives x back (9.3), on any goroutine.
 	DataMoved(x *Transfer, err error)
 
-	// Stamp sets StatSN, ExpCmdSN and MaxCmdSN of an outgoing header. The mover calls it
-	// in the order of the wire, so that the order of the numbers is the same.
-	Stamp(h *pdu.BHS)
+	// Stamp sets the sequence numbers of an outgoing header: StatSN, ExpCmdSN and MaxCmdSN of
+	// all, DataSN of a Data-In, ExpDataSN of a SCSI Response. owner is the Owner of the PDU,
+	// or of the transfer whose data the PDU has. The mover calls it once for each PDU, when it
+	// has been cut and goes out next, in the order of the wire: so the numbers are in that order,
+	// and nobody has to know beforehand how a transfer will be cut. It may be called with locks of the
+	// mover held, calls nobody back and takes no locks. A PDU that is never sent, since the
+	// connection has ended, gets none.
+	Stamp(h *pdu.BHS, owner any)
 
 	// Terminated tells once that the connection has ended and every transfer has been
 	// given back (9.2).
@@ -152,6 +157,7 @@ type PDU struct {
 	Room [288]byte
 	// Memory is that of the command which a SCSI Response ends.
 	Memory Memory
+	Owner  any  // the session's, for Stamp
 	Next   *PDU // for whoever owns the PDU
 	Frame  any  // the mover's
 }
@@ -185,7 +191,7 @@ type Window struct {
 type Transfer struct {
 	LUN    uint64
 	ITT    uint32
-	SN     uint32 // PutData: the first DataSN; GetData: the R2TSN
+	R2TSN  uint32 // GetData
 	Offset uint32 // in the initiator's buffer
 	Data   *buffer.Lease
 	At     int64 // where in Data it begins

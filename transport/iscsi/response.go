@@ -15,6 +15,14 @@ type piece struct {
 	next *piece
 }
 
+// taskOf is the task whose data-in a transfer has.
+func taskOf(owner any) *task {
+	if p, ok := owner.(*piece); ok {
+		return p.k
+	}
+	return owner.(*task)
+}
+
 // SendDataIn implements target.Services.
 func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) bool {
 	k := t.Private.(*task)
@@ -69,23 +77,10 @@ func (c *Conn) pieceSent(p *piece) {
 
 // put queues data-in. c.mu is held.
 func (c *Conn) put(k *task, x *Transfer, off int64, data *buffer.Lease) bool {
-	x.LUN, x.ITT, x.Offset, x.SN = uint64(k.LUN), k.itt, uint32(off), k.sn
+	x.LUN, x.ITT, x.Offset = uint64(k.LUN), k.itt, uint32(off)
 	x.Data, x.At, x.Len, x.Put, x.Window = data, 0, data.Len(), true, k.memory.In
-	if !c.traits.RDMA { // there are no Data-In PDUs to count
-		k.sn += c.dataInPDUs(x.Len)
-	}
+	k.sentIn = true
 	return c.m.PutData(x)
-}
-
-// dataInPDUs is how many Data-In PDUs a transfer of n bytes takes: sequences of at most
-// MaxBurstLength in PDUs of at most the initiator's MaxRecvDataSegmentLength.
-func (c *Conn) dataInPDUs(n int64) uint32 {
-	burst, seg := int64(c.sess.params.MaxBurstLength), int64(c.maxDataIn())
-	if n <= min(seg, burst) {
-		return 1
-	}
-	per := (burst + seg - 1) / seg
-	return uint32(n/burst*per + (n%burst+seg-1)/seg)
 }
 
 // SendResponse implements target.Services.
@@ -147,10 +142,14 @@ func (c *Conn) respond(k *task, r *target.Response) {
 // status queues a SCSI Response. c.mu is held.
 func (c *Conn) status(k *task, r *target.Response) {
 	p := c.m.Control()
-	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt, ExpDataSN: k.sn}
+	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt}
 	x.Overflow, x.Underflow, x.Residual = residual(r.Residual)
 	x.Put(&p.BHS)
 	p.Memory = k.memory
+	if k.sentIn && !c.traits.RDMA { // ExpDataSN is known when the last Data-In has been cut
+		k.hold() // until Stamp
+		p.Owner = k
+	}
 	if r.Status == scsi.CheckCondition {
 		b := p.Room[:2]
 		if r.Descriptor {
@@ -158,7 +157,7 @@ func (c *Conn) status(k *task, r *target.Response) {
 		} else {
 			b = r.Sense.AppendFixed(b)
 		}
-		n := len(scsi.CutSense(b[2:], int(c.params.MaxSendDataSegmentLength)-2))
+		n := len(scsi.CutSense(b[2:], int(c.params.Load().MaxSendDataSegmentLength)-2))
 		b[0], b[1] = byte(n>>8), byte(n)
 		p.Data = b[:2+n]
 	}
@@ -185,6 +184,7 @@ func (c *Conn) finish(k *task) bool {
 	k.budget = 0
 	k.ended = true
 	k.data.done = true
+	k.data.forget()
 	if k.immediate {
 		c.immediate--
 	} else {
@@ -210,7 +210,7 @@ func (c *Conn) dataInSent(k *task, x *Transfer) {
 	data := x.Data
 	x.Data = nil
 	data.Release()
-	k.release()
+	k.drop()
 }
 
 // dropLaterIf forgets the responses that wait for the end of unasked data, of the tasks

@@ -15,7 +15,7 @@ const maxR2T = 4
 type task struct {
 	target.Task
 	c    *Conn
-	next *task // free list
+	next *task // in the pool
 
 	itt       uint32
 	immediate bool // consumed no CmdSN
@@ -25,11 +25,13 @@ type task struct {
 	refs      atomic.Int32
 
 	in    Transfer // the last data-in, with the status
-	sn    uint32   // DataSN of the next Data-In
 	r2tSN uint32
+
+	dataSN uint32 // of the next Data-In: Stamp only, while a PDU of the task is queued
 
 	// The rest is guarded by c.mu.
 	ended   bool  // the target is done with it
+	sentIn  bool  // data-in was given to the mover
 	budget  int64 // of c.solicited
 	unsent  int   // pieces of data-in that wait to be sent
 	paced   bool  // the device server waits for DataInSent
@@ -41,13 +43,39 @@ type task struct {
 	hasLater bool
 }
 
-// task takes a task from the free list. c.mu is held.
-func (c *Conn) task() *task {
-	k := c.free
+// A taskPool recycles the tasks of a connection. Whoever drops the last reference to a task puts
+// it on a stack, without a lock; the one who takes, with the session's delivery, takes all of
+// them at a time, so that no task can be taken and come back while another looks at it.
+type taskPool struct {
+	back atomic.Pointer[task] // that nobody refers to any more
+	mine *task                // the taker's
+}
+
+func (p *taskPool) give(k *task) {
+	for {
+		top := p.back.Load()
+		k.next = top
+		if p.back.CompareAndSwap(top, k) {
+			return
+		}
+	}
+}
+
+func (p *taskPool) take() *task {
+	if p.mine == nil {
+		p.mine = p.back.Swap(nil)
+	}
+	k := p.mine
 	if k != nil {
-		c.free = k.next
-		k.next = nil
-	} else {
+		p.mine, k.next = k.next, nil
+	}
+	return k
+}
+
+// task takes a task from the pool.
+func (c *Conn) task() *task {
+	k := c.pool.take()
+	if k == nil {
 		k = new(task)
 		k.c = c
 		k.Private = k
@@ -56,34 +84,23 @@ func (c *Conn) task() *task {
 	}
 	k.refs.Store(1)
 	k.ended, k.waiting, k.hasLater = false, false, false
-	k.budget, k.sn, k.r2tSN = 0, 0, 0
-	k.unsent, k.paced = 0, false
+	k.budget, k.dataSN, k.r2tSN = 0, 0, 0
+	k.unsent, k.paced, k.sentIn = 0, false, false
 	k.data.reset()
 	return k
 }
 
 func (k *task) hold() { k.refs.Add(1) }
 
-// drop ends a reference. c.mu is held.
+// drop ends a reference. It takes no lock: the memory that a task leases has been given back
+// when it has ended and no transfer uses it.
 func (k *task) drop() {
 	if k.refs.Add(-1) > 0 {
 		return
 	}
-	if l := k.data.kept; l != nil {
-		k.data.kept = nil
-		l.Release()
-	}
 	k.CDB = nil
 	k.First = buffer.Lease{}
-	k.next = k.c.free
-	k.c.free = k
-}
-
-// release is drop for those who do not hold c.mu.
-func (k *task) release() {
-	k.c.mu.Lock()
-	k.drop()
-	k.c.mu.Unlock()
+	k.c.pool.give(k)
 }
 
 // A taskTable finds the tasks of a connection by Initiator Task Tag: open addressing with

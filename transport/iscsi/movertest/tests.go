@@ -95,7 +95,7 @@ func testPut(t *testing.T, b *bench) {
 			data := numbered(n + 10)
 			m := b.command(t, uint32(i), n, nil)
 			x := &iscsi.Transfer{
-				ITT: uint32(i), Data: scattered(data, piece), At: 7, Len: int64(n), Put: true, Window: m.In,
+				ITT: uint32(i), Data: scattered(data, piece), At: 7, Len: int64(n), Put: true, Window: m.In, Owner: new(uint32),
 				Status: b.Mover.Traits().PhaseCollapse,
 			}
 			if !b.Mover.PutData(x) {

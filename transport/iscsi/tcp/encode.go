@@ -16,7 +16,7 @@ func (t *sender) build() {
 		case it.enable != nil:
 			t.params = *it.enable
 		case it.p != nil:
-			t.m.h.Stamp(&it.p.BHS)
+			t.m.h.Stamp(&it.p.BHS, it.p.Owner)
 			it.p.BHS.SetDataSegmentLength(len(it.p.Data))
 			t.put(&it.p.BHS, nil)
 			t.put2(it.p.Data)
@@ -120,7 +120,7 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		}
 		last := x.Moved+int64(n) == x.Len
 		d := pdu.DataIn{
-			ITT: x.ITT, TTT: pdu.NoTag, DataSN: x.SN, BufferOffset: x.Offset + uint32(x.Moved),
+			ITT: x.ITT, TTT: pdu.NoTag, BufferOffset: x.Offset + uint32(x.Moved),
 			Final: last || (int(x.Moved)+n)%t.params.MaxBurst == 0,
 		}
 		if last && x.Status {
@@ -132,10 +132,9 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		t.used += pdu.HeaderLen
 		d.Put(h)
 		h.SetDataSegmentLength(n)
-		t.m.h.Stamp(h)
+		t.m.h.Stamp(h, x.Owner)
 		t.put(h, t.out.slab[t.used-pdu.HeaderLen:t.used:slabLen])
 		t.trailer(n, t.payload(x, n, staged))
-		x.SN++
 		x.Moved += int64(n)
 		t.size += n
 	}

@@ -141,7 +141,7 @@ func (t *sender) Done() {
 	t.Lock()
 	for i, it := range t.done {
 		if it.p != nil {
-			it.p.Data = nil // it may be large
+			it.p.Data, it.p.Owner = nil, nil // it may be large, and its owner is another's soon
 			it.p.Next = t.free
 			t.free = it.p
 		}
