@@ -25,14 +25,14 @@ func (c *Conn) command(p *Arrival) {
 		ahs, err = pdu.ParseAHS(p.AHS)
 	}
 	if err != nil {
-		c.retire(p.H)
+		c.noTask(p.H)
 		c.reject(p.H, pdu.ReasonOf(err))
 		return
 	}
 	c.mu.Lock()
 	if c.dead { // it was held, and its connection has ended
 		c.mu.Unlock()
-		c.retire(p.H)
+		c.noTask(p.H)
 		return
 	}
 	k := c.task()
@@ -49,7 +49,7 @@ func (c *Conn) command(p *Arrival) {
 	if reason != 0 {
 		k.drop()
 		c.mu.Unlock()
-		c.retire(p.H)
+		c.noTask(p.H)
 		c.reject(p.H, reason)
 		return
 	}
@@ -122,7 +122,7 @@ func (c *Conn) expect(k *task, cmd *pdu.SCSICommand, p *Arrival) (scsi.Sense, bo
 		}
 		return scsi.Sense{}, true
 	}
-	prm := &c.sess.params
+	prm := &c.sess.Params
 	d.first = min(int64(prm.FirstBurstLength), k.HaveOut)
 	if !cmd.Final {
 		d.done = false

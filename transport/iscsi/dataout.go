@@ -119,7 +119,7 @@ func (c *Conn) unsolicited(p *Arrival) {
 	k := c.tasks.find(out.ITT)
 	if k == nil || k.data.done {
 		c.mu.Unlock()
-		if k == nil && !p.kept && c.sess.keepData(c, p) {
+		if k == nil && !p.retained && c.sess.retainData(c, p) {
 			return
 		}
 		return // of a task that was aborted, or more than was announced: thrown away
@@ -140,7 +140,7 @@ func (c *Conn) unsolicited(p *Arrival) {
 	}
 	if d.err == nil && n > 0 && c.place(k, off, n) {
 		c.mu.Unlock()
-		if p.kept {
+		if p.retained {
 			c.DataMoved(&d.un, d.un.fill(p))
 		} else if done, err := c.m.Accept(&d.un); done {
 			c.DataMoved(&d.un, err)
@@ -229,7 +229,7 @@ func (c *Conn) goOn(k *task) {
 		return
 	}
 	d.asked = max(d.asked, d.have)
-	limit := int(min(c.sess.params.MaxOutstandingR2T, maxR2T))
+	limit := int(min(c.sess.Params.MaxOutstandingR2T, maxR2T))
 	sent := false
 	for d.flying < limit && d.asked < d.into.Len() {
 		i := 0
@@ -238,7 +238,7 @@ func (c *Conn) goOn(k *task) {
 		}
 		x := &d.out[i]
 		x.LUN, x.ITT, x.R2TSN, x.Offset = uint64(k.LUN), k.itt, k.r2tSN, uint32(d.at+d.asked)
-		x.Data, x.At, x.Len = d.into, d.asked, min(int64(c.sess.params.MaxBurstLength), d.into.Len()-d.asked)
+		x.Data, x.At, x.Len = d.into, d.asked, min(int64(c.sess.Params.MaxBurstLength), d.into.Len()-d.asked)
 		x.Window = k.memory.Out
 		if !c.m.GetData(x) {
 			d.err = ErrTerminated
@@ -267,22 +267,6 @@ func (c *Conn) nextStep(k *task, err error) {
 	k.data.into = nil
 	c.mu.Unlock()
 	k.DataOutReceived(err)
-}
-
-// DataMoved implements Handler.
-func (c *Conn) DataMoved(x *Transfer, err error) {
-	switch o := x.Owner.(type) {
-	case *heldPDU:
-		c.sess.arrived(o, err)
-	case *task:
-		if x == &o.in {
-			c.dataInSent(o, x)
-			return
-		}
-		c.dataOutArrived(o, x, err)
-	case *piece:
-		c.pieceSent(o)
-	}
 }
 
 func (c *Conn) dataOutArrived(k *task, x *Transfer, err error) {

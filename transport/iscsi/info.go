@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/lunette-io/lunette/target"
@@ -33,22 +35,18 @@ type ConnectionInfo struct {
 // Sessions describes the sessions there are.
 func (n *Node) Sessions() []SessionInfo {
 	n.mu.Lock()
-	var all []*Session
-	for _, s := range n.byTSIH {
-		all = append(all, s)
-	}
+	all := slices.Collect(maps.Values(n.byTSIH))
 	n.mu.Unlock()
 	infos := make([]SessionInfo, 0, len(all))
 	for _, s := range all {
 		i := SessionInfo{
-			Initiator: s.key.initiator, Alias: s.alias, ISID: s.key.isid.String(), Target: s.key.target,
-			User: s.user, TSIH: s.tsih, Discovery: s.target == nil, Since: s.since, Params: s.params,
+			Initiator: s.Initiator, Alias: s.Alias, ISID: s.ISID.String(), Target: s.Target,
+			User: s.User, TSIH: s.TSIH, Discovery: s.Discovery, Since: s.Since, Params: s.Params,
 		}
 		if s.nexus != nil {
 			i.Totals = s.nexus.Totals()
 		}
-		s.mu.Lock()
-		for _, c := range s.conns {
+		for _, c := range s.connections() {
 			if !c.full.Load() {
 				continue
 			}
@@ -58,7 +56,6 @@ func (n *Node) Sessions() []SessionInfo {
 				HeaderDigest: p.HeaderDigest, DataDigest: p.DataDigest, Stats: c.stats(),
 			})
 		}
-		s.mu.Unlock()
 		infos = append(infos, i)
 	}
 	return infos

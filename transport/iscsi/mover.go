@@ -146,7 +146,7 @@ type Arrival struct {
 	// Memory is what a SCSI Command says of the initiator's memory.
 	Memory Memory
 
-	kept bool // the session's: it is not from the mover now, Data is the session's copy
+	retained bool // the session's: it came before its turn, and is a copy
 }
 
 // A PDU is an outgoing PDU that is not part of a data transfer. It comes from

@@ -188,7 +188,7 @@ func (c *Conn) finish(k *task) bool {
 	if k.immediate {
 		c.immediate--
 	} else {
-		c.sess.retire()
+		c.sess.window.advanceMaxCmdSN()
 	}
 	k.drop()
 	return len(c.waiting) > 0
