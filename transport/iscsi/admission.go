@@ -24,63 +24,63 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.Log
 		ExpCmdSN: r.CmdSN, MaxCmdSN: r.CmdSN + uint32(n.cfg.Window) - 1,
 	}
 	if t != nil {
-		if status := n.reinstate(state.key()); status != pdu.LoginSuccess {
-			return 0, status
-		}
+		n.reinstate(state.key())
 	}
-	s := newSession(n, state)
-	s.conns = []*Conn{c}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closing || len(n.byTSIH) >= 65535 || len(n.conns) > n.cfg.MaxConnections {
 		return 0, pdu.LoginOutOfResources
 	}
-	if t != nil {
-		switch now := n.topology.Load().targets[r.TargetName]; {
-		case now == nil || now.port != t.port: // removed meanwhile
-			return 0, pdu.LoginNotFound
-		case n.sessions[s.key()] != nil: // somebody else was faster
-			return 0, pdu.LoginServiceUnavailable
-		}
-		n.sessions[s.key()] = s
-		s.target = t
-	}
-	for s.TSIH == 0 || n.byTSIH[s.TSIH] != nil {
+	for state.TSIH == 0 || n.byTSIH[state.TSIH] != nil {
 		var b [2]byte
 		rand.Read(b[:])
-		s.TSIH = binary.BigEndian.Uint16(b[:])
+		state.TSIH = binary.BigEndian.Uint16(b[:])
 	}
-	n.byTSIH[s.TSIH] = s
+	s := newSession(n, state)
 	if t != nil {
-		s.nexus = t.port.Login(s, target.Initiator{
+		if now := n.sessions[s.key()]; now != nil && !now.ending() { // somebody else was faster
+			return 0, pdu.LoginServiceUnavailable
+		}
+		nexus, err := t.port.Login(target.Initiator{
 			Name: r.InitiatorName,
 			Port: scsi.ISCSIPort(r.InitiatorName, r.ISID),
 		})
+		if err != nil { // the target was removed meanwhile
+			return 0, pdu.LoginNotFound
+		}
+		s.target, s.nexus = t, nexus
+		n.sessions[s.key()] = s
 	}
-	c.sess = s
+	n.byTSIH[s.TSIH] = s
+	s.take(c)
 	return s.TSIH, pdu.LoginSuccess
 }
 
+// reinstateTime is how long a login waits for the end of the tasks of the session, whose place it
+// takes. Most end at once. A unit at which some hang answers BUSY to the new session until they have
+// ended, and all others serve it.
+const reinstateTime = 250 * time.Millisecond
+
 // reinstate ends the session with a key, if there is one: another takes its place.
-func (n *Node) reinstate(key sessionKey) pdu.LoginStatus {
+func (n *Node) reinstate(key sessionKey) {
 	n.mu.Lock()
 	old := n.sessions[key]
 	n.mu.Unlock()
 	if old == nil {
-		return pdu.LoginSuccess
+		return
 	}
 	n.log.Info("session reinstated", "initiator", key.initiator, "target", key.target)
 	old.end(errors.New("session reinstated"))
 	select {
 	case <-old.gone:
-		return pdu.LoginSuccess
-	case <-time.After(n.cfg.LoginTimeout):
-		return pdu.LoginServiceUnavailable
+	case <-time.After(reinstateTime):
 	}
 }
 
 // join adds c to a session, or puts it in the place of a connection with the same CID (RFC 7143
-// 6.3.4).
+// 6.3.4). The tasks of that one have to end first: no unit can tell the new connection's commands
+// from theirs, and a write that ended late would undo a newer one. If they do not end soon the
+// session ends: the initiator makes a new one, to which the units where they hang answer BUSY.
 func (n *Node) join(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
 	n.mu.Lock()
 	s := n.byTSIH[r.TSIH]
@@ -96,8 +96,9 @@ func (n *Node) join(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
 		same.m.Terminate(errors.New("connection reinstated"))
 		select {
 		case <-same.gone:
-		case <-time.After(n.cfg.LoginTimeout):
-			return 0, pdu.LoginServiceUnavailable
+		case <-time.After(n.cfg.LoginTimeout / 4):
+			s.end(errors.New("tasks of a connection that is reinstated do not end"))
+			return 0, pdu.LoginNoSession
 		}
 	}
 	s.mu.Lock()
@@ -108,8 +109,7 @@ func (n *Node) join(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
 	case len(s.conns) >= int(s.Params.MaxConnections):
 		return 0, pdu.LoginTooManyConnections
 	}
-	s.conns = append(s.conns, c)
-	c.sess = s
+	s.take(c)
 	return s.TSIH, pdu.LoginSuccess
 }
 

@@ -2,10 +2,10 @@ package iscsi
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
@@ -23,8 +23,9 @@ const (
 //   - numbers: whoever stamps outgoing PDUs, one at a time in the order of the wire;
 //   - text and leaving: the one who has the session's delivery;
 //   - watch: the node's clock, but for its atomics;
-//   - unexpected: a lock of its own;
-//   - the states of data-out, and of what is written below mu: mu.
+//   - unexpected: a lock of its own.
+//
+// The tasks belong to the session, and the data-out of each is a part with a lock of its own.
 type Conn struct {
 	node   *Node
 	portal *Portal
@@ -35,8 +36,9 @@ type Conn struct {
 	login *loginPhase // nil in full feature phase
 
 	// Set before full feature phase.
-	sess *Session
-	cid  uint16
+	sess    *Session
+	channel *target.Channel // nil: a discovery session
+	cid     uint16
 
 	// params are what was negotiated. The value is never edited: a text negotiation stores
 	// another one.
@@ -48,16 +50,10 @@ type Conn struct {
 	numbers    numbers
 	watch      watch
 	unexpected unexpected
-	pool       taskPool
 
-	mu        sync.Mutex
-	tasks     taskTable
-	pieces    *piece // free
-	immediate int    // immediate commands that are not answered
-	solicited int64  // bytes of data-out that tasks wait for
-	waiting   []*task
-	copied    int64 // bytes of immediate and retained data, beside what the mover copies
-	dead      bool
+	immediate atomic.Int32 // immediate commands that are not answered
+	owing     atomic.Int32 // tasks for which the initiator owes data
+	copied    atomic.Int64 // bytes of retained data, beside what the mover and the target copy
 
 	full atomic.Bool   // it is in full feature phase
 	gone chan struct{} // closed: the connection and its tasks have ended
@@ -175,22 +171,19 @@ func (c *Conn) DataMoved(x *Transfer, err error) {
 	case *earlyPDU:
 		c.sess.earlyDataArrived(o, err)
 	case *task:
-		if x == &o.in {
-			c.dataInSent(o, x)
-			return
+		switch {
+		case !x.Put:
+			o.out.arrived(x, err)
+		case x == &o.last:
+			c.lastSent(o)
+		default:
+			c.pieceSent(o, x)
 		}
-		c.dataOutArrived(o, x, err)
-	case *piece:
-		c.pieceSent(o)
 	}
 }
 
 // Terminated implements Handler.
 func (c *Conn) Terminated(cause error) {
-	c.mu.Lock()
-	c.dead = true
-	c.mu.Unlock()
-	c.dropLaterIf(everyTask)
 	finish := func() {
 		close(c.gone)
 		c.node.disconnected(c)

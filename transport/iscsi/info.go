@@ -61,11 +61,12 @@ func (n *Node) Sessions() []SessionInfo {
 	return infos
 }
 
-// stats are the mover's counters, and the copies that the session made itself.
+// stats are the mover's counters, with the copies that were made behind it.
 func (c *Conn) stats() MoverStats {
 	s := c.m.Stats()
-	c.mu.Lock()
-	s.Copied += c.copied
-	c.mu.Unlock()
+	s.Copied += c.copied.Load()
+	if c.channel != nil {
+		s.Copied += c.channel.Copied()
+	}
 	return s
 }

@@ -112,7 +112,6 @@ func (l *loginPhase) end(r *login.Result) {
 	own.MaxSendDataSegmentLength = c.maxSend(own.MaxSendDataSegmentLength)
 	c.params.Store(&own)
 	c.watch.heard.Store(c.node.tick.Load() + 1) // on RDMA its buffers are there soon, not at once: no ping before
-	c.tasks.init(0)
 	c.text.begin(l.desired, &own, c.sendTargets)
 	if c.traits.RDMA {
 		c.unexpected.limit(&c.sess.Params)

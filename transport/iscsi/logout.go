@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
@@ -38,10 +37,6 @@ func (c *Conn) logout(p *Arrival) {
 			leave()
 			return
 		}
-		c.dropWaiting()
-		for _, o := range others {
-			o.dropWaiting()
-		}
 		s.lose(leave)
 	case pdu.LogoutCloseConnection:
 		if req.CID == c.cid {
@@ -59,21 +54,14 @@ func (c *Conn) logout(p *Arrival) {
 	}
 }
 
-// endTasks aborts the tasks of the connection; done follows when they have ended.
+// endTasks aborts the tasks of the connection, and no task starts any more; done follows when they
+// have ended.
 func (c *Conn) endTasks(done func()) {
-	c.sess.endTasks(func(k *task) bool { return k.c == c }, done)
-}
-
-// endTasks aborts the tasks that match; done follows when they have ended.
-func (s *Session) endTasks(match func(*task) bool, done func()) {
-	if s.nexus == nil {
+	if c.channel == nil {
 		done()
 		return
 	}
-	for _, c := range s.connections() {
-		c.dropWaitingIf(match)
-	}
-	s.nexus.Abort(func(t *target.Task) bool { return match(t.Private.(*task)) }, done)
+	c.channel.Lost(done)
 }
 
 // askLogout asks the initiator to log out within d (11.9.1, event 1), if it has room for that.

@@ -12,7 +12,7 @@ import (
 func (c *Conn) manage(p *Arrival) {
 	c.noTask(p.H)
 	req, err := pdu.ParseTMFRequest(p.H)
-	if err == nil && c.sess.nexus == nil {
+	if err == nil && c.channel == nil {
 		err = &pdu.FormatError{Opcode: pdu.OpTMFRequest, Reason: pdu.RejectNotSupported, Detail: "task management in a discovery session"}
 	}
 	if err != nil {
@@ -34,23 +34,8 @@ func (c *Conn) manage(p *Arrival) {
 		answer(pdu.TMFNotSupported)
 		return
 	}
-	lun := scsi.LUN(req.LUN)
-	if f == target.AbortTask && c.dropIf(func(k *task) bool { return k.itt == req.ReferencedTaskTag }) > 0 {
-		answer(pdu.TMFComplete)
-		return
-	}
-	switch f {
-	case target.AbortTaskSet, target.ClearTaskSet, target.ResetLogicalUnit:
-		for _, o := range c.sess.connections() {
-			o.dropIf(func(k *task) bool { return k.LUN.Canonical() == lun.Canonical() })
-		}
-	case target.ResetTarget, target.ResetNexus:
-		for _, o := range c.sess.connections() {
-			o.dropIf(everyTask)
-		}
-	}
 	number := p.H.CmdSN()
-	c.sess.nexus.Manage(f, lun, uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
+	c.sess.nexus.Manage(f, scsi.LUN(req.LUN), uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
 		code := response(r)
 		if f == target.AbortTask && r == target.NoSuchTask && serial.Less(req.RefCmdSN, number) && c.sess.fillGap(req.RefCmdSN) {
 			code = pdu.TMFComplete // it has not come yet, and never will
@@ -107,12 +92,4 @@ func response(r target.FunctionResult) pdu.TMFResponseCode {
 		return pdu.TMFNotSupported
 	}
 	return pdu.TMFRejected
-}
-
-func everyTask(*task) bool { return true }
-
-// dropIf drops the tasks that match and that the target does not know: those that it has
-// not seen yet, and those that it has ended but for the response.
-func (c *Conn) dropIf(match func(*task) bool) int {
-	return c.dropWaitingIf(match) + c.dropLaterIf(match)
 }

@@ -58,7 +58,8 @@ type Mover interface {
 	// Accept, called inside ControlArrived, puts the data segment of the PDU that is
 	// being handled into x, as far as x.Len reaches; the rest is thrown away. If all of it
 	// is here already it is done at once: done is true, and err as for DataMoved. Else
-	// the mover takes x until DataMoved. Data that is not accepted is thrown away.
+	// the mover takes x until DataMoved. Data that is not accepted is thrown away; if x.Len is
+	// 0, and there is no x.Data, all of it is, and x only tells when it has come.
 	Accept(x *Transfer) (done bool, err error)
 
 	// Cancel takes x back from GetData or Accept (8.9, for one transfer). When it has

@@ -28,7 +28,7 @@ func (c *Conn) Stamp(h *pdu.BHS, owner any) {
 	status := true // the PDU has a StatSN of its own
 	switch h.Opcode() {
 	case pdu.OpDataIn:
-		k := taskOf(owner)
+		k := owner.(*task)
 		h.SetDataSN(k.dataSN)
 		k.dataSN++
 		if status = h.HasStatus(); !status { // the field is reserved (11.7.4)

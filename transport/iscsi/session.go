@@ -21,6 +21,7 @@ type Session struct {
 	// those of one connection by the goroutine of another (delivery.go).
 	delivery sync.Mutex
 	reorder  reorderBuffer
+	tasks    taskSet
 
 	mu    sync.Mutex
 	conns []*Conn
@@ -36,7 +37,17 @@ func newSession(n *Node, state SessionState) *Session {
 	s.window.exp.Store(state.ExpCmdSN)
 	s.window.max.Store(state.MaxCmdSN)
 	s.reorder.arena = n.cfg.Arena
+	s.tasks.init()
 	return s
+}
+
+// take makes c a connection of the session, before others see it there.
+func (s *Session) take(c *Conn) {
+	c.sess = s
+	if s.nexus != nil {
+		c.channel = s.nexus.Channel(c, target.ChannelLimits{Solicited: c.node.cfg.Solicited, Arena: c.node.cfg.Arena})
+	}
+	s.conns = append(s.conns, c)
 }
 
 // connections are the session's connections now.
@@ -56,6 +67,13 @@ func (s *Session) connection(cid uint16) *Conn {
 	return nil
 }
 
+// ending reports that the session has ended, or is about to.
+func (s *Session) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
 // end ends the session: its connections, its tasks, the nexus. gone tells when.
 func (s *Session) end(cause error) {
 	s.mu.Lock()
@@ -73,9 +91,6 @@ func (s *Session) end(cause error) {
 	if s.nexus == nil {
 		s.node.forget(s)
 		return
-	}
-	for _, c := range conns {
-		c.dropWaiting()
 	}
 	s.lose(func() { s.node.forget(s) })
 }
@@ -123,14 +138,13 @@ func (s *Session) left(c *Conn, cause error, done func()) {
 	}
 	last := len(s.conns) == 0
 	s.mu.Unlock()
-	c.dropWaiting()
 	if last || s.nexus == nil {
 		s.end(cause)
 		done()
 		return
 	}
 	s.skipConn(c)
-	s.nexus.Abort(func(t *target.Task) bool { return t.Private.(*task).c == c }, done)
+	c.endTasks(done)
 }
 
 // coldReset ends every session with the target (11.5.1: like a power on).

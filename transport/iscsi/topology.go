@@ -110,9 +110,12 @@ func (n *Node) setTarget(t Target, check func(*topology) error) error {
 		s := &servedTarget{Target: t}
 		switch old := y.targets[name]; {
 		case old == nil:
-			s.port = &target.Port{
-				Target: t.SCSI, Protocol: scsi.ProtocolISCSI, Relative: 1,
-				Name: fmt.Sprintf("%s,t,0x%04x", name, portalGroup),
+			var err error
+			s.port, err = t.SCSI.AddPort(target.PortConfig{
+				Protocol: scsi.ProtocolISCSI, Name: fmt.Sprintf("%s,t,0x%04x", name, portalGroup),
+			})
+			if err != nil {
+				return fmt.Errorf("iscsi: %w", err)
 			}
 		case old.SCSI != t.SCSI:
 			return fmt.Errorf("iscsi: another target is called %q: remove it first", name)
@@ -138,6 +141,7 @@ func (n *Node) RemoveTarget(name string, done func()) error {
 		}
 		delete(y.targets, name)
 		port = t.port
+		port.Target.RemovePort(port)
 		return nil
 	})
 	if err != nil {

@@ -69,7 +69,7 @@ func (w *watch) stalls(now int64) int64 {
 	// behind that, and not have been sent yet.
 	takes := s.Queued > 0 && s.BytesOut != w.sent
 	// No progress: something is queued and nothing is sent, or data is owed and none comes.
-	if !takes && (s.Queued > 0 || (s.DataOut == w.came && w.c.owesData())) {
+	if !takes && (s.Queued > 0 || (s.DataOut == w.came && w.c.owing.Load() > 0)) {
 		w.stalled++
 	} else {
 		w.stalled = 0
@@ -79,17 +79,6 @@ func (w *watch) stalls(now int64) int64 {
 	}
 	w.sent, w.came = s.BytesOut, s.DataOut
 	return w.stalled
-}
-
-// owesData reports that the initiator owes data that it was asked for or has announced.
-func (c *Conn) owesData() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	owes := false
-	if c.tasks.n > 0 {
-		c.tasks.each(func(k *task) { owes = owes || k.data.flying > 0 || !k.data.done })
-	}
-	return owes
 }
 
 // ping asks whether the initiator is there (11.19).
