@@ -7,13 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shared is a socket that shares a reactor with others.
-type shared struct {
-	r     *reactor
-	fd    int
-	owner Owner
+// A reactorSocket is a socket that shares a reactor with others.
+type reactorSocket struct {
+	r  *reactor
+	fd int
+	h  Handler
 
-	closed atomic.Bool
+	closed   atomic.Bool // or detached
+	detached atomic.Bool
 	// users are those who use the descriptor: the socket itself until it has ended, and
 	// each Try. The last one closes it.
 	users atomic.Int32
@@ -22,36 +23,47 @@ type shared struct {
 	want    uint32 // events to wait for
 	known   bool   // to the poller
 	started bool
-	over    bool // the owner is ending
-	room    bool // AwaitRoom was called, and Sent not yet
+	over    bool         // the handler is ending
+	w       WriteHandler // who awaits room, or nil
 
 	// The reactor's thread only.
-	slot   int32
-	paused bool
+	slot    int32
+	paused  bool
+	away    bool        // another goroutine receives
+	resumed bool        // Resume was called meanwhile
+	leaving *detachment // nil until Detach
 }
 
 // Always waited for, unless receiving pauses: data, and the end of the peer's direction.
 const arrivals = unix.EPOLLIN | unix.EPOLLRDHUP
 
-func (s *shared) Start(o Owner) {
-	s.owner = o
+func (s *reactorSocket) Start(h Handler) {
+	s.h = h
 	s.r.mu.Lock()
 	s.started = true
 	s.r.mu.Unlock()
 	s.r.post(job{s: s, do: start})
 }
 
-func (s *shared) Try(f func(fd uintptr)) error {
+func (s *reactorSocket) Try(f func(fd uintptr)) error {
 	if s.closed.Load() || !s.use() {
-		return net.ErrClosed
+		return s.gone()
 	}
 	f(uintptr(s.fd))
 	s.leave()
 	return nil
 }
 
+// gone is the error for what comes too late.
+func (s *reactorSocket) gone() error {
+	if s.detached.Load() {
+		return ErrDetached
+	}
+	return net.ErrClosed
+}
+
 // use keeps the descriptor open; false: it is closed.
-func (s *shared) use() bool {
+func (s *reactorSocket) use() bool {
 	for {
 		n := s.users.Load()
 		if n == 0 {
@@ -63,28 +75,28 @@ func (s *shared) use() bool {
 	}
 }
 
-func (s *shared) leave() {
+func (s *reactorSocket) leave() {
 	if s.users.Add(-1) == 0 {
 		_ = unix.Close(s.fd) // nothing is lost that anyone waits for
 		s.r.sockets.Add(-1)
 	}
 }
 
-func (s *shared) AwaitRoom() {
+func (s *reactorSocket) AwaitRoom(w WriteHandler) {
 	s.r.mu.Lock()
 	over := s.over
 	if !over {
-		s.room = true
+		s.w = w
 		s.watch(unix.EPOLLOUT, 0)
 	}
 	s.r.mu.Unlock()
 	if over {
-		go s.owner.Sent(net.ErrClosed)
+		go w.WriteDone(s.gone())
 	}
 }
 
 // watch changes the events that are waited for. r.mu is held.
-func (s *shared) watch(add, drop uint32) {
+func (s *reactorSocket) watch(add, drop uint32) {
 	if now := s.want&^drop | add; now != s.want {
 		s.want = now
 		if s.known {
@@ -93,12 +105,23 @@ func (s *shared) watch(add, drop uint32) {
 	}
 }
 
-func (s *shared) Resume() { s.r.post(job{s: s, do: resume}) }
+func (s *reactorSocket) Resume() {
+	if !s.detached.Load() {
+		s.r.post(job{s: s, do: resume})
+	}
+}
 
-func (s *shared) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
+func (s *reactorSocket) Detach(may func() bool, then func(c *Conn)) {
+	s.r.post(job{s: s, do: detach, leaving: &detachment{may, then}})
+}
+
+func (s *reactorSocket) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
 
 // Close makes the poller tell the reactor, which ends the socket.
-func (s *shared) Close() error {
+func (s *reactorSocket) Close() error {
+	if s.detached.Load() {
+		return ErrDetached
+	}
 	s.closed.Store(true)
 	err := s.shutdown(unix.SHUT_RDWR)
 	s.r.mu.Lock()
@@ -111,9 +134,9 @@ func (s *shared) Close() error {
 	return err
 }
 
-func (s *shared) shutdown(how int) error {
-	if !s.use() {
-		return net.ErrClosed
+func (s *reactorSocket) shutdown(how int) error {
+	if s.detached.Load() || !s.use() {
+		return s.gone()
 	}
 	err := shutdown(s.fd, how)
 	s.leave()
