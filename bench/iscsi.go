@@ -106,7 +106,7 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 
 // dialIWARP makes a connection that its worker serves itself, as it does one of TCP.
 func dialIWARP(ctx context.Context, addr string, cfg initiator.Config) (*initiator.Conn, error) {
-	e := &tcp.Caller{}
+	e := &tcp.Inline{}
 	d, err := iwarp.New(iwarp.Config{Engine: e}) // closing it has nothing to do
 	if err != nil {
 		return nil, err

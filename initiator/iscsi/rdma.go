@@ -26,7 +26,7 @@ type RDMA struct {
 	Hello bool
 	// Caller is the engine of the device, if it is one that is served by who waits: then no
 	// other goroutine receives.
-	Caller *tcp.Caller
+	Caller *tcp.Inline
 	// Unexpected, if not 0, is declared as MaxOutstandingUnexpectedPDUs.
 	Unexpected uint32
 }

@@ -33,22 +33,23 @@ func (e *Goroutines) crowded() bool { return int(e.live.Load()) > crowd*runtime.
 
 // Attach implements [Engine].
 func (e *Goroutines) Attach(c *Conn) (Socket, error) {
-	return newGoroutine(c, e), nil
+	return newGoroutineSocket(c, e), nil
 }
 
 // Close implements [Engine]: there is nothing to end.
 func (e *Goroutines) Close() error { return nil }
 
-// A goroutine is the socket of a connection that has one.
-type goroutine struct {
+// A goroutineSocket is the socket of a connection that has a goroutine of its own.
+type goroutineSocket struct {
 	c      *Conn
-	o      Owner
+	h      Handler
 	e      *Goroutines
 	next   Next
 	one    bool // the last thing that was received was One
 	spin   spinner
 	closed atomic.Bool
-	room   func() // awaitRoom and Owner.Send, made once
+	w      WriteHandler // of the last AwaitRoom
+	room   func()       // awaitRoom and w.Writable, made once
 	send   func(fd uintptr) bool
 
 	mu      sync.Mutex
@@ -57,25 +58,26 @@ type goroutine struct {
 	started bool
 }
 
-func newGoroutine(c *Conn, e *Goroutines) *goroutine {
-	s := &goroutine{c: c, e: e, spin: spinner{all: &e.spin}}
+func newGoroutineSocket(c *Conn, e *Goroutines) *goroutineSocket {
+	s := &goroutineSocket{c: c, e: e, spin: spinner{all: &e.spin}}
 	s.wake.L = &s.mu
 	return s
 }
 
-func (s *goroutine) Start(o Owner) {
-	s.begin(o)
+func (s *goroutineSocket) Start(h Handler) {
+	s.begin(h)
 	go s.run()
 }
 
-func (s *goroutine) begin(o Owner) {
-	s.o, s.room, s.send = o, s.awaitRoom, o.Send
+func (s *goroutineSocket) begin(h Handler) {
+	s.h, s.room = h, s.awaitRoom
+	s.send = func(fd uintptr) bool { return s.w.Writable(fd) }
 	s.mu.Lock()
 	s.started = true
 	s.mu.Unlock()
 }
 
-func (s *goroutine) run() {
+func (s *goroutineSocket) run() {
 	s.e.live.Add(1)
 	defer s.e.live.Add(-1)
 	receive := s.receive
@@ -83,14 +85,14 @@ func (s *goroutine) run() {
 	}
 }
 
-// over ends the owner if it has to, because of an error of Read or otherwise; else it waits for
+// over ends the handler if it has to, because of an error of Read or otherwise; else it waits for
 // the end of a pause.
-func (s *goroutine) over(err error) bool {
+func (s *goroutineSocket) over(err error) bool {
 	if err == nil && s.closed.Load() {
 		err = net.ErrClosed
 	}
 	if err != nil || s.next == End {
-		s.o.Ended(err)
+		s.h.Ended(err)
 		_ = s.c.Close() // it may be closed already
 		return true
 	}
@@ -107,14 +109,14 @@ func (s *goroutine) over(err error) bool {
 }
 
 // receive is the callback of Conn.Read: false makes it wait for something to arrive.
-func (s *goroutine) receive(fd uintptr) bool {
+func (s *goroutineSocket) receive(fd uintptr) bool {
 	for !s.closed.Load() {
-		s.next = s.o.Receive(fd)
+		s.next = s.h.Receive(fd)
 		if s.next == Nothing {
 			if s.one && s.spin.more() {
 				continue
 			}
-			s.o.Park()
+			s.h.Idle()
 			return false
 		}
 		s.spin.found()
@@ -126,7 +128,7 @@ func (s *goroutine) receive(fd uintptr) bool {
 		// What comes after all was received is an event for the poller: waiting for it is
 		// safe unless it is the end of the stream, which may have come before.
 		case s.e.crowded() && open(fd):
-			s.o.Park()
+			s.h.Idle()
 			return false
 		}
 	}
@@ -134,7 +136,7 @@ func (s *goroutine) receive(fd uintptr) bool {
 	return true
 }
 
-func (s *goroutine) Try(f func(fd uintptr)) error {
+func (s *goroutineSocket) Try(f func(fd uintptr)) error {
 	if s.closed.Load() {
 		return net.ErrClosed
 	}
@@ -142,22 +144,25 @@ func (s *goroutine) Try(f func(fd uintptr)) error {
 }
 
 // AwaitRoom starts the one other goroutine that a connection ever has.
-func (s *goroutine) AwaitRoom() { go s.room() }
+func (s *goroutineSocket) AwaitRoom(w WriteHandler) {
+	s.w = w
+	go s.room()
+}
 
-func (s *goroutine) awaitRoom() { s.o.Sent(s.c.Write(s.send)) }
+func (s *goroutineSocket) awaitRoom() { s.w.WriteDone(s.c.Write(s.send)) }
 
-func (s *goroutine) Resume() {
+func (s *goroutineSocket) Resume() {
 	s.mu.Lock()
 	s.resumed = true
 	s.mu.Unlock()
 	s.wake.Signal()
 }
 
-func (s *goroutine) CloseWrite() error { return s.c.CloseWrite() }
+func (s *goroutineSocket) CloseWrite() error { return s.c.CloseWrite() }
 
 // Close makes the goroutine end, which closes the descriptor: net.Conn.Close would wait for
 // the one who is just handling what has come, and that may be the caller.
-func (s *goroutine) Close() error {
+func (s *goroutineSocket) Close() error {
 	s.closed.Store(true)
 	s.mu.Lock()
 	fresh := !s.started

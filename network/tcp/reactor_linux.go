@@ -25,7 +25,7 @@ type reactor struct {
 	jobs []job
 
 	// The thread's.
-	table  []*shared // by slot
+	table  []*reactorSocket // by slot
 	free   []int32
 	doing  []job
 	events [maxEvents]unix.EpollEvent
@@ -36,7 +36,7 @@ type reactor struct {
 
 // A job is something to do on the thread.
 type job struct {
-	s    *shared
+	s    *reactorSocket
 	do   work
 	next Next // of back
 }
@@ -177,7 +177,7 @@ func (r *reactor) work() {
 }
 
 // add begins to wait for s.
-func (r *reactor) add(s *shared) {
+func (r *reactor) add(s *reactorSocket) {
 	if n := len(r.free); n > 0 {
 		s.slot, r.free = r.free[n-1], r.free[:n-1]
 	} else {
@@ -190,7 +190,7 @@ func (r *reactor) add(s *shared) {
 }
 
 // listen makes the poller know s.
-func (r *reactor) listen(s *shared) {
+func (r *reactor) listen(s *reactorSocket) {
 	r.mu.Lock()
 	err := r.control(unix.EPOLL_CTL_ADD, s)
 	s.known = err == nil
@@ -201,7 +201,7 @@ func (r *reactor) listen(s *shared) {
 }
 
 // deafen makes the poller forget s. r.mu is held.
-func (r *reactor) deafen(s *shared) {
+func (r *reactor) deafen(s *reactorSocket) {
 	if s.known {
 		s.known = false
 		_ = unix.EpollCtl(r.poller, unix.EPOLL_CTL_DEL, s.fd, nil) // it is there
@@ -209,7 +209,7 @@ func (r *reactor) deafen(s *shared) {
 }
 
 // control tells the poller what s waits for. r.mu is held.
-func (r *reactor) control(op int, s *shared) error {
+func (r *reactor) control(op int, s *reactorSocket) error {
 	ev := unix.EpollEvent{Events: s.want, Fd: s.slot}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(r.poller, op, s.fd, &ev))
 }
@@ -217,17 +217,17 @@ func (r *reactor) control(op int, s *shared) error {
 const broken = unix.EPOLLHUP | unix.EPOLLERR
 
 // handle does what the events of s are about.
-func (r *reactor) handle(s *shared, events uint32) {
+func (r *reactor) handle(s *reactorSocket, events uint32) {
 	if events&(unix.EPOLLOUT|broken) != 0 {
 		r.mu.Lock()
-		room := s.room
+		w := s.w
 		r.mu.Unlock()
-		if room && s.owner.Send(uintptr(s.fd)) {
+		if w != nil && w.Writable(uintptr(s.fd)) {
 			r.mu.Lock()
-			s.room = false
+			s.w = nil
 			s.watch(0, unix.EPOLLOUT)
 			r.mu.Unlock()
-			s.owner.Sent(nil) // which may await room again
+			w.WriteDone(nil) // which may await room again
 		}
 	}
 	switch {
@@ -238,24 +238,24 @@ func (r *reactor) handle(s *shared, events uint32) {
 	}
 }
 
-// receive lets the owner receive once. There will be an event for what is left.
-func (r *reactor) receive(s *shared) {
+// receive lets the handler receive once. There will be an event for what is left.
+func (r *reactor) receive(s *reactorSocket) {
 	if s.closed.Load() {
 		r.end(s, net.ErrClosed)
 		return
 	}
-	if s.owner.Waits() { // not on this thread: what it waits for may need it
+	if s.h.MayBlock() { // not on this thread: what it waits for may need it
 		r.mu.Lock()
 		r.deafen(s)
 		r.mu.Unlock()
-		go func() { r.post(job{s, back, s.owner.Receive(uintptr(s.fd))}) }()
+		go func() { r.post(job{s, back, s.h.Receive(uintptr(s.fd))}) }()
 		return
 	}
-	r.then(s, s.owner.Receive(uintptr(s.fd)))
+	r.then(s, s.h.Receive(uintptr(s.fd)))
 }
 
 // back takes a socket back from the goroutine that has received from it.
-func (r *reactor) back(s *shared, next Next) {
+func (r *reactor) back(s *reactorSocket, next Next) {
 	if next == End {
 		r.end(s, nil)
 		return
@@ -264,12 +264,12 @@ func (r *reactor) back(s *shared, next Next) {
 	r.listen(s)
 }
 
-// then does what an owner wants next.
-func (r *reactor) then(s *shared, next Next) {
+// then does what a handler wants next.
+func (r *reactor) then(s *reactorSocket, next Next) {
 	r.one = next == One
 	switch next {
 	case More, All, One, Nothing:
-		s.owner.Park()
+		s.h.Idle()
 	case Pause:
 		s.paused = true
 		r.mu.Lock()
@@ -280,7 +280,7 @@ func (r *reactor) then(s *shared, next Next) {
 	}
 }
 
-func (r *reactor) unpause(s *shared) {
+func (r *reactor) unpause(s *reactorSocket) {
 	s.paused = false
 	r.mu.Lock()
 	s.watch(arrivals, 0)
@@ -289,12 +289,12 @@ func (r *reactor) unpause(s *shared) {
 }
 
 // end gives s up.
-func (r *reactor) end(s *shared, err error) {
+func (r *reactor) end(s *reactorSocket, err error) {
 	r.mu.Lock()
 	r.deafen(s)
 	s.over = true
-	room := s.room
-	s.room = false
+	w := s.w
+	s.w = nil
 	r.mu.Unlock()
 	r.table[s.slot] = nil
 	r.free = append(r.free, s.slot)
@@ -302,10 +302,10 @@ func (r *reactor) end(s *shared, err error) {
 	s.paused = false
 	s.closed.Store(true)
 	go func() {
-		if room {
-			s.owner.Sent(net.ErrClosed)
+		if w != nil {
+			w.WriteDone(net.ErrClosed)
 		}
-		s.owner.Ended(err)
+		s.h.Ended(err)
 		s.leave()
 	}()
 }

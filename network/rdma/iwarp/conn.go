@@ -111,8 +111,8 @@ func (c *Conn) Start(h rdma.Handler) {
 	c.tx.Flush()
 }
 
-// Waits implements tcp.Owner.
-func (c *Conn) Waits() bool { return c.waiter != nil && c.waiter.Waits() }
+// MayBlock implements tcp.Handler.
+func (c *Conn) MayBlock() bool { return c.waiter != nil && c.waiter.Waits() }
 
 // done gives w back.
 func (c *Conn) done(w *rdma.Work, err error) {
@@ -189,7 +189,7 @@ func (c *Conn) mute(err error) {
 	c.mu.Unlock()
 }
 
-// Ended implements tcp.Owner: nothing is received any more.
+// Ended implements tcp.Handler: nothing is received any more.
 func (c *Conn) Ended(err error) {
 	_ = c.sock.Close() // it may be closed already
 	c.tx.halt()        // what it has found counts
@@ -241,7 +241,7 @@ type counters struct {
 
 // Stats implements rdma.Conn.
 func (c *Conn) Stats() rdma.Stats {
-	n, sent := &c.count, c.tx.Sender.Stats()
+	n, sent := &c.count, c.tx.Stats()
 	s := rdma.Stats{
 		MessagesIn: n.messagesIn.Load(), MessagesOut: n.messagesOut.Load(), Writes: n.writes.Load(), Reads: n.reads.Load(),
 		BytesIn: n.bytesIn.Load(), BytesOut: sent.Bytes, Placed: n.placed.Load(), Receives: n.receives.Load(),

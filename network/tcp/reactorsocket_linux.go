@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shared is a socket that shares a reactor with others.
-type shared struct {
-	r     *reactor
-	fd    int
-	owner Owner
+// A reactorSocket is a socket that shares a reactor with others.
+type reactorSocket struct {
+	r  *reactor
+	fd int
+	h  Handler
 
 	closed atomic.Bool
 	// users are those who use the descriptor: the socket itself until it has ended, and
@@ -22,8 +22,8 @@ type shared struct {
 	want    uint32 // events to wait for
 	known   bool   // to the poller
 	started bool
-	over    bool // the owner is ending
-	room    bool // AwaitRoom was called, and Sent not yet
+	over    bool         // the handler is ending
+	w       WriteHandler // who awaits room, or nil
 
 	// The reactor's thread only.
 	slot   int32
@@ -33,15 +33,15 @@ type shared struct {
 // Always waited for, unless receiving pauses: data, and the end of the peer's direction.
 const arrivals = unix.EPOLLIN | unix.EPOLLRDHUP
 
-func (s *shared) Start(o Owner) {
-	s.owner = o
+func (s *reactorSocket) Start(h Handler) {
+	s.h = h
 	s.r.mu.Lock()
 	s.started = true
 	s.r.mu.Unlock()
 	s.r.post(job{s: s, do: start})
 }
 
-func (s *shared) Try(f func(fd uintptr)) error {
+func (s *reactorSocket) Try(f func(fd uintptr)) error {
 	if s.closed.Load() || !s.use() {
 		return net.ErrClosed
 	}
@@ -51,7 +51,7 @@ func (s *shared) Try(f func(fd uintptr)) error {
 }
 
 // use keeps the descriptor open; false: it is closed.
-func (s *shared) use() bool {
+func (s *reactorSocket) use() bool {
 	for {
 		n := s.users.Load()
 		if n == 0 {
@@ -63,28 +63,28 @@ func (s *shared) use() bool {
 	}
 }
 
-func (s *shared) leave() {
+func (s *reactorSocket) leave() {
 	if s.users.Add(-1) == 0 {
 		_ = unix.Close(s.fd) // nothing is lost that anyone waits for
 		s.r.sockets.Add(-1)
 	}
 }
 
-func (s *shared) AwaitRoom() {
+func (s *reactorSocket) AwaitRoom(w WriteHandler) {
 	s.r.mu.Lock()
 	over := s.over
 	if !over {
-		s.room = true
+		s.w = w
 		s.watch(unix.EPOLLOUT, 0)
 	}
 	s.r.mu.Unlock()
 	if over {
-		go s.owner.Sent(net.ErrClosed)
+		go w.WriteDone(net.ErrClosed)
 	}
 }
 
 // watch changes the events that are waited for. r.mu is held.
-func (s *shared) watch(add, drop uint32) {
+func (s *reactorSocket) watch(add, drop uint32) {
 	if now := s.want&^drop | add; now != s.want {
 		s.want = now
 		if s.known {
@@ -93,12 +93,12 @@ func (s *shared) watch(add, drop uint32) {
 	}
 }
 
-func (s *shared) Resume() { s.r.post(job{s: s, do: resume}) }
+func (s *reactorSocket) Resume() { s.r.post(job{s: s, do: resume}) }
 
-func (s *shared) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
+func (s *reactorSocket) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
 
 // Close makes the poller tell the reactor, which ends the socket.
-func (s *shared) Close() error {
+func (s *reactorSocket) Close() error {
 	s.closed.Store(true)
 	err := s.shutdown(unix.SHUT_RDWR)
 	s.r.mu.Lock()
@@ -111,7 +111,7 @@ func (s *shared) Close() error {
 	return err
 }
 
-func (s *shared) shutdown(how int) error {
+func (s *reactorSocket) shutdown(how int) error {
 	if !s.use() {
 		return net.ErrClosed
 	}

@@ -11,12 +11,12 @@ import (
 )
 
 // Who serves a connection is told of deadlines, of what is not there, and of the end.
-func TestCaller(t *testing.T) {
-	e := &tcp.Caller{}
+func TestInline(t *testing.T) {
+	e := &tcp.Inline{}
 	o, peer := attached(t, e, tcp.Options{})
 	o.sock.Start(o)
-	if err := e.Serve(false); err != nil || o.parked != 1 {
-		t.Errorf("nothing is there: %v, parked %d times", err, o.parked)
+	if err := e.Serve(false); err != nil || o.idled != 1 {
+		t.Errorf("nothing is there: %v, idle %d times", err, o.idled)
 	}
 	e.SetDeadline(time.Unix(1, 0))
 	for _, wait := range []bool{true, false} {

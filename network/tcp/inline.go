@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// A Caller is an engine for one connection of a program that has a goroutine for it already:
+// An Inline is an engine for one connection of a program that has a goroutine for it already:
 // whoever calls Serve is the connection's goroutine meanwhile, and nobody else is woken. It does
 // not spin.
-type Caller struct {
+type Inline struct {
 	mu      sync.Mutex // of who serves
-	s       *goroutine
+	s       *goroutineSocket
 	none    Goroutines // without connections
 	receive func(fd uintptr) bool
 	wait    bool
@@ -21,34 +21,34 @@ type Caller struct {
 }
 
 // Attach implements [Engine], once.
-func (e *Caller) Attach(c *Conn) (Socket, error) {
-	s := newGoroutine(c, &e.none)
+func (e *Inline) Attach(c *Conn) (Socket, error) {
+	s := newGoroutineSocket(c, &e.none)
 	e.s, e.receive = s, func(fd uintptr) bool {
 		if s.closed.Load() {
 			return true
 		}
-		if s.next = s.o.Receive(fd); s.next != Nothing {
+		if s.next = s.h.Receive(fd); s.next != Nothing {
 			return true
 		}
-		s.o.Park()
+		s.h.Idle()
 		return !e.wait
 	}
-	return called{s}, nil
+	return inlineSocket{s}, nil
 }
 
 // Close implements [Engine]: there is nothing to end.
-func (e *Caller) Close() error { return nil }
+func (e *Inline) Close() error { return nil }
 
-// called is a socket that has no goroutine of its own.
-type called struct{ *goroutine }
+// An inlineSocket is a socket that has no goroutine of its own.
+type inlineSocket struct{ *goroutineSocket }
 
 // Start implements [Socket]: nothing happens before Serve.
-func (s called) Start(o Owner) { s.begin(o) }
+func (s inlineSocket) Start(h Handler) { s.begin(h) }
 
-// Serve lets the owner receive once; if wait, when there is something to receive. An error says
-// that it did not, and will not: net.ErrClosed after the owner has ended, or
+// Serve lets the handler receive once; if wait, when there is something to receive. An error says
+// that it did not, and will not: net.ErrClosed after the handler has ended, or
 // os.ErrDeadlineExceeded. Any goroutine may call it after Start, one after the other.
-func (e *Caller) Serve(wait bool) error {
+func (e *Inline) Serve(wait bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ended {
@@ -64,4 +64,4 @@ func (e *Caller) Serve(wait bool) error {
 }
 
 // SetDeadline makes a Serve that waits, now or later, fail at t; the zero time is never.
-func (e *Caller) SetDeadline(t time.Time) { _ = e.s.c.SetReadDeadline(t) }
+func (e *Inline) SetDeadline(t time.Time) { _ = e.s.c.SetReadDeadline(t) }

@@ -12,9 +12,9 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
-// An owner gives back what it receives, as iscsi's movers do: it sends at once, awaits room
+// An echo sends back what it receives, as iscsi's movers do: it sends at once, awaits room
 // when the socket is full, and pauses while much is not sent.
-type owner struct {
+type echo struct {
 	tb   testing.TB
 	sock tcp.Socket
 	in   [4096]byte
@@ -28,13 +28,13 @@ type owner struct {
 	busy    bool // somebody sends, or awaits room
 	paused  bool
 	ended   chan error
-	parked  int
-	inside  int // calls of Receive and Park at a time
+	idled   int
+	inside  int // calls of Receive and Idle at a time
 	pauses  int
 	awaited int
 }
 
-func (o *owner) enter(n int) {
+func (o *echo) enter(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.inside += n; o.inside > 1 {
@@ -42,9 +42,9 @@ func (o *owner) enter(n int) {
 	}
 }
 
-func (o *owner) Waits() bool { return o.waits != nil }
+func (o *echo) MayBlock() bool { return o.waits != nil }
 
-func (o *owner) Receive(fd uintptr) tcp.Next {
+func (o *echo) Receive(fd uintptr) tcp.Next {
 	o.enter(1)
 	defer o.enter(-1)
 	if o.waits != nil {
@@ -83,20 +83,20 @@ func (o *owner) Receive(fd uintptr) tcp.Next {
 }
 
 // run is the sender: busy is set.
-func (o *owner) run() {
+func (o *echo) run() {
 	full := false
-	err := o.sock.Try(func(fd uintptr) { full = !o.Send(fd) })
+	err := o.sock.Try(func(fd uintptr) { full = !o.Writable(fd) })
 	if err == nil && full {
 		o.mu.Lock()
 		o.awaited++
 		o.mu.Unlock()
-		o.sock.AwaitRoom()
+		o.sock.AwaitRoom(o)
 		return
 	}
-	o.Sent(err)
+	o.WriteDone(err)
 }
 
-func (o *owner) Send(fd uintptr) bool {
+func (o *echo) Writable(fd uintptr) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.out) > 0 {
@@ -113,7 +113,7 @@ func (o *owner) Send(fd uintptr) bool {
 	return true
 }
 
-func (o *owner) Sent(err error) {
+func (o *echo) WriteDone(err error) {
 	o.mu.Lock()
 	o.busy = false
 	resume := o.paused
@@ -124,14 +124,14 @@ func (o *owner) Sent(err error) {
 	}
 }
 
-func (o *owner) Park() {
+func (o *echo) Idle() {
 	o.enter(1)
-	o.parked++
+	o.idled++
 	o.enter(-1)
 }
 
-func (o *owner) Ended(err error) {
-	for { // as tx.stop does: the sender ends before the owner
+func (o *echo) Ended(err error) {
+	for { // as tx.stop does: the sender ends before the handler
 		o.mu.Lock()
 		busy := o.busy
 		o.mu.Unlock()
@@ -143,8 +143,8 @@ func (o *owner) Ended(err error) {
 	o.ended <- err
 }
 
-// attached makes a socket of e with an owner, and its peer.
-func attached(t *testing.T, e tcp.Engine, opts tcp.Options) (*owner, net.Conn) {
+// attached makes a socket of e with an echo, and its peer.
+func attached(t *testing.T, e tcp.Engine, opts tcp.Options) (*echo, net.Conn) {
 	t.Helper()
 	l := listen(t, "127.0.0.1:0", opts)
 	peer, err := net.Dial("tcp", l.Addr())
@@ -157,7 +157,7 @@ func attached(t *testing.T, e tcp.Engine, opts tcp.Options) (*owner, net.Conn) {
 		t.Fatal(err)
 	}
 	_ = peer.SetDeadline(time.Now().Add(20 * time.Second))
-	o := &owner{tb: t, ended: make(chan error, 2), most: 1 << 30}
+	o := &echo{tb: t, ended: make(chan error, 2), most: 1 << 30}
 	if o.sock, err = e.Attach(c); err != nil {
 		t.Fatal(err)
 	}
@@ -165,12 +165,12 @@ func attached(t *testing.T, e tcp.Engine, opts tcp.Options) (*owner, net.Conn) {
 }
 
 // over waits for the end of o.
-func (o *owner) over() error {
+func (o *echo) over() error {
 	o.tb.Helper()
 	select {
 	case err := <-o.ended:
 		return err
 	case <-time.After(10 * time.Second):
-		panic("an owner does not end") // with all stacks
+		panic("a handler does not end") // with all stacks
 	}
 }
