@@ -90,20 +90,31 @@ func (s *stores) Open(ctx context.Context, name string) (plugin.Opened, error) {
 		}
 		return all
 	}
-	s.note(top.Close, opened.Undo)
+	if opened.Taken = s.note(top.Close, opened.Undo); opened.Taken == nil {
+		opened.Taken = func() {}
+	}
 	return opened, nil
 }
 
-// note keeps how to take back what was opened, until the device has taken it.
-func (s *stores) note(closer, takeBack func() error) {
+// note keeps how to take back what was opened, until the device has taken it, which the result
+// tells; nil: the unit is there, and its device answers for what it opens.
+func (s *stores) note(closer, takeBack func() error) (taken func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.prepared {
-		return
+		return nil
 	}
+	i := len(s.open)
 	s.open.add(closer)
 	if takeBack != nil {
 		s.made.add(takeBack)
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if i < len(s.open) {
+			s.open[i] = func() error { return nil }
+		}
 	}
 }
 
@@ -112,7 +123,7 @@ func (s *stores) note(closer, takeBack func() error) {
 func (s *stores) taken() undo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prepared = true
+	s.prepared, s.open = true, nil
 	return s.made
 }
 

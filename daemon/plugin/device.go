@@ -18,8 +18,9 @@ type Device struct {
 	// name, which is empty here.
 	Units func(v model.Values) []string
 	// Open makes the logical units, as many and in the order as Units has them. Each of them takes
-	// what was opened for it: its Close flushes and closes that. When Open fails, the daemon closes
-	// what Open has opened.
+	// the stores that were opened for it: its Close flushes and closes them. When Open fails, it has
+	// closed the logical units that it had made, and the daemon closes the stores that it has
+	// opened, but for those of which it has called [Opened.Taken].
 	Open func(ctx context.Context, p Parts) ([]Unit, error)
 }
 

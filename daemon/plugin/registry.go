@@ -102,3 +102,12 @@ func appendNot(all []func(*model.Check), f func(*model.Check)) []func(*model.Che
 	}
 	return append(all, f)
 }
+
+// Several are plugins that come together, such as a transport and the network that only it uses.
+type Several []Plugin
+
+func (s Several) add(r *Registry) {
+	for _, p := range s {
+		p.add(r)
+	}
+}

@@ -27,6 +27,9 @@ type Opened struct {
 	Seed string
 	// Label is the store in words: its kind, and what it is on.
 	Label string
+	// Taken tells that a logical unit has taken the store, so that nobody else closes it. The daemon
+	// sets it; a device that opens several stores calls it for each, since the next may fail.
+	Taken func()
 	// Describe is what there is to say of the store and the filters on it; nil: nothing.
 	Describe func() api.Facts
 }
