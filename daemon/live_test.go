@@ -27,7 +27,7 @@ func parts(t *testing.T, p *pipe.Process, text string) *model.Document {
 	return doc
 }
 
-// load writes and reads blocks of a LUN until it is stopped, or something fails.
+// load writes and reads 64 blocks of a LUN from base on, which nobody else has, until it is stopped, or something fails.
 type load struct {
 	stop    chan struct{}
 	ended   chan error
@@ -35,13 +35,13 @@ type load struct {
 	session *pipe.Session
 }
 
-func startLoad(ctx context.Context, s *pipe.Session, lun int) *load {
+func startLoad(ctx context.Context, s *pipe.Session, lun, base int) *load {
 	l := &load{stop: make(chan struct{}), ended: make(chan error, 1), session: s}
-	go func() { l.ended <- l.run(ctx, lun) }()
+	go func() { l.ended <- l.run(ctx, lun, base) }()
 	return l
 }
 
-func (l *load) run(ctx context.Context, lun int) error {
+func (l *load) run(ctx context.Context, lun, base int) error {
 	for i := 0; ; i++ {
 		select {
 		case <-l.stop:
@@ -49,15 +49,15 @@ func (l *load) run(ctx context.Context, lun int) error {
 		default:
 		}
 		data := bytes.Repeat([]byte{byte(i), byte(lun), 'x', 'y'}, 128)
-		if _, err := blockOf(ctx, l.session, lun, i%64, data); err != nil {
+		if _, err := blockOf(ctx, l.session, lun, base+i%64, data); err != nil {
 			return err
 		}
-		got, err := blockOf(ctx, l.session, lun, i%64, nil)
+		got, err := blockOf(ctx, l.session, lun, base+i%64, nil)
 		if err != nil {
 			return err
 		}
 		if !bytes.Equal(got, data) {
-			return fmt.Errorf("block %d of LUN %d is another than was written", i%64, lun)
+			return fmt.Errorf("block %d of LUN %d is another than was written", base+i%64, lun)
 		}
 		l.rounds.Add(1)
 	}
@@ -121,8 +121,8 @@ func TestChangesUnderLoad(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	steady := []*load{
-		startLoad(ctx, guest(t, p, "/lab/a", disks), 1),
-		startLoad(ctx, guest(t, p, "/lab/b", closed), 4),
+		startLoad(ctx, guest(t, p, "/lab/a", disks), 1, 0),
+		startLoad(ctx, guest(t, p, "/lab/b", closed), 4, 0),
 	}
 	doc := parts(t, p, more)
 	for round := range 3 {
@@ -135,8 +135,8 @@ func TestChangesUnderLoad(t *testing.T) {
 				t.Fatalf("round %d: %v", round, err)
 			}
 		}
-		first := startLoad(ctx, guest(t, p, "/lab/a", newTarget), 0)
-		second := startLoad(ctx, guest(t, p, "/new", newTarget), 0)
+		first := startLoad(ctx, guest(t, p, "/lab/a", newTarget), 0, 0)
+		second := startLoad(ctx, guest(t, p, "/new", newTarget), 0, 64)
 		time.Sleep(time.Millisecond)
 
 		// A portal that shows others lets nobody in to this one any more; who is there stays.
