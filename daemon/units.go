@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/target"
+)
+
+// A unit is a device with its logical units. It is not changed: an update makes another.
+type unit struct {
+	spec    model.Unit
+	logical []*logicalUnit
+	made    undo // takes back what opening it has made
+}
+
+// A logicalUnit is one that LUNs can map.
+type logicalUnit struct {
+	*target.Unit // its Name is UNIT or UNIT/NAME
+	describe     func() plugin.Description
+}
+
+func (u *unit) name() string { return u.spec.Name }
+
+// close makes everything durable and closes it.
+func (u *unit) close() error {
+	var errs []error
+	for _, l := range u.logical {
+		if err := l.Close(); err != nil { // which flushes
+			errs = append(errs, fmt.Errorf("unit %s: %w", l.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// abandon takes the unit back: what opening it has made is gone afterwards.
+func (u *unit) abandon() error { return errors.Join(u.made.run(), u.close()) }
+
+// units are the units of a daemon.
+type units struct {
+	d *Daemon
+	list[*unit]
+}
+
+// logical finds a logical unit by its name.
+func (c *units) logicalUnit(name string) (*logicalUnit, bool) {
+	for _, u := range c.load() {
+		for _, l := range u.logical {
+			if l.Name == name {
+				return l, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// prepare opens a unit. Daemon.changing is held.
+func (c *units) prepare(ctx context.Context, spec model.Unit) (*change, error) {
+	fail := func(err error) (*change, error) { return nil, fmt.Errorf("unit %s: %w", spec.Name, err) }
+	kind, err := plugin.Find(c.d.reg.Devices, "device", spec.Device.Kind)
+	if err != nil {
+		return fail(err)
+	}
+	s := &stores{reg: &c.d.reg, spec: spec}
+	some, err := kind.Open(ctx, plugin.Parts{Name: spec.Name, Values: spec.Device.Values, Arena: c.d.arena, Stores: s})
+	if err != nil {
+		return fail(errors.Join(err, s.drop()))
+	}
+	u := &unit{spec: spec, made: s.taken()}
+	for _, l := range some {
+		u.logical = append(u.logical, &logicalUnit{target.NewUnit(model.LogicalUnit(spec.Name, l.Name), l.LU), l.Describe})
+	}
+	return &change{undo: undo{u.abandon}, publish: func() { c.put(u) }}, nil
+}
+
+// create opens a unit and adds it.
+func (c *units) create(ctx context.Context, spec model.Unit) error {
+	defer c.d.change()()
+	if _, ok := c.find(spec.Name); ok {
+		return fmt.Errorf("there is a unit %s already", spec.Name)
+	}
+	x, err := c.prepare(ctx, spec)
+	if err != nil {
+		return err
+	}
+	return x.do(ctx)
+}
+
+// update puts another unit in the place of one that no target maps. The new one is open before the
+// old one is closed: two that cannot be open together, since they are on one file, are removed and created.
+func (c *units) update(ctx context.Context, spec model.Unit) error {
+	defer c.d.change()()
+	old, err := c.unmapped(ctx, spec.Name)
+	if err != nil {
+		return err
+	}
+	x, err := c.prepare(ctx, spec)
+	if err != nil {
+		return err
+	}
+	x.retire = func(context.Context) error { return old.close() }
+	return x.do(ctx)
+}
+
+// remove closes a unit that no target maps, and takes it out. What it holds stays where it is.
+func (c *units) remove(ctx context.Context, name string) error {
+	defer c.d.change()()
+	u, err := c.unmapped(ctx, name)
+	if err != nil {
+		return err
+	}
+	x := change{
+		publish: func() { c.list.remove(name) },
+		retire:  func(context.Context) error { return u.close() },
+	}
+	return x.do(ctx)
+}
+
+// unmapped finds a unit that no target maps, and which no session that is still ending knows.
+// Daemon.changing is held.
+func (c *units) unmapped(ctx context.Context, name string) (*unit, error) {
+	u, ok := c.find(name)
+	if !ok {
+		return nil, fmt.Errorf("there is no unit %s", name)
+	}
+	for _, t := range c.d.targets.load() {
+		for _, m := range t.spec.LUNs {
+			for _, l := range u.logical {
+				if m.Unit == l.Name {
+					return nil, fmt.Errorf("the target %s has the unit %s at LUN %d: take it away there first", t.Name, l.Name, m.Number)
+				}
+			}
+		}
+	}
+	return u, c.d.targets.ended(ctx)
+}
