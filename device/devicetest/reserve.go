@@ -23,6 +23,7 @@ var primary = map[scsi.Opcode]reserve.Class{
 	scsi.OpModeSelect6:          reserve.Writing,
 	scsi.OpModeSelect10:         reserve.Writing,
 	scsi.OpLogSense:             reserve.Probing,
+	scsi.OpLogSelect:            reserve.Writing,
 	scsi.OpSendDiagnostic:       reserve.Writing,
 	scsi.OpPersistentReserveIn:  reserve.Unfenced,
 	scsi.OpPersistentReserveOut: reserve.Probing,
