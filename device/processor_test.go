@@ -163,7 +163,7 @@ func TestSuite(t *testing.T) {
 		},
 		Write:    []byte{byte(opSend), 0, 0x02, 0, 0, 0},
 		WriteLen: 128 << 10,
-		Modes:    []byte{page.ModeControl, page.ModeExceptions, boxPage},
+		Modes:    []devicetest.Mode{{Code: page.ModeControl}, {Code: page.ModeExceptions}, {Code: boxPage}},
 	})
 }
 
