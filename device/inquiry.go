@@ -61,7 +61,7 @@ func (s *Server) vpd(code byte, port *target.Port) []byte {
 	case page.VPDUnitSerial:
 		return page.AppendUnitSerial(nil, p, id.Serial)
 	case page.VPDIdentification:
-		return page.AppendIdentification(nil, p, designators(id, port)...)
+		return page.AppendIdentification(nil, p, Designators(id, port)...)
 	case page.VPDExtendedInquiry:
 		return page.ExtendedInquiry{
 			Simple: true, Ordered: true, HeadOfQueue: true, UnitClear: true, VolatileCache: s.cfg.VolatileCache,
@@ -78,9 +78,9 @@ func (s *Server) vpd(code byte, port *target.Port) []byte {
 	return nil
 }
 
-// designators name the unit, then the port that the command came through, then the
-// target device.
-func designators(id scsi.Identity, port *target.Port) []page.Designator {
+// Designators name the unit, then the port that the command came through, then the
+// target device: VPD page 83h (SPC-5 7.7.6).
+func Designators(id scsi.Identity, port *target.Port) []page.Designator {
 	all := []page.Designator{
 		page.NAADesignator(id.NAA),
 		page.T10Designator(id.Vendor, id.Product+" "+id.Serial),

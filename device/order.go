@@ -34,6 +34,8 @@ func (c *Command) order(b []byte) Order {
 	switch {
 	case c.OrderOf != nil:
 		return c.OrderOf(b)
+	case c.Order == Free:
+		return Order{}
 	case c.Extent == nil:
 		return WholeUnit(c.Order)
 	}

@@ -70,9 +70,9 @@ func (m Mode) header() int {
 
 // What a test of the suite asks of the device type.
 const (
-	everyUnit = iota
-	table     // a command table
-	kept      // NewKept
+	everyUnit = 0
+	table     = 1 // a command table
+	kept      = 2 // NewKept
 )
 
 // Run runs the suite.
@@ -94,7 +94,7 @@ func Run(t *testing.T, d Device) {
 		{"allocation lengths", table, (*bench).allocationLengths},
 		{"inquiry", everyUnit, (*bench).inquiry},
 		{"modes", table, (*bench).modes},
-		{"saved modes", kept, (*bench).savedModes},
+		{"saved modes", kept | table, (*bench).savedModes},
 		{"logs", table, (*bench).logs},
 		{"log select", table, (*bench).logSelect},
 		{"fencing", everyUnit, (*bench).fencing},
@@ -106,13 +106,13 @@ func Run(t *testing.T, d Device) {
 		{"abort", everyUnit, (*bench).abort},
 		{"data-out fails", everyUnit, (*bench).dataOutFails},
 	} {
-		if c.asks == kept && d.NewKept == nil {
+		if c.asks&kept != 0 && d.NewKept == nil {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, d)
 			defer b.close()
-			if b.rows != nil || c.asks != table {
+			if b.rows != nil || c.asks&table == 0 {
 				c.run(b)
 			}
 		})
