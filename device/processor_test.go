@@ -49,19 +49,27 @@ type processor struct {
 
 type selfTests struct{ run func() error }
 
-func newProcessor(arena *buffer.Arena) *processor {
+// keepers keep what outlives a processor; those that are nil do not.
+type keepers struct {
+	modes        device.ModeKeeper
+	reservations reserve.Keeper
+}
+
+func newProcessor(t testing.TB, arena *buffer.Arena, keepers keepers) *processor {
+	t.Helper()
 	p := &processor{}
 	p.ready.Store(true)
-	p.Server = device.New(device.Config{
+	var err error
+	p.Server, err = device.New(device.Config{
 		Identity: scsi.Identity{Type: 0x03, Vendor: "LUNETTE", Product: "BOX", Revision: "1", Serial: "7", NAA: scsi.NAA6("box")},
 		Arena:    arena,
 		Workers:  2,
 		Commands: []device.Command{
-			{Op: opReceive, Usage: "\x08\x00\xff\xff\xff\x00", Access: reserve.Reading, Medium: true, Run: p.receive,
+			{Op: opReceive, Usage: "\x08\x00\xff\xff\xff\x00", Access: reserve.Reading, Order: device.Reads, Medium: true, Run: p.receive,
 				Timeouts: page.Timeouts{Specific: 1, Nominal: 2, Recommended: 3}},
-			{Op: opSend, Usage: "\x0a\x00\xff\xff\xff\x00", Tolerated: map[int]byte{1: 0x01}, Access: reserve.Writing, Run: p.send},
-			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTimestamp, Access: reserve.Writing, Run: p.count(&p.sets)},
-			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTargetPortGroups, Access: reserve.Reading,
+			{Op: opSend, Usage: "\x0a\x00\xff\xff\xff\x00", Tolerated: map[int]byte{1: 0x01}, Access: reserve.Writing, Order: device.Writes, Run: p.send},
+			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTimestamp, Access: reserve.Writing, Order: device.Reads, Run: p.count(&p.sets)},
+			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTargetPortGroups, Access: reserve.Reading, Order: device.Reads,
 				AccessOf: groupsClass, Run: p.count(&p.groups)},
 		},
 		Modes: []*device.ModePage{{
@@ -80,7 +88,12 @@ func newProcessor(arena *buffer.Arena) *processor {
 			}
 			return nil
 		},
+		ModeKeeper:   keepers.modes,
+		Reservations: keepers.reservations,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -141,7 +154,7 @@ func (p *processor) applied(now []byte) error {
 // TestSuite: what all device types must do, this one does.
 func TestSuite(t *testing.T) {
 	devicetest.Run(t, devicetest.Device{
-		New: func(_ testing.TB, arena *buffer.Arena) devicetest.Unit { return newProcessor(arena) },
+		New: func(t testing.TB, arena *buffer.Arena) devicetest.Unit { return newProcessor(t, arena, keepers{}) },
 		Access: map[devicetest.Name]reserve.Class{
 			{Op: opReceive}: reserve.Reading,
 			{Op: opSend}:    reserve.Writing,
@@ -150,7 +163,7 @@ func TestSuite(t *testing.T) {
 		},
 		Write:    []byte{byte(opSend), 0, 0x02, 0, 0, 0},
 		WriteLen: 128 << 10,
-		Modes:    []byte{page.ModeControl, page.ModeExceptions, boxPage},
+		Modes:    []devicetest.Mode{{Code: page.ModeControl}, {Code: page.ModeExceptions}, {Code: boxPage}},
 	})
 }
 
@@ -166,8 +179,13 @@ type bench struct {
 // newBench lends at most limit bytes, or [buffer.MaxBlock] if that is more.
 func newBench(t *testing.T, limit int64) *bench {
 	t.Helper()
+	return newBenchWith(t, limit, keepers{})
+}
+
+func newBenchWith(t *testing.T, limit int64, k keepers) *bench {
+	t.Helper()
 	b := &bench{T: t, arena: buffer.NewArena(limit)}
-	b.p = newProcessor(b.arena)
+	b.p = newProcessor(t, b.arena, k)
 	b.unit = target.NewUnit("box", b.p)
 	tgt, err := target.NewTarget("iqn.2026-11.io.lunette:box", target.Mapping{Unit: b.unit})
 	if err != nil {

@@ -15,13 +15,16 @@ func (s *Server) Fail(t *target.Task, sense scsi.Sense) {
 	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor.Load()})
 }
 
-// FailWith ends t with what err means: the sense in it, RESERVATION CONFLICT, TASK SET
-// FULL when there is no memory, and HARDWARE ERROR for what nobody expects.
+// FailWith ends t with what err means: the sense in it, RESERVATION CONFLICT, BUSY when a
+// keeper is not available for now, TASK SET FULL when there is no memory, and HARDWARE ERROR
+// for an error that nobody expects.
 func (s *Server) FailWith(t *target.Task, err error) {
 	var data *target.DataError
 	switch {
 	case errors.Is(err, reserve.ErrConflict):
 		t.Respond(target.Response{Status: scsi.ReservationConflict})
+	case errors.Is(err, reserve.ErrUnavailable):
+		t.Respond(target.Response{Status: scsi.Busy})
 	case errors.Is(err, buffer.ErrExhausted):
 		t.Respond(target.Response{Status: scsi.TaskSetFull})
 	case errors.As(err, &data):

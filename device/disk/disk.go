@@ -147,7 +147,8 @@ func New(cfg Config) (*Disk, error) {
 	d.blocks.Store(uint64(info.Size) >> d.shift)
 	d.writeCache.Store(d.volatile)
 	d.bindSteps()
-	d.Server = device.New(device.Config{
+	var err error
+	d.Server, err = device.New(device.Config{
 		Identity: cfg.Identity, Arena: cfg.Arena, Workers: cfg.Workers,
 		Commands:      d.commands(),
 		VPD:           d.vpd(),
@@ -163,6 +164,9 @@ func New(cfg Config) (*Disk, error) {
 		SelfTest: d.selfTest,
 		Reset:    func() { d.stopped.Store(false) },
 	})
+	if err != nil {
+		return nil, fmt.Errorf("disk: %w", err)
+	}
 	if r, ok := store.As[store.Resizer](cfg.Store); ok {
 		d.running.Go(func() { d.watch(r.Resized()) })
 	}

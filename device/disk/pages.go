@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/bits"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/scsi"
@@ -143,19 +144,19 @@ const (
 )
 
 func (d *Disk) logs() []device.LogPage {
-	counters := func(code byte, uncorrected func() uint64) device.LogPage {
-		return device.LogPage{Code: code, Append: func(dst []byte, _ *target.Unit) []byte {
+	counters := func(code byte, uncorrected *atomic.Uint64) device.LogPage {
+		return device.LogPage{Code: code, Reset: func() { uncorrected.Store(0) }, Append: func(dst []byte, _ *target.Unit) []byte {
 			none := binary.BigEndian.AppendUint64(nil, 0)
 			list := page.AppendLogParameter(nil, totalCorrected, page.LogCounter, none...)
 			list = page.AppendLogParameter(list, totalUncorrected, page.LogCounter,
-				binary.BigEndian.AppendUint64(nil, uncorrected())...)
+				binary.BigEndian.AppendUint64(nil, uncorrected.Load())...)
 			return page.AppendLogPage(dst, code, 0, list)
 		}}
 	}
 	return []device.LogPage{
-		counters(logWriteErrors, d.errors.write.Load),
-		counters(logReadErrors, d.errors.read.Load),
-		counters(logVerifyErrors, d.errors.verify.Load),
+		counters(logWriteErrors, &d.errors.write),
+		counters(logReadErrors, &d.errors.read),
+		counters(logVerifyErrors, &d.errors.verify),
 		{Code: page.LogExceptions, Append: func(dst []byte, _ *target.Unit) []byte {
 			return page.AppendExceptionsLog(dst, 0, page.UnknownTemperature)
 		}},

@@ -29,7 +29,10 @@ var rules = []rule{
 	{"store/storetest", []string{"store", "buffer"}, "the suite holds every store to the same"},
 	{"store/...", []string{"store", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
 	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},
-	{"device/...", []string{"device", "device/reserve", "target", "scsi/...", "store", "buffer"}, "a device type knows neither how commands arrive nor which store it is on"},
+	{"device/devicetest/...", []string{"device", "device/nexus", "device/reserve", "target", "scsi/...", "buffer"}, "a device type for tests is one as any other"},
+	{"device/reserve", []string{"scsi/..."}, "rules and data: who waits, locks and answers is above them"},
+	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
+	{"device/...", []string{"device", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
 	{"network/rdma/...", []string{"network/rdma", "buffer"}, "a provider of RDMA moves data, not tasks"},

@@ -60,6 +60,16 @@ func AppendSupportedSublogs(dst []byte, codes ...LogCode) []byte {
 	return AppendLogPage(dst, LogSupported, 0xff, list)
 }
 
+// AppendSupportedSubpages appends log page code/FFh (SPC-5 7.3.19): the subpages of one page,
+// ascending.
+func AppendSupportedSubpages(dst []byte, code byte, subpages ...byte) []byte {
+	list := make([]byte, 0, 2*len(subpages))
+	for _, s := range subpages {
+		list = append(list, code&0x3f, s)
+	}
+	return AppendLogPage(dst, code, 0xff, list)
+}
+
 // Values of ProvisioningCount.Code (SBC-4 6.4.5).
 const (
 	ProvisioningAvailable uint16 = 0x0001

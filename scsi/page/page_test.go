@@ -78,8 +78,8 @@ func TestData(t *testing.T) {
 			"00000014 12 00 0000 00 02 0006 000a 00 00 00000001 00000002"},
 		{"one command", page.AppendCommand(nil, page.SupportStandard, "\x00\x00\x00\x00\x00\x00", nil), "00 03 0006 000000000000"},
 		{"one command with timeouts", page.AppendCommand(nil, page.SupportStandard, "\x00\x00", &page.Timeouts{Specific: 1}), "00 83 0002 0000 000a 00 01 00000000 00000000"},
-		{"no command", page.AppendNoCommand(nil), "00 01 0000"},
-		{"task management", page.TaskManagement{AbortTask: true, AbortTaskSet: true, ClearTaskSet: true, UnitReset: true, QueryTask: true, TargetReset: true, QueryTaskSet: true, QueryAsynchronousEvent: true, NexusReset: true}.Append(nil, false), "de 07 00 00"},
+		{"no command", page.AppendNoCommand(nil, page.SupportNone), "00 01 0000"},
+		{"task management", page.TaskManagement{AbortTask: true, AbortTaskSet: true, ClearTaskSet: true, UnitReset: true, QueryTask: true, TargetReset: true, QueryTaskSet: true, NexusReset: true}.Append(nil, false), "de 03 00 00"},
 		{"task management extended", page.TaskManagement{AbortTask: true, LongTimeout: 100, ShortTimeout: 50}.Append(nil, true), "80 00 00 0c 01 000000 00000064 00000032"},
 	} {
 		if want := unhex(t, c.want); !bytes.Equal(c.got, want) {

@@ -1,4 +1,4 @@
-package device
+package nexus
 
 import (
 	"slices"
@@ -11,18 +11,18 @@ import (
 // attentions are the pending unit attention conditions of one I_T_L nexus (SAM-5
 // 5.14), the most important first, each once. Commands look at pending only.
 type attentions struct {
-	pending atomic.Bool
+	pending atomic.Bool // the queue is not empty
 
 	mu    sync.Mutex
-	queue []scsi.ASC
+	queue []scsi.ASC // guarded by mu
 }
 
-// maxAttentions bounds the queue; what is least important is left out. There are fewer
-// conditions that this program reports, so that it is never reached.
+// maxAttentions bounds the queue; the least important condition is left out. Fewer kinds of
+// conditions are ever established, so that the bound is not reached.
 const maxAttentions = 16
 
-// rank orders conditions as SPC-5 table 60 and SAM-5 5.14 do: what a reset says comes
-// before all that it implies.
+// rank orders conditions as SPC-5 table 60 and SAM-5 5.14 do: a reset comes before all that
+// it implies.
 func rank(a scsi.ASC) int {
 	switch a {
 	case scsi.ASCPowerOnResetOrBusDeviceReset:
@@ -70,7 +70,7 @@ func (u *attentions) take() (scsi.ASC, bool) {
 	return a, true
 }
 
-// clear removes one condition that something else than a report has ended.
+// clear removes one condition that ended without being reported.
 func (u *attentions) clear(a scsi.ASC) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
