@@ -50,7 +50,9 @@ func (d *Disk) commands() []device.Command {
 		add(reserve.Writing, device.Writes, whole, d.unmapBlocks, scsi.OpUnmap)
 	}
 	return append(rows,
-		device.Command{Op: scsi.OpReadCapacity10, Access: reserve.Probing, Run: d.readCapacity},
+		device.Command{Op: scsi.OpReadCapacity10, Access: reserve.Probing, Run: d.readCapacity,
+			// Reserved since PMI is obsolete (SBC-4 5.20); an initiator is known that has rubbish there.
+			Tolerated: map[int]byte{8: 0xfe}},
 		device.Command{Op: scsi.OpServiceActionIn16, Action: scsi.ActionReadCapacity16, Access: reserve.Probing, Run: d.readCapacity},
 		device.Command{Op: scsi.OpServiceActionIn16, Action: scsi.ActionGetLBAStatus, Access: reserve.Reading, Order: device.Reads,
 			Medium: true, Timeouts: moving, Run: d.getLBAStatus},
