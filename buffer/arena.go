@@ -205,9 +205,9 @@ func (a *Arena) merge(b block, order int) {
 	a.push(b, order)
 }
 
-// Reserve counts n bytes that are not the arena's as lent, so that the limit is for them as well,
-// until Unreserve; or it returns [ErrExhausted].
-func (a *Arena) Reserve(n int64) error {
+// Charge counts n bytes that lie elsewhere against the arena's limit, as if they were lent, until
+// Uncharge; or it returns [ErrExhausted].
+func (a *Arena) Charge(n int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.lent+n > a.limit && (!a.drain() || a.lent+n > a.limit) {
@@ -218,8 +218,8 @@ func (a *Arena) Reserve(n int64) error {
 	return nil
 }
 
-// Unreserve ends a Reserve of n bytes, or a part of it.
-func (a *Arena) Unreserve(n int64) {
+// Uncharge takes back a Charge of n bytes, or a part of it.
+func (a *Arena) Uncharge(n int64) {
 	a.mu.Lock()
 	a.lent -= n
 	a.mu.Unlock()

@@ -213,10 +213,10 @@ func TestArenaReserve(t *testing.T) {
 	if a.Outstanding() != 0 || a.nearby() == 0 {
 		t.Fatalf("%d bytes lent, %d near", a.Outstanding(), a.nearby())
 	}
-	if err := a.Reserve(2<<20 + 1); !errors.Is(err, ErrExhausted) {
+	if err := a.Charge(2<<20 + 1); !errors.Is(err, ErrExhausted) {
 		t.Error(err)
 	}
-	if err := a.Reserve(2<<20 - MinBlock); err != nil || a.Outstanding() != 2<<20-MinBlock {
+	if err := a.Charge(2<<20 - MinBlock); err != nil || a.Outstanding() != 2<<20-MinBlock {
 		t.Errorf("%v, %d bytes lent", err, a.Outstanding())
 	}
 	l, err := a.Get(1)
@@ -230,7 +230,7 @@ func TestArenaReserve(t *testing.T) {
 	if a.Close() == nil {
 		t.Error("closed with memory reserved")
 	}
-	a.Unreserve(2<<20 - MinBlock)
+	a.Uncharge(2<<20 - MinBlock)
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}

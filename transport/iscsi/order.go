@@ -108,7 +108,7 @@ func (s *Session) keepData(c *Conn, p *Arrival) bool {
 
 // charge takes n bytes from the limits. s.mu is held.
 func (s *Session) charge(n int) bool {
-	if s.ended || s.hold+n > maxHeldBytes || s.node.cfg.Arena.Reserve(int64(n)) != nil {
+	if s.ended || s.hold+n > maxHeldBytes || s.node.cfg.Arena.Charge(int64(n)) != nil {
 		return false
 	}
 	s.hold += n
@@ -118,7 +118,7 @@ func (s *Session) charge(n int) bool {
 // uncharge gives n bytes back. s.mu is held.
 func (s *Session) uncharge(n int) {
 	s.hold -= n
-	s.node.cfg.Arena.Unreserve(int64(n))
+	s.node.cfg.Arena.Uncharge(int64(n))
 }
 
 // hold1 notes a held command. s.mu is held.
