@@ -197,7 +197,7 @@ func TestArenaExhausted(t *testing.T) {
 }
 
 // What is reserved cannot be lent, and small blocks that are kept near are in nobody's way.
-func TestArenaReserve(t *testing.T) {
+func TestArenaCharge(t *testing.T) {
 	a := NewArena(2 << 20)
 	var all []*Lease
 	for range 8 {
