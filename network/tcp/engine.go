@@ -1,5 +1,10 @@
 package tcp
 
+import "errors"
+
+// ErrDetached: the connection was taken off its engine.
+var ErrDetached = errors.New("tcp: the connection was taken off its engine")
+
 // An Engine waits for sockets, and calls their handlers when there is something to
 // do. It decides on which threads the data path runs; the code of the data path is the
 // same in all engines.
@@ -24,6 +29,18 @@ type Socket interface {
 	AwaitRoom(w WriteHandler)
 	// Resume ends a pause that [Pause] has begun or is just beginning.
 	Resume()
+	// Detach takes the connection off its engine when nothing of it is in flight: to go on with it
+	// on another engine, or in another process. It is called once, after Start.
+	//
+	// may is called as Handler.Receive is, between two calls of it: soon, and, as long as it returns
+	// false, after each that follows. It must not wait. When it has returned true the Handler is not
+	// called any more; who awaits room is told [ErrDetached]; and then takes the connection, on a
+	// goroutine where it may wait. By then Try fails too, with ErrDetached, and so do all others.
+	// What the Handler has received and not handled is still the Handler's; what the Sender has not
+	// sent is what Sender.Detach returns.
+	//
+	// If the connection ends first, Handler.Ended is called, and then never is.
+	Detach(may func() bool, then func(c *Conn))
 	// CloseWrite ends our direction of the stream after what has been sent.
 	CloseWrite() error
 	// Close closes the connection: nothing is sent any more, and the handler ends soon.
@@ -54,7 +71,7 @@ type WriteHandler interface {
 	// Writable sends, and returns false when the socket is full: then it is called again.
 	Writable(fd uintptr) bool
 	// WriteDone ends what AwaitRoom has begun: Writable has returned true, or the socket is
-	// closed, as err says.
+	// closed or detached, as err says.
 	WriteDone(err error)
 }
 
@@ -70,3 +87,9 @@ const (
 	Pause               // do not receive until Socket.Resume
 	End                 // never receive again
 )
+
+// A detachment is what [Socket.Detach] was called with.
+type detachment struct {
+	may  func() bool
+	then func(c *Conn)
+}

@@ -1,10 +1,13 @@
 package tcp
 
 import (
+	"errors"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Goroutines is the engine that works everywhere: a goroutine for each connection, which
@@ -41,21 +44,26 @@ func (e *Goroutines) Close() error { return nil }
 
 // A goroutineSocket is the socket of a connection that has a goroutine of its own.
 type goroutineSocket struct {
-	c      *Conn
-	h      Handler
-	e      *Goroutines
-	next   Next
-	one    bool // the last thing that was received was One
-	spin   spinner
-	closed atomic.Bool
-	w      WriteHandler // of the last AwaitRoom
-	room   func()       // awaitRoom and w.Writable, made once
-	send   func(fd uintptr) bool
+	c       *Conn
+	h       Handler
+	e       *Goroutines
+	next    Next
+	one     bool // the last thing that was received was One
+	spin    spinner
+	closed  atomic.Bool                // or detached
+	leaving atomic.Pointer[detachment] // nil until Detach
+	room    func()                     // awaitRoom, made once
+	send    func(fd uintptr) bool      // w.Writable, made once
 
-	mu      sync.Mutex
-	wake    sync.Cond // with mu: resumed was set
-	resumed bool
-	started bool
+	mu       sync.Mutex
+	wake     sync.Cond // with mu: something of what follows has changed
+	resumed  bool
+	started  bool
+	detached bool
+	rooms    int          // goroutines that await room, or are just ending
+	w        WriteHandler // of the last AwaitRoom
+	deadline time.Time    // for reading, as Inline.SetDeadline says
+	woken    bool         // but Detach has set another, which leave takes back
 }
 
 func newGoroutineSocket(c *Conn, e *Goroutines) *goroutineSocket {
@@ -85,27 +93,88 @@ func (s *goroutineSocket) run() {
 	}
 }
 
-// over ends the handler if it has to, because of an error of Read or otherwise; else it waits for
-// the end of a pause.
+// over ends the handler if it has to, because of an error of Read or otherwise, or detaches the
+// connection; else it waits for the end of a pause.
 func (s *goroutineSocket) over(err error) bool {
+	leaving := s.leaving.Load() != nil
+	if leaving && errors.Is(err, os.ErrDeadlineExceeded) {
+		err, s.next = nil, Nothing // Detach has ended the wait
+	}
 	if err == nil && s.closed.Load() {
 		err = net.ErrClosed
 	}
-	if err != nil || s.next == End {
+	switch {
+	case err != nil || s.next == End:
 		s.h.Ended(err)
 		_ = s.c.Close() // it may be closed already
 		return true
+	case leaving && s.leave():
+		return true
+	case s.next == Pause:
+		return s.pause(leaving)
 	}
-	if s.next != Pause {
-		return false
-	}
+	return false
+}
+
+// pause waits for Resume, and returns true if the connection was detached instead. asked says that
+// the handler was asked for that already.
+func (s *goroutineSocket) pause(asked bool) bool {
 	s.mu.Lock()
 	for !s.resumed {
-		s.wake.Wait()
+		if asked || s.leaving.Load() == nil {
+			s.wake.Wait()
+			continue
+		}
+		s.mu.Unlock()
+		if s.leave() {
+			return true
+		}
+		asked = true
+		s.mu.Lock()
 	}
 	s.resumed = false
 	s.mu.Unlock()
 	return false
+}
+
+// leave detaches the connection, if its handler lets it go.
+func (s *goroutineSocket) leave() bool {
+	d := s.leaving.Load()
+	s.mu.Lock()
+	s.woken = false
+	_ = s.c.SetReadDeadline(s.deadline)
+	s.mu.Unlock()
+	if !d.may() {
+		return false
+	}
+	s.mu.Lock()
+	if s.closed.Load() {
+		s.mu.Unlock()
+		return false
+	}
+	s.detached = true
+	s.closed.Store(true)
+	_ = s.c.SetWriteDeadline(longAgo)
+	for s.rooms > 0 {
+		s.wake.Wait()
+	}
+	_ = s.c.SetWriteDeadline(time.Time{})
+	_ = s.c.SetReadDeadline(time.Time{})
+	s.mu.Unlock()
+	d.then(s.c)
+	return true
+}
+
+// longAgo is a deadline that ends every wait.
+var longAgo = time.Unix(1, 0)
+
+func (s *goroutineSocket) Detach(may func() bool, then func(c *Conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving.Store(&detachment{may, then})
+	s.woken = true
+	_ = s.c.SetReadDeadline(longAgo) // of a connection that is closed, which ends
+	s.wake.Broadcast()
 }
 
 // receive is the callback of Conn.Read: false makes it wait for something to arrive.
@@ -122,8 +191,10 @@ func (s *goroutineSocket) receive(fd uintptr) bool {
 		s.spin.found()
 		s.one = s.next == One
 		switch {
-		case s.next == More:
+		case s.next == More && s.leaving.Load() == nil:
 		case s.next != All && s.next != One:
+			return true
+		case s.leaving.Load() != nil: // it may be detached now
 			return true
 		// What comes after all was received is an event for the poller: waiting for it is
 		// safe unless it is the end of the stream, which may have come before.
@@ -136,35 +207,76 @@ func (s *goroutineSocket) receive(fd uintptr) bool {
 	return true
 }
 
+// gone is the error for what comes too late.
+func (s *goroutineSocket) gone() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.detached {
+		return ErrDetached
+	}
+	return net.ErrClosed
+}
+
 func (s *goroutineSocket) Try(f func(fd uintptr)) error {
 	if s.closed.Load() {
-		return net.ErrClosed
+		return s.gone()
 	}
 	return s.c.control(f)
 }
 
 // AwaitRoom starts the one other goroutine that a connection ever has.
 func (s *goroutineSocket) AwaitRoom(w WriteHandler) {
-	s.w = w
+	s.mu.Lock()
+	late := s.detached
+	if !late {
+		s.w = w
+		s.rooms++
+	}
+	s.mu.Unlock()
+	if late {
+		go w.WriteDone(ErrDetached)
+		return
+	}
 	go s.room()
 }
 
-func (s *goroutineSocket) awaitRoom() { s.w.WriteDone(s.c.Write(s.send)) }
+func (s *goroutineSocket) awaitRoom() {
+	w := s.w
+	err := s.c.Write(s.send)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrDetached
+	}
+	w.WriteDone(err) // which may await room again
+	s.mu.Lock()
+	if s.rooms--; s.rooms == 0 {
+		s.wake.Broadcast()
+	}
+	s.mu.Unlock()
+}
 
 func (s *goroutineSocket) Resume() {
 	s.mu.Lock()
 	s.resumed = true
 	s.mu.Unlock()
-	s.wake.Signal()
+	s.wake.Broadcast()
 }
 
-func (s *goroutineSocket) CloseWrite() error { return s.c.CloseWrite() }
+func (s *goroutineSocket) CloseWrite() error {
+	if s.closed.Load() {
+		return s.gone()
+	}
+	return s.c.CloseWrite()
+}
 
 // Close makes the goroutine end, which closes the descriptor: net.Conn.Close would wait for
 // the one who is just handling what has come, and that may be the caller.
 func (s *goroutineSocket) Close() error {
-	s.closed.Store(true)
 	s.mu.Lock()
+	if s.detached {
+		s.mu.Unlock()
+		return ErrDetached
+	}
+	s.closed.Store(true)
 	fresh := !s.started
 	s.started = true
 	s.mu.Unlock()

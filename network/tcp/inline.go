@@ -56,12 +56,27 @@ func (e *Inline) Serve(wait bool) error {
 	}
 	e.wait = wait
 	err := e.s.c.Read(e.receive)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) && (e.s.leaving.Load() == nil || e.s.expired()) {
 		return err
 	}
 	e.ended = e.s.over(err)
 	return nil
 }
 
+// expired reports that the deadline is over that SetDeadline has set.
+func (s *goroutineSocket) expired() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.deadline.IsZero() && !time.Now().Before(s.deadline)
+}
+
 // SetDeadline makes a Serve that waits, now or later, fail at t; the zero time is never.
-func (e *Inline) SetDeadline(t time.Time) { _ = e.s.c.SetReadDeadline(t) }
+func (e *Inline) SetDeadline(t time.Time) {
+	s := e.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadline = t
+	if !s.detached && !s.woken {
+		_ = s.c.SetReadDeadline(t)
+	}
+}

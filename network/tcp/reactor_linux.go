@@ -36,9 +36,10 @@ type reactor struct {
 
 // A job is something to do on the thread.
 type job struct {
-	s    *reactorSocket
-	do   work
-	next Next // of back
+	s       *reactorSocket
+	do      work
+	next    Next        // of back
+	leaving *detachment // of detach
 }
 
 type work uint8
@@ -47,6 +48,7 @@ const (
 	start work = iota
 	resume
 	back // Receive has returned
+	detach
 	stop
 )
 
@@ -164,11 +166,12 @@ func (r *reactor) work() {
 		case start:
 			r.add(j.s)
 		case resume:
-			if j.s.paused {
-				r.unpause(j.s)
-			}
+			r.resume(j.s)
 		case back:
 			r.back(j.s, j.next)
+		case detach:
+			j.s.leaving = j.leaving
+			r.detach(j.s)
 		case stop:
 			r.last = true
 		}
@@ -248,7 +251,8 @@ func (r *reactor) receive(s *reactorSocket) {
 		r.mu.Lock()
 		r.deafen(s)
 		r.mu.Unlock()
-		go func() { r.post(job{s, back, s.h.Receive(uintptr(s.fd))}) }()
+		s.away, s.resumed = true, false
+		go func() { r.post(job{s: s, do: back, next: s.h.Receive(uintptr(s.fd))}) }()
 		return
 	}
 	r.then(s, s.h.Receive(uintptr(s.fd)))
@@ -256,16 +260,22 @@ func (r *reactor) receive(s *reactorSocket) {
 
 // back takes a socket back from the goroutine that has received from it.
 func (r *reactor) back(s *reactorSocket, next Next) {
+	s.away = false
 	if next == End {
 		r.end(s, nil)
 		return
 	}
-	r.then(s, next) // before there are events again
+	if !r.then(s, next) { // before there are events again
+		return
+	}
 	r.listen(s)
+	if s.resumed {
+		r.resume(s)
+	}
 }
 
-// then does what a handler wants next.
-func (r *reactor) then(s *reactorSocket, next Next) {
+// then does what a handler wants next. false: the connection is not the reactor's any more.
+func (r *reactor) then(s *reactorSocket, next Next) bool {
 	r.one = next == One
 	switch next {
 	case More, All, One, Nothing:
@@ -277,10 +287,17 @@ func (r *reactor) then(s *reactorSocket, next Next) {
 		r.mu.Unlock()
 	case End:
 		r.end(s, nil)
+		return false
 	}
+	return !r.detach(s)
 }
 
-func (r *reactor) unpause(s *reactorSocket) {
+// resume ends a pause. It may come before the pause that it is for.
+func (r *reactor) resume(s *reactorSocket) {
+	s.resumed = s.away
+	if !s.paused {
+		return
+	}
 	s.paused = false
 	r.mu.Lock()
 	s.watch(arrivals, 0)
@@ -288,8 +305,44 @@ func (r *reactor) unpause(s *reactorSocket) {
 	r.receive(s)
 }
 
+// detach detaches s if that was asked for and its handler lets it go.
+func (r *reactor) detach(s *reactorSocket) bool {
+	if s.leaving == nil || s.away || s.closed.Load() || !s.leaving.may() {
+		return false
+	}
+	c, err := copyOf(s.fd)
+	if err != nil {
+		r.end(s, err)
+		return true
+	}
+	s.detached.Store(true)
+	then := s.leaving.then
+	w := r.forget(s)
+	go func() {
+		if w != nil {
+			w.WriteDone(ErrDetached)
+		}
+		then(c)
+		s.leave()
+	}()
+	return true
+}
+
 // end gives s up.
 func (r *reactor) end(s *reactorSocket, err error) {
+	w := r.forget(s)
+	go func() {
+		if w != nil {
+			w.WriteDone(net.ErrClosed)
+		}
+		s.h.Ended(err)
+		s.leave()
+	}()
+}
+
+// forget ends what the reactor has to do with s, and returns who awaits room, or nil.
+func (r *reactor) forget(s *reactorSocket) WriteHandler {
+	s.closed.Store(true)
 	r.mu.Lock()
 	r.deafen(s)
 	s.over = true
@@ -300,12 +353,16 @@ func (r *reactor) end(s *reactorSocket, err error) {
 	r.free = append(r.free, s.slot)
 	r.live--
 	s.paused = false
-	s.closed.Store(true)
-	go func() {
-		if w != nil {
-			w.WriteDone(net.ErrClosed)
-		}
-		s.h.Ended(err)
-		s.leave()
-	}()
+	return w
+}
+
+// copyOf makes a Conn of a copy of fd.
+func copyOf(fd int) (*Conn, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(n), "socket")
+	defer f.Close()
+	return ConnOf(f)
 }

@@ -13,7 +13,8 @@ type reactorSocket struct {
 	fd int
 	h  Handler
 
-	closed atomic.Bool
+	closed   atomic.Bool // or detached
+	detached atomic.Bool
 	// users are those who use the descriptor: the socket itself until it has ended, and
 	// each Try. The last one closes it.
 	users atomic.Int32
@@ -26,8 +27,11 @@ type reactorSocket struct {
 	w       WriteHandler // who awaits room, or nil
 
 	// The reactor's thread only.
-	slot   int32
-	paused bool
+	slot    int32
+	paused  bool
+	away    bool        // another goroutine receives
+	resumed bool        // Resume was called meanwhile
+	leaving *detachment // nil until Detach
 }
 
 // Always waited for, unless receiving pauses: data, and the end of the peer's direction.
@@ -43,11 +47,19 @@ func (s *reactorSocket) Start(h Handler) {
 
 func (s *reactorSocket) Try(f func(fd uintptr)) error {
 	if s.closed.Load() || !s.use() {
-		return net.ErrClosed
+		return s.gone()
 	}
 	f(uintptr(s.fd))
 	s.leave()
 	return nil
+}
+
+// gone is the error for what comes too late.
+func (s *reactorSocket) gone() error {
+	if s.detached.Load() {
+		return ErrDetached
+	}
+	return net.ErrClosed
 }
 
 // use keeps the descriptor open; false: it is closed.
@@ -79,7 +91,7 @@ func (s *reactorSocket) AwaitRoom(w WriteHandler) {
 	}
 	s.r.mu.Unlock()
 	if over {
-		go w.WriteDone(net.ErrClosed)
+		go w.WriteDone(s.gone())
 	}
 }
 
@@ -93,12 +105,23 @@ func (s *reactorSocket) watch(add, drop uint32) {
 	}
 }
 
-func (s *reactorSocket) Resume() { s.r.post(job{s: s, do: resume}) }
+func (s *reactorSocket) Resume() {
+	if !s.detached.Load() {
+		s.r.post(job{s: s, do: resume})
+	}
+}
+
+func (s *reactorSocket) Detach(may func() bool, then func(c *Conn)) {
+	s.r.post(job{s: s, do: detach, leaving: &detachment{may, then}})
+}
 
 func (s *reactorSocket) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
 
 // Close makes the poller tell the reactor, which ends the socket.
 func (s *reactorSocket) Close() error {
+	if s.detached.Load() {
+		return ErrDetached
+	}
 	s.closed.Store(true)
 	err := s.shutdown(unix.SHUT_RDWR)
 	s.r.mu.Lock()
@@ -112,8 +135,8 @@ func (s *reactorSocket) Close() error {
 }
 
 func (s *reactorSocket) shutdown(how int) error {
-	if !s.use() {
-		return net.ErrClosed
+	if s.detached.Load() || !s.use() {
+		return s.gone()
 	}
 	err := shutdown(s.fd, how)
 	s.leave()

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -22,27 +23,29 @@ type Sender struct {
 	state atomic.Uint32
 	held  atomic.Bool   // what is queued waits for Release
 	bytes atomic.Int64  // that are queued
-	gone  chan struct{} // the one who sends has handed sending over to Halt
+	gone  chan struct{} // the one who sends has handed sending over to Halt or Detach
 
 	// Of the one who sends.
-	b    *Batch // nil while nothing is sent
-	more bool   // there may be something behind the batch
-	full bool   // the socket has not taken all of the batch
-	err  error  // what sending the batch ended with
-	try  func(fd uintptr)
+	b      *Batch // nil while nothing is sent
+	more   bool   // there may be something behind the batch
+	full   bool   // the socket has not taken all of the batch
+	err    error  // what sending the batch ended with
+	try    func(fd uintptr)
+	unsent int // bytes in the batch that are not the source's, but of SenderConfig.Unsent
 
 	calls, sent, blocks atomic.Int64
 }
 
 // The state of a Sender.
 const (
-	sending uint32 = 1 << iota // a goroutine sends, or awaits room
-	queued                     // something was queued since the source was last asked
-	blocked                    // room is awaited
-	ending                     // End was called: the connection ends with the queue
-	hard                       // or when the socket is full
-	failed                     // the socket is broken: nothing is sent any more
-	halting                    // Halt waits for the one who sends
+	sending  uint32 = 1 << iota // a goroutine sends, or awaits room
+	queued                      // something was queued since the source was last asked
+	blocked                     // room is awaited
+	ending                      // End was called: the connection ends with the queue
+	hard                        // or when the socket is full
+	failed                      // the socket is broken: nothing is sent any more
+	detached                    // the socket is gone, and the batch is kept for Detach
+	halting                     // Halt or Detach waits for the one who sends
 )
 
 // A Source has what a [Sender] sends. One goroutine at a time calls its methods, which may call
@@ -52,7 +55,8 @@ type Source interface {
 	// reports whether more is queued behind that. If it appends nothing, there is nothing to
 	// send now. It may keep b until Sent or Failed, if it has appended something.
 	Next(b *Batch) (more bool)
-	// Sent says that the batch has been sent, and that what it led to is free.
+	// Sent says that the batch has been sent, and that what it led to is free. The first may be
+	// for [SenderConfig.Unsent], of which Next knows nothing.
 	Sent()
 	// Failed says, once, that neither the batch, if there is one, nor what is queued will be
 	// sent: the socket is broken, as err says, or it is full where that ends the connection, and
@@ -74,6 +78,9 @@ type SenderConfig struct {
 	Guard sync.Locker
 	// Send, if not nil, is called instead of SendMsg.
 	Send SendFunc
+	// Unsent is sent before all that the Source has: what [Sender.Detach] of the Sender has
+	// returned that had the connection before.
+	Unsent []byte
 }
 
 // muchQueued is how many bytes are sent while the queue is held: so little memory is in flight.
@@ -87,6 +94,9 @@ func (s *Sender) Init(c SenderConfig) {
 	s.conf = c
 	s.gone = make(chan struct{})
 	s.try = func(fd uintptr) { s.Writable(fd) }
+	if len(c.Unsent) > 0 {
+		s.Queued(len(c.Unsent))
+	}
 }
 
 // Queued says that the source has n bytes more to send, or that what it has to send may be sent
@@ -179,19 +189,26 @@ func (s *Sender) run() {
 // next asks the source for a batch. false: there is none.
 func (s *Sender) next() bool {
 	s.more, s.full, s.err = false, false, nil
-	if s.state.And(^queued)&failed != 0 {
+	if s.state.And(^queued)&(failed|detached) != 0 {
 		return false
 	}
+	s.fill()
+	return !s.b.Empty()
+}
+
+// fill puts into the batch what comes next.
+func (s *Sender) fill() {
 	if s.b == nil {
 		s.b = s.conf.Batches.get()
 	}
 	s.b.reset()
-	more := s.conf.Source.Next(s.b)
-	if s.b.Empty() {
-		return false
+	if s.unsent = len(s.conf.Unsent); s.unsent > 0 {
+		s.b.Append(s.conf.Unsent)
+		s.conf.Unsent = nil
+		s.more = true
+		return
 	}
-	s.more = more
-	return true
+	s.more = s.conf.Source.Next(s.b) && !s.b.Empty()
 }
 
 // Writable implements [WriteHandler]: it sends what is left of the batch, and returns false when
@@ -243,21 +260,30 @@ func (s *Sender) WriteDone(err error) {
 // finish ends a batch: it was sent, or sending has ended for ever.
 func (s *Sender) finish() {
 	if s.err == nil && !s.full {
-		s.conf.Source.Sent()
+		s.done()
 		return
 	}
 	s.more = false
+	if s.err == ErrDetached {
+		s.state.Or(detached)
+		return
+	}
 	if s.state.Or(failed)&ending != 0 {
 		s.reset() // before the source closes the socket, if it does
 	}
 	s.conf.Source.Failed(s.err)
 }
 
+// done gives back what a batch has sent.
+func (s *Sender) done() {
+	s.Dequeued(s.unsent)
+	s.conf.Source.Sent() // even if nothing was the source's: it may wait for a shorter queue
+}
+
 // rest ends sending, unless something was queued meanwhile: then it returns false.
 func (s *Sender) rest() bool {
-	if s.b != nil {
-		s.conf.Batches.put(s.b)
-		s.b = nil
+	if s.state.Load()&detached == 0 {
+		s.giveBack()
 	}
 	for ended := false; ; {
 		now := s.state.Load()
@@ -273,6 +299,14 @@ func (s *Sender) rest() bool {
 		case s.state.CompareAndSwap(now, now&^(sending|blocked)):
 			return true
 		}
+	}
+}
+
+// giveBack gives the batch back.
+func (s *Sender) giveBack() {
+	if s.b != nil {
+		s.conf.Batches.put(s.b)
+		s.b = nil
 	}
 }
 
@@ -292,13 +326,47 @@ func (s *Sender) end() {
 	}
 }
 
-// Halt, called once and after the socket was closed, waits until nobody sends. Nobody will, since
-// Halt stays the one who does.
+// Halt waits until nobody sends. Nobody will, since Halt stays the one who does. It is called
+// once, after the socket was closed.
 func (s *Sender) Halt() {
-	if s.state.Or(sending|ending|hard|halting)&sending != 0 {
+	s.halt(ending | hard)
+	s.giveBack()
+	s.state.Or(failed)
+}
+
+func (s *Sender) halt(bits uint32) {
+	if s.state.Or(sending|halting|bits)&sending != 0 {
 		<-s.gone
 	}
-	s.state.Or(failed)
+}
+
+// Detach waits until nobody sends, as Halt does, and returns all that is queued and was not sent,
+// in the order of the wire; the source is told that it was sent. It is called once, instead of
+// Halt, where [Socket.Detach] hands the connection over. It fails if the connection was to end, or
+// has failed: what is queued stays with the source.
+func (s *Sender) Detach() (unsent []byte, err error) {
+	s.halt(0)
+	defer s.giveBack()
+	if s.state.Or(detached)&(failed|ending) != 0 {
+		return nil, net.ErrClosed
+	}
+	if s.b == nil { // else it was begun
+		s.fill()
+	}
+	for ; !s.b.Empty(); s.fill() {
+		unsent = s.copyTo(unsent)
+		s.done()
+	}
+	return unsent, nil
+}
+
+// copyTo appends what is left of the batch to mem.
+func (s *Sender) copyTo(mem []byte) []byte {
+	if s.conf.Guard != nil {
+		s.conf.Guard.Lock()
+		defer s.conf.Guard.Unlock()
+	}
+	return s.b.bytes(mem)
 }
 
 // SenderStats say what a Sender has done.

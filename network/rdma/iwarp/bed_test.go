@@ -64,10 +64,11 @@ func (s *bedSocket) Try(f func(fd uintptr)) error {
 	f(0)
 	return nil
 }
-func (s *bedSocket) AwaitRoom(tcp.WriteHandler) { s.awaits = true }
-func (s *bedSocket) Resume()                    {}
-func (s *bedSocket) CloseWrite() error          { s.closedWr = true; return nil }
-func (s *bedSocket) Close() error               { s.closed = true; return nil }
+func (s *bedSocket) AwaitRoom(tcp.WriteHandler)          { s.awaits = true }
+func (s *bedSocket) Resume()                             {}
+func (s *bedSocket) Detach(func() bool, func(*tcp.Conn)) { panic("nobody detaches it") }
+func (s *bedSocket) CloseWrite() error                   { s.closedWr = true; return nil }
+func (s *bedSocket) Close() error                        { s.closed = true; return nil }
 
 func (b *bed) recv(_ uintptr, iov []unix.Iovec) (int, error) {
 	if len(b.in) == 0 {
