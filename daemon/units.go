@@ -79,8 +79,14 @@ func (c *units) prepare(ctx context.Context, spec model.Unit) (*change, error) {
 		return fail(errors.Join(err, s.drop()))
 	}
 	u := &unit{spec: spec, made: s.taken()}
+	var names []string
 	for _, l := range some {
-		u.logical = append(u.logical, &logicalUnit{target.NewUnit(model.LogicalUnit(spec.Name, l.Name), l.LU), l.Describe})
+		name := model.LogicalUnit(spec.Name, l.Name)
+		names = append(names, name)
+		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, l.LU), l.Describe})
+	}
+	if !slices.Equal(names, spec.Names) {
+		return fail(errors.Join(fmt.Errorf("a %s device is %v, and not %v as it says", kind.Name, names, spec.Names), u.abandon()))
 	}
 	return &change{undo: undo{u.abandon}, publish: func() { c.put(u) }}, nil
 }
