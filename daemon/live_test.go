@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/test/plugin/pipe"
 	"github.com/lunette-io/lunette/transport/loopback"
@@ -296,4 +297,33 @@ func TestUpdatesUnderLoad(t *testing.T) {
 	if err := d.units.update(ctx, less); err == nil || !strings.Contains(err.Error(), "has the unit box/b at LUN 2, which would not be there any more") {
 		t.Errorf("%v", err)
 	}
+}
+
+// The first portal of a transport brings its network and its node, which shows the targets that there are.
+func TestFirstPortalOfATransport(t *testing.T) {
+	t.Chdir(t.TempDir())
+	p := pipe.New()
+	d := serving(t, p, strings.Replace(foreign, "- 127.0.0.1:0\n", "", 1))
+	if n := len(d.networks.load()) + len(d.nodes.load()); n != 2 {
+		t.Errorf("%d networks and nodes", n)
+	}
+	spec, err := with(p).Schema().ParsePortal("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.portals.create(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := initiator.Dial(ctx, d.portals.load()[2].Addr(), initiator.Config{InitiatorName: me, TargetName: closed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := bytes.Repeat([]byte("portal.."), 64)
+	block0(t, c, data)
+	if got, err := blockOf(ctx, guest(t, p, "/lab/b", closed), 0, 0, nil); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("by a pipe another block is read: %v", err)
+	}
+	_ = c.Close()
 }
