@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
+	initiator "github.com/lunette-io/lunette/initiator/iscsi"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/test/plugin/pipe"
 	"github.com/lunette-io/lunette/transport/loopback"
 )
@@ -225,4 +227,103 @@ func TestChangesThatFail(t *testing.T) {
 	if left, _ := os.ReadDir("."); len(left) != 1 { // b.img
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// What a target maps, and what a unit is, change for those who are there: they are told, and see the new
+// at once. Who reads and writes another LUN sees nothing of it.
+func TestUpdatesUnderLoad(t *testing.T) {
+	if _, ok := any(&target.Target{}).(mapper); !ok {
+		t.Skip("targets cannot change what they map yet")
+	}
+	t.Chdir(t.TempDir())
+	p := pipe.New()
+	d := serving(t, p, strings.Replace(foreign, "- 127.0.0.1:0\n", "", 1))
+	watch(t, d)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	s := guest(t, p, "/lab/b", closed)
+	steady := startLoad(ctx, guest(t, p, "/lab/b", closed), 4, 0)
+	data := bytes.Repeat([]byte("plain..."), 64)
+	if _, err := blockOf(ctx, s, 0, 0, data); err != nil {
+		t.Fatal(err)
+	}
+
+	// The unit is another now.
+	spec := parts(t, p, "units: [{name: plain, store: {kind: memory, size: 4M}}]\ntargets: [{name: \""+newTarget+"\", luns: {0: plain}}]\n").Units[0]
+	if err := d.units.update(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := blockOf(ctx, s, 0, 0, nil); err != nil || !bytes.Equal(got, make([]byte, 512)) {
+		t.Errorf("the unit has what the old one had: %v", err)
+	}
+	if size := d.Units()[3].Facts.Value("size"); size != int64(4<<20) {
+		t.Errorf("the unit has %v bytes", size)
+	}
+	steady.moves(t)
+
+	// The unit is at another LUN now.
+	moved := d.doc.Targets[1]
+	moved.LUNs = []model.LUN{{Number: 2, Unit: "plain"}, {Number: 4, Unit: "box/b"}}
+	if err := d.targets.update(ctx, moved); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blockOf(ctx, s, 0, 0, nil); err == nil {
+		t.Error("the unit is still at LUN 0")
+	}
+	if _, err := blockOf(ctx, s, 2, 1, data); err != nil {
+		t.Error(err)
+	}
+	if luns := fmt.Sprint(d.Targets()[1].LUNs); luns != "[{2 plain} {4 box/b}]" {
+		t.Errorf("the target has %s", luns)
+	}
+	steady.moves(t)
+
+	// And at none: then it can go.
+	moved.LUNs = moved.LUNs[1:]
+	if err := d.targets.update(ctx, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.units.remove(ctx, "plain"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blockOf(ctx, s, 2, 0, nil); err == nil {
+		t.Error("the unit is still at LUN 2")
+	}
+	steady.end(t)
+
+	// A unit that would not have what a target maps stays as it is.
+	less := d.doc.Units[0]
+	less.Names = []string{"box/robot", "box/a"}
+	if err := d.units.update(ctx, less); err == nil || !strings.Contains(err.Error(), "has the unit box/b at LUN 2, which would not be there any more") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The first portal of a transport brings its network and its node, which shows the targets that there are.
+func TestFirstPortalOfATransport(t *testing.T) {
+	t.Chdir(t.TempDir())
+	p := pipe.New()
+	d := serving(t, p, strings.Replace(foreign, "- 127.0.0.1:0\n", "", 1))
+	if n := len(d.networks.load()) + len(d.nodes.load()); n != 2 {
+		t.Errorf("%d networks and nodes", n)
+	}
+	spec, err := with(p).Schema().ParsePortal("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.portals.create(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := initiator.Dial(ctx, d.portals.load()[2].Addr(), initiator.Config{InitiatorName: me, TargetName: closed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := bytes.Repeat([]byte("portal.."), 64)
+	block0(t, c, data)
+	if got, err := blockOf(ctx, guest(t, p, "/lab/b", closed), 0, 0, nil); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("by a pipe another block is read: %v", err)
+	}
+	_ = c.Close()
 }

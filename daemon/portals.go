@@ -52,7 +52,7 @@ func (c *portals) prepare(ctx context.Context, spec model.Portal, beside []*port
 		return nil, nil, x.cancel(err)
 	}
 	bound, err := pair.Listen(ctx, n.Node, network, plugin.Binding{
-		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: spec.Targets, Values: spec.Values,
+		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Values: spec.Values,
 	})
 	if err != nil {
 		return nil, nil, x.cancel(fmt.Errorf("portal %s: %s", spec, explain(pair.Provider, err, spec, beside)))
@@ -64,6 +64,14 @@ func (c *portals) prepare(ctx context.Context, spec model.Portal, beside []*port
 		c.put(p)
 	}
 	return p, x, nil
+}
+
+// named is a copy of the names of targets that a portal shows; nil, which means all, if there are none.
+func named(targets []string) []string {
+	if len(targets) == 0 {
+		return nil
+	}
+	return slices.Clone(targets)
 }
 
 // explain says what to do about a portal that cannot be bound.
@@ -135,7 +143,7 @@ func (c *portals) show(url string, names []string) error {
 		}
 	}
 	now := *p
-	now.spec.Targets = slices.Clone(names)
+	now.spec.Targets = named(names)
 	p.Show(now.spec.Targets)
 	c.put(&now)
 	return nil

@@ -107,7 +107,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(ctx, d.doc.Limits.StopTimeout)
 	defer cancel()
 	errs = append(errs, d.nodes.shutdown(drain), d.networks.close())
-	for _, u := range d.units.load() {
+	for _, u := range slices.Concat(d.units.retired, d.units.load()) {
 		errs = append(errs, u.close())
 	}
 	errs = append(errs, d.arena.Close(), d.api.Close())

@@ -35,7 +35,9 @@ func (t *served) shown() plugin.Target {
 type targets struct {
 	d *Daemon
 	list[*served]
-	ending []chan struct{} // closed when sessions with removed targets have ended; Daemon.changing guards it
+	// ending are closed when what was taken away from initiators is not known to any unit any more;
+	// Daemon.changing guards it.
+	ending []chan struct{}
 }
 
 // mappings are the units of a target. Daemon.changing is held.
@@ -103,29 +105,48 @@ func (c *targets) update(ctx context.Context, spec model.Target) error {
 		return fmt.Errorf("target %s: %w", spec.Name, err)
 	}
 	t := &served{spec: spec, Target: old.Target}
-	x := &change{publish: func() { c.put(t) }}
+	x := &change{}
 	for _, n := range c.d.nodes.load() {
 		if err := n.SetTarget(t.shown()); err != nil {
 			return x.cancel(err)
 		}
 		x.undo.add(func() error { return n.SetTarget(old.shown()) })
 	}
-	if !slices.Equal(old.spec.LUNs, spec.LUNs) {
-		if err := remap(t.Target, maps); err != nil {
-			return x.cancel(err)
-		}
+	x.publish = func() {
+		c.put(t)
+		c.remap(t.Target, maps)
 	}
+	x.retire = c.ended
 	return x.do(ctx)
 }
 
-// remap replaces the map of a target.
-func remap(t *target.Target, maps []target.Mapping) error {
-	if live, ok := any(t).(interface {
-		Map(string, ...target.Mapping) error
-	}); ok {
-		return live.Map("", maps...)
+// remap replaces the map of a target, for those who are there too. Daemon.changing is held.
+func (c *targets) remap(t *target.Target, maps []target.Mapping) {
+	gone := make(chan struct{})
+	c.ending = append(c.ending, gone)
+	live, ok := any(t).(mapper)
+	if !ok {
+		close(gone)
+		return
 	}
-	return errors.ErrUnsupported
+	if err := live.SetMap("", maps, func() { close(gone) }); err != nil {
+		close(gone) // the map was checked before
+		c.d.log.Error("a target shows what it did before", "target", t.Name, "error", err)
+	}
+}
+
+type mapper interface {
+	SetMap(initiator string, maps []target.Mapping, gone func()) error
+}
+
+// uses are the targets that map a logical unit of u. Daemon.changing is held.
+func (c *targets) uses(u *unit) (some []*served) {
+	for _, t := range c.load() {
+		if slices.ContainsFunc(t.spec.LUNs, func(l model.LUN) bool { return u.has(l.Unit) }) {
+			some = append(some, t)
+		}
+	}
+	return some
 }
 
 // remove ends the sessions with a target and takes it out. It waits until no unit knows them any more, or
@@ -153,8 +174,8 @@ func (c *targets) remove(ctx context.Context, name string) error {
 	return x.do(ctx)
 }
 
-// ended waits until the sessions with all targets that were removed have ended, and no unit
-// knows them any more. Daemon.changing is held.
+// ended waits until no unit knows those any more from whom it was taken away, or whose sessions
+// with removed targets are ending. Daemon.changing is held.
 func (c *targets) ended(ctx context.Context) error {
 	for len(c.ending) > 0 {
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -25,6 +26,11 @@ type logicalUnit struct {
 
 func (u *unit) name() string { return u.spec.Name }
 
+// has reports that a logical unit is one of u.
+func (u *unit) has(name string) bool {
+	return slices.ContainsFunc(u.logical, func(l *logicalUnit) bool { return l.Name == name })
+}
+
 // close makes everything durable and closes it.
 func (u *unit) close() error {
 	var errs []error
@@ -43,6 +49,9 @@ func (u *unit) abandon() error { return errors.Join(u.made.run(), u.close()) }
 type units struct {
 	d *Daemon
 	list[*unit]
+	// retired are units that were replaced, and still known to sessions: they are closed at the end.
+	// Daemon.changing guards it.
+	retired []*unit
 }
 
 // logical finds a logical unit by its name.
@@ -70,8 +79,14 @@ func (c *units) prepare(ctx context.Context, spec model.Unit) (*change, error) {
 		return fail(errors.Join(err, s.drop()))
 	}
 	u := &unit{spec: spec, made: s.taken()}
+	var names []string
 	for _, l := range some {
-		u.logical = append(u.logical, &logicalUnit{target.NewUnit(model.LogicalUnit(spec.Name, l.Name), l.LU), l.Describe})
+		name := model.LogicalUnit(spec.Name, l.Name)
+		names = append(names, name)
+		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, l.LU), l.Describe})
+	}
+	if !slices.Equal(names, spec.Names) {
+		return fail(errors.Join(fmt.Errorf("a %s device is %v, and not %v as it says", kind.Name, names, spec.Names), u.abandon()))
 	}
 	return &change{undo: undo{u.abandon}, publish: func() { c.put(u) }}, nil
 }
@@ -89,27 +104,61 @@ func (c *units) create(ctx context.Context, spec model.Unit) error {
 	return x.do(ctx)
 }
 
-// update puts another unit in the place of one that no target maps. The new one is open before the
-// old one is closed: two that cannot be open together, since they are on one file, are removed and created.
+// update puts another unit in the place of one: targets that map it map the new one from then on, and
+// tell their initiators. The new one is open before the old one is closed: two that cannot be open
+// together, since they are on one file, are removed and created.
 func (c *units) update(ctx context.Context, spec model.Unit) error {
 	defer c.d.change()()
-	old, err := c.unmapped(ctx, spec.Name)
-	if err != nil {
-		return err
+	old, ok := c.find(spec.Name)
+	if !ok {
+		return fmt.Errorf("there is no unit %s", spec.Name)
+	}
+	uses := c.d.targets.uses(old)
+	for _, t := range uses {
+		for _, l := range t.spec.LUNs {
+			if old.has(l.Unit) && !slices.Contains(spec.Names, l.Unit) {
+				return fmt.Errorf("the target %s has the unit %s at LUN %d, which would not be there any more: take it away there first", t.Name, l.Unit, l.Number)
+			}
+		}
 	}
 	x, err := c.prepare(ctx, spec)
 	if err != nil {
 		return err
 	}
-	x.retire = func(context.Context) error { return old.close() }
+	show := x.publish
+	x.publish = func() {
+		show()
+		for _, t := range uses {
+			if maps, err := c.d.targets.mappings(t.spec); err == nil { // all of its units are there
+				c.d.targets.remap(t.Target, maps)
+			}
+		}
+	}
+	x.retire = func(ctx context.Context) error {
+		if err := c.d.targets.ended(ctx); err != nil {
+			c.retired = append(c.retired, old)
+			return err
+		}
+		return old.close()
+	}
 	return x.do(ctx)
 }
 
 // remove closes a unit that no target maps, and takes it out. What it holds stays where it is.
 func (c *units) remove(ctx context.Context, name string) error {
 	defer c.d.change()()
-	u, err := c.unmapped(ctx, name)
-	if err != nil {
+	u, ok := c.find(name)
+	if !ok {
+		return fmt.Errorf("there is no unit %s", name)
+	}
+	for _, t := range c.d.targets.uses(u) {
+		for _, l := range t.luns() {
+			if u.has(l.Unit) {
+				return fmt.Errorf("the target %s has the unit %s at LUN %d: take it away there first", t.Name, l.Unit, l.Number)
+			}
+		}
+	}
+	if err := c.d.targets.ended(ctx); err != nil {
 		return err
 	}
 	x := change{
@@ -117,23 +166,4 @@ func (c *units) remove(ctx context.Context, name string) error {
 		retire:  func(context.Context) error { return u.close() },
 	}
 	return x.do(ctx)
-}
-
-// unmapped finds a unit that no target maps, and which no session that is still ending knows.
-// Daemon.changing is held.
-func (c *units) unmapped(ctx context.Context, name string) (*unit, error) {
-	u, ok := c.find(name)
-	if !ok {
-		return nil, fmt.Errorf("there is no unit %s", name)
-	}
-	for _, t := range c.d.targets.load() {
-		for _, m := range t.spec.LUNs {
-			for _, l := range u.logical {
-				if m.Unit == l.Name {
-					return nil, fmt.Errorf("the target %s has the unit %s at LUN %d: take it away there first", t.Name, l.Name, m.Number)
-				}
-			}
-		}
-	}
-	return u, c.d.targets.ended(ctx)
 }

@@ -78,16 +78,6 @@ func (u *Unit) UnmarshalJSON(text []byte) (err error) {
 	return err
 }
 
-// A StoreCount is what a stats filter has counted of one operation of a store.
-type StoreCount struct {
-	Operation string  `json:"operation"`
-	Calls     int64   `json:"calls"`
-	Errors    int64   `json:"errors"`
-	Bytes     int64   `json:"bytes"`
-	Timed     int64   `json:"timed"`   // calls that may have waited, whose time was taken
-	Seconds   float64 `json:"seconds"` // that those took in all
-}
-
 // A Session is one element of GET /v1/sessions: an initiator that is logged in. The
 // counters are since its login.
 type Session struct {

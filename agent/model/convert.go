@@ -10,7 +10,7 @@ import (
 // A converter turns options as they are written into values.
 type converter struct {
 	*checker
-	// strict: strings that look like numbers stand in quotes.
+	// strict: strings that look like numbers stand in quotes, and empty ones mean the default.
 	strict bool
 	// unknown reports an option that there is not.
 	unknown func(path string, g Given, names []string)
@@ -94,6 +94,9 @@ func (c converter) value(path string, o Option, g Given) (any, bool) {
 	if c.strict && g.as != "" && (o.Type == String || o.Type == Path) {
 		c.fail(path, "%s is %s: a string is wanted (in quotes: %.40q)", g.excerpt(), g.form(), g.Text)
 		return nil, false
+	}
+	if c.strict && g.Text == "" && o.Default != "" {
+		return c.byDefault(path, o)
 	}
 	x, err := o.Parse(g.Text)
 	if err != nil {

@@ -128,6 +128,17 @@ func TestReadTakesEverything(t *testing.T) {
 	}
 }
 
+// An empty string means what nothing means.
+func TestReadTakesEmptyStrings(t *testing.T) {
+	d, err := Read("x.yaml", []byte(strings.NewReplacer("engine: reactors, reactors: 3, busy-poll: 50us", `engine: "", busy-poll: ""`, "max-fpdu: 9000", `max-fpdu: ""`).Replace(goodYAML)), testSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := d.Values.Group("network"); n.String("engine") != Auto || n.String("busy-poll") != Auto || n.Group("iwarp").String("max-fpdu") != Auto {
+		t.Errorf("the network is %+v", n)
+	}
+}
+
 func TestReadTakesJSON(t *testing.T) {
 	d, err := Read("good.json", []byte("{\n\t\"version\": 1,\n\t\"units\": [{\"name\": \"a\", \"store\": {\"kind\": \"memory\", \"size\": 1024}}],\n"+
 		"\t\"targets\": [{\"name\": \"iqn.2026-11.io.lunette:a\", \"luns\": {\"0\": \"a\"}}]\n}\n"), testSchema)

@@ -37,6 +37,9 @@ func (c *targetsCmd) Run(e *env) error {
 		return err
 	}
 	if c.Output == "json" {
+		for i := range all {
+			all[i].Columns = nil // what they say is in the facts
+		}
 		return encode(e.stdout, all)
 	}
 	facts := columnsOf(all, func(t api.Target) []api.Cell { return t.Columns })
@@ -76,6 +79,9 @@ func (c *unitsCmd) Run(e *env) error {
 		return err
 	}
 	if c.Output == "json" {
+		for i := range all {
+			all[i].Columns = nil // what they say is in the facts
+		}
 		return encode(e.stdout, all)
 	}
 	facts := columnsOf(all, func(u api.Unit) []api.Cell { return u.Columns })

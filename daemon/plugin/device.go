@@ -48,7 +48,8 @@ type Stores interface {
 type Unit struct {
 	Name string // behind the unit's own and a slash; empty: it is the unit itself
 	LU   target.LogicalUnit
-	// Describe is what the unit says of itself. It may be called at any time, by any goroutine.
+	// Describe is what the unit says of itself. It may be called at any time, by any goroutine, and
+	// once more after the unit was closed.
 	Describe func() Description
 }
 

@@ -16,7 +16,7 @@ type Provider struct {
 	// Document is what the provider has in the whole of a document.
 	Document []model.Option
 	Check    func(c *model.Check) // nil: its options say all
-	// Listen is how portals are written that go over it, those whose kind has the port.
+	// Listen is how portals are written that go over it, those whose kind has the port. It must be there.
 	Listen func(port uint16) model.Listen
 	// Explain says what to do about a portal that cannot be bound; nil: the error says it.
 	Explain func(f Failed) string

@@ -26,14 +26,24 @@ func Kind() plugin.Filter {
 	}}
 }
 
+// A count is what the filter has counted of one operation of a store.
+type count struct {
+	Operation string  `json:"operation"`
+	Calls     int64   `json:"calls"`
+	Errors    int64   `json:"errors"`
+	Bytes     int64   `json:"bytes"`
+	Timed     int64   `json:"timed"`   // calls that may have waited, whose time was taken
+	Seconds   float64 `json:"seconds"` // that those took in all
+}
+
 // counts are the operations that there were.
-func counts(snapshot stats.Snapshot) []api.StoreCount {
-	var all []api.StoreCount
+func counts(snapshot stats.Snapshot) []count {
+	var all []count
 	for op, c := range snapshot {
 		if c.Calls == 0 {
 			continue
 		}
-		n := api.StoreCount{
+		n := count{
 			Operation: stats.Op(op).String(), Calls: int64(c.Calls), Errors: int64(c.Errors), Bytes: int64(c.Bytes),
 			Seconds: c.Busy.Seconds(),
 		}
