@@ -177,7 +177,7 @@ func (c *Conn) DataMoved(x *Transfer, err error) {
 		case x == &o.last:
 			c.lastSent(o)
 		default:
-			c.pieceSent(o, x)
+			c.pieceMoved(o, x)
 		}
 	}
 }

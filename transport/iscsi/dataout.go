@@ -5,7 +5,6 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/target"
-	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
 // maxR2T is how many R2Ts a task has outstanding at most: the MaxOutstandingR2T we offer.
@@ -132,89 +131,6 @@ func (d *dataOut) unlock() {
 // comes reports that unasked data is still to come. d.mu is held.
 func (d *dataOut) comes() bool { return !d.final || d.busy }
 
-// segment takes the n bytes of the command's own data segment, which is still arriving: the device
-// server had the opportunity to say where it goes.
-func (d *dataOut) segment(n int64) {
-	d.mu.Lock()
-	d.place(d.from, n)
-	d.unlock()
-	d.k.c.m.Accept(&d.unasked) // not done at once: it is pending
-}
-
-// take takes a Data-Out that answers no R2T (11.7). One that nobody waits for is thrown away: its
-// task was aborted, or it is more than was announced.
-func (d *dataOut) take(out pdu.DataOut, wrong error, p *Arrival) {
-	c := d.k.c
-	n, off := int64(p.H.DataSegmentLength()), int64(out.BufferOffset)
-	d.mu.Lock()
-	if d.final {
-		d.mu.Unlock()
-		return
-	}
-	switch {
-	case d.err != nil:
-	case wrong != nil || out.DataSN != d.nextSN || off != d.got:
-		d.err = ErrDataSequence
-	case off+n > d.most || (out.Final && off+n != d.most):
-		d.err = ErrDataAmount
-	}
-	d.nextSN++
-	d.final = out.Final
-	if n == 0 {
-		f, err := d.next()
-		d.unlock()
-		d.follow(c, f, err)
-		return
-	}
-	d.place(off, n)
-	d.unlock()
-	x := &d.unasked
-	if p.retained {
-		d.arrived(x, x.fill(p))
-	} else if done, err := c.m.Accept(x); done {
-		d.arrived(x, err)
-	}
-}
-
-// place finds a place for n unasked bytes at offset off of the command's data; what nobody wants
-// has none, and the mover only tells when it has come. The transfer has a reference to the task.
-// d.mu is held.
-func (d *dataOut) place(off, n int64) {
-	d.got = off + n
-	d.busy = true
-	d.k.hold()
-	x := &d.unasked
-	x.Data, x.At, x.Len = nil, 0, 0
-	switch {
-	case d.err != nil, d.ended, d.state == dataWithheld:
-	case d.into != nil && d.off == 0:
-		if room := d.into.Len() - off; room > 0 {
-			x.Data, x.At, x.Len = d.into, off, min(n, room)
-		}
-	default:
-		if d.retained == nil {
-			l, err := d.k.c.node.cfg.Arena.Get(d.most - d.from)
-			if err != nil {
-				d.err = target.ErrExhausted
-				return
-			}
-			d.retained = l
-		}
-		x.Data, x.At, x.Len = d.retained, off-d.from, n
-	}
-}
-
-// fill copies the data of a Data-Out that came before its turn.
-func (x *Transfer) fill(p *Arrival) error {
-	if p.BadDigest {
-		return ErrDataDigest
-	}
-	if x.Len > 0 {
-		x.Data.Copy(x.At, p.Data[:x.Len])
-	}
-	return nil
-}
-
 // receive begins what the device server has asked for. Of into, have bytes are there.
 func (d *dataOut) receive(off int64, into *buffer.Lease, have int64) {
 	c := d.k.c
@@ -236,29 +152,6 @@ func (d *dataOut) receive(off int64, into *buffer.Lease, have int64) {
 	f, err := d.next()
 	d.unlock()
 	d.follow(c, f, err)
-}
-
-// useRetained copies what was retained to where it was asked for. d.mu is held.
-func (d *dataOut) useRetained() {
-	if d.retained == nil || d.into == nil || d.off != 0 {
-		return
-	}
-	for n := min(d.got, d.into.Len()); d.have < n; {
-		p := d.retained.At(d.have - d.from)
-		p = p[:min(int64(len(p)), n-d.have)]
-		m := int64(d.into.Copy(d.have, p))
-		d.have += m
-		d.k.c.copied.Add(m)
-	}
-	d.release()
-}
-
-// release gives back what was retained. d.mu is held, and unasked is not the mover's.
-func (d *dataOut) release() {
-	if d.retained != nil {
-		d.retained.Release()
-		d.retained = nil
-	}
 }
 
 // next goes on as far as possible, and returns what to do when mu has been left. d.mu is held.
@@ -392,11 +285,10 @@ func (d *dataOut) withhold(r *target.Response) bool {
 }
 
 // terminate stops moving data: nobody waits for the initiator any more. When it returns the
-// device server's step has been called, or the last transfer that cannot be stopped calls it.
+// device server's step has been called, or the last transfer that cannot be stopped calls it. The
+// caller has a reference to the task.
 func (d *dataOut) terminate() {
 	k, c := d.k, d.k.c
-	k.hold()
-	defer k.drop()
 	d.mu.Lock()
 	d.final = true
 	if d.busy && c.m.Cancel(&d.unasked) {

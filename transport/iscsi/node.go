@@ -209,6 +209,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		n.changed.Wait()
 	}
 	n.mu.Unlock()
+	for _, t := range n.topology.Load().targets {
+		t.SCSI.RemovePort(t.port)
+	}
 	close(n.stop)
 	n.done.Wait()
 	n.tellRefused()

@@ -15,7 +15,7 @@ func (c *Conn) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
 	k := taskOf(t)
 	x := k.piece()
 	if !c.put(k, x, off, data) {
-		c.pieceSent(k, x) // the task is aborted soon
+		c.pieceMoved(k, x) // the task is aborted soon
 		return
 	}
 	c.m.Flush()
@@ -25,25 +25,39 @@ func (c *Conn) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
 // are; if it did there would be one more.
 func (k *task) piece() *Transfer {
 	for i := range k.pieces {
-		if p := &k.pieces[i]; p.busy.CompareAndSwap(false, true) {
+		if p := &k.pieces[i]; p.state.CompareAndSwap(pieceFree, pieceQueued) {
 			return &p.Transfer
 		}
 	}
 	return &Transfer{Owner: k}
 }
 
-// pieceSent tells that a piece of data-in is on its way.
-func (c *Conn) pieceSent(k *task, x *Transfer) {
+// pieceMoved takes a piece of data-in back from the mover.
+func (c *Conn) pieceMoved(k *task, x *Transfer) {
 	data := x.Data
 	x.Data = nil
 	data.Release()
+	told := false
 	for i := range k.pieces {
 		if p := &k.pieces[i]; x == &p.Transfer {
-			p.busy.Store(false)
+			told = p.state.Swap(pieceFree) == pieceGivenUp
 		}
 	}
-	k.DataInSent()
+	if !told {
+		k.DataInSent()
+	}
 	k.drop() // the transfer's
+}
+
+// giveUpPieces lets the end of an aborted task not wait for data-in that is queued in a stream: the
+// initiator throws away what still comes of it. (By RDMA it is written to memory that the
+// initiator would use for something else, so that there the end has to wait.)
+func (k *task) giveUpPieces() {
+	for i := range k.pieces {
+		if k.pieces[i].state.CompareAndSwap(pieceQueued, pieceGivenUp) {
+			k.DataInSent()
+		}
+	}
 }
 
 // put gives data-in to the mover, with a reference to the task. If the connection has ended it
@@ -139,7 +153,15 @@ func residual(n int64) (over, under bool, count uint32) {
 }
 
 // TerminateTransfers implements target.Services.
-func (c *Conn) TerminateTransfers(t *target.Task) { taskOf(t).out.terminate() }
+func (c *Conn) TerminateTransfers(t *target.Task) {
+	k := taskOf(t)
+	k.hold() // it may end inside
+	defer k.drop()
+	if !c.traits.RDMA && t.Aborted() {
+		k.giveUpPieces()
+	}
+	k.out.terminate()
+}
 
 // Ended implements target.Services.
 func (c *Conn) Ended(t *target.Task) {

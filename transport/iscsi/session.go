@@ -37,7 +37,6 @@ func newSession(n *Node, state SessionState) *Session {
 	s.window.exp.Store(state.ExpCmdSN)
 	s.window.max.Store(state.MaxCmdSN)
 	s.reorder.arena = n.cfg.Arena
-	s.tasks.init()
 	return s
 }
 

@@ -36,15 +36,22 @@ type task struct {
 	dataSN uint32 // of the next Data-In: of the one who stamps, while a PDU of the task is queued
 
 	last   Transfer // the data-in that comes with the response
-	pieces [3]piece // those that go ahead of it
+	pieces [2]piece // those that go ahead of it
 	out    dataOut
 }
 
 // A piece is data-in that goes ahead of the response.
 type piece struct {
 	Transfer
-	busy atomic.Bool // the mover has it
+	state atomic.Uint32
 }
+
+// The states of a piece.
+const (
+	pieceFree    uint32 = iota
+	pieceQueued         // it is on its way to the mover, or the mover has it
+	pieceGivenUp        // the mover has it, and the task was aborted: nobody waits for it
+)
 
 func newTask() *task {
 	k := new(task)

@@ -1,6 +1,10 @@
 package iscsi
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/lunette-io/lunette/internal/tagtable"
+)
 
 // A taskSet is the tasks of a session. It belongs to the one who has the session's delivery: only
 // there commands and unsolicited data arrive. Tasks come back from anywhere.
@@ -8,7 +12,7 @@ import "sync/atomic"
 // A task whose tag is free again (task.open) stays in the table until its memory is used for
 // another command, or its tag is. So nobody takes a lock to end a task.
 type taskSet struct {
-	table taskTable
+	table tagtable.Table[*task] // by connection and Initiator Task Tag
 
 	// back is a stack of tasks that nobody refers to any more. The owner takes all of them at a
 	// time, so that no task can be taken and come back while another looks at it.
@@ -16,7 +20,11 @@ type taskSet struct {
 	free *task // the owner's
 }
 
-func (s *taskSet) init() { s.table.init(0) }
+// tagKey is a tag of a connection: tags should be unique in a session (RFC 7143 11.2.1.8), but an
+// initiator that has them unique on each connection loses nothing by it.
+func tagKey(cid uint16, itt uint32) uint64 { return uint64(cid)<<32 | uint64(itt) }
+
+func (k *task) key() uint64 { return tagKey(k.c.cid, k.itt) }
 
 // put takes a task back, on any goroutine.
 func (s *taskSet) put(k *task) {
@@ -39,96 +47,30 @@ func (s *taskSet) take(c *Conn) *task {
 		k = newTask()
 	} else {
 		s.free, k.next = k.next, nil
-		s.table.remove(k)
+		if o, _ := s.table.Find(k.key()); o == k {
+			s.table.Remove(k.key())
+		}
 	}
 	k.reset(c)
 	return k
 }
 
-// add notes a task under its tag. It reports false if the tag is in use on its connection.
-func (s *taskSet) add(k *task) bool { return s.table.add(k) }
+// add notes a task under its tag. It reports false if the tag is in use. What a connection that had
+// the same CID before has left there does not count.
+func (s *taskSet) add(k *task) bool {
+	if o, there := s.table.Find(k.key()); there {
+		if o.c == k.c && o.open.Load() {
+			return false
+		}
+		s.table.Remove(k.key())
+	}
+	return s.table.Add(k.key(), k)
+}
 
 // find returns the task with a tag that came by c and has not ended, or nil.
 func (s *taskSet) find(c *Conn, itt uint32) *task {
-	if k := s.table.find(c, itt); k != nil && k.open.Load() {
+	if k, _ := s.table.Find(tagKey(c.cid, itt)); k != nil && k.c == c && k.open.Load() {
 		return k
 	}
 	return nil
-}
-
-// A taskTable finds tasks by connection and Initiator Task Tag: open addressing with linear
-// probing, never more than half full. It grows with the session's queue depth.
-type taskTable struct {
-	slots []*task
-	n     int
-}
-
-func (t *taskTable) init(n int) {
-	size := 16
-	for size < 2*n {
-		size *= 2
-	}
-	t.slots = make([]*task, size)
-}
-
-func (t *taskTable) home(itt uint32) int {
-	return int(itt*2654435769>>7) & (len(t.slots) - 1)
-}
-
-// slot is where a task is, or where it would be put.
-func (t *taskTable) slot(c *Conn, itt uint32) int {
-	for i := t.home(itt); ; i = (i + 1) & (len(t.slots) - 1) {
-		if k := t.slots[i]; k == nil || k.itt == itt && k.c == c {
-			return i
-		}
-	}
-}
-
-func (t *taskTable) find(c *Conn, itt uint32) *task { return t.slots[t.slot(c, itt)] }
-
-// add reports false if the tag is in use. The place of a task that has ended is taken over.
-func (t *taskTable) add(k *task) bool {
-	if 2*t.n >= len(t.slots) {
-		old := t.slots
-		t.init(len(old))
-		for _, o := range old {
-			if o != nil {
-				t.slots[t.slot(o.c, o.itt)] = o
-			}
-		}
-	}
-	i := t.slot(k.c, k.itt)
-	switch o := t.slots[i]; {
-	case o == nil:
-		t.n++
-	case o.open.Load():
-		return false
-	}
-	t.slots[i] = k
-	return true
-}
-
-// remove takes k out, if it is there.
-func (t *taskTable) remove(k *task) {
-	mask := len(t.slots) - 1
-	i := t.slot(k.c, k.itt)
-	if t.slots[i] != k {
-		return
-	}
-	t.n--
-	for j := i; ; {
-		t.slots[i] = nil
-		for { // close the gap with the next one that may stand there
-			j = (j + 1) & mask
-			if t.slots[j] == nil {
-				return
-			}
-			home := t.home(t.slots[j].itt)
-			if (j-home)&mask >= (j-i)&mask {
-				break
-			}
-		}
-		t.slots[i] = t.slots[j]
-		i = j
-	}
 }
