@@ -98,8 +98,8 @@ func (r *Reservations) Event(e target.Event, x *target.ITL) {
 	}
 }
 
-// View calls f with the state, which f may look at until it returns. r.mu is held during it:
-// f calls nothing of this package.
+// View calls f with the state, which f may look at until it returns. It does so under the lock
+// of r: f calls nothing of this package.
 func (r *Reservations) View(f func(*reserve.State)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
