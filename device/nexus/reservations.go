@@ -76,8 +76,11 @@ func (r *Reservations) Close() {
 // Attach makes x known to the table, with what reservations deny it.
 func (r *Reservations) Attach(x *target.ITL) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.table.Attach(x, r.state.Denied(KeyOf(x.Nexus)))
+	lost := r.table.Attach(x, r.state.Denied(KeyOf(x.Nexus)))
+	r.mu.Unlock()
+	if lost {
+		r.fact(reserve.NexusLost, Of(x).key)
+	}
 }
 
 // Detach ends x: a RESERVE of SPC-2 ends with its nexus, a registration stays.
