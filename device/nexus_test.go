@@ -96,10 +96,12 @@ func TestAttentionComesFirst(t *testing.T) {
 // The same initiator port is a nexus of its own on every target port.
 func TestNexusIsPortAndPort(t *testing.T) {
 	b := newBench(t, 0)
-	second := *b.port
-	second.Relative = 2
+	second, err := b.port.Target.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: "iqn.2026-11.io.lunette:box,t,0x0002"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := b.login(1, loopback.Options{})
-	x := loopback.Login(&second, s.Nexus.Initiator, loopback.Options{})
+	x := loopback.Login(second, s.Nexus.Initiator, loopback.Options{Arena: b.arena})
 	b.told(x, scsi.ASCPowerOnResetOrBusDeviceReset)
 	b.good(s, []byte{0x16, 0, 0, 0, 0, 0}, nil, 0)
 	if r, _ := b.do(x, cdb.AppendTestUnitReady(nil), nil, 0); r.Status != scsi.ReservationConflict {

@@ -116,10 +116,11 @@ func (r *Reservations) MayPersist() bool {
 
 // Sender is what a PERSISTENT RESERVE OUT of t needs besides its parameter list.
 func (r *Reservations) Sender(t *target.Task) reserve.Sender {
-	key := Of(t.ITL()).key
 	return reserve.Sender{
-		Nexus: key, MayPersist: r.MayPersist(),
-		KnowsPort: func(relative uint16) bool { return r.table.KnowsPort(key.Target, relative) },
+		Nexus: Of(t.ITL()).key, MayPersist: r.MayPersist(),
+		KnowsPort: func(relative uint16) bool {
+			return slices.ContainsFunc(t.Nexus().Port.Target.Ports(), func(p *target.Port) bool { return p.Relative == relative })
+		},
 	}
 }
 
@@ -218,6 +219,9 @@ func (r *Reservations) owe(c reserve.Change) {
 // commit makes one change and returns the nexuses whose tasks it aborts.
 func (r *Reservations) commit(q request) ([]reserve.Nexus, error) {
 	ctx := r.ctx
+	if q.task != nil {
+		ctx = q.task.Context()
+	}
 	for {
 		if q.task != nil && q.task.Aborted() {
 			return nil, target.ErrAborted

@@ -136,18 +136,6 @@ func (tb *Table) Event(e target.Event, x *target.ITL) {
 	}
 }
 
-// KnowsPort reports a port of a target through which some nexus is logged in.
-func (tb *Table) KnowsPort(targetName string, relative uint16) bool {
-	tb.mu.Lock()
-	defer tb.mu.Unlock()
-	for n := range tb.all {
-		if n.key.Target == targetName && n.key.Port == relative {
-			return true
-		}
-	}
-	return false
-}
-
 // unitOf is the unit that one of the nexuses reaches; nil if none of them is logged in.
 func (tb *Table) unitOf(nexuses []reserve.Nexus) *target.Unit {
 	tb.mu.Lock()
