@@ -36,9 +36,9 @@ type Command struct {
 	// Extent the logical blocks that it is about; nil is the whole unit. If the class depends
 	// on the CDB, OrderOf says it all. The CDB has its full length. Both are fast, have no side
 	// effects, and are called before anything else of the command is checked.
-	Order   Class
+	Order   target.Class
 	Extent  func(c []byte) (first, blocks uint64)
-	OrderOf func(c []byte) Order
+	OrderOf func(c []byte) target.Order
 
 	// Attention: the command runs while a unit attention is pending, and leaves it so.
 	Attention bool
@@ -114,7 +114,7 @@ func (c *Command) complete() {
 	if len(c.Usage) < 6 || len(c.Usage) > len(c.refused) || c.Usage[0] != byte(c.Op) || c.Run == nil {
 		panic("device: incomplete row for " + scsi.CommandName(c.Op, c.Action))
 	}
-	if c.OrderOf == nil && c.Order == Free && (c.Access == reserve.Reading || c.Access == reserve.Writing) {
+	if c.OrderOf == nil && c.Order == target.Free && (c.Access == reserve.Reading || c.Access == reserve.Writing) {
 		panic("device: a row without an order for " + scsi.CommandName(c.Op, c.Action))
 	}
 	last := len(c.Usage) - 1

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device/nexus"
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
@@ -16,8 +15,6 @@ import (
 // A Config is what a device type is made of.
 type Config struct {
 	Identity scsi.Identity
-	// Arena lends memory for parameter lists.
-	Arena *buffer.Arena
 	// Workers is how many steps may wait for storage at a time.
 	Workers int
 
@@ -86,11 +83,8 @@ type Server struct {
 	protected  atomic.Bool // SWP
 	shared     atomic.Bool // TST=000b
 
-	// The steps of commands with a parameter list or a worker; made once, so that no command
-	// allocates one.
-	modeSelectReceived, logSelectReceived, prOutReceived func(*target.Task, error)
-	modeSelecting, modeSaving                            func(*target.Task)
-	testing                                              func(*target.Task)
+	// The steps of commands that run on a worker; made once.
+	modeSelecting, modeSaving, testing func(*target.Task)
 
 	nexuses      nexus.Table
 	reservations *nexus.Reservations
@@ -104,7 +98,6 @@ func New(cfg Config) (*Server, error) {
 	if s.logs, err = sortedLogs(cfg.Logs); err != nil {
 		return nil, err
 	}
-	s.modeSelectReceived, s.logSelectReceived, s.prOutReceived = s.receivedModeSelect, s.receivedLogSelect, s.receivedPersistentOut
 	s.modeSelecting, s.modeSaving, s.testing = s.selectModes, s.saveModes, s.selfTest
 	s.table = newTable(append(s.primary(), cfg.Commands...), cfg.Default)
 	if err = s.modes.init(append([]*ModePage{s.controlPage(), exceptionsPage()}, cfg.Modes...), cfg.ModeKeeper); err != nil {
@@ -122,9 +115,6 @@ func (s *Server) Identity() scsi.Identity { return s.cfg.Identity }
 
 // Workers run the steps that wait for storage.
 func (s *Server) Workers() *target.Workers { return s.workers }
-
-// Arena lends memory for what commands move.
-func (s *Server) Arena() *buffer.Arena { return s.cfg.Arena }
 
 // Commands are the rows of the table, in order; the caller does not change them.
 func (s *Server) Commands() []*Command { return s.table.all }

@@ -334,3 +334,25 @@ func TestAbortBehindKeeper(t *testing.T) {
 		t.Errorf("keys %x", k)
 	}
 }
+
+// One that is aborted while it is being kept ends with that, if the keeper lets it.
+func TestAbortWhileCommitting(t *testing.T) {
+	m := (&cluster{}).member()
+	b := newHost(t, m)
+	s, other := b.login(1, loopback.Options{}), b.login(2, loopback.Options{})
+	m.gate = make(chan chan struct{}, 1)
+	command := prOut(scsi.ActionRegister, 0, 0, 1)
+	command.Tag = 7
+	first := s.Start(command)
+	<-m.gate
+	second := other.Start(prOut(scsi.ActionRegister, 0, 0, 2))
+	b.complete(manage(s, target.AbortTask, 7))
+	b.dropped(first)
+	close(<-m.gate)
+	if r := b.status(second); r.Err() != nil {
+		t.Error(r.Err())
+	}
+	if k := b.good(s, readKeys, nil, 1024); len(k) != 16 || binary.BigEndian.Uint64(k[8:]) != 2 {
+		t.Errorf("keys %x", k)
+	}
+}

@@ -29,7 +29,7 @@ func (s *Server) logSelect(t *target.Task) {
 	case c.Subpage != 0:
 		s.Fail(t, scsi.InvalidFieldInCDB(3, -1))
 	default:
-		s.ReceiveList(t, int64(c.Length), s.logSelectReceived)
+		s.ReceiveList(t, int64(c.Length), s.receivedLogSelect)
 	}
 }
 
@@ -69,12 +69,7 @@ func (s *Server) resetLogs(t *target.Task, c cdb.LogSelect) {
 }
 
 // receivedLogSelect sets the parameters of a list: all, or none if one of them is wrong.
-func (s *Server) receivedLogSelect(t *target.Task, err error) {
-	if err != nil {
-		s.Drop(t, err)
-		return
-	}
-	given := s.List(t)
+func (s *Server) receivedLogSelect(t *target.Task, given []byte) {
 	list, err := page.ParseLogSelect(given)
 	if err != nil {
 		s.FailWith(t, err)

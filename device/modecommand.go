@@ -1,8 +1,6 @@
 package device
 
 import (
-	"context"
-
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/scsi/page"
@@ -59,21 +57,19 @@ func (s *Server) modeSelect(t *target.Task) {
 	case !c.PF:
 		s.Fail(t, scsi.InvalidFieldInCDB(1, 4))
 	default:
-		s.ReceiveList(t, int64(c.Length), s.modeSelectReceived)
+		s.ReceiveList(t, int64(c.Length), s.receivedModeSelect)
 	}
 }
 
-func (s *Server) receivedModeSelect(t *target.Task, err error) {
-	if err != nil {
-		s.Drop(t, err)
-		return
-	}
+func (s *Server) receivedModeSelect(t *target.Task, list []byte) {
+	t.Work.Any = list
 	s.workers.Run(t, s.modeSelecting)
 }
 
 // selectModes is on a worker, since a change may have to wait for storage.
 func (s *Server) selectModes(t *target.Task) {
-	given := s.List(t)
+	given, _ := t.Work.Any.([]byte)
+	t.Work.Any = nil
 	list, err := page.ParseModeSelect(given, scsi.Opcode(t.CDB[0]) == scsi.OpModeSelect10)
 	if err == nil {
 		err = s.setModes(t, list)
@@ -108,7 +104,7 @@ func (s *Server) setModes(t *target.Task, list page.ModeList) error {
 		s.Announce(scsi.ASCModeParametersChanged, t.ITL())
 	}
 	if err == nil && c.Save {
-		err = s.modes.save(context.Background())
+		err = s.modes.save(t.Context())
 	}
 	return err
 }

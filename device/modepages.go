@@ -38,7 +38,7 @@ func (s *Server) controlPage() *ModePage {
 // shareTaskSet chooses between one task set for all nexuses and one for each.
 func (s *Server) shareTaskSet(shared bool) {
 	s.shared.Store(shared)
-	if u, ok := any(s.unit.Load()).(interface{ ShareTaskSet(bool) }); ok && u != nil {
+	if u := s.unit.Load(); u != nil {
 		u.ShareTaskSet(shared)
 	}
 }

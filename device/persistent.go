@@ -57,12 +57,7 @@ func (s *Server) persistentOut(t *target.Task) {
 	}
 }
 
-func (s *Server) receivedPersistentOut(t *target.Task, err error) {
-	if err != nil {
-		s.Drop(t, err)
-		return
-	}
-	list := s.List(t)
+func (s *Server) prOutReceived(t *target.Task, list []byte) {
 	c, err := reserve.ParseOut(t.CDB, list, s.reservations.Sender(t))
 	if err != nil {
 		s.FailWith(t, err)

@@ -23,23 +23,23 @@ func (s *Server) primary() []Command {
 		{Op: scsi.OpRequestSense, Access: reserve.Unfenced, Attention: true, Run: s.requestSense},
 		{Op: scsi.OpModeSense6, Access: reserve.Parameters, Run: s.modeSense},
 		{Op: scsi.OpModeSense10, Access: reserve.Parameters, Run: s.modeSense},
-		{Op: scsi.OpModeSelect6, Access: reserve.Writing, Order: Reads, Run: s.modeSelect},
-		{Op: scsi.OpModeSelect10, Access: reserve.Writing, Order: Reads, Run: s.modeSelect},
+		{Op: scsi.OpModeSelect6, Access: reserve.Writing, Order: target.Reads, Run: s.modeSelect},
+		{Op: scsi.OpModeSelect10, Access: reserve.Writing, Order: target.Reads, Run: s.modeSelect},
 		{Op: scsi.OpLogSense, Access: reserve.Probing, Run: s.logSense},
-		{Op: scsi.OpSendDiagnostic, Access: reserve.Writing, Order: Reads, Run: s.sendDiagnostic},
-		{Op: scsi.OpReserve6, Access: reserve.Unfenced, Order: Reads, Run: s.reserveUnit},
-		{Op: scsi.OpReserve10, Access: reserve.Unfenced, Order: Reads, Run: s.reserveUnit},
-		{Op: scsi.OpRelease6, Access: reserve.Unfenced, Order: Reads, Run: s.releaseUnit},
-		{Op: scsi.OpRelease10, Access: reserve.Unfenced, Order: Reads, Run: s.releaseUnit},
+		{Op: scsi.OpSendDiagnostic, Access: reserve.Writing, Order: target.Reads, Run: s.sendDiagnostic},
+		{Op: scsi.OpReserve6, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserveUnit},
+		{Op: scsi.OpReserve10, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserveUnit},
+		{Op: scsi.OpRelease6, Access: reserve.Unfenced, Order: target.Reads, Run: s.releaseUnit},
+		{Op: scsi.OpRelease10, Access: reserve.Unfenced, Order: target.Reads, Run: s.releaseUnit},
 	}
 	for a := scsi.ActionReadKeys; a <= scsi.ActionReadFullStatus; a++ {
 		rows = append(rows, Command{Op: scsi.OpPersistentReserveIn, Action: a, Access: reserve.Unfenced, Run: s.persistentIn})
 	}
 	for a := scsi.ActionRegister; a <= scsi.ActionRegisterAndMove; a++ {
-		rows = append(rows, Command{Op: scsi.OpPersistentReserveOut, Action: a, Access: reserve.Probing, Order: Reads, Run: s.persistentOut})
+		rows = append(rows, Command{Op: scsi.OpPersistentReserveOut, Action: a, Access: reserve.Probing, Order: target.Reads, Run: s.persistentOut})
 	}
 	if s.logsChange() {
-		rows = append(rows, Command{Op: scsi.OpLogSelect, Access: reserve.Writing, Order: Reads, Run: s.logSelect})
+		rows = append(rows, Command{Op: scsi.OpLogSelect, Access: reserve.Writing, Order: target.Reads, Run: s.logSelect})
 	}
 	rows = append(rows,
 		Command{Op: scsi.OpMaintenanceIn, Action: scsi.ActionReportSupportedOperationCodes, Access: reserve.Parameters,

@@ -165,11 +165,11 @@ func (b *bench) reportFunctions() {
 // content is answered.
 func (b *bench) order() {
 	for _, c := range [][]byte{testUnitReady, inquire, senseOf, cdb.ReportLUNs{Allocation: 255}.Append(nil)} {
-		if o := b.lu.Order(c); o.Class != device.Free {
+		if o := b.lu.Order(c); o.Class != target.Free {
 			b.Errorf("%x: %+v", c, o)
 		}
 	}
-	if o := b.lu.Order(b.d.Write); o.Class != device.Writes || o.Blocks == 0 {
+	if o := b.lu.Order(b.d.Write); o.Class != target.Writes || o.Blocks == 0 {
 		b.Errorf("%x: %+v", b.d.Write, o)
 	}
 	for op := range 256 {
@@ -183,7 +183,7 @@ func (b *bench) order() {
 	}
 	for _, c := range b.rows {
 		fenced := c.Access == reserve.Reading || c.Access == reserve.Writing
-		if o := b.lu.Order(zeroCDB(c)); fenced && o.Class == device.Free {
+		if o := b.lu.Order(zeroCDB(c)); fenced && o.Class == target.Free {
 			b.Errorf("%s: %+v", scsi.CommandName(c.Op, c.Action), o)
 		}
 	}

@@ -17,7 +17,6 @@ import (
 // a unit that is made with package device has it.
 type Unit interface {
 	target.LogicalUnit
-	Order(c []byte) device.Order
 	Identity() scsi.Identity
 }
 
@@ -34,7 +33,7 @@ type Kept struct {
 
 // A Device is what the suite has to know of a device type.
 type Device struct {
-	// New makes a unit that takes its memory from arena.
+	// New makes a unit that takes what memory it needs from arena.
 	New func(t testing.TB, arena *buffer.Arena) Unit
 	// NewKept makes one whose saved mode pages and reservations are kept; nil for device
 	// types that keep nothing.
@@ -146,7 +145,10 @@ func newBenchOf(t *testing.T, d Device, make func(*buffer.Arena) Unit) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.port = &target.Port{Target: tgt, Protocol: scsi.ProtocolISCSI, Relative: 1, Name: "iqn.2026-11.io.lunette:test,t,0x0001"}
+	b.port, err = tgt.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: "iqn.2026-11.io.lunette:test,t,0x0001"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -171,6 +173,7 @@ func (b *bench) close() {
 
 // attach logs in as initiator id and leaves its unit attentions.
 func (b *bench) attach(id byte, opt loopback.Options) *loopback.Session {
+	opt.Arena = b.arena
 	return loopback.Login(b.port, target.Initiator{
 		Name: "iqn.host", Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id}),
 	}, opt)
@@ -213,6 +216,11 @@ func (b *bench) do(s *loopback.Session, c, out []byte, in int) result {
 	r, data, err := s.Do(b.Context(), 0, c, out, in)
 	if err != nil {
 		b.Fatalf("%x: %v", c, err)
+	}
+	if len(r.SenseData) > 0 { // raw
+		if r.Sense, err = scsi.ParseSense(r.SenseData); err != nil {
+			b.Errorf("%x: sense %x: %v", c, r.SenseData, err)
+		}
 	}
 	return result{r, data}
 }

@@ -76,8 +76,11 @@ func (r *Reservations) Close() {
 // Attach makes x known to the table, with what reservations deny it.
 func (r *Reservations) Attach(x *target.ITL) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.table.Attach(x, r.state.Denied(KeyOf(x.Nexus)))
+	lost := r.table.Attach(x, r.state.Denied(KeyOf(x.Nexus)))
+	r.mu.Unlock()
+	if lost {
+		r.fact(reserve.NexusLost, Of(x).key)
+	}
 }
 
 // Detach ends x: a RESERVE of SPC-2 ends with its nexus, a registration stays.
@@ -98,8 +101,8 @@ func (r *Reservations) Event(e target.Event, x *target.ITL) {
 	}
 }
 
-// View calls f with the state, which f may look at until it returns. r.mu is held during it:
-// f calls nothing of this package.
+// View calls f with the state, which f may look at until it returns. It does so under the lock
+// of r: f calls nothing of this package.
 func (r *Reservations) View(f func(*reserve.State)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,10 +116,11 @@ func (r *Reservations) MayPersist() bool {
 
 // Sender is what a PERSISTENT RESERVE OUT of t needs besides its parameter list.
 func (r *Reservations) Sender(t *target.Task) reserve.Sender {
-	key := Of(t.ITL()).key
 	return reserve.Sender{
-		Nexus: key, MayPersist: r.MayPersist(),
-		KnowsPort: func(relative uint16) bool { return r.table.KnowsPort(key.Target, relative) },
+		Nexus: Of(t.ITL()).key, MayPersist: r.MayPersist(),
+		KnowsPort: func(relative uint16) bool {
+			return slices.ContainsFunc(t.Nexus().Port.Target.Ports(), func(p *target.Port) bool { return p.Relative == relative })
+		},
 	}
 }
 
@@ -215,6 +219,9 @@ func (r *Reservations) owe(c reserve.Change) {
 // commit makes one change and returns the nexuses whose tasks it aborts.
 func (r *Reservations) commit(q request) ([]reserve.Nexus, error) {
 	ctx := r.ctx
+	if q.task != nil {
+		ctx = q.task.Context()
+	}
 	for {
 		if q.task != nil && q.task.Aborted() {
 			return nil, target.ErrAborted

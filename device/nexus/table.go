@@ -19,17 +19,23 @@ type Table struct {
 
 // Attach makes x known, with the classes of commands that are denied it, and sets x.State. A
 // nexus that is new is told of a power on, one that comes back of the loss of the nexus and
-// of what happened since.
-func (tb *Table) Attach(x *target.ITL, denied reserve.Mask) {
+// of what happened since. It reports a nexus that comes back before its former login has been
+// detached: that is lost now, and is told nothing any more.
+func (tb *Table) Attach(x *target.ITL, denied reserve.Mask) (lost bool) {
 	n := &Nexus{key: KeyOf(x.Nexus), itl: x}
 	n.denied.Store(uint32(denied))
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if conditions, back := tb.absent.take(n.key); back {
+	if former := tb.present[n.key]; len(former) > 0 && former[0].itl.Nexus != x.Nexus {
+		lost = true
+		delete(tb.present, n.key)
 		n.attentions.establish(scsi.ASCNexusLossOccurred)
-		for _, a := range conditions {
-			n.attentions.establish(a)
+		for _, o := range former {
+			n.inherit(o.attentions.all())
 		}
+	} else if conditions, back := tb.absent.take(n.key); back {
+		n.attentions.establish(scsi.ASCNexusLossOccurred)
+		n.inherit(conditions)
 	} else {
 		n.attentions.establish(scsi.ASCPowerOnResetOrBusDeviceReset)
 	}
@@ -38,15 +44,27 @@ func (tb *Table) Attach(x *target.ITL, denied reserve.Mask) {
 	}
 	tb.present[n.key] = append(tb.present[n.key], n)
 	x.State = n
+	return lost
+}
+
+// inherit establishes what a former login of the nexus has not been told.
+func (n *Nexus) inherit(conditions []scsi.ASC) {
+	for _, a := range conditions {
+		n.attentions.establish(a)
+	}
 }
 
 // Detach ends x. It reports whether its nexus is absent now: not if the unit has another LUN
-// there, or if the nexus is back already.
+// there, or if the nexus was back before.
 func (tb *Table) Detach(x *target.ITL) (absent bool) {
 	n := Of(x)
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	rest := slices.DeleteFunc(tb.present[n.key], func(o *Nexus) bool { return o == n })
+	i := slices.Index(tb.present[n.key], n)
+	if i < 0 {
+		return false
+	}
+	rest := slices.Delete(tb.present[n.key], i, i+1)
 	if len(rest) > 0 {
 		tb.present[n.key] = rest
 		return false
@@ -116,18 +134,6 @@ func (tb *Table) Event(e target.Event, x *target.ITL) {
 	case target.InventoryChanged:
 		Of(x).attentions.establish(scsi.ASCReportedLUNsDataChanged)
 	}
-}
-
-// KnowsPort reports a port of a target through which some nexus is logged in.
-func (tb *Table) KnowsPort(targetName string, relative uint16) bool {
-	tb.mu.Lock()
-	defer tb.mu.Unlock()
-	for n := range tb.all {
-		if n.key.Target == targetName && n.key.Port == relative {
-			return true
-		}
-	}
-	return false
 }
 
 // unitOf is the unit that one of the nexuses reaches; nil if none of them is logged in.

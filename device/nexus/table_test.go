@@ -47,8 +47,10 @@ func TestAttachAndDetach(t *testing.T) {
 	if Of(x).Denied() != 0 || !Of(other).Denied().Has(reserve.Writing) || Of(other).Denied().Has(reserve.Reading) {
 		t.Errorf("denied %b and %b", Of(x).Denied(), Of(other).Denied())
 	}
-	second := itl(1)
-	tb.Attach(second, 0)
+	second := &target.ITL{Nexus: x.Nexus, LUN: 1}
+	if tb.Attach(second, 0) {
+		t.Error("a second LUN ends the first")
+	}
 	expect(t, second, scsi.ASCPowerOnResetOrBusDeviceReset)
 	if tb.Detach(x) {
 		t.Error("the nexus is absent with a LUN that it has")
@@ -64,6 +66,45 @@ func TestAttachAndDetach(t *testing.T) {
 	tb.Attach(x, 0)
 	expect(t, x, scsi.ASCNexusLossOccurred, scsi.ASCReservationsReleased, scsi.ASCCapacityDataChanged)
 	tb.Establish(KeyOf(itl(77).Nexus), scsi.ASCReservationsReleased) // of nobody that is known
+}
+
+// An initiator that logs in anew while tasks of its former login hang has lost that nexus,
+// which is told nothing from then on, and whose end is nobody's loss.
+func TestReinstatement(t *testing.T) {
+	var tb Table
+	r, err := NewReservations(&tb, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	hung, other := itl(1), itl(2)
+	r.Attach(hung)
+	r.Attach(other)
+	pending(hung)
+	pending(other)
+	r.Change(nil, reserve.Change{Op: reserve.ReserveUnit, From: KeyOf(hung.Nexus)}, func(error) {})
+	tb.Announce(scsi.ASCCapacityDataChanged, nil)
+	x := itl(1)
+	r.Attach(x)
+	if Of(other).Denied() != 0 {
+		t.Error("the reservation of the nexus that was lost is there")
+	}
+	tb.Announce(scsi.ASCModeParametersChanged, nil)
+	expect(t, x, scsi.ASCNexusLossOccurred, scsi.ASCCapacityDataChanged, scsi.ASCModeParametersChanged)
+	expect(t, hung, scsi.ASCCapacityDataChanged)
+	r.Change(nil, reserve.Change{Op: reserve.ReserveUnit, From: KeyOf(x.Nexus)}, func(error) {})
+	r.Detach(hung)
+	if Of(other).Denied() == 0 {
+		t.Error("the end of the former login took the reservation of the later one")
+	}
+	tb.Establish(KeyOf(x.Nexus), scsi.ASCReservationsReleased)
+	expect(t, x, scsi.ASCReservationsReleased)
+	r.Detach(x)
+	if Of(other).Denied() != 0 {
+		t.Error("the reservation is there without its nexus")
+	}
+	r.Attach(hung)
+	expect(t, hung, scsi.ASCNexusLossOccurred)
 }
 
 // What a table remembers is bounded; who is forgotten is new when he comes back.

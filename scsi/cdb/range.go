@@ -25,10 +25,11 @@ func Range(c []byte) (first, blocks uint64) {
 	return binary.BigEndian.Uint64(c[2:]), uint64(binary.BigEndian.Uint32(c[10:]))
 }
 
-// RangeToEnd is Range for commands whose number of blocks 0 means "up to the last one".
+// RangeToEnd is Range for commands whose number of blocks 0 means "up to the last one": as many
+// as there can be.
 func RangeToEnd(c []byte) (first, blocks uint64) {
 	if first, blocks = Range(c); blocks == 0 {
-		blocks = math.MaxUint64
+		blocks = math.MaxUint64 - first
 	}
 	return first, blocks
 }

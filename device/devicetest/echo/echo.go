@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
@@ -46,7 +45,6 @@ const (
 // Config says what New makes.
 type Config struct {
 	Identity scsi.Identity // its Type is set by New
-	Arena    *buffer.Arena
 	// Modes and Reservations keep what is to outlive the unit; nil: nothing is kept.
 	Modes        device.ModeKeeper
 	Reservations reserve.Keeper
@@ -69,13 +67,13 @@ func New(cfg Config) (*Processor, error) {
 	p := &Processor{}
 	cfg.Identity.Type = typeProcessor
 	server, err := device.New(device.Config{
-		Identity: cfg.Identity, Arena: cfg.Arena, Workers: 1,
+		Identity: cfg.Identity, Workers: 1,
 		Commands: []device.Command{
-			{Op: Receive, Usage: "\x08\x00\xff\xff\xff\x00", Access: reserve.Reading, Order: device.Reads, Run: p.receive},
-			{Op: Send, Usage: "\x0a\x00\xff\xff\xff\x00", Access: reserve.Writing, Order: device.Writes, Run: p.send},
+			{Op: Receive, Usage: "\x08\x00\xff\xff\xff\x00", Access: reserve.Reading, Order: target.Reads, Run: p.receive},
+			{Op: Send, Usage: "\x0a\x00\xff\xff\xff\x00", Access: reserve.Writing, Order: target.Writes, Run: p.send},
 		},
 		Default: &device.Command{
-			Access: reserve.Writing, OrderOf: func([]byte) device.Order { return device.WholeUnit(device.Writes) }, Run: p.pass,
+			Access: reserve.Writing, OrderOf: func([]byte) target.Order { return device.WholeUnit(target.Writes) }, Run: p.pass,
 		},
 		Modes: []*device.ModePage{
 			{Default: []byte{ModePage, 2, 0, 9}, Changeable: []byte{ModePage, 2, 0xff, 0}, Apply: accept},
@@ -117,12 +115,7 @@ func (p *Processor) send(t *target.Task) {
 		p.Good(t)
 		return
 	}
-	p.ReceiveList(t, int64(n), func(t *target.Task, err error) {
-		if err != nil {
-			p.Drop(t, err)
-			return
-		}
-		message := p.List(t)
+	p.ReceiveList(t, int64(n), func(t *target.Task, message []byte) {
 		p.mu.Lock()
 		p.message = message
 		p.mu.Unlock()

@@ -22,11 +22,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func newEcho(t testing.TB, arena *buffer.Arena, kept devicetest.Kept) devicetest.Unit {
+func newEcho(t testing.TB, _ *buffer.Arena, kept devicetest.Kept) devicetest.Unit {
 	t.Helper()
 	p, err := echo.New(echo.Config{
 		Identity: scsi.Identity{Vendor: "LUNETTE", Product: "ECHO", Revision: "1", Serial: "7", NAA: scsi.NAA6("echo")},
-		Arena:    arena, Modes: kept.Modes, Reservations: kept.Reservations,
+		Modes:    kept.Modes, Reservations: kept.Reservations,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,9 +65,12 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := &target.Port{Target: tgt, Protocol: scsi.ProtocolISCSI, Relative: 1}
+	port, err := tgt.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: "iqn.2026-11.io.lunette:echo,t,0x0001"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	login := func(id byte) *loopback.Session {
-		s := loopback.Login(port, target.Initiator{Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id})}, loopback.Options{})
+		s := loopback.Login(port, target.Initiator{Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id})}, loopback.Options{Arena: arena})
 		b.do(s, cdb.AppendTestUnitReady(nil), nil)
 		return s
 	}
@@ -143,7 +146,7 @@ func TestDefaultRow(t *testing.T) {
 	if r, _ := b.do(b.s, vendor, nil); r.Err() != nil || b.p.Passed() != 1 {
 		t.Fatalf("%v, %d commands passed", r.Err(), b.p.Passed())
 	}
-	if o := b.p.Order(vendor); o != device.WholeUnit(device.Writes) {
+	if o := b.p.Order(vendor); o != device.WholeUnit(target.Writes) {
 		t.Errorf("%+v", o)
 	}
 	b.p.Announce(scsi.ASCModeParametersChanged, nil)

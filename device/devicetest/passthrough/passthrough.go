@@ -34,7 +34,6 @@ type Result struct {
 // Config says what New makes.
 type Config struct {
 	Identity scsi.Identity
-	Arena    *buffer.Arena
 	Device   Device
 	// Reservations keeps the reservations; nil keeps them in this process alone.
 	Reservations reserve.Keeper
@@ -92,14 +91,14 @@ func looks(c []byte) bool {
 }
 
 // Order says how the command c stands to others: what it does not know may write anywhere.
-func (u *Unit) Order(c []byte) device.Order {
+func (u *Unit) Order(c []byte) target.Order {
 	switch class := access(c); {
 	case looks(c) || class == reserve.Unfenced || class == reserve.Probing || class == reserve.Parameters:
-		return device.Order{Class: device.Free}
+		return target.Order{Class: target.Free}
 	case class == reserve.Reading:
-		return device.WholeUnit(device.Reads)
+		return device.WholeUnit(target.Reads)
 	}
-	return device.WholeUnit(device.Writes)
+	return device.WholeUnit(target.Writes)
 }
 
 // access is how reservations fence the command c (SPC-5 table 66): what it does not know as
@@ -165,7 +164,7 @@ func (u *Unit) pass(t *target.Task) {
 		response.DataIn = buffer.Of(r.In)
 	}
 	if r.Status == scsi.CheckCondition {
-		response.Sense, _ = scsi.ParseSense(r.Sense)
+		response.SenseData = r.Sense
 	}
 	t.Respond(response)
 }
@@ -176,19 +175,14 @@ func (u *Unit) receive(t *target.Task, n int64, then func(*target.Task, []byte))
 		then(t, nil)
 		return
 	}
-	l, err := u.cfg.Arena.Get(n)
-	if err != nil {
-		fail(t, err)
-		return
-	}
-	t.ReceiveDataOut(0, l, func(t *target.Task, err error) {
-		defer l.Release()
+	t.ReceiveDataOut(0, n, func(t *target.Task, l *buffer.Lease, err error) {
 		if err != nil {
 			fail(t, err)
 			return
 		}
 		out := make([]byte, n)
 		l.Read(0, out)
+		l.Release()
 		then(t, out)
 	})
 }

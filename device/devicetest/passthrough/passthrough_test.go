@@ -58,9 +58,9 @@ func fails(s scsi.Sense) passthrough.Result {
 	return passthrough.Result{Status: scsi.CheckCondition, Sense: s.AppendDescriptor(nil)}
 }
 
-func newUnit(t testing.TB, arena *buffer.Arena, kept devicetest.Kept) devicetest.Unit {
+func newUnit(t testing.TB, _ *buffer.Arena, kept devicetest.Kept) devicetest.Unit {
 	t.Helper()
-	u, err := passthrough.New(passthrough.Config{Identity: identity, Arena: arena, Device: &drive{}, Reservations: kept.Reservations})
+	u, err := passthrough.New(passthrough.Config{Identity: identity, Device: &drive{}, Reservations: kept.Reservations})
 	if err != nil {
 		t.Fatal(err)
 	}
