@@ -124,19 +124,10 @@ func (c *targets) update(ctx context.Context, spec model.Target) error {
 func (c *targets) remap(t *target.Target, maps []target.Mapping) {
 	gone := make(chan struct{})
 	c.ending = append(c.ending, gone)
-	live, ok := any(t).(mapper)
-	if !ok {
-		close(gone)
-		return
-	}
-	if err := live.SetMap("", maps, func() { close(gone) }); err != nil {
+	if err := t.SetMap("", maps, func() { close(gone) }); err != nil {
 		close(gone) // the map was checked before
 		c.d.log.Error("a target shows what it did before", "target", t.Name, "error", err)
 	}
-}
-
-type mapper interface {
-	SetMap(initiator string, maps []target.Mapping, gone func()) error
 }
 
 // uses are the targets that map a logical unit of u. Daemon.changing is held.

@@ -62,7 +62,11 @@ func (n *node) SetTarget(t plugin.Target) error {
 	if old := n.targets[t.SCSI.Name]; old != nil {
 		x.port = old.port
 	} else {
-		x.port = &target.Port{Target: t.SCSI, Protocol: scsi.ProtocolISCSI, Relative: 7, Name: t.SCSI.Name + ",pipe"}
+		port, err := t.SCSI.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: t.SCSI.Name + ",pipe"})
+		if err != nil {
+			return err
+		}
+		x.port = port
 	}
 	n.targets[t.SCSI.Name] = x
 	return nil
@@ -75,6 +79,8 @@ func (n *node) RemoveTarget(name string, done func()) error {
 	if n.targets[name] == nil {
 		return fmt.Errorf("pipe: there is no target %s", name)
 	}
+	t := n.targets[name]
+	t.SCSI.RemovePort(t.port)
 	delete(n.targets, name)
 	var all []*Session
 	for s := range n.sessions {
@@ -112,8 +118,12 @@ func (n *node) login(name, guest, addr string, now time.Time) (*Session, error) 
 		return nil, fmt.Errorf("pipe: %s may not have %s", guest, name)
 	}
 	n.numbers++
-	s := &Session{node: n, target: name, guest: guest, addr: addr, number: n.numbers, since: now}
-	s.Session = loopback.Login(t.port, target.Initiator{Name: guest, Port: scsi.ISCSIPort(guest, [6]byte{5: byte(n.numbers)})}, loopback.Options{})
+	from := target.Initiator{Name: guest, Port: scsi.ISCSIPort(guest, [6]byte{5: byte(n.numbers)})}
+	session, err := loopback.Try(t.port, from, loopback.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{Session: session, node: n, target: name, guest: guest, addr: addr, number: n.numbers, since: now}
 	n.sessions[s] = struct{}{}
 	return s, nil
 }

@@ -78,7 +78,8 @@ func listenTCP(ctx context.Context, t *node, n *tcp.Network, b plugin.Binding) (
 	if err != nil {
 		return nil, err
 	}
-	return showing(p, b.Targets)
+	p.Show(b.Targets)
+	return p, nil
 }
 
 // listenISER makes a portal of iSER over any provider of RDMA.
@@ -87,5 +88,6 @@ func listenISER(ctx context.Context, t *node, n rdma.Device, b plugin.Binding) (
 	if err != nil {
 		return nil, err
 	}
-	return showing(p, b.Targets)
+	p.Show(b.Targets)
+	return p, nil
 }

@@ -1,7 +1,6 @@
 package kind
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -51,44 +50,7 @@ func (n *node) SetTarget(t plugin.Target) error {
 		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
 	}
 	shown := iscsi.Target{SCSI: t.SCSI, Alias: t.Alias, Auth: a, Initiators: t.Values.Strings("initiators")}
-	if live, ok := any(n.Node).(interface{ SetTarget(iscsi.Target) error }); ok {
-		return live.SetTarget(shown)
-	}
-	return n.AddTarget(shown)
-}
-
-// RemoveTarget implements [plugin.Node].
-func (n *node) RemoveTarget(name string, done func()) error {
-	if live, ok := any(n.Node).(interface {
-		RemoveTarget(string, func()) error
-	}); ok {
-		return live.RemoveTarget(name, done)
-	}
-	return errors.ErrUnsupported
-}
-
-// listener is a portal as a mover makes it.
-type listener interface {
-	Addr() string
-	Start()
-	Close() error
-}
-
-type fixed struct{ listener }
-
-func (fixed) Show([]string) {}
-
-// showing lets a portal that is not started show its targets.
-func showing(p listener, targets []string) (plugin.Portal, error) {
-	live, ok := p.(plugin.Portal)
-	switch {
-	case ok:
-		live.Show(targets)
-		return live, nil
-	case len(targets) > 0:
-		return nil, errors.Join(errors.ErrUnsupported, p.Close())
-	}
-	return fixed{p}, nil
+	return n.Node.SetTarget(shown)
 }
 
 // Sessions implements [plugin.Node].
