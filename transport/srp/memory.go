@@ -4,16 +4,20 @@ import (
 	"fmt"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 
 // A memory is a data buffer of a command in the initiator's memory: a list of descriptors, of
-// which nothing outside is ever touched.
+// which nothing outside is ever touched. It belongs to the goroutine that takes the command, then
+// to the connection if the list has to be fetched, and is not changed while the command is with
+// the target.
 type memory struct {
+	k     *task
 	list  []byte        // as it is on the wire; in room, or in table
-	room  []byte        // kept from command to command
+	room  []byte        // retained from command to command
 	table *buffer.Lease // of an external table, when it has come or is coming
+	fetch rdma.Work     // the Read of the table
 	at    iu.Descriptor // the external table
 	total uint32        // the length that the command tells
 	len   int64         // how much of it there is: not more than the descriptors have together
@@ -27,6 +31,39 @@ func (m *memory) set(b *iu.Buffer) {
 	m.room = append(m.room[:0], b.List...)
 	m.list = m.room
 	m.immediate = b.Format == iu.Immediate
+}
+
+// fetchTable asks for an external descriptor table.
+func (m *memory) fetchTable() *refusal {
+	c := m.k.c
+	l, err := c.node.cfg.Arena.Get(int64(m.at.Len))
+	if err != nil {
+		return noMemory
+	}
+	m.table = l
+	w := &m.fetch
+	w.Op, w.Data, w.At, w.Len = rdma.Read, l, 0, l.Len()
+	w.Remote = rdma.Remote{Key: rdma.Key(m.at.Key), Addr: m.at.Addr}
+	m.k.fetching.Add(1) // it stays so if the connection has ended: then the command is lost with it
+	c.works.reads.Add(1)
+	if !c.link.conn.Post(w) {
+		c.works.reads.Add(-1)
+	}
+	return nil
+}
+
+// fetched takes a table that has come. If it has not, the connection is ending, and the command
+// waits for that: it is lost with it.
+func (m *memory) fetched(err error) {
+	k, c := m.k, m.k.c
+	c.works.reads.Add(-1)
+	if err != nil {
+		return
+	}
+	m.list = m.table.At(0)[:m.table.Len()] // one piece: it is not longer than a block
+	if k.fetching.Add(-1) == 0 {
+		c.arrivals.advance()
+	}
 }
 
 // measure adds the descriptors up. It is wrong that one of them wraps around the end of the
@@ -89,37 +126,4 @@ func (m *memory) next(c *cursor, n int64) iu.Descriptor {
 		return d
 	}
 	return iu.Descriptor{}
-}
-
-// A wrong is what is not right with the data buffers of a command: the sense for it.
-type wrong struct {
-	sense scsi.Sense
-	why   string
-}
-
-func (w *wrong) Error() string { return w.why }
-
-// wrongBuffer is a fault of a data buffer: SPC-5 has the same codes for either direction.
-func wrongBuffer(out bool, in scsi.ASC, format string, args ...any) *wrong {
-	asc, name := in, "data-in"
-	if out {
-		asc, name = in+(scsi.ASCDataOutBufferError-scsi.ASCDataInBufferError), "data-out"
-	}
-	return &wrong{scsi.AbortedCommand(asc), name + ": " + fmt.Sprintf(format, args...)}
-}
-
-// accept checks what a descriptor says about its length and number of entries.
-func (c *channel) accept(b *iu.Buffer, out bool) *wrong {
-	cfg := &c.node.cfg
-	switch {
-	case int64(b.Len) > cfg.MaxTransfer:
-		return wrongBuffer(out, scsi.ASCDataInBufferOverflowSize, "%d bytes, %d are allowed", b.Len, cfg.MaxTransfer)
-	case b.Entries() > cfg.MaxDescriptors:
-		return wrongBuffer(out, scsi.ASCDataInBufferOverflowDescriptors, "%d descriptors, %d are allowed", b.Entries(), cfg.MaxDescriptors)
-	case b.External() && b.Table.Addr+uint64(b.Table.Len)-1 < b.Table.Addr:
-		return wrongBuffer(out, scsi.ASCDataInBufferError, "the descriptor table wraps around")
-	case c.info.Reads == 0 && (b.External() || (out && b.Format != iu.Immediate && b.Len > 0)):
-		return wrongBuffer(out, scsi.ASCDataInBufferError, "the initiator serves no RDMA Reads")
-	}
-	return nil
 }
