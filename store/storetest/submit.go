@@ -34,13 +34,24 @@ func (e *ending) Flush() { e.Add(-int(e.ended.Swap(0))) }
 
 // submit does what a call that waits would do.
 func (f *fixture) submit(op store.Op, l *buffer.Lease, off int64, flags store.Flags) error {
+	return f.run(&store.Request{Op: op, Flags: flags, Off: off, Data: l})
+}
+
+// submitRange does what a call that waits would do, if that has no data.
+func (f *fixture) submitRange(op store.Op, off, n int64, flags store.Flags) error {
+	return f.run(&store.Request{Op: op, Flags: flags, Off: off, Len: n})
+}
+
+// run submits r and waits for its end.
+func (f *fixture) run(r *store.Request) error {
 	done := make(chan error, 2)
-	r := &store.Request{Op: op, Flags: flags, Off: off, Data: l, Owner: f}
+	l := r.Data
+	r.Owner, r.Context = f, f.Context()
 	r.Done = func(ended *store.Request, err error) {
 		if ended != r || r.Owner != any(f) || r.Data != l {
 			err = errors.Join(err, errors.New("another request, or a changed one, has ended"))
 		}
-		ended.Run.Add(&told{err, done}, ended.Data.Len())
+		ended.Run.Add(&told{err, done}, ended.Size())
 	}
 	f.submitter.Submit(r)
 	return <-done
@@ -79,6 +90,32 @@ func (w *worker) submitFlags(off, n int64, flags store.Flags) error {
 		return errors.New("the store changed what it had only borrowed")
 	}
 	return nil
+}
+
+func (w *worker) submitFlush(_, _ int64) error {
+	if w.submitter == nil {
+		return nil
+	}
+	return w.submitRange(store.OpFlush, 0, 0, 0)
+}
+
+func (w *worker) submitTrim(off, n int64) error {
+	if w.submitter == nil || w.trimmer == nil {
+		return nil
+	}
+	clear(w.model.bytes[off : off+n])
+	return w.submitRange(store.OpTrim, off, n, 0)
+}
+
+func (w *worker) submitZero(off, n int64) error     { return w.submitZeros(off, n, store.FUA) }
+func (w *worker) submitZeroTrim(off, n int64) error { return w.submitZeros(off, n, store.MayTrim) }
+
+func (w *worker) submitZeros(off, n int64, flags store.Flags) error {
+	if w.submitter == nil || w.zeroer == nil {
+		return nil
+	}
+	clear(w.model.bytes[off : off+n])
+	return w.submitRange(store.OpZero, off, n, flags)
 }
 
 // manyAtOnce has more requests outstanding than any store can have under way, next to calls
@@ -170,6 +207,9 @@ func (f *fixture) submitRefused() {
 		}
 		if err := f.submit(store.OpWrite, l, off, 0); err == nil {
 			f.Errorf("write at %d: no error", off)
+		}
+		if f.submitRange(store.OpTrim, off, Block, 0) == nil || f.submitRange(store.OpZero, off, Block, 0) == nil {
+			f.Errorf("trim or zero at %d: no error", off)
 		}
 	}
 	f.verify("after requests outside the store")
