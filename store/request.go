@@ -56,9 +56,9 @@ type Request struct {
 	Done func(r *Request, err error)
 	// Owner is for the caller.
 	Owner any
-	// Run is nil when r is submitted. The store may set it before Done: r is one of several
+	// Batch is nil when r is submitted. The store may set it before Done: r is one of several
 	// that end now.
-	Run *Run
+	Batch *Batch
 
 	// Link and Moved are for the store.
 	Link  *Request
@@ -87,8 +87,9 @@ func (r *Request) Canceled() error {
 // work for a goroutine that waits.
 type Submitter interface {
 	// Submit starts r. It takes every Op whose method the store has; to what it cannot do
-	// the answer is [ErrNotSupported]. Everything that was submitted has ended before Close
-	// is called.
+	// the answer is [ErrNotSupported]. It looks at the context of r when Cancel can find r,
+	// so that it misses none that ends meanwhile. Everything that was submitted has ended
+	// before Close is called.
 	Submit(r *Request)
 
 	// Cancel tells the store that the context of r has ended, so that it may end r soon. It
@@ -96,8 +97,8 @@ type Submitter interface {
 	// until then. Where the storage cannot take back what it has begun, r ends when that
 	// does.
 	//
-	// Cancel may be called on any goroutine, also when r has just ended; but r is not
-	// submitted again before Cancel has returned. It does not wait, and it never calls
-	// Done itself.
+	// Cancel may be called on any goroutine, also when r has not been submitted yet or has
+	// just ended: then it does nothing. But r is not changed, nor submitted again, before
+	// Cancel has returned. It does not wait, and it never calls Done itself.
 	Cancel(r *Request)
 }

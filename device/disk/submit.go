@@ -71,7 +71,7 @@ func (d *Disk) start(t *target.Task, l *buffer.Lease) {
 // submitRead reads the piece at off of the command.
 func (d *Disk) submitRead(f *flight, off int64, l *buffer.Lease, have uint32) {
 	f.Op, f.Flags, f.Done = store.OpRead, 0, d.steps.landed
-	f.Off, f.Data, f.at, f.Run = f.t.Work.Off+off, l, off, nil
+	f.Off, f.Data, f.at, f.Batch = f.t.Work.Off+off, l, off, nil
 	f.have.Store(have)
 	d.submitter.Submit(&f.Request)
 }
@@ -81,7 +81,7 @@ func (d *Disk) landed(r *store.Request, err error) {
 	f := r.Owner.(*flight)
 	f.err = err
 	if f.have.Or(haveData)|haveData == ready {
-		d.stream(f, r.Run)
+		d.stream(f, r.Batch)
 	}
 }
 
@@ -98,7 +98,7 @@ func (d *Disk) moreRoom(t *target.Task) {
 // may still have when it says that there is room.
 // The response leaves with those of run. Pieces are sent at once: they are large, and the next
 // one waits until they have left.
-func (d *Disk) stream(f *flight, run *store.Run) {
+func (d *Disk) stream(f *flight, run *store.Batch) {
 	t := f.t
 	n := d.room(t)
 	for {
@@ -145,7 +145,7 @@ func (d *Disk) submitWrite(t *target.Task) bool {
 	}
 	f := d.flights.get(t)
 	f.Op, f.Flags, f.Done = store.OpWrite, 0, d.steps.written
-	f.Off, f.Data, f.span, f.Run = at, w.Data, s, nil
+	f.Off, f.Data, f.span, f.Batch = at, w.Data, s, nil
 	d.submitter.Submit(&f.Request)
 	return true
 }
@@ -153,7 +153,7 @@ func (d *Disk) submitWrite(t *target.Task) bool {
 // written ends a request that writes.
 func (d *Disk) written(r *store.Request, err error) {
 	f := r.Owner.(*flight)
-	t, at, run := f.t, f.Off, f.Run
+	t, at, run := f.t, f.Off, f.Batch
 	d.locks.unshare(f.span)
 	d.flights.put(f)
 	if err != nil {

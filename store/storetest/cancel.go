@@ -60,7 +60,7 @@ func (f *fixture) submitCanceled() {
 				return
 			}
 			j.err = err
-			r.Run.Add(&told{nil, make(chan error, 1)}, r.Size())
+			r.Batch.Add(&told{nil, make(chan error, 1)}, r.Size())
 			all.Done()
 		}
 		jobs = append(jobs, j)

@@ -10,7 +10,7 @@ import (
 )
 
 // Late makes a [store.Submitter] of any store. What is submitted is done by one goroutine
-// later, the youngest first, and can be held back. What waits ends in runs. Of the other
+// later, the youngest first, and can be held back. What waits ends in batches. Of the other
 // capabilities of the store it passes on those that requests are for: trimming and zeroing.
 type Late struct {
 	store.Store
@@ -25,7 +25,7 @@ type Late struct {
 	held     bool
 	started  bool
 	closed   bool
-	run      store.Run // of the goroutine
+	batch    store.Batch // of the goroutine
 	ended    sync.WaitGroup
 }
 
@@ -70,7 +70,11 @@ func (l *Late) Submit(r *store.Request) {
 		l.started = true
 		l.ended.Go(l.work)
 	}
-	l.waiting = append(l.waiting, r)
+	if r.Canceled() != nil && !l.deaf {
+		l.canceled = append(l.canceled, r)
+	} else {
+		l.waiting = append(l.waiting, r)
+	}
 	l.change.Broadcast()
 	l.mu.Unlock()
 }
@@ -143,12 +147,12 @@ func (l *Late) work() {
 		if !canceled {
 			err = l.do(r)
 		}
-		r.Run = &l.run
+		r.Batch = &l.batch
 		r.Done(r, err)
 	}
 }
 
-// next waits for a request that can be ended, and takes it; nil when the store is closed. The run
+// next waits for a request that can be ended, and takes it; nil when the store is closed. The batch
 // of those before it ends when there is none.
 func (l *Late) next() (r *store.Request, canceled bool) {
 	l.mu.Lock()
@@ -159,9 +163,9 @@ func (l *Late) next() (r *store.Request, canceled bool) {
 			return pop(&l.canceled), true
 		case len(l.waiting) > 0 && !l.held:
 			return pop(&l.waiting), false
-		case ran: // what the run has put off may submit something
+		case ran: // what the batch has put off may submit something
 			l.mu.Unlock()
-			l.run.End()
+			l.batch.End()
 			l.mu.Lock()
 			ran = false
 		case l.closed:

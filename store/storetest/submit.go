@@ -11,7 +11,7 @@ import (
 	"github.com/lunette-io/lunette/store"
 )
 
-// told tells how a request has ended, at the end of the run that it was in.
+// told tells how a request has ended, at the end of the batch that it was in.
 type told struct {
 	err  error
 	done chan error
@@ -19,15 +19,15 @@ type told struct {
 
 func (t *told) Flush() { t.done <- t.err }
 
-// ending counts requests as ended at the end of the runs that they were in.
+// ending counts requests as ended at the end of the batches that they were in.
 type ending struct {
 	sync.WaitGroup
-	ended atomic.Int64 // in runs that have not ended
+	ended atomic.Int64 // in batches that have not ended
 }
 
-func (e *ending) in(run *store.Run, n int64) {
+func (e *ending) in(batch *store.Batch, n int64) {
 	e.ended.Add(1)
-	run.Add(e, n)
+	batch.Add(e, n)
 }
 
 func (e *ending) Flush() { e.Add(-int(e.ended.Swap(0))) }
@@ -51,7 +51,7 @@ func (f *fixture) run(r *store.Request) error {
 		if ended != r || r.Owner != any(f) || r.Data != l {
 			err = errors.Join(err, errors.New("another request, or a changed one, has ended"))
 		}
-		ended.Run.Add(&told{err, done}, ended.Size())
+		ended.Batch.Add(&told{err, done}, ended.Size())
 	}
 	f.submitter.Submit(r)
 	return <-done
@@ -119,7 +119,7 @@ func (w *worker) submitZeros(off, n int64, flags store.Flags) error {
 }
 
 // manyAtOnce has more requests outstanding than any store can have under way, next to calls
-// that wait; requests are submitted again from where they end, and every run has an end.
+// that wait; requests are submitted again from where they end, and every batch has an end.
 func (f *fixture) manyAtOnce() {
 	if f.submitter == nil {
 		return
@@ -150,7 +150,7 @@ func (f *fixture) manyAtOnce() {
 		r.Done = func(r *store.Request, err error) {
 			if err != nil {
 				fail(fmt.Errorf("seed %d, request %d, round %d: %w", seed, i, round, err))
-				all.in(r.Run, size)
+				all.in(r.Batch, size)
 				return
 			}
 			if r.Op == store.OpRead {
@@ -160,7 +160,7 @@ func (f *fixture) manyAtOnce() {
 				}
 				if round++; round == rounds {
 					copy(f.model.bytes[off:], b)
-					all.in(r.Run, size)
+					all.in(r.Batch, size)
 					return
 				}
 				b = pattern(size, seed+uint64(round*requests)+uint64(i))
@@ -170,7 +170,7 @@ func (f *fixture) manyAtOnce() {
 				l.Clear(0, size)
 				r.Op, r.Flags = store.OpRead, 0
 			}
-			r.Run = nil
+			r.Batch = nil
 			f.submitter.Submit(r)
 		}
 		f.submitter.Submit(r)

@@ -39,6 +39,8 @@ func (p *pool) get(outer *store.Request) *passing {
 		r.Owner, r.Done = r, p.done
 	}
 	r.outer, r.next, r.ended = outer, nil, false
+	r.Op, r.Flags, r.Off, r.Data, r.Len, r.Context = outer.Op, outer.Flags, outer.Off, outer.Data, outer.Len, outer.Context
+	r.start, r.Batch = time.Now(), nil
 	outer.Link = &r.Request
 	return r
 }
@@ -48,13 +50,14 @@ func (p *pool) put(r *passing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.outer.Link = nil
-	r.outer, r.Data, r.Context, r.ended = nil, nil, nil, true
+	r.outer, r.ended = nil, true
 	p.recycle(r)
 }
 
 // recycle frees r if nobody uses it any more. p.mu is held.
 func (p *pool) recycle(r *passing) {
 	if r.ended && r.canceled == 0 {
+		r.Data, r.Context = nil, nil
 		r.next, p.free = p.free, r
 	}
 }
@@ -81,10 +84,7 @@ func (p *pool) unpin(r *passing) {
 
 // Submit passes r on and times it until it ends.
 func (s *Store) Submit(r *store.Request) {
-	p := s.pool.get(r)
-	p.Op, p.Flags, p.Off, p.Data, p.Len, p.Context = r.Op, r.Flags, r.Off, r.Data, r.Len, r.Context
-	p.start, p.Run = time.Now(), nil
-	s.beneath.Submitter.Submit(&p.Request)
+	s.beneath.Submitter.Submit(&s.pool.get(r).Request)
 }
 
 // Cancel passes the call on for what stands in for r.
@@ -114,7 +114,7 @@ func (s *Store) ended(r *store.Request, err error) {
 	p := r.Owner.(*passing)
 	s.timed(counted(p.Op), p.Size(), p.start, err)
 	outer := p.outer
-	outer.Run = p.Run
+	outer.Batch = p.Batch
 	s.pool.put(p)
 	outer.Done(outer, err)
 }

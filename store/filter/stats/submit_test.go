@@ -53,10 +53,10 @@ func TestSubmitted(t *testing.T) {
 	late := storetest.NewLate(open(t))
 	s := New(late)
 	done := make(chan error, 8)
-	runs := make(map[*store.Run]int)
+	runs := make(map[*store.Batch]int)
 	submit := func(op store.Op, n int) {
 		s.Submit(&store.Request{Op: op, Data: buffer.Of(make([]byte, n)), Done: func(r *store.Request, err error) {
-			runs[r.Run]++
+			runs[r.Batch]++
 			done <- err
 		}})
 	}

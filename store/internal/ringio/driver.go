@@ -16,7 +16,7 @@ type driver struct {
 	q     *Queue
 	slots slots
 	first *store.Request // taken from the queue, in order
-	run   store.Run      // those that are ending
+	batch store.Batch    // those that are ending
 
 	// Regions of the arena by their numbers: what was seen is registered once. Regions of
 	// another arena may have the same numbers; they go unregistered.
@@ -121,6 +121,11 @@ func (d *driver) more() bool {
 // each slot.
 func (d *driver) issue(r *uring.Ring, i int) {
 	s := &d.slots.all[i]
+	if err := s.Canceled(); err != nil { // it may have been canceled before it was here
+		q := d.leave(i)
+		q.Done(q, err)
+		return
+	}
 	e := r.Next(uint64(i))
 	if e == nil {
 		d.turnAway(i)
@@ -168,10 +173,7 @@ func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
 	var err error
 	switch {
 	case res > 0:
-		if s.Moved += int64(res); s.Moved == s.Data.Len() {
-			break
-		}
-		if err = s.Canceled(); err == nil {
+		if s.Moved += int64(res); s.Moved < s.Data.Len() {
 			d.issue(r, i)
 			return
 		}
@@ -191,12 +193,12 @@ func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
 		err = errno
 	}
 	q := d.leave(i)
-	q.Run = &d.run
+	q.Batch = &d.batch
 	q.Done(q, fdio.Error(d.q.cfg.Path, q.Op.String(), q.Data.Len(), q.Off, err))
 }
 
-// Reaped ends the run of those that have ended.
-func (d *driver) Reaped() { d.run.End() }
+// Reaped ends the batch of those that have ended.
+func (d *driver) Reaped() { d.batch.End() }
 
 // passes reports an error that says nothing about the file: the blocking call knows better.
 func passes(errno unix.Errno) bool {

@@ -25,9 +25,13 @@ func (w *workers) open(limit int, do func(*store.Request)) {
 }
 
 func (w *workers) run(r *store.Request) {
-	r.Link = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	r.Link = nil
+	if r.Canceled() != nil { // perhaps before it was here
+		w.drop(r)
+		return
+	}
 	if w.first == nil {
 		w.first = r
 	} else {
@@ -80,12 +84,17 @@ func (w *workers) cancel(r *store.Request) bool {
 	if w.last == r {
 		w.last = before
 	}
+	w.drop(r)
+	return true
+}
+
+// drop lets r, which is not in the queue, end. w.mu is held.
+func (w *workers) drop(r *store.Request) {
 	r.Link, w.canceled = w.canceled, r
 	if !w.ending {
 		w.ending = true
 		w.ended.Go(w.end)
 	}
-	return true
 }
 
 // end ends what was canceled.
