@@ -36,6 +36,9 @@ type Command struct {
 	// Medium: the command needs the unit to be ready; see Config.Ready.
 	Medium bool
 
+	// Order is how the command stands to others (scratch).
+	Order func(c []byte) target.Order
+
 	Timeouts page.Timeouts
 
 	// Run executes the task and sees to it that it ends. The CDB has its full length

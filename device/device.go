@@ -134,6 +134,14 @@ func (s *Server) Execute(t *target.Task) {
 	c.Run(t)
 }
 
+// Order says how a command stands to others.
+func (s *Server) Order(c []byte) target.Order {
+	if row, _ := s.table.find(c); row != nil && row.Order != nil && len(c) >= len(row.Usage) {
+		return row.Order(c)
+	}
+	return target.Order{}
+}
+
 // Close returns when the workers have ended. No task is left.
 func (s *Server) Close() error {
 	s.workers.Close()

@@ -60,13 +60,10 @@ func (s *Server) ReceiveList(t *target.Task, n int64, then func(*target.Task, er
 		s.Fail(t, scsi.ParameterListLengthError())
 		return
 	}
-	l, err := s.cfg.Arena.Get(n)
-	if err != nil {
-		s.FailWith(t, err)
-		return
-	}
-	t.Work.Data = l
-	t.ReceiveDataOut(0, l, then)
+	t.ReceiveDataOut(0, n, func(t *target.Task, l *buffer.Lease, err error) {
+		t.Work.Data = l
+		then(t, err)
+	})
 }
 
 // List returns a copy of the parameter list and gives the memory back.
@@ -81,7 +78,15 @@ func (s *Server) List(t *target.Task) []byte {
 
 // Drop gives the memory of a parameter list back that did not come.
 func (s *Server) Drop(t *target.Task, err error) {
-	t.Work.Data.Release()
-	t.Work.Data = nil
+	if t.Work.Data != nil {
+		t.Work.Data.Release()
+		t.Work.Data = nil
+	}
 	s.FailWith(t, err)
+}
+
+// FailMoving is Fail for a command that would move so many bytes by its CDB: the residual says
+// by how much that is more than the initiator has.
+func (s *Server) FailMoving(t *target.Task, sense scsi.Sense, moves int64) {
+	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor.Load(), Moves: moves})
 }

@@ -86,10 +86,20 @@ func TestResiduals(t *testing.T) {
 			for _, op := range []scsi.Opcode{scsi.OpWrite10, scsi.OpWriteAndVerify10} {
 				do(t, s, cdb.ReadWrite{Opcode: scsi.OpWrite10, Blocks: 4}.Append(nil), old, 0, scsi.Sense{})
 				r, _, err = s.Do(t.Context(), 0, cdb.ReadWrite{Opcode: op, Blocks: c.blocks}.Append(nil), bytes.Repeat([]byte{0x22}, c.length), 0)
-				if err != nil || r.Status != scsi.Good || r.Residual != c.residual {
+				// Less than the CDB says and a part of a block: nothing is written, and
+				// GOOD is not said (FCP-4 9.4.2).
+				partly := c.length < int(c.blocks)*512 && c.length%512 != 0
+				good := r.Status == scsi.Good
+				if partly {
+					good = r.Status == scsi.CheckCondition && r.Sense.Key == scsi.KeyIllegalRequest && r.Sense.ASC == scsi.ASCInvalidFieldInCommandIU
+				}
+				if err != nil || !good || r.Residual != c.residual {
 					t.Errorf("%s: %v %+v: %+v %v", name, op, c, r, err)
 				}
-				written := min(int(c.blocks)*512, c.length&^511)
+				written := min(int(c.blocks)*512, c.length)
+				if partly {
+					written = 0
+				}
 				want := append(bytes.Repeat([]byte{0x22}, written), old[written:]...)
 				if got := do(t, s, cdb.ReadWrite{Opcode: scsi.OpRead10, Blocks: 4}.Append(nil), nil, 2048, scsi.Sense{}); !bytes.Equal(got, want) {
 					t.Errorf("%s: %v %+v: wrong blocks were written", name, op, c)
