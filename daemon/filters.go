@@ -27,9 +27,11 @@ func newFault(s store.Store, v model.Values) (store.Store, error) {
 	calls := map[string]fault.Op{
 		"all": fault.All, "read": fault.Read, "write": fault.Write, "flush": fault.Flush,
 		"trim": fault.Trim, "zero": fault.Zero, "map": fault.Map,
+		"compare": fault.Compare, "resize": fault.Resize,
 	}
 	errs := map[string]error{
 		"medium": store.ErrMedium, "out-of-space": store.ErrOutOfSpace, "read-only": store.ErrReadOnly,
+		"unavailable": store.ErrUnavailable,
 	}
 	return fault.New(s, uint64(v.Int("seed")), fault.Rule{
 		Ops: calls[v.String("calls")], Off: v.Size("offset"), Len: v.Size("length"),

@@ -73,6 +73,14 @@ func (r *Request) Size() int64 {
 	return r.Len
 }
 
+// Ctx is the context of the request; where there is none, one that never ends.
+func (r *Request) Ctx() context.Context {
+	if r.Context == nil {
+		return context.Background()
+	}
+	return r.Context
+}
+
 // Canceled is the error of the request's context: not nil when nobody waits for the request any
 // more.
 func (r *Request) Canceled() error {

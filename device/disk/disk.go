@@ -28,7 +28,6 @@ const (
 const (
 	inlineRead = 128 << 10 // at most, on the connection's goroutine
 	readPiece  = 256 << 10 // staging that stays in the cache
-	trimPiece  = 1 << 30   // between two looks at Aborted
 )
 
 // Defaults of Config.

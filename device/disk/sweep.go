@@ -1,15 +1,14 @@
 package disk
 
 import (
-	"context"
 	"errors"
 
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
 )
 
-// sweep is how UNMAP and WRITE SAME of zeros go over their ranges, and SYNCHRONIZE CACHE makes
-// them durable: a piece after the other, by requests if the store has them, and else on a worker.
+// sweep is how UNMAP and WRITE SAME of zeros go over their ranges: one after the other, by requests
+// if the store takes them, and else on a worker. SYNCHRONIZE CACHE ends by it, too.
 type sweep struct{ *Disk }
 
 // start goes over the ranges of t, whose step says what to do with them.
@@ -21,18 +20,18 @@ func (p sweep) start(t *target.Task) {
 	p.next(p.requests.begin(t))
 }
 
-// piece is the next part of what t changes; n is 0 when all is done.
-func (p sweep) piece(t *target.Task) (off, n int64) {
+// more makes a range that is not done yet that of t; it reports false when all is done.
+func (p sweep) more(t *target.Task) bool {
 	w := &t.Work
 	for w.Done == w.Len {
 		if step(w.Step) != unmapRanges || !p.nextUnmap(t) {
-			return 0, 0
+			return false
 		}
 	}
-	return w.Off + w.Done, min(trimPiece, w.Len-w.Done)
+	return true
 }
 
-// op is what is done with each piece.
+// op is what is done with each range.
 func (p sweep) op(w *target.Work) (store.Op, store.Flags) {
 	switch {
 	case step(w.Step) == unmapRanges || p.medium.zeroer == nil:
@@ -46,43 +45,34 @@ func (p sweep) op(w *target.Work) (store.Op, store.Flags) {
 // byCalls goes over the ranges on a worker.
 func (p sweep) byCalls(t *target.Task) {
 	w, m, ctx := &t.Work, p.medium, t.Context()
-	for {
-		off, n := p.piece(t)
-		if n == 0 {
+	var err error
+	for err == nil && p.more(t) {
+		if err = ctx.Err(); err != nil {
 			break
 		}
-		err := ctx.Err()
+		if op, f := p.op(w); op == store.OpZero {
+			err = m.zeroer.Zero(ctx, w.Off, w.Len, f)
+		} else {
+			err = m.trimmer.Trim(ctx, w.Off, w.Len)
+		}
 		if err == nil {
-			err = p.call(ctx, w, off, n)
+			w.Done = w.Len
 		}
-		if err != nil {
-			p.end(t, err)
-			return
-		}
-		w.Done += n
 	}
-	var err error
-	if w.Flags&durable != 0 {
+	if err == nil && w.Flags&durable != 0 {
 		err = m.store.Flush(ctx)
 	}
 	p.end(t, err)
 }
 
-func (p sweep) call(ctx context.Context, w *target.Work, off, n int64) error {
-	if op, f := p.op(w); op == store.OpZero {
-		return p.medium.zeroer.Zero(ctx, off, n, f)
-	}
-	return p.medium.trimmer.Trim(ctx, off, n)
-}
-
-// next submits the next piece, and a flush at last if what was done has to be durable.
+// next submits the next range, and a flush at last if what was done has to be durable.
 func (p sweep) next(r *ioRequest) {
 	t := r.t
 	w := &t.Work
-	switch off, n := p.piece(t); {
-	case n > 0:
+	switch {
+	case p.more(t):
 		op, f := p.op(w)
-		p.submitRange(r, op, off, n, f)
+		p.submitRange(r, op, w.Off, w.Len, f)
 	case w.Flags&durable != 0:
 		p.submitRange(r, store.OpFlush, 0, 0, 0)
 	default:
@@ -91,7 +81,7 @@ func (p sweep) next(r *ioRequest) {
 	}
 }
 
-// ended goes on when a piece is done.
+// ended goes on when a range is done.
 func (p sweep) ended(r *ioRequest, err error) {
 	t := r.t
 	if err == nil && t.Aborted() {
@@ -102,7 +92,7 @@ func (p sweep) ended(r *ioRequest, err error) {
 		p.end(t, err)
 		return
 	}
-	t.Work.Done += r.Len
+	t.Work.Done = t.Work.Len
 	p.next(r)
 }
 

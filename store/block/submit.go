@@ -1,19 +1,13 @@
 package block
 
 import (
-	"context"
-
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/internal/ringio"
 )
 
 // Submit starts r: by the ring what is aligned and not FUA, the rest on goroutines.
 func (s *Store) Submit(r *store.Request) {
-	ctx := r.Context
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	err := s.begin(ctx, r.Op.String(), r.Off, r.Size(), r.Op.Changes())
+	err := s.begin(r.Ctx(), r.Op.String(), r.Off, r.Size(), r.Op.Changes())
 	switch {
 	case err != nil:
 		r.Done(r, err)

@@ -184,10 +184,7 @@ func pop(s *[]*store.Request) *store.Request {
 }
 
 func (l *Late) do(r *store.Request) error {
-	ctx := r.Context
-	if ctx == nil {
-		ctx = context.Background()
-	}
+	ctx := r.Ctx()
 	switch {
 	case r.Op == store.OpRead:
 		return l.ReadAt(ctx, r.Data, r.Off)

@@ -114,10 +114,7 @@ func (q *Queue) Cancel(r *store.Request) {
 
 // block is what the goroutines do.
 func (q *Queue) block(r *store.Request) {
-	ctx := r.Context
-	if ctx == nil {
-		ctx = context.Background()
-	}
+	ctx := r.Ctx()
 	var err error
 	switch s := q.cfg.Store; r.Op {
 	case store.OpRead:
