@@ -234,7 +234,7 @@ func (b *bench) allocationLengths() {
 
 func (b *bench) inquiry() {
 	s := b.login(1, loopback.Options{})
-	id := b.lu.Identity()
+	id := b.lu.(interface{ Identity() scsi.Identity }).Identity()
 	std := b.good(s, inquire, nil, 96)
 	if std[0] != byte(id.Type) || std[2] < 4 || std[2] > 6 || std[3]&0xf != 2 || int(std[4]) != len(std)-5 {
 		b.Errorf("standard data: %x", std)

@@ -45,7 +45,7 @@ func access() map[devicetest.Name]reserve.Class {
 }
 
 func TestSuite(t *testing.T) {
-	for _, name := range []string{"lending", "trying", "waiting", "submitting", "missing"} {
+	for _, name := range []string{"lending", "trying", "waiting", "submitting", "missing", "comparing"} {
 		t.Run(name, func(t *testing.T) {
 			devicetest.Run(t, devicetest.Device{
 				New: func(t testing.TB, arena *buffer.Arena) devicetest.Unit {

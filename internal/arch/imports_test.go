@@ -26,6 +26,7 @@ var rules = []rule{
 	{"store/internal/fdio", []string{"store", "buffer"}, "what stores share knows no store"},
 	{"store/internal/direct", []string{"store", "buffer", "store/internal/fdio"}, "what stores share knows no store"},
 	{"store/internal/ringio", []string{"store", "buffer", "store/internal/fdio", "internal/uring"}, "what stores share knows no store; io_uring itself knows nothing of them"},
+	{"store/nbd", []string{"store", "store/internal/...", "buffer", "network/nbd"}, "a store on a network is a client of it: it knows the network's requests, not sockets"},
 	{"store/storetest", []string{"store", "buffer"}, "the suite holds every store to the same"},
 	{"store/...", []string{"store", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
 	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},
@@ -34,6 +35,7 @@ var rules = []rule{
 	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
 	{"device/...", []string{"device", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer"}, "a device type knows neither how commands arrive nor which store it is on"},
 
+	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
 	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
 	{"network/rdma/...", []string{"network/rdma", "buffer"}, "a provider of RDMA moves data, not tasks"},
 	{"network/...", []string{"buffer", "network"}, "a network moves data, not tasks"},

@@ -41,7 +41,10 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 		return nil, err
 	}
 	slots := p.Values.Group("slots")
-	robot := device.New(device.Config{Identity: id, Arena: p.Arena, Workers: 1})
+	robot, err := device.New(device.Config{Identity: id, Workers: 1})
+	if err != nil {
+		return nil, err
+	}
 	all := []plugin.Unit{{Name: "robot", LU: robot, Describe: func() plugin.Description {
 		var labels []string
 		for name := range slots {

@@ -3,7 +3,6 @@ package kind
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -41,20 +40,9 @@ func listen(ctx context.Context, n *node, d rdma.Device, b plugin.Binding) (plug
 	if err != nil {
 		return nil, err
 	}
-	live, ok := any(p).(plugin.Portal)
-	switch {
-	case ok:
-		live.Show(b.Targets)
-		return live, nil
-	case len(b.Targets) > 0:
-		return nil, errors.Join(errors.ErrUnsupported, p.Close())
-	}
-	return fixed{p}, nil
+	p.Show(b.Targets)
+	return p, nil
 }
-
-type fixed struct{ *srp.Portal }
-
-func (fixed) Show([]string) {}
 
 // node is the SRP node of a daemon.
 type node struct{ *srp.Node }
@@ -81,20 +69,7 @@ func (n *node) SetTarget(t plugin.Target) error {
 		return fmt.Errorf("target %s: ioc-guid: %w", t.SCSI.Name, err)
 	}
 	shown := srp.Target{SCSI: t.SCSI, IDExt: ext, IOCGUID: guid, Initiators: initiators(t.Values)}
-	if live, ok := any(n.Node).(interface{ SetTarget(srp.Target) error }); ok {
-		return live.SetTarget(shown)
-	}
-	return n.AddTarget(shown)
-}
-
-// RemoveTarget implements [plugin.Node].
-func (n *node) RemoveTarget(name string, done func()) error {
-	if live, ok := any(n.Node).(interface {
-		RemoveTarget(string, func()) error
-	}); ok {
-		return live.RemoveTarget(name, done)
-	}
-	return errors.ErrUnsupported
+	return n.Node.SetTarget(shown)
 }
 
 // Sessions implements [plugin.Node].

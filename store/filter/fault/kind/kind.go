@@ -14,13 +14,13 @@ func Kind() plugin.Filter {
 		Name: "fault",
 		Help: "Makes calls of a store fail, to try what relies on it.",
 		Options: []model.Option{
-			{Name: "calls", Type: model.String, Default: "all", Values: []string{"all", "read", "write", "flush", "trim", "zero", "map"}, Help: "Which calls fail."},
+			{Name: "calls", Type: model.String, Default: "all", Values: []string{"all", "read", "write", "flush", "trim", "zero", "map", "compare", "resize"}, Help: "Which calls fail."},
 			{Name: "offset", Type: model.Bytes, Help: "Only calls that touch bytes from here on …"},
 			{Name: "length", Type: model.Bytes, Help: "… and not behind this many; 0: up to the end."},
 			{Name: "skip", Type: model.Int, Help: "How many calls go well first."},
 			{Name: "times", Type: model.Int, Help: "How many calls fail; 0: no end."},
 			{Name: "percent", Type: model.Int, Default: "100", Min: 1, Max: 100, Help: "How many of the calls that could fail do."},
-			{Name: "error", Type: model.String, Default: "medium", Values: []string{"medium", "out-of-space", "read-only"}, Help: "What the call answers."},
+			{Name: "error", Type: model.String, Default: "medium", Values: []string{"medium", "out-of-space", "read-only", "unavailable"}, Help: "What the call answers."},
 			{Name: "late", Type: model.Bool, Help: "Does the work, and then fails."},
 			{Name: "seed", Type: model.Int, Help: "Of the random numbers behind percent."},
 		},
@@ -31,9 +31,11 @@ func wrap(s store.Store, v model.Values) (plugin.Wrapped, error) {
 	calls := map[string]fault.Op{
 		"all": fault.All, "read": fault.Read, "write": fault.Write, "flush": fault.Flush,
 		"trim": fault.Trim, "zero": fault.Zero, "map": fault.Map,
+		"compare": fault.Compare, "resize": fault.Resize,
 	}
 	errs := map[string]error{
 		"medium": store.ErrMedium, "out-of-space": store.ErrOutOfSpace, "read-only": store.ErrReadOnly,
+		"unavailable": store.ErrUnavailable,
 	}
 	return plugin.Wrapped{Store: fault.New(s, uint64(v.Int("seed")), fault.Rule{
 		Ops: calls[v.String("calls")], Off: v.Size("offset"), Len: v.Size("length"),

@@ -20,7 +20,7 @@ func (c *counter) Flush() {
 }
 
 func TestRun(t *testing.T) {
-	var r store.Run
+	var r store.Batch
 	var a, b counter
 	r.Add(&a, 100)
 	r.Add(&b, 100)
@@ -46,7 +46,7 @@ func TestRun(t *testing.T) {
 	if r.Add(&a, 1); a.n != 3 {
 		t.Error("put off too often")
 	}
-	var none *store.Run
+	var none *store.Batch
 	if none.Add(&a, 1); a.n != 4 {
 		t.Error("there is nothing to put it off to")
 	}
@@ -64,7 +64,7 @@ func TestRun(t *testing.T) {
 
 // TestRunAgain: what a flush adds is flushed too.
 func TestRunAgain(t *testing.T) {
-	var r store.Run
+	var r store.Batch
 	var a, b counter
 	a.then = func() {
 		if a.n == 1 {
@@ -81,7 +81,7 @@ func TestRunAgain(t *testing.T) {
 }
 
 func TestRunNoAllocations(t *testing.T) {
-	var r store.Run
+	var r store.Batch
 	c := make([]counter, 8)
 	if n := testing.AllocsPerRun(100, func() {
 		for i := range 100 {
