@@ -105,12 +105,12 @@ func (k *task) respond(r *target.Response) {
 	if data != nil {
 		data.Release()
 	}
+	k.drop() // before the response leaves: its end must not wait for us
 	if batch != nil {
 		batch.Add(conn, n)
 	} else {
 		conn.Flush()
 	}
-	k.drop()
 }
 
 // put writes the response; its request limit delta comes when it is posted. k.mu is held.
