@@ -45,7 +45,7 @@ var rules = []rule{
 	{"transport/loopback", []string{"target", "scsi/...", "buffer"}, "the reference transport: nothing but the waist"},
 	{"transport/srp/iu", nil, "wire elements know no channel"},
 	{"initiator/srp", []string{"transport/srp/iu", "scsi/...", "buffer", "network/rdma"}, "the other end of the wire, for tests and benchmarks"},
-	{"transport/srp", []string{"transport/srp/iu", "target", "scsi/...", "buffer", "network/rdma", "internal/ratelog"}, "a transport knows its network, and no other transport"},
+	{"transport/srp", []string{"transport/srp/iu", "target", "scsi/...", "buffer", "network/rdma", "internal/ratelog", "internal/tagtable"}, "a transport knows its network, and no other transport"},
 	{"transport/fcp", []string{"target", "scsi/...", "buffer", "network/fc"}, "a transport knows its network, and no other transport"},
 
 	{"agent/model", nil, "the document is data"},

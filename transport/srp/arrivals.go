@@ -16,13 +16,13 @@ type arrivals struct {
 	waiting atomic.Int32
 
 	mu         sync.Mutex
-	list       []request
+	list       []arrival
 	delivering bool // one goroutine is in advance
 	closed     bool // the connection has ended
 }
 
-// A request is a command, or the place of a task management function, on its way to the target.
-type request interface {
+// An arrival is a command, or the place of a task management function, on its way to the target.
+type arrival interface {
 	// complete reports that it may be delivered if nothing is before it. It is called for the
 	// first of the list, with the list's lock, or by add.
 	complete() bool
@@ -36,7 +36,7 @@ type request interface {
 
 // add takes a command that has come, on the goroutine of the connection. It is delivered at once if
 // nothing is in its way. No lock is held.
-func (a *arrivals) add(r request) {
+func (a *arrivals) add(r arrival) {
 	if a.waiting.Load() == 0 && r.complete() {
 		r.deliver()
 		return
@@ -47,7 +47,7 @@ func (a *arrivals) add(r request) {
 }
 
 // push puts r at the end, for advance to deliver.
-func (a *arrivals) push(r request) {
+func (a *arrivals) push(r arrival) {
 	a.mu.Lock()
 	a.waiting.Add(1)
 	a.list = append(a.list, r)

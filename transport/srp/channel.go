@@ -22,11 +22,11 @@ import (
 //	task      the transfers and the response of one command        task.mu
 //
 // Of these locks only task.mu is held while another is taken: requests.mu or works.mu. The
-// target, and Flush and Close of the connection, are called with none.
+// target, and Flush and Close of the connection, are called with none of them.
 type channel struct {
 	node   *Node
 	nexus  *nexus
-	door   *target.Channel
+	door   *target.Channel // by which its commands come to the target
 	number int64
 	since  time.Time
 	offset int // where immediate data begins; 0: there is none
@@ -58,7 +58,7 @@ var (
 
 // Received implements rdma.Handler.
 func (c *channel) Received(m rdma.Message) {
-	if !c.link.hears() {
+	if !c.link.received() {
 		return
 	}
 	var err error
@@ -79,7 +79,7 @@ func (c *channel) Received(m rdma.Message) {
 		err, reason = errNoRequest, iu.LogoutNoRequest
 	case iu.Opcode(b[0]) == iu.OpILogout:
 		if _, err = iu.ParseILogout(b); err == nil {
-			c.link.silence()
+			c.link.suppressLogout()
 			c.link.end(iu.LogoutNoReason, nil, true)
 		}
 	default:
@@ -97,11 +97,11 @@ func (c *channel) Done(w *rdma.Work, err error) {
 		o.done(err)
 	case *task: // its response has been sent
 		o.drop()
-	case *memory:
+	case *remoteBuffer:
 		o.fetched(err)
 	case *note:
 		if o.last {
-			c.link.hasToldAll()
+			c.link.logoutSent()
 			c.node.wake()
 		}
 	}
@@ -140,8 +140,8 @@ type note struct {
 	last      bool // T_LOGOUT
 }
 
-// tell sends an IU. No lock is held, but perhaps the link's.
-func tell(conn rdma.Conn, head []byte, solicited, last bool) bool {
+// sendNote posts an IU that belongs to no command. false: the connection has ended.
+func sendNote(conn rdma.Conn, head []byte, solicited, last bool) bool {
 	x := &note{last: last}
 	x.Owner, x.Head, x.Solicited = x, head, solicited
 	return conn.Post(&x.Work)

@@ -131,10 +131,10 @@ func (k *task) measure() *refusal {
 	return nil
 }
 
-// complete implements request.
+// complete implements arrival.
 func (k *task) complete() bool { return k.fetching.Load() == 0 }
 
-// retain implements request: immediate data is copied.
+// retain implements arrival: immediate data is copied.
 func (k *task) retain() {
 	n := k.First.Len()
 	if n == 0 {
@@ -149,11 +149,11 @@ func (k *task) retain() {
 	mem := l.At(0)[:n] // one piece: an IU is not longer than a block
 	copy(mem, k.First.At(0))
 	k.First.Init(nil, buffer.Segment{Mem: mem})
-	k.kept = l
+	k.retained = l
 	k.c.copied.Add(n)
 }
 
-// deliver implements request.
+// deliver implements arrival.
 func (k *task) deliver() {
 	if k.refusal == nil {
 		k.refusal = k.measure()
@@ -173,7 +173,7 @@ func (k *task) refuse() {
 	k.respond(&target.Response{Status: scsi.CheckCondition, Sense: k.refusal.sense})
 }
 
-// lose implements request.
+// lose implements arrival.
 func (k *task) lose() {
 	k.c.requests.drop(k.tag)
 	k.drop()

@@ -34,13 +34,13 @@ type link struct {
 	heard   atomic.Bool // something has come: the initiator can be told something
 	leaving atomic.Bool // set with mu
 
-	mu      sync.Mutex
-	started bool
-	gentle  bool // what is posted may still be sent
-	silent  bool // the initiator ends the channel: it is told nothing
-	told    bool // what the initiator is told has left, or never will
-	reason  iu.LogoutReason
-	cause   error
+	mu         sync.Mutex
+	started    bool
+	gentle     bool // what is posted may still be sent
+	suppressed bool // the initiator ends the channel: it is told nothing
+	logoutDone bool // what the initiator is told has left, or never will
+	reason     iu.LogoutReason
+	cause      error
 
 	// What stalled compares from second to second: the node's clock alone.
 	sent, came, seconds int64
@@ -60,7 +60,7 @@ func (l *link) begin(conn rdma.Conn, h rdma.Handler) {
 	l.started = true
 	leaving := l.leaving.Load()
 	if leaving {
-		l.sayLogout()
+		l.sendLogout()
 	}
 	l.mu.Unlock()
 	if leaving {
@@ -68,18 +68,18 @@ func (l *link) begin(conn rdma.Conn, h rdma.Handler) {
 	}
 }
 
-// hears notes that something has come. It reports whether it is looked at.
-func (l *link) hears() bool {
+// received notes that something has come. It reports whether it is looked at.
+func (l *link) received() bool {
 	if !l.heard.Load() {
 		l.heard.Store(true)
 	}
 	return !l.leaving.Load()
 }
 
-// silence notes that the initiator is told nothing of the end.
-func (l *link) silence() {
+// suppressLogout notes that the initiator is told nothing of the end.
+func (l *link) suppressLogout() {
 	l.mu.Lock()
-	l.silent = true
+	l.suppressed = true
 	l.mu.Unlock()
 }
 
@@ -101,31 +101,31 @@ func (l *link) leave(r iu.LogoutReason, cause error, gentle bool) bool {
 	l.leaving.Store(true)
 	l.gentle, l.reason, l.cause = gentle, r, cause
 	if l.started {
-		l.sayLogout()
+		l.sendLogout()
 	}
 	return l.started
 }
 
-// sayLogout sends a T_LOGOUT. An initiator that has sent nothing yet may not be ready for one: with
+// sendLogout sends a T_LOGOUT. An initiator that has sent nothing yet may not be ready for one: with
 // MPA its first message is what lets us send. l.mu is held.
-func (l *link) sayLogout() {
+func (l *link) sendLogout() {
 	x := iu.TLogout{Solicited: l.noteLogout, Reason: l.reason}
-	if l.silent || !l.heard.Load() || !tell(l.conn, x.Append(nil), l.noteLogout, true) {
-		l.told = true
+	if l.suppressed || !l.heard.Load() || !sendNote(l.conn, x.Append(nil), l.noteLogout, true) {
+		l.logoutDone = true
 	}
 }
 
-func (l *link) hasToldAll() {
+func (l *link) logoutSent() {
 	l.mu.Lock()
-	l.told = true
+	l.logoutDone = true
 	l.mu.Unlock()
 }
 
-// isTold reports that the initiator has been told, or cannot be any more.
-func (l *link) isTold() bool {
+// isLogoutDone reports that the initiator has been told, or cannot be any more.
+func (l *link) isLogoutDone() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.told
+	return l.logoutDone
 }
 
 // close ends the connection of a channel that is leaving. No lock is held.
@@ -146,7 +146,7 @@ func (l *link) closed(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leaving.Store(true)
-	l.told = true
+	l.logoutDone = true
 	if l.cause == nil {
 		l.cause = err
 	}

@@ -23,8 +23,8 @@ type function struct {
 	performed atomic.Bool
 }
 
-// A place is that of a function among the arrivals of one channel. It belongs to them.
-type place struct {
+// A marker keeps a function's place among the arrivals of one channel, to which it belongs.
+type marker struct {
 	f       *function
 	reached bool // nothing is before it
 	last    bool // of the function's places it is the one that was reached last
@@ -64,31 +64,31 @@ func (nx *nexus) enqueue(f *function) {
 	}
 	f.ahead.Store(int32(len(f.lists)))
 	for _, a := range f.lists {
-		a.push(&place{f: f})
+		a.push(&marker{f: f})
 	}
 }
 
-// complete implements request.
-func (p *place) complete() bool {
-	p.reach()
-	return p.last || p.f.performed.Load()
+// complete implements arrival.
+func (m *marker) complete() bool {
+	m.reach()
+	return m.last || m.f.performed.Load()
 }
 
 // reach notes that nothing is before the place any more.
-func (p *place) reach() {
-	if !p.reached {
-		p.reached = true
-		p.last = p.f.ahead.Add(-1) == 0
+func (m *marker) reach() {
+	if !m.reached {
+		m.reached = true
+		m.last = m.f.ahead.Add(-1) == 0
 	}
 }
 
-// retain implements request.
-func (*place) retain() {}
+// retain implements arrival.
+func (*marker) retain() {}
 
-// deliver implements request.
-func (p *place) deliver() {
-	f := p.f
-	if !p.last {
+// deliver implements arrival.
+func (m *marker) deliver() {
+	f := m.f
+	if !m.last {
 		return
 	}
 	f.perform()
@@ -98,11 +98,11 @@ func (p *place) deliver() {
 	}
 }
 
-// lose implements request: what was before it has ended with its connection.
-func (p *place) lose() {
-	if !p.reached {
-		p.reach()
-		p.deliver()
+// lose implements arrival: what was before it has ended with its connection.
+func (m *marker) lose() {
+	if !m.reached {
+		m.reach()
+		m.deliver()
 	}
 }
 
@@ -164,7 +164,7 @@ func (f *function) answer(result iu.Code) {
 		Solicited: f.x.Notify.Wants(result == iu.CodeComplete), Tag: f.x.Tag, HasCode: true, Code: result,
 		Delta: c.requests.answerFunction(f.x.Tag),
 	}
-	if tell(c.link.conn, r.Append(nil), r.Solicited, false) {
+	if sendNote(c.link.conn, r.Append(nil), r.Solicited, false) {
 		c.link.conn.Flush()
 	}
 }

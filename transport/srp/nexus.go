@@ -43,7 +43,7 @@ type nexusKey struct {
 	addr              netip.Addr
 }
 
-// newNexus logs an initiator in. The error is target.ErrClosed. The node's mu is held.
+// newNexus logs an initiator in. The error is target.ErrClosed. n.mu is held.
 func newNexus(n *Node, key nexusKey, t *servedTarget) (*nexus, error) {
 	x, err := t.port.Login(target.Initiator{Name: key.initiator.String(), Port: scsi.SRPPort(key.initiator)})
 	if err != nil {
@@ -52,7 +52,7 @@ func newNexus(n *Node, key nexusKey, t *servedTarget) (*nexus, error) {
 	return &nexus{node: n, key: key, port: key.initiator, target: t, scsi: x, since: time.Now(), connected: make(chan struct{})}, nil
 }
 
-// join makes c one of the nexus's channels. The node's mu is held.
+// join makes c one of the nexus's channels. nx.node.mu is held.
 func (nx *nexus) join(c *channel) {
 	cfg := &nx.node.cfg
 	c.nexus = nx

@@ -113,13 +113,13 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	defer wake()
 	for _, c := range leave {
 		n.mu.Lock()
-		for !c.link.isTold() && ctx.Err() == nil {
+		for !c.link.isLogoutDone() && ctx.Err() == nil {
 			n.changed.Wait()
 		}
 		n.mu.Unlock()
 	}
 	for _, c := range leave {
-		if c.link.isTold() {
+		if c.link.isLogoutDone() {
 			c.link.conn.Close(nil)
 		} else {
 			c.link.conn.Close(ErrClosed)

@@ -138,7 +138,7 @@ func (c *channel) giveCredits() {
 	}
 	note := c.requests.noteLimit
 	x := iu.CreditRequest{Solicited: note, Delta: delta, Tag: creditTag}
-	if tell(c.link.conn, x.Append(nil), note, false) {
+	if sendNote(c.link.conn, x.Append(nil), note, false) {
 		c.link.conn.Flush()
 	}
 }

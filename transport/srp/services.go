@@ -138,7 +138,7 @@ func residuals(n, out, in int64) (int64, int64) {
 }
 
 // conclude posts the response if there is one and nothing has to be posted before it. It reports
-// that it has. k.mu is held, and the caller has a reference.
+// that it has. The caller has a reference to the task. k.mu is held.
 func (k *task) conclude() bool {
 	if k.answer != waiting || !k.allPosted() {
 		return false

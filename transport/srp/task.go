@@ -40,13 +40,13 @@ type task struct {
 	next *task // of requests.free
 
 	// Of the command: set before it is delivered, and not changed while it is with the target.
-	tag     uint64
-	notify  iu.Notify
-	cdb     [16]byte
-	long    []byte // room for a CDB of more than 16 bytes
-	out, in memory
-	refusal *refusal      // why the target never sees it
-	kept    *buffer.Lease // immediate data, if it had to be retained
+	tag      uint64
+	notify   iu.Notify
+	cdb      [16]byte
+	long     []byte // room for a CDB of more than 16 bytes
+	out, in  remoteBuffer
+	refusal  *refusal      // why the target never sees it
+	retained *buffer.Lease // immediate data, if it had to be retained
 
 	fetching atomic.Int32 // descriptor tables that have not come
 
@@ -102,7 +102,7 @@ func (k *task) set(x *iu.Command) {
 	k.WantIn, k.HaveOut, k.Unasked = 0, 0, 0
 }
 
-// drop ends a reference. No lock is held, and the caller does not touch k afterwards.
+// drop ends a reference. The caller does not touch k afterwards. No lock is held.
 func (k *task) drop() {
 	switch n := k.refs.Add(-1); {
 	case n == 1 && k.settled.CompareAndSwap(true, false): // the one left is the target's
@@ -114,9 +114,9 @@ func (k *task) drop() {
 
 // recycle gives back what k has. Nobody refers to it any more.
 func (k *task) recycle() {
-	if k.kept != nil {
-		k.kept.Release()
-		k.kept = nil
+	if k.retained != nil {
+		k.retained.Release()
+		k.retained = nil
 	}
 	k.in.reset()
 	k.out.reset()

@@ -17,13 +17,13 @@ const maxFlying = 64
 // maxSpare is how many unused works a channel keeps for the next commands.
 const maxSpare = 4 * maxFlying
 
-// A transfer moves data between a lease and a memory of the initiator. It belongs to its task,
+// A transfer moves data between a lease and a buffer of the initiator. It belongs to its task,
 // whose mu guards it.
 type transfer struct {
 	k   *task
 	op  rdma.Op
-	mem *memory
-	cur cursor // in mem, where the next work goes
+	buf *remoteBuffer
+	cur cursor // in buf, where the next work goes
 
 	data *buffer.Lease // nil: there is no transfer
 	off  int64         // how much of it is posted
@@ -75,23 +75,23 @@ func (p *works) put(w *work) {
 	}
 }
 
-func (x *transfer) init(k *task, op rdma.Op, m *memory) {
-	x.k, x.op, x.mem = k, op, m
+func (x *transfer) init(k *task, op rdma.Op, m *remoteBuffer) {
+	x.k, x.op, x.buf = k, op, m
 	x.own.Owner = &x.own
 }
 
-// start moves data, from its byte at on, to or from offset off of the memory, as far as works may
-// be posted now. It takes data, or borrows it. k.mu is held.
+// start moves data, from its byte at on, to or from offset off of the buffer, as far as works may
+// be posted now. It takes data, or borrows it. x.k.mu is held.
 func (x *transfer) start(data *buffer.Lease, at, off int64) {
 	x.data, x.off, x.len, x.stopped, x.err = data, at, data.Len(), false, nil
-	x.cur = x.mem.seek(off)
+	x.cur = x.buf.seek(off)
 	x.pump()
 }
 
-// posted reports that nothing of x is posted any more. k.mu is held.
+// posted reports that nothing of x is posted any more. x.k.mu is held.
 func (x *transfer) posted() bool { return x.data == nil || x.stopped || x.off == x.len }
 
-// stop lets nothing more of x be posted, because of err. k.mu is held.
+// stop lets nothing more of x be posted, because of err. x.k.mu is held.
 func (x *transfer) stop(err error) {
 	x.stopped = true
 	if x.err == nil {
@@ -101,11 +101,11 @@ func (x *transfer) stop(err error) {
 
 var errBeyond = &target.DataError{Sense: scsi.AbortedCommand(scsi.ASCDataOutBufferError)}
 
-// pump posts what may be posted, and reports that there was something. k.mu is held.
+// pump posts what may be posted, and reports that there was something. x.k.mu is held.
 func (x *transfer) pump() bool {
 	some := false
 	for !x.posted() && x.flying < maxFlying {
-		d := x.mem.next(&x.cur, x.len-x.off)
+		d := x.buf.next(&x.cur, x.len-x.off)
 		if d.Len == 0 { // more than the device server was told that there is
 			x.stop(errBeyond)
 			break
@@ -119,7 +119,7 @@ func (x *transfer) pump() bool {
 	return some
 }
 
-// post posts the next n bytes. k.mu is held.
+// post posts the next n bytes. x.k.mu is held.
 func (x *transfer) post(to rdma.Remote, n int64) bool {
 	c := x.k.c
 	w := &x.own
@@ -147,7 +147,7 @@ func (x *transfer) post(to rdma.Remote, n int64) bool {
 }
 
 // back takes a work that the connection has not any more out of its transfer. Its reference to the
-// task becomes the caller's. k.mu is held.
+// task becomes the caller's. x.k.mu is held.
 func (x *transfer) back(w *work) {
 	if w.prev != nil {
 		w.prev.next = w.next
@@ -168,8 +168,8 @@ func (x *transfer) back(w *work) {
 	}
 }
 
-// cancel stops x, and takes back the Reads that the initiator has not been asked for. k.mu is held,
-// and the caller has a reference to the task.
+// cancel stops x, and takes back the Reads that the initiator has not been asked for. The caller has
+// a reference to the task. x.k.mu is held.
 func (x *transfer) cancel() {
 	x.stop(target.ErrAborted)
 	for w := x.list; w != nil; {
@@ -183,7 +183,7 @@ func (x *transfer) cancel() {
 }
 
 // take ends x if nothing of it is with the connection any more, and returns its data and how it
-// ended. k.mu is held.
+// ended. x.k.mu is held.
 func (x *transfer) take() (*buffer.Lease, error) {
 	if x.data == nil || x.flying > 0 || !x.posted() {
 		return nil, nil

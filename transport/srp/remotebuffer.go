@@ -8,11 +8,11 @@ import (
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 
-// A memory is a data buffer of a command in the initiator's memory: a list of descriptors, of
+// A remoteBuffer is a data buffer of a command in the initiator's memory: a list of descriptors, of
 // which nothing outside is ever touched. It belongs to the goroutine that takes the command, then
 // to the connection if the list has to be fetched, and is not changed while the command is with
 // the target.
-type memory struct {
+type remoteBuffer struct {
 	k     *task
 	list  []byte        // as it is on the wire; in room, or in table
 	room  []byte        // retained from command to command
@@ -26,7 +26,7 @@ type memory struct {
 }
 
 // set takes the descriptor of a command. It refers to nothing of it afterwards.
-func (m *memory) set(b *iu.Buffer) {
+func (m *remoteBuffer) set(b *iu.Buffer) {
 	m.at, m.total, m.len = b.Table, b.Len, 0
 	m.room = append(m.room[:0], b.List...)
 	m.list = m.room
@@ -34,7 +34,7 @@ func (m *memory) set(b *iu.Buffer) {
 }
 
 // fetchTable asks for an external descriptor table.
-func (m *memory) fetchTable() *refusal {
+func (m *remoteBuffer) fetchTable() *refusal {
 	c := m.k.c
 	l, err := c.node.cfg.Arena.Get(int64(m.at.Len))
 	if err != nil {
@@ -54,7 +54,7 @@ func (m *memory) fetchTable() *refusal {
 
 // fetched takes a table that has come. If it has not, the connection is ending, and the command
 // waits for that: it is lost with it.
-func (m *memory) fetched(err error) {
+func (m *remoteBuffer) fetched(err error) {
 	k, c := m.k, m.k.c
 	c.works.reads.Add(-1)
 	if err != nil {
@@ -68,7 +68,7 @@ func (m *memory) fetched(err error) {
 
 // measure adds the descriptors up. It is wrong that one of them wraps around the end of the
 // address space.
-func (m *memory) measure() error {
+func (m *remoteBuffer) measure() error {
 	if m.immediate {
 		m.len = int64(m.total)
 		return nil
@@ -85,7 +85,7 @@ func (m *memory) measure() error {
 	return nil
 }
 
-func (m *memory) reset() {
+func (m *remoteBuffer) reset() {
 	if m.table != nil {
 		m.table.Release()
 		m.table = nil
@@ -93,14 +93,14 @@ func (m *memory) reset() {
 	m.list, m.len = nil, 0
 }
 
-// A cursor is a place in a memory: a descriptor, and bytes of it.
+// A cursor is a place in a buffer: a descriptor, and bytes of it.
 type cursor struct {
 	i  int
 	in uint32
 }
 
 // seek finds the place of offset off.
-func (m *memory) seek(off int64) (c cursor) {
+func (m *remoteBuffer) seek(off int64) (c cursor) {
 	for c.i = range len(m.list) / iu.DescriptorLen {
 		n := int64(iu.DescriptorAt(m.list, c.i).Len)
 		if off < n {
@@ -114,7 +114,7 @@ func (m *memory) seek(off int64) (c cursor) {
 
 // next is the next place of at most n bytes that lie in one descriptor, and goes past it. It is
 // nothing at the end.
-func (m *memory) next(c *cursor, n int64) iu.Descriptor {
+func (m *remoteBuffer) next(c *cursor, n int64) iu.Descriptor {
 	for ; c.i < len(m.list)/iu.DescriptorLen; c.i, c.in = c.i+1, 0 {
 		d := iu.DescriptorAt(m.list, c.i)
 		if c.in == d.Len {
