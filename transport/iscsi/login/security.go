@@ -154,13 +154,13 @@ func (n *Negotiator) security(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Fail
 // chooseMethod picks from the initiator's AuthMethod list: what must be passed,
 // or nothing at all.
 func (n *Negotiator) chooseMethod(offered string) (string, *Failure) {
-	own := None
+	required := None
 	if n.target.Auth != nil {
-		own = n.target.Auth.Method()
+		required = n.target.Auth.Method()
 	}
-	m, ok := firstSupported(offered, own)
+	m, ok := firstSupported(offered, required)
 	if !ok {
-		return "", fail(pdu.LoginAuthenticationFail, "AuthMethod=%s where %s is needed", quote(offered), own)
+		return "", fail(pdu.LoginAuthenticationFail, "AuthMethod=%s where %s is needed", quote(offered), required)
 	}
 	return m, nil
 }
