@@ -86,6 +86,17 @@ func TestAnotherTag(t *testing.T) {
 	}
 }
 
+// TestNotImmediate takes a login request without the I bit.
+func TestNotImmediate(t *testing.T) {
+	n := run(t, newWorld(t), login.DefaultConfig(), exchange{
+		flags: "T", csg: oper, nsg: full, trans: true, done: true, text: who, alter: func(h *pdu.BHS) { h[0] &^= 0x40 },
+		want: "TargetPortalGroupTag=7" + said,
+	})
+	if n.Result().CmdSN != 77 {
+		t.Errorf("%+v", n.Result())
+	}
+}
+
 // TestAuthMethodAmongOperationalKeys takes AuthMethod among the operational keys, as jSCSI sends it,
 // where no authentication is needed. It neither replaces an authentication nor comes after one.
 func TestAuthMethodAmongOperationalKeys(t *testing.T) {

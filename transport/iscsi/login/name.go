@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lunette-io/lunette/scsi"
 )
 
 // MaxNameLen is the length of the longest iSCSI name in bytes (RFC 7143 section 4.2.7.2).
@@ -68,21 +70,11 @@ func compared(s string, allowed func(rune) bool) (string, error) {
 			return "", fmt.Errorf("iSCSI name %s has the forbidden character %q", quote(s), r)
 		}
 	}
-	lower := strings.Map(lowerRune, s)
+	lower := scsi.FoldISCSIName(s)
 	if n := max(len(s), len(lower)); n > MaxNameLen { // some letters have a longer lower case
 		return "", fmt.Errorf("iSCSI name of %d bytes; at most %d are allowed", n, MaxNameLen)
 	}
 	return lower, nil
-}
-
-// lowerRune is the lower case of r. The letters beyond ASCII whose lower case is in ASCII (the
-// Turkish İ and the sign of kelvin) stay as they are, so that a name of ASCII letters, as access
-// lists have them, is equal to names of ASCII letters alone.
-func lowerRune(r rune) rune {
-	if l := unicode.ToLower(r); r <= unicode.MaxASCII || l > unicode.MaxASCII {
-		return l
-	}
-	return r
 }
 
 // isIQN checks what follows iqn.: a year, a month, a naming authority.

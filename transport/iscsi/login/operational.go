@@ -12,7 +12,7 @@ type negotiation struct {
 	params    *Params
 	discovery bool
 	leading   bool // the connection makes the session
-	declared  bool // our declarations went out
+	declared  bool // the declarations of this side have gone out
 }
 
 // answer works through the keys of one text and returns the answers in the order of the keys. Keys
@@ -51,7 +51,7 @@ func (n *negotiation) one(spec *KeySpec, p Pair) (string, *Failure) {
 		return Rejected, nil
 	case spec.Sender&ByInitiator == 0:
 		if reserved(p.Value) {
-			return "", nil // its word on a declaration of ours
+			return "", nil // an answer to a declaration of this side
 		}
 		return "", fail(pdu.LoginInitiatorError, "%s is not the initiator's to send", p.Key)
 	case spec.Use == SecurityOnly:
@@ -72,7 +72,7 @@ func (n *negotiation) one(spec *KeySpec, p Pair) (string, *Failure) {
 		}
 		return "", f
 	case spec.Use == LeadingOnly && !n.leading:
-		return Rejected, nil // the session has its value
+		return Rejected, nil // a connection that joins a session cannot change what is the session's
 	}
 	v, ok := spec.answer(p.Value, n.desired(spec))
 	if ok {
@@ -125,8 +125,9 @@ func (n *negotiation) declaration(spec *KeySpec, value string) *Failure {
 	return nil
 }
 
-// declarations is what this side states unasked, once, in the operational
-// stage: an initiator may give up on a key it does not expect elsewhere.
+// declarations are the keys that this side declares without being asked. They go out once, with the
+// first answer of the operational stage: elsewhere an initiator may end the login when it meets a key
+// that it does not expect.
 func (n *negotiation) declarations(alias string) []Pair {
 	if n.declared {
 		return nil

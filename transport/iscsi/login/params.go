@@ -117,8 +117,7 @@ func (p *Params) set(k *KeySpec, value string) {
 	}
 }
 
-// settle applies the rules between keys that hold however the keys were spread
-// over the negotiation.
+// settle applies the rules between keys, which hold whatever the order in which the keys came.
 func (p *Params) settle() {
 	p.FirstBurstLength = min(p.FirstBurstLength, p.MaxBurstLength)
 	if p.ErrorRecoveryLevel > 0 && p.DataSequenceInOrder {
