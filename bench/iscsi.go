@@ -59,7 +59,7 @@ const setUp = 15 * time.Second
 
 // DialISCSI logs in, ends the unit attentions of all units and asks for their sizes.
 func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
-	w := initiator.DefaultWishes()
+	w := initiator.DefaultLogin()
 	w.MaxOutstandingR2T = 8
 	if l.HeaderDigest {
 		w.HeaderDigest = "CRC32C"
@@ -70,7 +70,7 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 	ctx, cancel := context.WithTimeout(ctx, setUp)
 	defer cancel()
 	cfg := initiator.Config{
-		InitiatorName: l.Initiator, TargetName: l.Target, ISID: l.ISID, Account: l.Account, Wishes: w,
+		InitiatorName: l.Initiator, TargetName: l.Target, ISID: l.ISID, Account: l.Account, Login: w,
 	}
 	var conn *initiator.Conn
 	var err error

@@ -9,7 +9,7 @@ import (
 
 // A Batch is what one call of the system sends: vectors that lead to memory of others, which
 // stays as it is until the batch has been sent, and to memory of the batch's own, for headers,
-// padding and checksums (Reserve) and for payload that has to be copied (Stage).
+// padding and checksums (Extend) and for payload that has to be copied (Stage).
 type Batch struct {
 	iov    []unix.Iovec
 	first  int  // iov[first:n] is what is not sent yet
@@ -28,7 +28,7 @@ type Batch struct {
 // BatchLimits say how much a [Batch] holds.
 type BatchLimits struct {
 	Vectors int // pieces of memory
-	Bytes   int // of memory for Reserve
+	Bytes   int // of memory for Extend
 	Stage   int // bytes of memory for Stage, which is made when it is first asked for
 }
 
@@ -85,9 +85,9 @@ func (b *Batch) vector(p []byte) {
 	b.most = max(b.most, b.n)
 }
 
-// Reserve appends n bytes of the batch's own memory, which the caller fills before the batch is
+// Extend appends n bytes of the batch's own memory, which the caller fills before the batch is
 // sent. There is room.
-func (b *Batch) Reserve(n int) []byte {
+func (b *Batch) Extend(n int) []byte {
 	p := b.slab[b.used : b.used+n : b.used+n]
 	b.used += n
 	switch {
@@ -105,7 +105,7 @@ func (b *Batch) Reserve(n int) []byte {
 // StageRoom reports whether the stage has room for n more bytes.
 func (b *Batch) StageRoom(n int) bool { return b.staged+n <= b.limits.Stage }
 
-// Stage appends n bytes of the batch's own memory, as Reserve does: for payload that is copied
+// Stage appends n bytes of the batch's own memory, as Extend does: for payload that is copied
 // before it is sent. There is room.
 func (b *Batch) Stage(n int) []byte {
 	if b.stage == nil {

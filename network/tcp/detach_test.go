@@ -224,7 +224,7 @@ func TestDetachBusy(t *testing.T) {
 		_ = c.Close()
 		before := descriptors(t)
 		c, peer := accepted(t, l)
-		want := make([]byte, 3<<20/record*record)
+		want := make([]byte, 1<<20/record*record)
 		for i := range want {
 			want[i] = byte(i>>8) ^ byte(i)
 		}
@@ -297,7 +297,7 @@ func TestDetachBusy(t *testing.T) {
 // its handler. What was not sent is handed over.
 func TestDetachStates(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
-		l := listen(t, "127.0.0.1:0", tcp.Options{SendBuffer: 4 << 10})
+		l := listen(t, "127.0.0.1:0", tcp.Options{SendBuffer: 32 << 10})
 		for _, state := range []string{"idle", "pause", "room", "handler"} {
 			before := descriptors(t)
 			c, peer := accepted(t, l)

@@ -55,7 +55,8 @@ type Source interface {
 	// reports whether more is queued behind that. If it appends nothing, there is nothing to
 	// send now. It may keep b until Sent or Failed, if it has appended something.
 	Next(b *Batch) (more bool)
-	// Sent says that the batch has been sent, and that what it led to is free.
+	// Sent says that the batch has been sent, and that what it led to is free. The first may be
+	// for [SenderConfig.Unsent], of which Next knows nothing.
 	Sent()
 	// Failed says, once, that neither the batch, if there is one, nor what is queued will be
 	// sent: the socket is broken, as err says, or it is full where that ends the connection, and
@@ -275,11 +276,8 @@ func (s *Sender) finish() {
 
 // done gives back what a batch has sent.
 func (s *Sender) done() {
-	if s.unsent > 0 {
-		s.Dequeued(s.unsent)
-		return
-	}
-	s.conf.Source.Sent()
+	s.Dequeued(s.unsent)
+	s.conf.Source.Sent() // even if nothing was the source's: it may wait for a shorter queue
 }
 
 // rest ends sending, unless something was queued meanwhile: then it returns false.

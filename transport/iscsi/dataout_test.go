@@ -23,7 +23,7 @@ var (
 func TestSolicitedFaults(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.InitialR2T, cfg.Wishes.ImmediateData = true, false
+	cfg.Login.InitialR2T, cfg.Login.ImmediateData = true, false
 	p := login(t, s, cfg)
 	kib := make([]byte, 1024)
 	for name, c := range map[string]struct {
@@ -91,7 +91,7 @@ func TestUnsolicitedFaults(t *testing.T) {
 		p *peer
 		w transporttest.Way
 	}
-	all := func(c *initiator.Config) { c.Wishes.FirstBurstLength = 2048 }
+	all := func(c *initiator.Config) { c.Login.FirstBurstLength = 2048 }
 	for name, c := range map[string]struct {
 		keys func(c *initiator.Config)
 		send func(p step)
@@ -121,11 +121,11 @@ func TestUnsolicitedFaults(t *testing.T) {
 			s.p.command(9, write(0, 4096, s.w), 4096, false, kib)
 			s.p.out(pdu.DataOut{ITT: 9, TTT: pdu.NoTag, BufferOffset: 1024, Final: true}, make([]byte, 100<<10))
 		}, amount},
-		"InitialR2T": {func(c *initiator.Config) { all(c); c.Wishes.InitialR2T = true }, func(s step) {
+		"InitialR2T": {func(c *initiator.Config) { all(c); c.Login.InitialR2T = true }, func(s step) {
 			s.p.command(9, write(0, 2048, s.w), 2048, false, kib)
 			s.p.out(pdu.DataOut{ITT: 9, TTT: pdu.NoTag, BufferOffset: 1024, Final: true}, kib)
 		}, unexpected},
-		"no ImmediateData": {func(c *initiator.Config) { all(c); c.Wishes.ImmediateData = false }, func(s step) {
+		"no ImmediateData": {func(c *initiator.Config) { all(c); c.Login.ImmediateData = false }, func(s step) {
 			s.p.command(9, write(0, 2048, s.w), 2048, true, kib)
 		}, unexpected},
 		"immediate beyond the burst": {all, func(s step) {
@@ -180,8 +180,8 @@ func TestR2TWindow(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	for limit := uint32(1); limit <= 4; limit++ {
 		cfg := s.Config(1)
-		cfg.Wishes.InitialR2T, cfg.Wishes.ImmediateData = true, false
-		cfg.Wishes.MaxOutstandingR2T, cfg.Wishes.FirstBurstLength, cfg.Wishes.MaxBurstLength = limit, 1024, 1024
+		cfg.Login.InitialR2T, cfg.Login.ImmediateData = true, false
+		cfg.Login.MaxOutstandingR2T, cfg.Login.FirstBurstLength, cfg.Login.MaxBurstLength = limit, 1024, 1024
 		p := login(t, s, cfg)
 		p.command(3, write(0, 6144, transporttest.Later), 6144, true, nil)
 		var open []pdu.R2T
@@ -209,8 +209,8 @@ func TestManyR2Ts(t *testing.T) { transporttest.OverISCSI(t, testManyR2Ts) }
 func testManyR2Ts(t *testing.T, start transporttest.Start) {
 	s := start(iscsi.Config{Window: 256}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.InitialR2T, cfg.Wishes.ImmediateData = true, false
-	cfg.Wishes.FirstBurstLength, cfg.Wishes.MaxBurstLength = 512, 512
+	cfg.Login.InitialR2T, cfg.Login.ImmediateData = true, false
+	cfg.Login.FirstBurstLength, cfg.Login.MaxBurstLength = 512, 512
 	c := s.Dial(cfg)
 	var data [256][]byte
 	cmds := make([]initiator.Command, 256)
@@ -240,7 +240,7 @@ func TestBudget(t *testing.T) {
 	cfg.Withhold = true
 	asked := map[uint32]int{} // R2Ts by the tag of their command
 	cfg.Events.R2T = func(r pdu.R2T) { asked[r.ITT]++ }
-	cfg.Wishes.InitialR2T, cfg.Wishes.ImmediateData = true, false
+	cfg.Login.InitialR2T, cfg.Login.ImmediateData = true, false
 	c := s.Dial(cfg)
 	ping := func() {
 		t.Helper()
@@ -297,7 +297,7 @@ func TestBudget(t *testing.T) {
 func TestRefusedWhileOthersWait(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{Solicited: 1024}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.InitialR2T, cfg.Wishes.ImmediateData = true, false
+	cfg.Login.InitialR2T, cfg.Login.ImmediateData = true, false
 	p := login(t, s, cfg)
 	p.command(1, write(0, 1024, transporttest.Lend), 1024, true, nil)
 	p.command(2, write(0, 1024, transporttest.Lend), 1024, true, nil)
@@ -321,7 +321,7 @@ func TestRefusedWhileOthersWait(t *testing.T) {
 func TestDataDigestFaults(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.DataDigest = "CRC32C"
+	cfg.Login.DataDigest = "CRC32C"
 	spoil := func(p *peer, h *pdu.BHS, n int) {
 		t.Helper()
 		b := p.AppendPDU(nil, h, nil, make([]byte, n))

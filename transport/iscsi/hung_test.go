@@ -99,7 +99,7 @@ func TestOthersBesideHung(t *testing.T) {
 func TestConnectionReinstatedBesideHung(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{LoginTimeout: 2 * time.Second}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.MaxConnections = 2
+	cfg.Login.MaxConnections = 2
 	a := s.Dial(cfg)
 	b := s.Join(a, 1, initiator.Config{})
 	hang(t, s, b)

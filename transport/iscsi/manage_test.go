@@ -183,7 +183,7 @@ func TestManageLevel1(t *testing.T) { transporttest.OverISCSI(t, testManageLevel
 func testManageLevel1(t *testing.T, start transporttest.Start) {
 	s := start(iscsi.Config{}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.ProtocolLevel = 1
+	cfg.Login.ProtocolLevel = 1
 	c := s.Dial(cfg)
 	for f := pdu.TMFQueryTask; f <= pdu.TMFQueryAsyncEvent; f++ {
 		if r, err := c.Manage(f, 0, nil); err != nil || r != pdu.TMFNotSupported {

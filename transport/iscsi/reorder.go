@@ -179,7 +179,7 @@ func (b *reorderBuffer) skip(e *earlyPDU) {
 
 // charge takes n bytes from the limits. b.mu is held.
 func (b *reorderBuffer) charge(n int) bool {
-	if b.closed || b.bytes+n > maxEarlyBytes || b.arena.Reserve(int64(n)) != nil {
+	if b.closed || b.bytes+n > maxEarlyBytes || b.arena.Charge(int64(n)) != nil {
 		return false
 	}
 	b.bytes += n
@@ -189,7 +189,7 @@ func (b *reorderBuffer) charge(n int) bool {
 // uncharge gives n bytes back. b.mu is held.
 func (b *reorderBuffer) uncharge(n int) {
 	b.bytes -= n
-	b.arena.Unreserve(int64(n))
+	b.arena.Uncharge(int64(n))
 }
 
 // close forgets all, and lets nothing in any more.

@@ -149,7 +149,7 @@ func (t *sender) segment() bool {
 		}
 		h.qn, h.msn, h.mo = queueSend, t.msn[queueSend], uint32(m.moved)
 	}
-	b := t.b.Reserve(h.len())
+	b := t.b.Extend(h.len())
 	h.put(b)
 	t.trailer(n, t.payload(m, n, crc(0), b))
 	m.moved += int64(n)
@@ -240,7 +240,7 @@ func (t *sender) payload(m *message, n int, sum crc, head []byte) crc {
 // padding.
 func (t *sender) trailer(n int, sum crc) {
 	pad := -n & 3
-	b := t.b.Reserve(pad + crcLen)
+	b := t.b.Extend(pad + crcLen)
 	clear(b)
 	if t.c.crc {
 		sum.add(b[:pad]).put(b[pad:])
@@ -262,7 +262,7 @@ func (t *sender) request(w *rdma.Work) {
 	mem.mu.Unlock()
 	t.msn[queueRead]++
 	h := header{last: true, op: opReadRequest, ddp: version, rdmap: version, length: untaggedLen - lengthLen + readRequestLen, qn: queueRead, msn: t.msn[queueRead]}
-	b := t.b.Reserve(untaggedLen + readRequestLen)
+	b := t.b.Extend(untaggedLen + readRequestLen)
 	h.put(b)
 	r.put(b[untaggedLen:])
 	t.trailer(0, t.sum(b))
@@ -275,7 +275,7 @@ func (t *sender) terminate() {
 	var mem [maxTerminate]byte
 	p := t.last.append(mem[:0])
 	h := header{last: true, op: opTerminate, ddp: version, rdmap: version, length: uint16(untaggedLen - lengthLen + len(p)), qn: queueTerminate, msn: 1}
-	b := t.b.Reserve(untaggedLen + len(p))
+	b := t.b.Extend(untaggedLen + len(p))
 	h.put(b)
 	copy(b[untaggedLen:], p)
 	t.trailer(len(p), t.sum(b))

@@ -17,7 +17,6 @@ import (
 type Conn struct {
 	sock    tcp.Socket
 	h       rdma.Handler
-	waiter  rdma.Waiter // h, or nil
 	buffers *buffers
 	info    rdma.Info
 	crc     bool
@@ -105,14 +104,13 @@ func (c *Conn) begin(r RTR) {
 // Start implements rdma.Conn.
 func (c *Conn) Start(h rdma.Handler) {
 	c.h = h
-	c.waiter, _ = h.(rdma.Waiter)
 	c.tx.begin()
 	c.sock.Start(c)
 	c.tx.Flush()
 }
 
-// MayBlock implements tcp.Handler.
-func (c *Conn) MayBlock() bool { return c.waiter != nil && c.waiter.Waits() }
+// MayBlock implements tcp.Handler: an rdma.Handler does not wait.
+func (c *Conn) MayBlock() bool { return false }
 
 // done gives w back.
 func (c *Conn) done(w *rdma.Work, err error) {

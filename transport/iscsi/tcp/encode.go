@@ -45,7 +45,7 @@ func (t *sender) build() {
 func (t *sender) header(h *pdu.BHS) {
 	t.count.PDUsOut++
 	if t.params.HeaderDigest {
-		pdu.HeaderDigest(h, nil).Put(t.b.Reserve(pdu.DigestLen))
+		pdu.HeaderDigest(h, nil).Put(t.b.Extend(pdu.DigestLen))
 	}
 }
 
@@ -64,9 +64,9 @@ func (t *sender) segment(data []byte) {
 
 // trailer puts padding and digest of a segment of n bytes.
 func (t *sender) trailer(n int, d pdu.Digest) {
-	clear(t.b.Reserve(pdu.PadLen(n)))
+	clear(t.b.Extend(pdu.PadLen(n)))
 	if t.params.DataDigest {
-		d.AddPadding(n).Put(t.b.Reserve(pdu.DigestLen))
+		d.AddPadding(n).Put(t.b.Extend(pdu.DigestLen))
 	}
 }
 
@@ -94,7 +94,7 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 			d.HasStatus, d.Status = true, x.SCSI
 			d.Overflow, d.Underflow, d.Residual = x.Overflow, x.Underflow, x.Residual
 		}
-		h := (*pdu.BHS)(t.b.Reserve(pdu.HeaderLen))
+		h := (*pdu.BHS)(t.b.Extend(pdu.HeaderLen))
 		d.Put(h)
 		h.SetDataSegmentLength(n)
 		t.m.h.Stamp(h, x.Owner)
