@@ -80,9 +80,9 @@ func TestHandOver(t *testing.T) {
 				s := transporttest.StartISCSI(t, iscsi.Config{Window: 32}, nil)
 				all := places(t, s)
 				cfg := s.Config(1)
-				cfg.Wishes.HeaderDigest, cfg.Wishes.DataDigest = digests, digests
-				cfg.Wishes.FirstBurstLength, cfg.Wishes.MaxBurstLength = 16<<10, 64<<10
-				cfg.Wishes.MaxConnections = 4
+				cfg.Login.HeaderDigest, cfg.Login.DataDigest = digests, digests
+				cfg.Login.FirstBurstLength, cfg.Login.MaxBurstLength = 16<<10, 64<<10
+				cfg.Login.MaxConnections = 4
 				conns := []*initiator.Conn{s.Dial(cfg)}
 				for i := 1; i < connections; i++ {
 					conns = append(conns, s.Join(conns[0], uint16(i), cfg))
