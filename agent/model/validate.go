@@ -180,7 +180,7 @@ func (c *checker) targets() {
 			mapped[l.Unit] = true
 		}
 		for j, name := range t.Initiators {
-			if err := CheckInitiator(name); err != nil {
+			if err := CheckName(name); err != nil {
 				c.fail(fmt.Sprintf("%s.initiators[%d]", path, j), "%w", err)
 			}
 		}

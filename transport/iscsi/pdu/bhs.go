@@ -100,6 +100,22 @@ func (h *BHS) SetNumbers(statSN, expCmdSN, maxCmdSN uint32) {
 	binary.BigEndian.PutUint32(h[32:36], maxCmdSN)
 }
 
+// PDULen is how many bytes the PDU takes on the wire with the given digests in
+// use: headers, digests, data and padding.
+func (h *BHS) PDULen(headerDigest, dataDigest bool) int {
+	n := HeaderLen + h.TotalAHSLength()
+	if headerDigest {
+		n += DigestLen
+	}
+	if d := h.DataSegmentLength(); d > 0 {
+		n += Padded(d)
+		if dataDigest {
+			n += DigestLen
+		}
+	}
+	return n
+}
+
 // reset starts a header: everything zero but the opcode, the I bit and byte 1.
 func (h *BHS) reset(op Opcode, immediate bool, flags byte) {
 	*h = BHS{}
