@@ -52,7 +52,16 @@ func (x *ITL) abort(match func(*Task) bool, g *group) (matched, ending int) {
 		t.pins++
 		hit = append(hit, t)
 	}
+	wait := x.ending.Load() != 0
+	if wait {
+		g.add()
+		x.waiters = append(x.waiters, g)
+		x.awaited.Store(true)
+	}
 	x.mu.Unlock()
+	if wait {
+		x.wake() // the last of them may not have seen us
+	}
 	for _, t := range hit {
 		t.stop()
 		x.unpin(t)

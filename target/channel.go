@@ -63,7 +63,8 @@ func (ch *Channel) Execute(t *Task) {
 		// The unit has just been taken away, or the channel is going.
 		if x = n.absent; t.itl == x || !ch.absent(t) {
 			t.fate.Store(aborted)
-			t.forget(nil)
+			t.endLoan()
+			ch.svc.Ended(t)
 			return
 		}
 	}

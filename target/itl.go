@@ -29,6 +29,13 @@ type ITL struct {
 	count      [4]int // tasks in the list, by attribute
 	waiting    [4]int // of these, those whose turn has not come
 	closed     bool
+	// ending counts the tasks that are out of the list and not given back to the transport
+	// yet; it is counted up with the lock. Task management waits for them too.
+	ending    atomic.Int32
+	awaited   atomic.Bool // somebody waits for that
+	waiters   []*group
+	losers    []*group // who waits for the unit to forget x
+	forgotten bool     // it has
 
 	census census // The unit's mu guards it.
 }
@@ -103,7 +110,31 @@ func (x *ITL) unlink(t *Task) (*group, bool) {
 	t.prev, t.next = nil, nil
 	x.count[t.Attr&3]--
 	t.ended = true
+	x.ending.Add(1)
 	return t.group, t.pins == 0
+}
+
+// returned tells that a task which is out of the list has been given back to the transport.
+func (x *ITL) returned() {
+	if x.ending.Add(-1) == 0 && x.awaited.Load() {
+		x.wake()
+	}
+}
+
+// wake ends the waiting of groups if no task is ending.
+func (x *ITL) wake() {
+	x.mu.Lock()
+	if x.ending.Load() != 0 {
+		x.mu.Unlock()
+		return
+	}
+	waiters := x.waiters
+	x.waiters = nil
+	x.awaited.Store(false)
+	x.mu.Unlock()
+	for _, g := range waiters {
+		g.done()
+	}
 }
 
 // any reports whether a task of the list matches.
@@ -152,14 +183,31 @@ func (x *ITL) close() {
 }
 
 // lose ends x: no task starts any more, those that are there are aborted, and when the last of
-// them has ended the unit forgets x. g waits for that.
+// them has ended the unit forgets x. g waits for that. It may be called again.
 func (x *ITL) lose(g *group) {
-	x.unit.losing(x)
-	x.close()
+	x.mu.Lock()
+	if x.forgotten {
+		x.mu.Unlock()
+		return
+	}
+	first := len(x.losers) == 0
+	x.losers = append(x.losers, g)
 	g.add()
+	x.closed = true
+	x.mu.Unlock()
+	if !first {
+		return
+	}
+	x.unit.losing(x)
 	all := newGroup(func() {
 		x.unit.detach(x)
-		g.done()
+		x.mu.Lock()
+		x.forgotten = true
+		losers := x.losers
+		x.mu.Unlock()
+		for _, g := range losers {
+			g.done()
+		}
 	})
 	x.abort(everyTask, all)
 	all.done()

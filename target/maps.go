@@ -50,7 +50,7 @@ func (t *Target) SetMap(initiator string, maps []Mapping, gone func()) error {
 	t.maps[initiator] = m
 	lost := t.showAll()
 	t.mu.Unlock()
-	loseAll(lost, gone)
+	t.lose(lost, gone)
 	return nil
 }
 
@@ -63,7 +63,7 @@ func (t *Target) DropMap(initiator string, gone func()) {
 	}
 	lost := t.showAll()
 	t.mu.Unlock()
-	loseAll(lost, gone)
+	t.lose(lost, gone)
 }
 
 // showAll lets all nexuses see what they are to see now. It returns the I_T_L nexuses that they
@@ -77,16 +77,24 @@ func (t *Target) showAll() (lost []*ITL) {
 	return lost
 }
 
-// loseAll ends I_T_L nexuses; gone is called when their units have forgotten them.
-func loseAll(lost []*ITL, gone func()) {
+// lose ends I_T_L nexuses; gone is called when their units have forgotten them.
+func (t *Target) lose(lost []*ITL, gone func()) {
 	if gone == nil {
 		gone = func() {}
 	}
-	g := newGroup(gone)
+	all := newGroup(gone)
 	for _, x := range lost {
-		x.lose(g)
+		all.add()
+		own := newGroup(func() {
+			t.mu.Lock()
+			delete(x.Nexus.parting, x)
+			t.mu.Unlock()
+			all.done()
+		})
+		x.lose(own)
+		own.done()
 	}
-	g.done()
+	all.done()
 }
 
 // Mappings are what the initiator with that name sees, in order.
@@ -125,6 +133,10 @@ func (n *Nexus) show(m Map) (lost []*ITL) {
 	for i, x := range old.itls {
 		if x != nil && (i >= len(v.itls) || v.itls[i] != x) {
 			lost = append(lost, x)
+			if n.parting == nil {
+				n.parting = make(map[*ITL]struct{})
+			}
+			n.parting[x] = struct{}{}
 		}
 	}
 	if len(gained) == 0 && len(lost) == 0 {

@@ -15,8 +15,9 @@ type Nexus struct {
 	view   atomic.Pointer[view]
 	absent *ITL // for LUNs without a unit
 
-	// The target's mu guards it. Lost: the view changes no more.
-	lost bool
+	// The target's mu guards these.
+	lost    bool              // the view changes no more
+	parting map[*ITL]struct{} // taken out of the view, and not forgotten by their units yet
 }
 
 // An Initiator is the initiator port of a nexus.
@@ -93,6 +94,9 @@ func (n *Nexus) Lost(done func()) {
 	t.mu.Lock()
 	n.lost = true
 	itls := n.ITLs()
+	for x := range n.parting {
+		itls = append(itls, x)
+	}
 	t.mu.Unlock()
 	g := newGroup(func() {
 		t.mu.Lock()

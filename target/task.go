@@ -202,8 +202,10 @@ func (t *Task) finish() {
 
 // forget gives the memory of t, which is in no list and has no pin, back to the transport.
 func (t *Task) forget(g *group) {
+	x := t.itl
 	t.endLoan()
 	t.channel.svc.Ended(t)
+	x.returned()
 	if g != nil {
 		g.done()
 	}

@@ -252,6 +252,9 @@ func (x *ITL) active() [4]int {
 // classAllows reports that no atomic command makes t wait, nor, if t is one, any task that
 // changes its extent. u.mu is held.
 func (u *Unit) classAllows(t *Task) bool {
+	if t.order.Class == Atomic && !t.exclusive {
+		return true // it asks for its data, and does nothing else before
+	}
 	for _, a := range u.atomics {
 		if a != t && (a.alone || a.ticket < t.ticket) && conflicts(t.order, a.order) {
 			return false

@@ -255,10 +255,7 @@ func (s *Session) SendResponse(t *target.Task, r *target.Response) bool {
 	}
 	e.result = Result{Status: r.Status, Sense: r.Sense, Descriptor: r.Descriptor, SenseData: slices.Clone(r.SenseData), Residual: r.Residual, In: e.in}
 	e.mu.Unlock()
-	if s.opt.HoldResponse {
-		s.mu.Lock()
-		s.responses = append(s.responses, e)
-		s.mu.Unlock()
+	if s.opt.HoldResponse && s.hold(e) {
 		return false
 	}
 	if r.Batch == nil {
@@ -269,6 +266,20 @@ func (s *Session) SendResponse(t *target.Task, r *target.Response) bool {
 	e.next, s.queued = s.queued, e
 	s.mu.Unlock()
 	r.Batch.Add(s, e.in)
+	return true
+}
+
+// hold keeps the response of e back, unless it is not wanted any more.
+func (s *Session) hold(e *exchange) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		e.withdrawn = true
+		return false
+	}
+	s.mu.Lock()
+	s.responses = append(s.responses, e)
+	s.mu.Unlock()
 	return true
 }
 
