@@ -59,7 +59,7 @@ const setUp = 15 * time.Second
 
 // DialISCSI logs in, ends the unit attentions of all units and asks for their sizes.
 func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
-	w := initiator.DefaultWishes()
+	w := initiator.DefaultLogin()
 	w.MaxOutstandingR2T = 8
 	if l.HeaderDigest {
 		w.HeaderDigest = "CRC32C"
@@ -70,7 +70,7 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 	ctx, cancel := context.WithTimeout(ctx, setUp)
 	defer cancel()
 	cfg := initiator.Config{
-		InitiatorName: l.Initiator, TargetName: l.Target, ISID: l.ISID, Account: l.Account, Wishes: w,
+		InitiatorName: l.Initiator, TargetName: l.Target, ISID: l.ISID, Account: l.Account, Login: w,
 	}
 	var conn *initiator.Conn
 	var err error
@@ -106,7 +106,7 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 
 // dialIWARP makes a connection that its worker serves itself, as it does one of TCP.
 func dialIWARP(ctx context.Context, addr string, cfg initiator.Config) (*initiator.Conn, error) {
-	e := &tcp.Caller{}
+	e := &tcp.Inline{}
 	d, err := iwarp.New(iwarp.Config{Engine: e}) // closing it has nothing to do
 	if err != nil {
 		return nil, err

@@ -30,13 +30,13 @@ var ErrExhausted = errors.New("buffer: arena exhausted")
 
 // An Arena lends page-aligned memory outside the Go heap, up to a limit. It is a
 // buddy allocator over regions of 16 MiB that are mapped as they are needed, and
-// prefers the memory that came back last, which is still in the cache. Small blocks stay
-// near the processor that used them (near.go).
+// prefers the memory that came back last, which is still in the processor's cache. Small blocks
+// stay with the processor that used them (magazine.go).
 type Arena struct {
-	limit int64
-	near  shards[near]
+	limit     int64
+	magazines perCPU[magazines]
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows. It comes before the locks of magazines
 	regions []*Region
 	free    [orders][]block
 	state   [][]uint8 // by region, by 4 KiB page: order+1 of a free block that starts here
@@ -56,8 +56,8 @@ func (a *Arena) Get(n int64) (*Lease, error) {
 	if n <= 0 {
 		n = 1
 	}
-	if n <= nearMax {
-		if l := a.lendNear(n); l != nil {
+	if n <= smallMax {
+		if l := a.getSmall(n); l != nil {
 			return l, nil
 		}
 	}
@@ -164,7 +164,7 @@ func (a *Arena) grow() error {
 
 // Reclaim takes a lease back; it is called by [Lease.Release].
 func (a *Arena) Reclaim(l *Lease) {
-	if a.keepNear(l) {
+	if a.putSmall(l) {
 		return
 	}
 	a.mu.Lock()
@@ -205,9 +205,9 @@ func (a *Arena) merge(b block, order int) {
 	a.push(b, order)
 }
 
-// Reserve counts n bytes that are not the arena's as lent, so that the limit is for them as well,
-// until Unreserve; or it returns [ErrExhausted].
-func (a *Arena) Reserve(n int64) error {
+// Charge counts n bytes that lie elsewhere against the arena's limit, as if they were lent, until
+// Uncharge; or it returns [ErrExhausted].
+func (a *Arena) Charge(n int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.lent+n > a.limit && (!a.drain() || a.lent+n > a.limit) {
@@ -218,8 +218,8 @@ func (a *Arena) Reserve(n int64) error {
 	return nil
 }
 
-// Unreserve ends a Reserve of n bytes, or a part of it.
-func (a *Arena) Unreserve(n int64) {
+// Uncharge takes back a Charge of n bytes, or a part of it.
+func (a *Arena) Uncharge(n int64) {
 	a.mu.Lock()
 	a.lent -= n
 	a.mu.Unlock()
@@ -230,7 +230,7 @@ func (a *Arena) Unreserve(n int64) {
 func (a *Arena) Stats() (lent, peak, limit int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.lent - a.nearby(), a.peak, a.limit
+	return a.lent - a.inMagazines(), a.peak, a.limit
 }
 
 // Outstanding is the number of bytes not yet given back: 0 at the end of every test.

@@ -196,12 +196,12 @@ func TestArenaExhausted(t *testing.T) {
 	}
 }
 
-// What is reserved cannot be lent, and small blocks that are kept near are in nobody's way.
-func TestArenaReserve(t *testing.T) {
+// What is charged cannot be lent, and blocks that lie in magazines are in nobody's way.
+func TestArenaCharge(t *testing.T) {
 	a := NewArena(2 << 20)
 	var all []*Lease
 	for range 8 {
-		l, err := a.Get(nearMax)
+		l, err := a.Get(smallMax)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,13 +210,13 @@ func TestArenaReserve(t *testing.T) {
 	for _, l := range all {
 		l.Release()
 	}
-	if a.Outstanding() != 0 || a.nearby() == 0 {
-		t.Fatalf("%d bytes lent, %d near", a.Outstanding(), a.nearby())
+	if a.Outstanding() != 0 || a.inMagazines() == 0 {
+		t.Fatalf("%d bytes lent, %d in magazines", a.Outstanding(), a.inMagazines())
 	}
-	if err := a.Reserve(2<<20 + 1); !errors.Is(err, ErrExhausted) {
+	if err := a.Charge(2<<20 + 1); !errors.Is(err, ErrExhausted) {
 		t.Error(err)
 	}
-	if err := a.Reserve(2<<20 - MinBlock); err != nil || a.Outstanding() != 2<<20-MinBlock {
+	if err := a.Charge(2<<20 - MinBlock); err != nil || a.Outstanding() != 2<<20-MinBlock {
 		t.Errorf("%v, %d bytes lent", err, a.Outstanding())
 	}
 	l, err := a.Get(1)
@@ -230,7 +230,7 @@ func TestArenaReserve(t *testing.T) {
 	if a.Close() == nil {
 		t.Error("closed with memory reserved")
 	}
-	a.Unreserve(2<<20 - MinBlock)
+	a.Uncharge(2<<20 - MinBlock)
 	if err := a.Close(); err != nil {
 		t.Error(err)
 	}
@@ -245,7 +245,7 @@ func TestArenaNear(t *testing.T) {
 	for g := range 8 {
 		all.Go(func() {
 			for i := range 2000 {
-				l, err := a.Get(int64(1 + (i*7919+g*104729)%nearMax))
+				l, err := a.Get(int64(1 + (i*7919+g*104729)%smallMax))
 				if err != nil {
 					continue // the others have it all
 				}

@@ -13,28 +13,47 @@ const maxUnsent = 2
 // A pace lets a task's data-in go no faster than its initiator takes it. So a slow initiator
 // holds little memory, and no goroutine.
 type pace struct {
-	// state counts the pieces that are not sent; the flag stands while the device server
-	// waits for leave to send more.
+	// state counts the pieces that are not sent. The first flag stands while the device server
+	// waits for leave to send more, the second when the task ends with the last of them.
 	state atomic.Int32
 	more  func(*Task)
 }
 
-const paceWaits = 1 << 16
+const (
+	paceWaits = 1 << 16
+	paceEnds  = 1 << 17
+	paceCount = paceWaits - 1
+)
 
 // reset makes p ready for a new task. The last one has no piece left.
 func (p *pace) reset() { p.state.Store(0) }
 
-// sent takes one piece off, and reports whether the device server waits for that.
-func (p *pace) sent() bool {
+// sent takes one piece off, and reports whether the device server waits for that, and whether
+// the task ends with that.
+func (p *pace) sent() (goes, ends bool) {
 	for {
 		was := p.state.Load()
 		now := was - 1
-		goes := now&paceWaits != 0 && now&^paceWaits < maxUnsent
+		goes = now&paceWaits != 0 && now&paceCount < maxUnsent
 		if goes {
 			now &^= paceWaits
 		}
 		if p.state.CompareAndSwap(was, now) {
-			return goes
+			return goes, now == paceEnds
+		}
+	}
+}
+
+// end lets the task, for which the device server does nothing more, end with the last piece. It
+// reports true if none is left: then the task ends now.
+func (p *pace) end() bool {
+	for {
+		was := p.state.Load()
+		if was&paceCount == 0 {
+			return true
+		}
+		if p.state.CompareAndSwap(was, was|paceEnds) {
+			return false
 		}
 	}
 }
@@ -79,7 +98,10 @@ func (t *Task) SendDataIn(off int64, data *buffer.Lease, more func(*Task)) bool 
 
 // DataInSent is called by transports, once for each SendDataIn: the piece has been sent.
 func (t *Task) DataInSent() {
-	if t.pace.sent() {
+	switch goes, ends := t.pace.sent(); {
+	case goes:
 		t.pace.more(t) // the device server waits for it: the task has not ended
+	case ends:
+		t.finish()
 	}
 }

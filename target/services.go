@@ -71,7 +71,8 @@ type Services interface {
 	// Ended gives t back to the transport: this package and the device server have forgotten
 	// it, after its response (SendResponse) or without one (it was aborted). It is called
 	// exactly once for each Channel.Execute, perhaps before Execute returns, and is the last
-	// that this package does with t.
+	// that this package does with t. A task that was aborted does not end before all of its
+	// data-in that is on its way has been sent (DataInSent).
 	Ended(t *Task)
 
 	// Overdue tells that the initiator owes data for t for too long while tasks of others

@@ -158,17 +158,28 @@ func (t *Task) Respond(r Response) {
 			x.Stats.BytesIn.Add(r.DataIn.Len())
 		}
 	}
-	if !t.fate.CompareAndSwap(open, answered) {
-		if r.DataIn != nil {
-			r.DataIn.Release()
-		}
-		t.finish()
-		return
+	answers := t.fate.CompareAndSwap(open, answered)
+	if !answers && r.DataIn != nil {
+		r.DataIn.Release()
 	}
 	t.phase.Store(responding)
-	t.response = r
-	if t.channel.svc.SendResponse(t, &t.response) {
+	u := x.unit
+	barrier := u != nil && u.barrier.Load() != 0
+	if barrier {
+		u.yield(t) // however long the transport takes
+	}
+	ends := false
+	if answers {
+		t.response = r
+		ends = t.channel.svc.SendResponse(t, &t.response)
+	} else {
+		ends = t.pace.end() // if not, the initiator's memory is still written to
+	}
+	switch {
+	case ends:
 		t.finish()
+	case barrier: // t may be another command by now
+		u.advance()
 	}
 }
 

@@ -129,6 +129,19 @@ func (u *Unit) leave(t *Task) {
 		t.barred = false
 		u.barrier.Add(-1)
 	}
+	u.shareAgain(t)
+}
+
+// yield lets those go on soon who wait for the end of an atomic command: the device server is
+// done with t.
+func (u *Unit) yield(t *Task) {
+	u.mu.Lock()
+	u.shareAgain(t)
+	u.mu.Unlock()
+}
+
+// shareAgain takes t off the list of atomic commands. u.mu is held.
+func (u *Unit) shareAgain(t *Task) {
 	if t.exclusive {
 		t.exclusive, t.alone = false, false
 		u.atomics = slices.DeleteFunc(u.atomics, func(o *Task) bool { return o == t })

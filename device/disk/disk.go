@@ -117,8 +117,9 @@ func New(cfg Config) (*Disk, error) {
 	d.entries = entries{
 		work: d.work, received: d.received, landed: d.landed, room: d.room, abort: d.cancel,
 	}
-	d.Server = device.New(device.Config{
-		Identity: cfg.Identity, Arena: cfg.Arena, Workers: cfg.Workers,
+	var err error
+	d.Server, err = device.New(device.Config{
+		Identity: cfg.Identity, Workers: cfg.Workers,
 		Commands:      d.commands(),
 		VPD:           d.vpd(),
 		Versions:      []uint16{page.DescriptorSBC3},
@@ -133,6 +134,9 @@ func New(cfg Config) (*Disk, error) {
 		SelfTest: d.selfTest,
 		Reset:    func() { d.stopped.Store(false) },
 	})
+	if err != nil {
+		return nil, fmt.Errorf("disk: %w", err)
+	}
 	return d, nil
 }
 

@@ -3,6 +3,7 @@ package disk
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/scsi"
@@ -142,19 +143,19 @@ const (
 )
 
 func (d *Disk) logs() []device.LogPage {
-	counters := func(code byte, uncorrected func() uint64) device.LogPage {
-		return device.LogPage{Code: code, Append: func(dst []byte, _ *target.Unit) []byte {
+	counters := func(code byte, uncorrected *atomic.Uint64) device.LogPage {
+		return device.LogPage{Code: code, Reset: func() { uncorrected.Store(0) }, Append: func(dst []byte, _ *target.Unit) []byte {
 			none := binary.BigEndian.AppendUint64(nil, 0)
 			list := page.AppendLogParameter(nil, totalCorrected, page.LogCounter, none...)
 			list = page.AppendLogParameter(list, totalUncorrected, page.LogCounter,
-				binary.BigEndian.AppendUint64(nil, uncorrected())...)
+				binary.BigEndian.AppendUint64(nil, uncorrected.Load())...)
 			return page.AppendLogPage(dst, code, 0, list)
 		}}
 	}
 	return []device.LogPage{
-		counters(logWriteErrors, d.medium.errors.write.Load),
-		counters(logReadErrors, d.medium.errors.read.Load),
-		counters(logVerifyErrors, d.medium.errors.verify.Load),
+		counters(logWriteErrors, &d.medium.errors.write),
+		counters(logReadErrors, &d.medium.errors.read),
+		counters(logVerifyErrors, &d.medium.errors.verify),
 		{Code: page.LogExceptions, Append: func(dst []byte, _ *target.Unit) []byte {
 			return page.AppendExceptionsLog(dst, 0, page.UnknownTemperature)
 		}},

@@ -58,7 +58,7 @@ func TestSuite(t *testing.T) {
 				Access:   access(),
 				Write:    cdb.ReadWrite{Opcode: scsi.OpWrite10, Blocks: 256}.Append(nil),
 				WriteLen: 128 << 10,
-				Modes:    []byte{0x01, 0x08, 0x0a, 0x1c},
+				Modes:    []devicetest.Mode{{Code: 0x01}, {Code: 0x08}, {Code: 0x0a}, {Code: 0x1c}},
 			})
 		})
 	}

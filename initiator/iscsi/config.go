@@ -23,9 +23,9 @@ type Config struct {
 	// Algorithms is the CHAP_A list in the order of preference; empty: all.
 	Algorithms []auth.Algorithm
 
-	// Wishes is what is offered; [DefaultWishes] if its MaxRecvDataSegmentLength is 0.
-	Wishes login.Config
-	// Offers, if not nil, are the operational keys to send, as they are, instead of Wishes.
+	// Login has the parameters that are offered; [DefaultLogin] if its MaxRecvDataSegmentLength is 0.
+	Login login.Config
+	// Offers, if not nil, are the operational keys to send, as they are, instead of Login.
 	Offers []login.Pair
 
 	// Events tells what is not part of a command; nil fields are not called.
@@ -49,9 +49,9 @@ type Events struct {
 	Arrived func(h *pdu.BHS)
 }
 
-// DefaultWishes are those of a fast initiator: immediate and unsolicited data, large
+// DefaultLogin is what a fast initiator offers: immediate and unsolicited data, large
 // bursts, no digests.
-func DefaultWishes() login.Config {
+func DefaultLogin() login.Config {
 	c := login.DefaultConfig()
 	c.HeaderDigest, c.DataDigest = login.None, login.None
 	c.MaxOutstandingR2T = 4
@@ -94,9 +94,9 @@ func (c *Config) offers() []login.Pair {
 	case c.Offers != nil:
 		return c.Offers
 	case c.TSIH != 0:
-		return Offers(c.Wishes, true)[:3]
+		return Offers(c.Login, true)[:3]
 	}
-	return Offers(c.Wishes, c.TargetName == "")
+	return Offers(c.Login, c.TargetName == "")
 }
 
 func (c *Config) prover() login.Prover {

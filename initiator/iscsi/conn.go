@@ -88,8 +88,8 @@ func (c *Conn) Join(ctx context.Context, addr string, cfg Config) (*Conn, error)
 }
 
 func dial(ctx context.Context, addr string, cfg Config, s *session) (*Conn, error) {
-	if cfg.Wishes.MaxRecvDataSegmentLength == 0 {
-		cfg.Wishes = DefaultWishes()
+	if cfg.Login.MaxRecvDataSegmentLength == 0 {
+		cfg.Login = DefaultLogin()
 	}
 	w, err := DialWire(ctx, addr)
 	if err != nil {

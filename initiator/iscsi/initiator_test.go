@@ -63,7 +63,7 @@ func dialFake(t *testing.T, say func(w *Wire)) *Conn {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	c, err := Dial(ctx, l.Addr().String(), Config{InitiatorName: "iqn.2026-11.io.lunette.test:i", TargetName: "iqn.2026-11.io.lunette.test:t", Wishes: DefaultWishes()})
+	c, err := Dial(ctx, l.Addr().String(), Config{InitiatorName: "iqn.2026-11.io.lunette.test:i", TargetName: "iqn.2026-11.io.lunette.test:t", Login: DefaultLogin()})
 	_ = l.Close()
 	if err != nil {
 		t.Fatal(err)

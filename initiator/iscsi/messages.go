@@ -20,7 +20,7 @@ import (
 // the Conn, unless that is who receives it.
 type messages struct {
 	conn       rdma.Conn
-	caller     *tcp.Caller // or nil
+	caller     *tcp.Inline // or nil
 	invalidate bool        // the target may
 	c          *Conn
 	buffer     Buffer

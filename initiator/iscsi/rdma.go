@@ -26,7 +26,7 @@ type RDMA struct {
 	Hello bool
 	// Caller is the engine of the device, if it is one that is served by who waits: then no
 	// other goroutine receives.
-	Caller *tcp.Caller
+	Caller *tcp.Inline
 	// Unexpected, if not 0, is declared as MaxOutstandingUnexpectedPDUs.
 	Unexpected uint32
 }
@@ -72,8 +72,8 @@ const maxControl = 128
 
 // DialRDMA connects to addr, HOST:PORT, by a device, and logs in.
 func DialRDMA(ctx context.Context, d rdma.Device, addr string, cfg Config, r RDMA) (*Conn, error) {
-	if cfg.Wishes.MaxRecvDataSegmentLength == 0 {
-		cfg.Wishes = DefaultWishes()
+	if cfg.Login.MaxRecvDataSegmentLength == 0 {
+		cfg.Login = DefaultLogin()
 	}
 	if r.TargetRecv == 0 {
 		r.TargetRecv = login.DefaultMaxRecv
@@ -83,7 +83,7 @@ func DialRDMA(ctx context.Context, d rdma.Device, addr string, cfg Config, r RDM
 	}
 	discovery := cfg.TargetName == ""
 	if cfg.Offers == nil {
-		cfg.Offers = RDMAOffers(cfg.Wishes, r, discovery)
+		cfg.Offers = RDMAOffers(cfg.Login, r, discovery)
 	}
 	l, err := dialMessages(ctx, d, addr, r)
 	if err != nil {

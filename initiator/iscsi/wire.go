@@ -123,8 +123,8 @@ type exchanger interface {
 
 // exchange is the login.
 func exchange(w exchanger, cfg Config, cmdSN uint32) (*LoginResult, error) {
-	if cfg.Offers == nil && cfg.Wishes.MaxRecvDataSegmentLength == 0 {
-		cfg.Wishes = DefaultWishes()
+	if cfg.Offers == nil && cfg.Login.MaxRecvDataSegmentLength == 0 {
+		cfg.Login = DefaultLogin()
 	}
 	cl := login.NewClient(login.ClientConfig{
 		InitiatorName: cfg.InitiatorName, TargetName: cfg.TargetName, Discovery: cfg.TargetName == "",

@@ -113,7 +113,8 @@ type Windows interface {
 	Revoke(k Key) bool
 }
 
-// A Handler is the user of a connection. The provider holds no lock when it calls it.
+// A Handler is the user of a connection. The provider holds no lock when it calls it. Received and
+// Done do not wait: they may run on a thread that serves many connections.
 type Handler interface {
 	// Received delivers a message, in order, one at a time. It borrows m.Data.
 	Received(m Message)
@@ -124,13 +125,6 @@ type Handler interface {
 	// Closed is the last call: every work has been given back and no memory is in use. err is
 	// nil after an orderly end by either side, else it wraps one of this package's.
 	Closed(err error)
-}
-
-// A Waiter is a Handler whose Received may wait for the end of another connection, as a login
-// does that takes the place of an older session, while Waits says so. A provider that serves
-// many connections on one thread calls Received on another one then.
-type Waiter interface {
-	Waits() bool
 }
 
 // A Message is what a peer has sent by a Send.

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -25,6 +26,24 @@ func NewConn(c *net.TCPConn) (*Conn, error) {
 	}
 	return &Conn{tcp: c, raw: raw}, nil
 }
+
+// ConnOf makes a Conn of the connection in f, which it borrows. Options of the socket stay as
+// they are.
+func ConnOf(f *os.File) (*Conn, error) {
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("tcp: %w", err)
+	}
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		_ = c.Close()
+		return nil, fmt.Errorf("tcp: %s is no TCP connection", f.Name())
+	}
+	return NewConn(t)
+}
+
+// File returns another descriptor of the connection, for another process. The caller closes it.
+func (c *Conn) File() (*os.File, error) { return c.tcp.File() }
 
 // Read calls try with the descriptor until it returns true, waiting in between for
 // data to arrive. try must not block. Only one Read runs at a time.
@@ -62,6 +81,9 @@ func (c *Conn) CloseWrite() error { return c.tcp.CloseWrite() }
 
 // SetReadDeadline makes a Read that waits, now or later, fail at t.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.tcp.SetReadDeadline(t) }
+
+// SetWriteDeadline makes a Write that waits, now or later, fail at t.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.tcp.SetWriteDeadline(t) }
 
 // LocalAddr is our end, as ADDR:PORT.
 func (c *Conn) LocalAddr() string { return c.tcp.LocalAddr().String() }

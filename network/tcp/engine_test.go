@@ -19,7 +19,7 @@ func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 			return tcp.NewGoroutines(tcp.Spin{Time: 50 * time.Microsecond, Always: true}), nil
 		},
 		"goroutines in a crowd": func() (tcp.Engine, error) { return tcp.InACrowd(), nil },
-		"callers":               func() (tcp.Engine, error) { return callers{}, nil },
+		"inline":                func() (tcp.Engine, error) { return inlines{}, nil },
 		"one reactor":           func() (tcp.Engine, error) { return tcp.NewReactors(tcp.ReactorOptions{Count: 1, Spin: tcp.AutoSpin()}) },
 		"reactors": func() (tcp.Engine, error) {
 			return tcp.NewReactors(tcp.ReactorOptions{Count: 3, Spin: tcp.Spin{Time: 50 * time.Microsecond, Always: true}})
@@ -40,31 +40,31 @@ func engines(t *testing.T, test func(t *testing.T, e tcp.Engine)) {
 	}
 }
 
-// callers is a Caller for each connection, and a goroutine that calls it.
-type callers struct{}
+// inlines is an Inline for each connection, and a goroutine that calls it.
+type inlines struct{}
 
 type calling struct {
 	tcp.Socket
-	e *tcp.Caller
+	e *tcp.Inline
 }
 
-func (callers) Close() error { return nil }
+func (inlines) Close() error { return nil }
 
-func (callers) Attach(c *tcp.Conn) (tcp.Socket, error) {
-	e := &tcp.Caller{}
+func (inlines) Attach(c *tcp.Conn) (tcp.Socket, error) {
+	e := &tcp.Inline{}
 	s, err := e.Attach(c)
 	return calling{s, e}, err
 }
 
-func (c calling) Start(o tcp.Owner) {
-	c.Socket.Start(o)
+func (c calling) Start(h tcp.Handler) {
+	c.Socket.Start(h)
 	go func() {
 		for i := 0; c.e.Serve(i%2 == 0) == nil; i++ {
 		}
 	}()
 }
 
-// What is sent to many owners at a time comes back from each, whole.
+// What is sent to many handlers at a time comes back from each, whole.
 func TestEngineEcho(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
 		var all sync.WaitGroup
@@ -79,15 +79,15 @@ func TestEngineEcho(t *testing.T) {
 					}
 					got := make([]byte, len(want))
 					if err := readFull(peer, got); err != nil || !bytes.Equal(got, want) {
-						t.Errorf("owner %d, round %d: other bytes, %v", i, round, err)
+						t.Errorf("handler %d, round %d: other bytes, %v", i, round, err)
 					}
 				}
 				peer.Close()
 				if err := o.over(); err != nil {
-					t.Errorf("owner %d ended with %v", i, err)
+					t.Errorf("handler %d ended with %v", i, err)
 				}
-				if o.parked == 0 {
-					t.Errorf("owner %d has never parked", i)
+				if o.idled == 0 {
+					t.Errorf("handler %d has never been idle", i)
 				}
 			})
 		}
@@ -106,7 +106,7 @@ func readFull(c net.Conn, b []byte) error {
 	return nil
 }
 
-// A peer that does not read makes its owner pause and await room, holds nobody else up,
+// A peer that does not read makes its handler pause and await room, holds nobody else up,
 // and gets everything in the end.
 func TestEnginePause(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
@@ -151,7 +151,7 @@ func TestEnginePause(t *testing.T) {
 	})
 }
 
-// Close ends an owner once, whatever it is waiting for: data, room, the end of a pause.
+// Close ends a handler once, whatever it is waiting for: data, room, the end of a pause.
 func TestEngineClose(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
 		for _, what := range []string{"nothing", "room", "pause"} {
@@ -194,7 +194,7 @@ func TestEngineClose(t *testing.T) {
 	})
 }
 
-// The owner may end itself; what nobody started is closed at once.
+// The handler may end itself; what nobody started is closed at once.
 func TestEngineEnd(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
 		o, peer := attached(t, e, tcp.Options{})
@@ -240,7 +240,7 @@ func TestEngineCloseWrite(t *testing.T) {
 	})
 }
 
-// An owner that waits makes only itself wait: what it waits for may be another of the engine.
+// A handler that waits makes only itself wait: what it waits for may be another of the engine.
 func TestEngineWaits(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
 		slow, peer := attached(t, e, tcp.Options{})

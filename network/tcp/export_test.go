@@ -6,3 +6,6 @@ func InACrowd() *Goroutines {
 	e.live.Store(1 << 20)
 	return e
 }
+
+// InBatch reports that s has a batch.
+func (s *Sender) InBatch() bool { return s.b != nil }

@@ -1,10 +1,13 @@
 package tcp
 
 import (
+	"errors"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Goroutines is the engine that works everywhere: a goroutine for each connection, which
@@ -33,49 +36,56 @@ func (e *Goroutines) crowded() bool { return int(e.live.Load()) > crowd*runtime.
 
 // Attach implements [Engine].
 func (e *Goroutines) Attach(c *Conn) (Socket, error) {
-	return newGoroutine(c, e), nil
+	return newGoroutineSocket(c, e), nil
 }
 
 // Close implements [Engine]: there is nothing to end.
 func (e *Goroutines) Close() error { return nil }
 
-// A goroutine is the socket of a connection that has one.
-type goroutine struct {
-	c      *Conn
-	o      Owner
-	e      *Goroutines
-	next   Next
-	one    bool // the last thing that was received was One
-	spin   spinner
-	closed atomic.Bool
-	room   func() // awaitRoom and Owner.Send, made once
-	send   func(fd uintptr) bool
+// A goroutineSocket is the socket of a connection that has a goroutine of its own.
+type goroutineSocket struct {
+	c       *Conn
+	h       Handler
+	e       *Goroutines
+	next    Next
+	one     bool // the last thing that was received was One
+	spin    spinner
+	closed  atomic.Bool                // or detached
+	leaving atomic.Pointer[detachment] // nil until Detach
+	room    func()                     // awaitRoom, made once
+	send    func(fd uintptr) bool      // w.Writable, made once
 
-	mu      sync.Mutex
-	wake    sync.Cond // with mu: resumed was set
-	resumed bool
-	started bool
+	mu       sync.Mutex
+	wake     sync.Cond // with mu: something of what follows has changed
+	resumed  bool
+	started  bool
+	detached bool
+	rooms    int          // goroutines that await room, or are just ending
+	w        WriteHandler // of the last AwaitRoom
+	deadline time.Time    // for reading, as Inline.SetDeadline says
+	woken    bool         // but Detach has set another, which leave takes back
 }
 
-func newGoroutine(c *Conn, e *Goroutines) *goroutine {
-	s := &goroutine{c: c, e: e, spin: spinner{all: &e.spin}}
+func newGoroutineSocket(c *Conn, e *Goroutines) *goroutineSocket {
+	s := &goroutineSocket{c: c, e: e, spin: spinner{all: &e.spin}}
 	s.wake.L = &s.mu
 	return s
 }
 
-func (s *goroutine) Start(o Owner) {
-	s.begin(o)
+func (s *goroutineSocket) Start(h Handler) {
+	s.begin(h)
 	go s.run()
 }
 
-func (s *goroutine) begin(o Owner) {
-	s.o, s.room, s.send = o, s.awaitRoom, o.Send
+func (s *goroutineSocket) begin(h Handler) {
+	s.h, s.room = h, s.awaitRoom
+	s.send = func(fd uintptr) bool { return s.w.Writable(fd) }
 	s.mu.Lock()
 	s.started = true
 	s.mu.Unlock()
 }
 
-func (s *goroutine) run() {
+func (s *goroutineSocket) run() {
 	s.e.live.Add(1)
 	defer s.e.live.Add(-1)
 	receive := s.receive
@@ -83,50 +93,113 @@ func (s *goroutine) run() {
 	}
 }
 
-// over ends the owner if it has to, because of an error of Read or otherwise; else it waits for
-// the end of a pause.
-func (s *goroutine) over(err error) bool {
+// over ends the handler if it has to, because of an error of Read or otherwise, or detaches the
+// connection; else it waits for the end of a pause.
+func (s *goroutineSocket) over(err error) bool {
+	leaving := s.leaving.Load() != nil
+	if leaving && errors.Is(err, os.ErrDeadlineExceeded) {
+		err, s.next = nil, Nothing // Detach has ended the wait
+	}
 	if err == nil && s.closed.Load() {
 		err = net.ErrClosed
 	}
-	if err != nil || s.next == End {
-		s.o.Ended(err)
+	switch {
+	case err != nil || s.next == End:
+		s.h.Ended(err)
 		_ = s.c.Close() // it may be closed already
 		return true
+	case leaving && s.leave():
+		return true
+	case s.next == Pause:
+		return s.pause(leaving)
 	}
-	if s.next != Pause {
-		return false
-	}
+	return false
+}
+
+// pause waits for Resume, and returns true if the connection was detached instead. asked says that
+// the handler was asked for that already.
+func (s *goroutineSocket) pause(asked bool) bool {
 	s.mu.Lock()
 	for !s.resumed {
-		s.wake.Wait()
+		if asked || s.leaving.Load() == nil {
+			s.wake.Wait()
+			continue
+		}
+		s.mu.Unlock()
+		if s.leave() {
+			return true
+		}
+		asked = true
+		s.mu.Lock()
 	}
 	s.resumed = false
 	s.mu.Unlock()
 	return false
 }
 
+// leave detaches the connection, if its handler lets it go.
+func (s *goroutineSocket) leave() bool {
+	d := s.leaving.Load()
+	s.mu.Lock()
+	s.woken = false
+	_ = s.c.SetReadDeadline(s.deadline)
+	s.mu.Unlock()
+	if !d.may() {
+		return false
+	}
+	s.mu.Lock()
+	if s.closed.Load() {
+		s.mu.Unlock()
+		return false
+	}
+	s.detached = true
+	s.closed.Store(true)
+	_ = s.c.SetWriteDeadline(longAgo)
+	for s.rooms > 0 {
+		s.wake.Wait()
+	}
+	_ = s.c.SetWriteDeadline(time.Time{})
+	_ = s.c.SetReadDeadline(time.Time{})
+	s.mu.Unlock()
+	d.then(s.c)
+	return true
+}
+
+// longAgo is a deadline that ends every wait.
+var longAgo = time.Unix(1, 0)
+
+func (s *goroutineSocket) Detach(may func() bool, then func(c *Conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving.Store(&detachment{may, then})
+	s.woken = true
+	_ = s.c.SetReadDeadline(longAgo) // of a connection that is closed, which ends
+	s.wake.Broadcast()
+}
+
 // receive is the callback of Conn.Read: false makes it wait for something to arrive.
-func (s *goroutine) receive(fd uintptr) bool {
+func (s *goroutineSocket) receive(fd uintptr) bool {
 	for !s.closed.Load() {
-		s.next = s.o.Receive(fd)
+		s.next = s.h.Receive(fd)
 		if s.next == Nothing {
 			if s.one && s.spin.more() {
 				continue
 			}
-			s.o.Park()
+			s.h.Idle()
 			return false
 		}
 		s.spin.found()
 		s.one = s.next == One
 		switch {
-		case s.next == More:
+		case s.next == More && s.leaving.Load() == nil:
 		case s.next != All && s.next != One:
+			return true
+		case s.leaving.Load() != nil: // it may be detached now
 			return true
 		// What comes after all was received is an event for the poller: waiting for it is
 		// safe unless it is the end of the stream, which may have come before.
 		case s.e.crowded() && open(fd):
-			s.o.Park()
+			s.h.Idle()
 			return false
 		}
 	}
@@ -134,32 +207,76 @@ func (s *goroutine) receive(fd uintptr) bool {
 	return true
 }
 
-func (s *goroutine) Try(f func(fd uintptr)) error {
+// gone is the error for what comes too late.
+func (s *goroutineSocket) gone() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.detached {
+		return ErrDetached
+	}
+	return net.ErrClosed
+}
+
+func (s *goroutineSocket) Try(f func(fd uintptr)) error {
 	if s.closed.Load() {
-		return net.ErrClosed
+		return s.gone()
 	}
 	return s.c.control(f)
 }
 
 // AwaitRoom starts the one other goroutine that a connection ever has.
-func (s *goroutine) AwaitRoom() { go s.room() }
+func (s *goroutineSocket) AwaitRoom(w WriteHandler) {
+	s.mu.Lock()
+	late := s.detached
+	if !late {
+		s.w = w
+		s.rooms++
+	}
+	s.mu.Unlock()
+	if late {
+		go w.WriteDone(ErrDetached)
+		return
+	}
+	go s.room()
+}
 
-func (s *goroutine) awaitRoom() { s.o.Sent(s.c.Write(s.send)) }
+func (s *goroutineSocket) awaitRoom() {
+	w := s.w
+	err := s.c.Write(s.send)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrDetached
+	}
+	w.WriteDone(err) // which may await room again
+	s.mu.Lock()
+	if s.rooms--; s.rooms == 0 {
+		s.wake.Broadcast()
+	}
+	s.mu.Unlock()
+}
 
-func (s *goroutine) Resume() {
+func (s *goroutineSocket) Resume() {
 	s.mu.Lock()
 	s.resumed = true
 	s.mu.Unlock()
-	s.wake.Signal()
+	s.wake.Broadcast()
 }
 
-func (s *goroutine) CloseWrite() error { return s.c.CloseWrite() }
+func (s *goroutineSocket) CloseWrite() error {
+	if s.closed.Load() {
+		return s.gone()
+	}
+	return s.c.CloseWrite()
+}
 
 // Close makes the goroutine end, which closes the descriptor: net.Conn.Close would wait for
 // the one who is just handling what has come, and that may be the caller.
-func (s *goroutine) Close() error {
-	s.closed.Store(true)
+func (s *goroutineSocket) Close() error {
 	s.mu.Lock()
+	if s.detached {
+		s.mu.Unlock()
+		return ErrDetached
+	}
+	s.closed.Store(true)
 	fresh := !s.started
 	s.started = true
 	s.mu.Unlock()

@@ -2,6 +2,8 @@ package tcp_test
 
 import (
 	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -9,7 +11,7 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
-// A line is a queue with a Sender, and the owner of its socket.
+// A line is a queue with a Sender, and the handler of its socket.
 type line struct {
 	tcp.Sender
 	tb    testing.TB
@@ -18,13 +20,14 @@ type line struct {
 	ended chan struct{}
 	bad   chan error // of Failed
 
+	mu     sync.Mutex // guards q
 	q      [][]byte
-	iov    []unix.Iovec
-	sent   int // of q, with the batch
-	most   int // bytes of a batch
+	b      *tcp.Batch // that is sent
+	io     sync.Mutex // the Sender's guard
+	begun  int        // of q, with the batch
+	most   int        // bytes of a batch
 	done   int
-	using  bool // the batch's buffers
-	inside int  // calls of the queue at a time
+	inside atomic.Int32 // calls of the source at a time
 }
 
 // A watched is a socket that says when room is awaited.
@@ -33,9 +36,9 @@ type watched struct {
 	full chan struct{}
 }
 
-func (w *watched) AwaitRoom() {
+func (w *watched) AwaitRoom(h tcp.WriteHandler) {
 	w.full <- struct{}{}
-	w.Socket.AwaitRoom()
+	w.Socket.AwaitRoom(h)
 }
 
 // newLine makes one on a socket of e that holds little, and its peer.
@@ -44,49 +47,56 @@ func newLine(t *testing.T, e tcp.Engine) (*line, *net.TCPConn) {
 	o, peer := attached(t, e, tcp.Options{SendBuffer: 4 << 10})
 	l := &line{tb: t, full: make(chan struct{}, 1<<16), ended: make(chan struct{}), bad: make(chan error, 2), most: 64 << 10}
 	l.sock = &watched{o.sock, l.full}
-	l.Init(l, l.sock)
+	l.init(nil)
 	l.sock.Start(l)
 	return l, peer.(*net.TCPConn)
 }
 
-func (l *line) put(b []byte) {
-	l.Lock()
-	l.q = append(l.q, b)
-	l.Grow(len(b))
-	l.Unlock()
+func (l *line) init(send tcp.SendFunc) {
+	l.Init(tcp.SenderConfig{Source: l, Socket: l.sock, Batches: batches, Guard: &l.io, Send: send})
 }
 
-// enter fails if two calls of the queue run at a time; the race detector sees the rest.
-func (l *line) enter(n int) {
-	if l.inside += n; l.inside > 1 {
+var batches = tcp.NewBatches(tcp.BatchLimits{Vectors: 256, Bytes: 1 << 10, Stage: 1 << 10})
+
+func (l *line) put(b []byte) {
+	l.mu.Lock()
+	l.q = append(l.q, b)
+	l.Queued(len(b))
+	l.mu.Unlock()
+}
+
+// enter fails if two calls of the source run at a time; the race detector sees the rest.
+func (l *line) enter(n int32) {
+	if l.inside.Add(n) > 1 {
 		l.tb.Error("two calls at a time")
 	}
 }
 
-func (l *line) Ready() bool { return len(l.q) > 0 }
-
-func (l *line) Batch() []unix.Iovec {
+func (l *line) Next(b *tcp.Batch) bool {
 	l.enter(1)
 	defer l.enter(-1)
-	l.using, l.iov = true, l.iov[:0]
-	for n := 0; l.sent < len(l.q) && n < l.most && len(l.iov) < 256; l.sent++ {
-		b := l.q[l.sent]
-		l.iov = append(l.iov, tcp.Vector(b))
-		n += len(b)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := 0; l.begun < len(l.q) && n < l.most && b.Room(1, 0); l.begun++ {
+		p := l.q[l.begun]
+		b.Append(p)
+		n += len(p)
+		l.b = b
 	}
-	return l.iov
+	return l.begun < len(l.q)
 }
 
-func (l *line) Done() {
-	l.Lock()
-	defer l.Unlock()
+func (l *line) Sent() {
 	l.enter(1)
 	defer l.enter(-1)
-	for _, b := range l.q[:l.sent] {
-		l.Grow(-len(b))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b = nil
+	for _, b := range l.q[:l.begun] {
+		l.Dequeued(len(b))
 		l.done++
 	}
-	l.q, l.sent = append(l.q[:0], l.q[l.sent:]...), 0
+	l.q, l.begun = append(l.q[:0], l.q[l.begun:]...), 0
 }
 
 func (l *line) Failed(err error) {
@@ -99,10 +109,8 @@ func (l *line) Failed(err error) {
 	_ = l.sock.Close()
 }
 
-func (l *line) Rest() { l.using = false }
-
-func (l *line) Waits() bool { return false }
-func (l *line) Park()       {}
+func (l *line) MayBlock() bool { return false }
+func (l *line) Idle()          {}
 
 // Receive throws away what comes.
 func (l *line) Receive(fd uintptr) tcp.Next {
@@ -119,20 +127,16 @@ func (l *line) Receive(fd uintptr) tcp.Next {
 
 func (l *line) Ended(error) {
 	_ = l.sock.Close()
-	l.Lock()
 	l.Halt()
-	l.Unlock()
 	close(l.ended)
 }
 
 // over waits for the end, after which nobody sends and nothing is held.
 func (l *line) over() {
 	<-l.ended
-	l.Lock()
-	if l.using {
-		l.tb.Error("it has ended with the buffers of a batch")
+	if l.InBatch() {
+		l.tb.Error("it has ended with a batch")
 	}
-	l.Unlock()
 	before := l.Stats()
 	l.put([]byte("late"))
 	l.Flush()

@@ -25,7 +25,7 @@ type reactor struct {
 	jobs []job
 
 	// The thread's.
-	table  []*shared // by slot
+	table  []*reactorSocket // by slot
 	free   []int32
 	doing  []job
 	events [maxEvents]unix.EpollEvent
@@ -36,9 +36,10 @@ type reactor struct {
 
 // A job is something to do on the thread.
 type job struct {
-	s    *shared
-	do   work
-	next Next // of back
+	s       *reactorSocket
+	do      work
+	next    Next        // of back
+	leaving *detachment // of detach
 }
 
 type work uint8
@@ -47,6 +48,7 @@ const (
 	start work = iota
 	resume
 	back // Receive has returned
+	detach
 	stop
 )
 
@@ -164,11 +166,12 @@ func (r *reactor) work() {
 		case start:
 			r.add(j.s)
 		case resume:
-			if j.s.paused {
-				r.unpause(j.s)
-			}
+			r.resume(j.s)
 		case back:
 			r.back(j.s, j.next)
+		case detach:
+			j.s.leaving = j.leaving
+			r.detach(j.s)
 		case stop:
 			r.last = true
 		}
@@ -177,7 +180,7 @@ func (r *reactor) work() {
 }
 
 // add begins to wait for s.
-func (r *reactor) add(s *shared) {
+func (r *reactor) add(s *reactorSocket) {
 	if n := len(r.free); n > 0 {
 		s.slot, r.free = r.free[n-1], r.free[:n-1]
 	} else {
@@ -190,7 +193,7 @@ func (r *reactor) add(s *shared) {
 }
 
 // listen makes the poller know s.
-func (r *reactor) listen(s *shared) {
+func (r *reactor) listen(s *reactorSocket) {
 	r.mu.Lock()
 	err := r.control(unix.EPOLL_CTL_ADD, s)
 	s.known = err == nil
@@ -201,7 +204,7 @@ func (r *reactor) listen(s *shared) {
 }
 
 // deafen makes the poller forget s. r.mu is held.
-func (r *reactor) deafen(s *shared) {
+func (r *reactor) deafen(s *reactorSocket) {
 	if s.known {
 		s.known = false
 		_ = unix.EpollCtl(r.poller, unix.EPOLL_CTL_DEL, s.fd, nil) // it is there
@@ -209,7 +212,7 @@ func (r *reactor) deafen(s *shared) {
 }
 
 // control tells the poller what s waits for. r.mu is held.
-func (r *reactor) control(op int, s *shared) error {
+func (r *reactor) control(op int, s *reactorSocket) error {
 	ev := unix.EpollEvent{Events: s.want, Fd: s.slot}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(r.poller, op, s.fd, &ev))
 }
@@ -217,17 +220,17 @@ func (r *reactor) control(op int, s *shared) error {
 const broken = unix.EPOLLHUP | unix.EPOLLERR
 
 // handle does what the events of s are about.
-func (r *reactor) handle(s *shared, events uint32) {
+func (r *reactor) handle(s *reactorSocket, events uint32) {
 	if events&(unix.EPOLLOUT|broken) != 0 {
 		r.mu.Lock()
-		room := s.room
+		w := s.w
 		r.mu.Unlock()
-		if room && s.owner.Send(uintptr(s.fd)) {
+		if w != nil && w.Writable(uintptr(s.fd)) {
 			r.mu.Lock()
-			s.room = false
+			s.w = nil
 			s.watch(0, unix.EPOLLOUT)
 			r.mu.Unlock()
-			s.owner.Sent(nil) // which may await room again
+			w.WriteDone(nil) // which may await room again
 		}
 	}
 	switch {
@@ -238,38 +241,45 @@ func (r *reactor) handle(s *shared, events uint32) {
 	}
 }
 
-// receive lets the owner receive once. There will be an event for what is left.
-func (r *reactor) receive(s *shared) {
+// receive lets the handler receive once. There will be an event for what is left.
+func (r *reactor) receive(s *reactorSocket) {
 	if s.closed.Load() {
 		r.end(s, net.ErrClosed)
 		return
 	}
-	if s.owner.Waits() { // not on this thread: what it waits for may need it
+	if s.h.MayBlock() { // not on this thread: what it waits for may need it
 		r.mu.Lock()
 		r.deafen(s)
 		r.mu.Unlock()
-		go func() { r.post(job{s, back, s.owner.Receive(uintptr(s.fd))}) }()
+		s.away, s.resumed = true, false
+		go func() { r.post(job{s: s, do: back, next: s.h.Receive(uintptr(s.fd))}) }()
 		return
 	}
-	r.then(s, s.owner.Receive(uintptr(s.fd)))
+	r.then(s, s.h.Receive(uintptr(s.fd)))
 }
 
 // back takes a socket back from the goroutine that has received from it.
-func (r *reactor) back(s *shared, next Next) {
+func (r *reactor) back(s *reactorSocket, next Next) {
+	s.away = false
 	if next == End {
 		r.end(s, nil)
 		return
 	}
-	r.then(s, next) // before there are events again
+	if !r.then(s, next) { // before there are events again
+		return
+	}
 	r.listen(s)
+	if s.resumed {
+		r.resume(s)
+	}
 }
 
-// then does what an owner wants next.
-func (r *reactor) then(s *shared, next Next) {
+// then does what a handler wants next. false: the connection is not the reactor's any more.
+func (r *reactor) then(s *reactorSocket, next Next) bool {
 	r.one = next == One
 	switch next {
 	case More, All, One, Nothing:
-		s.owner.Park()
+		s.h.Idle()
 	case Pause:
 		s.paused = true
 		r.mu.Lock()
@@ -277,10 +287,17 @@ func (r *reactor) then(s *shared, next Next) {
 		r.mu.Unlock()
 	case End:
 		r.end(s, nil)
+		return false
 	}
+	return !r.detach(s)
 }
 
-func (r *reactor) unpause(s *shared) {
+// resume ends a pause. It may come before the pause that it is for.
+func (r *reactor) resume(s *reactorSocket) {
+	s.resumed = s.away
+	if !s.paused {
+		return
+	}
 	s.paused = false
 	r.mu.Lock()
 	s.watch(arrivals, 0)
@@ -288,24 +305,64 @@ func (r *reactor) unpause(s *shared) {
 	r.receive(s)
 }
 
+// detach detaches s if that was asked for and its handler lets it go.
+func (r *reactor) detach(s *reactorSocket) bool {
+	if s.leaving == nil || s.away || s.closed.Load() || !s.leaving.may() {
+		return false
+	}
+	c, err := copyOf(s.fd)
+	if err != nil {
+		r.end(s, err)
+		return true
+	}
+	s.detached.Store(true)
+	then := s.leaving.then
+	w := r.forget(s)
+	go func() {
+		if w != nil {
+			w.WriteDone(ErrDetached)
+		}
+		then(c)
+		s.leave()
+	}()
+	return true
+}
+
 // end gives s up.
-func (r *reactor) end(s *shared, err error) {
+func (r *reactor) end(s *reactorSocket, err error) {
+	w := r.forget(s)
+	go func() {
+		if w != nil {
+			w.WriteDone(net.ErrClosed)
+		}
+		s.h.Ended(err)
+		s.leave()
+	}()
+}
+
+// forget ends what the reactor has to do with s, and returns who awaits room, or nil.
+func (r *reactor) forget(s *reactorSocket) WriteHandler {
+	s.closed.Store(true)
 	r.mu.Lock()
 	r.deafen(s)
 	s.over = true
-	room := s.room
-	s.room = false
+	w := s.w
+	s.w = nil
 	r.mu.Unlock()
 	r.table[s.slot] = nil
 	r.free = append(r.free, s.slot)
 	r.live--
 	s.paused = false
-	s.closed.Store(true)
-	go func() {
-		if room {
-			s.owner.Sent(net.ErrClosed)
-		}
-		s.owner.Ended(err)
-		s.leave()
-	}()
+	return w
+}
+
+// copyOf makes a Conn of a copy of fd.
+func copyOf(fd int) (*Conn, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(n), "socket")
+	defer f.Close()
+	return ConnOf(f)
 }

@@ -19,8 +19,8 @@ type ReactorOptions struct {
 }
 
 // Reactors is the engine of few threads: each waits for many sockets with a poller of its
-// own, and runs what their owners do one after the other. It saves the scheduler's part of
-// each wake-up; but an owner that waits for storage makes all sockets of its reactor wait.
+// own, and runs their handlers one after the other. It saves the scheduler's part of
+// each wake-up; but a handler that waits for storage makes all sockets of its reactor wait.
 type Reactors struct {
 	spin spinners
 	all  []*reactor
@@ -60,7 +60,7 @@ func (e *Reactors) Attach(c *Conn) (Socket, error) {
 	if err = errors.Join(cerr, os.NewSyscallError("fcntl", err)); err != nil {
 		return nil, fmt.Errorf("tcp: %w", err)
 	}
-	s := &shared{r: least, fd: fd, want: arrivals}
+	s := &reactorSocket{r: least, fd: fd, want: arrivals}
 	s.users.Store(1)
 	least.sockets.Add(1)
 	return s, nil

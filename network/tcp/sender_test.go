@@ -53,15 +53,14 @@ func TestSenderOrder(t *testing.T) {
 			}
 		}
 		all.Wait()
-		l.Lock()
 		l.End(false)
 		if n, err := peer.Read(got); n != 0 || err != io.EOF {
 			t.Errorf("after the end: %d bytes, %v", n, err)
 		}
 		peer.Close()
 		l.over()
-		if s := l.Stats(); l.done != writers*each || l.Queued() != len("late") || s.Bytes != writers*each*size {
-			t.Errorf("%d were sent, %d bytes are left, %+v", l.done, l.Queued(), s)
+		if s := l.Stats(); l.done != writers*each || l.Backlog() != len("late") || s.Bytes != writers*each*size {
+			t.Errorf("%d were sent, %d bytes are left, %+v", l.done, l.Backlog(), s)
 		}
 	})
 }
@@ -116,8 +115,7 @@ func TestSenderFull(t *testing.T) {
 		}
 		l.Flush()
 		<-l.full
-		l.Flush() // there is one who sends
-		l.Lock()
+		l.Flush()    // there is one who sends
 		l.End(false) // and who ends it then
 		got, err := io.ReadAll(peer)
 		if err != nil || !bytes.Equal(got, want) {
@@ -136,8 +134,8 @@ func TestSenderFull(t *testing.T) {
 	})
 }
 
-// What is left of a batch may be taken from other memory.
-func TestSenderInstead(t *testing.T) {
+// A batch that waits for room may be made to lead to no memory of others.
+func TestSenderOwn(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
 		l, peer := newLine(t, e)
 		l.most = 1 << 30
@@ -148,22 +146,21 @@ func TestSenderInstead(t *testing.T) {
 		l.sock.(*watched).Socket = &lazy{Socket: l.sock.(*watched).Socket}
 		l.Flush()
 		<-l.full
-		l.Lock()
-		left := l.Left()
-		if len(left) != 1 || left[0].Len == 0 || int(left[0].Len) == len(want) {
-			t.Fatalf("%d vectors are left", len(left))
+		l.mu.Lock()
+		l.io.Lock()
+		left := l.b.Own()
+		if left == 0 || left == len(want) || l.b.Own() != left {
+			t.Fatalf("%d bytes are left", left)
 		}
-		other := bytes.Clone(mem[len(mem)-int(left[0].Len):])
-		l.Instead([]unix.Iovec{tcp.Vector(other)})
 		clear(mem)
-		l.Unlock()
-		go l.sock.(*watched).Socket.(*lazy).Socket.AwaitRoom()
+		l.io.Unlock()
+		l.mu.Unlock()
+		go l.sock.(*watched).Socket.(*lazy).Socket.AwaitRoom(&l.Sender)
 		got := make([]byte, len(want))
 		if err := readFull(peer, got); err != nil {
 			t.Fatal(err)
 		}
-		n := len(want) - len(other)
-		if !bytes.Equal(got[n:], want[n:]) {
+		if !bytes.Equal(got, want) {
 			t.Error("it was sent from the memory before")
 		}
 		peer.Close()
@@ -174,7 +171,7 @@ func TestSenderInstead(t *testing.T) {
 // A lazy socket does not await room.
 type lazy struct{ tcp.Socket }
 
-func (*lazy) AwaitRoom() {}
+func (*lazy) AwaitRoom(tcp.WriteHandler) {}
 
 // A peer that resets the connection while room is awaited: it fails once, and nothing is sent any
 // more.
@@ -208,7 +205,7 @@ func TestSenderBroken(t *testing.T) {
 		l.most = 30
 		bad := errors.New("broken")
 		taken := 0
-		q := &hooked{l, func(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
+		l.init(func(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
 			if taken > 30 {
 				return 0, bad
 			}
@@ -217,8 +214,7 @@ func TestSenderBroken(t *testing.T) {
 			n, err := tcp.SendMsg(fd, []unix.Iovec{v}, more)
 			taken += n
 			return n, err
-		}}
-		l.Init(q, l.sock)
+		})
 		for range 6 {
 			l.put([]byte("0123456789"))
 		}
@@ -231,19 +227,11 @@ func TestSenderBroken(t *testing.T) {
 			t.Errorf("%q has come", got)
 		}
 		l.over()
-		if l.done != 3 || l.sent != 3 || len(l.bad) > 0 {
-			t.Errorf("%d are done, %d were begun, it failed %d times more", l.done, l.sent, len(l.bad))
+		if l.done != 3 || l.begun != 3 || len(l.bad) > 0 {
+			t.Errorf("%d are done, %d were begun, it failed %d times more", l.done, l.begun, len(l.bad))
 		}
 	})
 }
-
-// A hooked is a line that sends by something else.
-type hooked struct {
-	*line
-	send func(fd uintptr, iov []unix.Iovec, more bool) (int, error)
-}
-
-func (h *hooked) Send(fd uintptr) bool { return h.SendBy(fd, h.send) }
 
 // Close, or a hard end, while the socket is full waits for no peer; which does not take a hard end
 // for an orderly one.
@@ -251,11 +239,9 @@ func TestSenderCloseFull(t *testing.T) {
 	engines(t, func(t *testing.T, e tcp.Engine) {
 		for what, end := range map[string]func(l *line){
 			"closed": func(l *line) { _ = l.sock.Close() },
-			"ended":  func(l *line) { l.Lock(); l.End(true) },
+			"ended":  func(l *line) { l.End(true) },
 			"both": func(l *line) {
-				l.Lock()
 				l.End(false)
-				l.Lock()
 				l.End(true)
 			},
 		} {
@@ -286,7 +272,6 @@ func TestSenderHardEnd(t *testing.T) {
 		l, peer := newLine(t, e)
 		l.Hold()
 		l.put([]byte("last words"))
-		l.Lock()
 		l.End(true)
 		if got, err := io.ReadAll(peer); err != nil || string(got) != "last words" {
 			t.Errorf("%q, %v", got, err)
@@ -298,7 +283,6 @@ func TestSenderHardEnd(t *testing.T) {
 		for range 128 {
 			l.put(make([]byte, 64<<10))
 		}
-		l.Lock()
 		l.End(true)
 		if err := <-l.bad; err != nil {
 			t.Errorf("a full socket: it failed with %v", err)
@@ -315,13 +299,13 @@ func TestSenderHardEnd(t *testing.T) {
 
 // Sending allocates nothing.
 func TestSenderAllocations(t *testing.T) {
-	l := &line{tb: t, most: 1 << 20}
-	l.Init(&hooked{l, func(_ uintptr, iov []unix.Iovec, _ bool) (n int, err error) {
+	l := &line{tb: t, most: 1 << 20, sock: sink{}}
+	l.init(func(_ uintptr, iov []unix.Iovec, _ bool) (n int, err error) {
 		for i := range iov {
 			n += int(iov[i].Len)
 		}
 		return n, nil
-	}}, sink{})
+	})
 	b := make([]byte, 10)
 	round := func() {
 		for range 10 {
@@ -342,3 +326,33 @@ func TestSenderAllocations(t *testing.T) {
 type sink struct{ tcp.Socket }
 
 func (sink) Try(f func(fd uintptr)) error { f(0); return nil }
+
+// What is queued before the end, by whoever is told that a batch was sent, is sent before it.
+func TestSenderEndInside(t *testing.T) {
+	engines(t, func(t *testing.T, e tcp.Engine) {
+		l, peer := newLine(t, e)
+		q := &last{line: l}
+		l.Init(tcp.SenderConfig{Source: q, Socket: l.sock, Batches: batches})
+		l.put([]byte("words"))
+		l.Flush()
+		if got, err := io.ReadAll(peer); err != nil || string(got) != "words, and last words" {
+			t.Errorf("%q, %v", got, err)
+		}
+		l.over()
+	})
+}
+
+// last is a line that ends with the first batch.
+type last struct {
+	*line
+	over bool
+}
+
+func (q *last) Sent() {
+	q.line.Sent()
+	if !q.over {
+		q.over = true
+		q.put([]byte(", and last words"))
+		q.End(true)
+	}
+}

@@ -413,7 +413,7 @@ func TestReinstatementStorm(t *testing.T) {
 					continue
 				}
 				cfg := s.Config(1)
-				cfg.Wishes.MaxConnections = 4
+				cfg.Login.MaxConnections = 4
 				cfg.CID = uint16(i % 5)
 				if i%4 != 0 {
 					if all := s.Node.Sessions(); len(all) > 0 {

@@ -31,7 +31,7 @@ func dial(addr string, n byte) (*initiator.Conn, error) {
 	defer cancel()
 	c, err := initiator.Dial(ctx, addr, initiator.Config{
 		InitiatorName: "iqn.2026-11.io.lunette.test:crash", TargetName: targetName,
-		ISID: pdu.ISID{0x80, 0, 0, 0, 0, n}, Wishes: initiator.DefaultWishes(),
+		ISID: pdu.ISID{0x80, 0, 0, 0, 0, n}, Login: initiator.DefaultLogin(),
 	})
 	if err != nil {
 		return nil, err

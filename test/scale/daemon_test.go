@@ -130,7 +130,7 @@ func (s *server) processor() int64 {
 func config(n int) initiator.Config {
 	return initiator.Config{
 		InitiatorName: fmt.Sprintf("iqn.2026-11.io.lunette.test:host%d", n), TargetName: targetName,
-		ISID: pdu.ISID{0x80, 0, 0, 0, byte(n >> 8), byte(n)}, Wishes: initiator.DefaultWishes(),
+		ISID: pdu.ISID{0x80, 0, 0, 0, byte(n >> 8), byte(n)}, Login: initiator.DefaultLogin(),
 	}
 }
 

@@ -20,7 +20,7 @@ type load struct {
 func newLoad(tb testing.TB, s *transporttest.ISCSI, depth, size int, writes bool, way transporttest.Way, digests bool) *load {
 	cfg := s.Config(1)
 	if digests {
-		cfg.Wishes.HeaderDigest, cfg.Wishes.DataDigest = "CRC32C", "CRC32C"
+		cfg.Login.HeaderDigest, cfg.Login.DataDigest = "CRC32C", "CRC32C"
 	}
 	l := &load{c: s.Dial(cfg), cmds: make([]initiator.Command, depth)}
 	l.c.SetDeadline(time.Time{})

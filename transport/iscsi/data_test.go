@@ -68,7 +68,7 @@ func TestTransfers(t *testing.T) {
 					name := fmt.Sprintf("immediate=%v,initialR2T=%v,%d/%d/%d,%s", immediate, initial, sh.first, sh.burst, sh.recv, digests)
 					t.Run(name, func(t *testing.T) {
 						cfg := s.Config(1)
-						w := &cfg.Wishes
+						w := &cfg.Login
 						w.ImmediateData, w.InitialR2T, w.HeaderDigest, w.DataDigest = immediate, initial, digests, digests
 						w.FirstBurstLength, w.MaxBurstLength, w.MaxRecvDataSegmentLength = sh.first, sh.burst, sh.recv
 						w.MaxOutstandingR2T = uint32(1 + i)

@@ -49,7 +49,7 @@ func FuzzConnection(f *testing.F) {
 		if how&afterLogin != 0 {
 			cfg := s.Config(1)
 			if how&withDigests != 0 {
-				cfg.Wishes.HeaderDigest, cfg.Wishes.DataDigest = "CRC32C", "CRC32C"
+				cfg.Login.HeaderDigest, cfg.Login.DataDigest = "CRC32C", "CRC32C"
 			}
 			if how&inDiscovery != 0 {
 				cfg.TargetName = ""

@@ -157,7 +157,7 @@ func testManageAnswers(t *testing.T, start transporttest.Start) {
 		{pdu.TMFQueryTask, 0, &other, pdu.TMFComplete},
 		{pdu.TMFQueryTaskSet, 0, nil, pdu.TMFSucceeded},
 		{pdu.TMFQueryTaskSet, lun1, nil, pdu.TMFComplete},
-		{pdu.TMFQueryAsyncEvent, 0, nil, pdu.TMFComplete},
+		{pdu.TMFQueryAsyncEvent, 0, nil, pdu.TMFNotSupported},
 		{pdu.TMFAbortTask, 0, &other, pdu.TMFNoTask},
 		{pdu.TMFAbortTask, lun1, &k, pdu.TMFNoTask},
 		{pdu.TMFAbortTask, 5 << 48, &k, pdu.TMFNoLUN},
@@ -183,7 +183,7 @@ func TestManageLevel1(t *testing.T) { transporttest.OverISCSI(t, testManageLevel
 func testManageLevel1(t *testing.T, start transporttest.Start) {
 	s := start(iscsi.Config{}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.ProtocolLevel = 1
+	cfg.Login.ProtocolLevel = 1
 	c := s.Dial(cfg)
 	for f := pdu.TMFQueryTask; f <= pdu.TMFQueryAsyncEvent; f++ {
 		if r, err := c.Manage(f, 0, nil); err != nil || r != pdu.TMFNotSupported {

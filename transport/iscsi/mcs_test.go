@@ -17,7 +17,7 @@ import (
 // peers logs n connections of one session in; they number their commands together.
 func peers(t *testing.T, s *transporttest.ISCSI, n int, change func(*initiator.Config)) []*peer {
 	cfg := s.Config(1)
-	cfg.Wishes.MaxConnections = 4
+	cfg.Login.MaxConnections = 4
 	if change != nil {
 		change(&cfg)
 	}
@@ -35,16 +35,16 @@ func TestConnections(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	for n := 2; n <= 4; n++ {
 		cfg := s.Config(byte(n))
-		cfg.Wishes.MaxConnections = 4
-		cfg.Wishes.FirstBurstLength, cfg.Wishes.MaxBurstLength = 16<<10, 48<<10
+		cfg.Login.MaxConnections = 4
+		cfg.Login.FirstBurstLength, cfg.Login.MaxBurstLength = 16<<10, 48<<10
 		first := s.Dial(cfg)
 		conns := []*initiator.Conn{first}
 		for i := 1; i < n; i++ {
 			own := cfg
 			if i == 2 {
-				own.Wishes.HeaderDigest, own.Wishes.DataDigest = "CRC32C", "CRC32C"
+				own.Login.HeaderDigest, own.Login.DataDigest = "CRC32C", "CRC32C"
 			}
-			own.Wishes.MaxRecvDataSegmentLength = 1000 * uint32(i)
+			own.Login.MaxRecvDataSegmentLength = 1000 * uint32(i)
 			conns = append(conns, s.Join(first, uint16(i), own))
 		}
 		if got := s.Node.Sessions(); len(got) != 1 || len(got[0].Connections) != n {
@@ -103,7 +103,7 @@ func TestConnections(t *testing.T) {
 // unsolicited and solicited data; they start in the order of their numbers.
 func TestOrderOverConnections(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
-	p := peers(t, s, 3, func(c *initiator.Config) { c.Wishes.FirstBurstLength = 64 << 10 })
+	p := peers(t, s, 3, func(c *initiator.Config) { c.Login.FirstBurstLength = 64 << 10 })
 	const size = 128 << 10
 	sn := uint32(1)
 	for round := range 40 {
@@ -214,7 +214,7 @@ func TestConnectionLost(t *testing.T) {
 func TestConnectionReinstated(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.MaxConnections = 2
+	cfg.Login.MaxConnections = 2
 	cfg.Withhold = true
 	a := s.Dial(cfg)
 	b := s.Join(a, 1, initiator.Config{Withhold: true})
@@ -240,7 +240,7 @@ func TestConnectionReinstated(t *testing.T) {
 func TestLogoutReasons(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.MaxConnections = 3
+	cfg.Login.MaxConnections = 3
 	a := s.Dial(cfg)
 	b := s.Join(a, 1, initiator.Config{})
 	c := s.Join(a, 2, initiator.Config{Withhold: true})

@@ -173,7 +173,7 @@ func (s *ISCSI) close() {
 func (s *ISCSI) Config(n byte) initiator.Config {
 	return initiator.Config{
 		InitiatorName: InitiatorName, TargetName: TargetName,
-		ISID: pdu.ISID{0x80, 0, 0, 0, 0, n}, Wishes: initiator.DefaultWishes(),
+		ISID: pdu.ISID{0x80, 0, 0, 0, 0, n}, Login: initiator.DefaultLogin(),
 	}
 }
 

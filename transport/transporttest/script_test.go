@@ -69,7 +69,7 @@ func scriptISCSI(t *testing.T, listen func(*iscsi.Node) (p portal, err error), d
 	transporttest.Script(t, func(t *testing.T, n int) transporttest.Initiator {
 		c, err := dial(p.Addr(), initiator.Config{
 			InitiatorName: transporttest.InitiatorName, TargetName: transporttest.TargetName, ISID: pdu.ISID{0x80, 5: byte(n)},
-			Wishes: initiator.DefaultWishes(),
+			Login: initiator.DefaultLogin(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestScriptISCSI(t *testing.T) {
 			scriptISCSI(t, func(n *iscsi.Node) (portal, error) {
 				return iscsitcp.Listen(context.Background(), "127.0.0.1:0", n, engine, tcp.Options{})
 			}, func(addr string, cfg initiator.Config) (*initiator.Conn, error) {
-				cfg.Wishes.HeaderDigest, cfg.Wishes.DataDigest = digests, digests
+				cfg.Login.HeaderDigest, cfg.Login.DataDigest = digests, digests
 				return initiator.Dial(context.Background(), addr, cfg)
 			}, engine.Close)
 		})

@@ -56,7 +56,7 @@ func newBed(t testing.TB, o rdma.Options, crc bool) *bed {
 
 type bedSocket bed
 
-func (s *bedSocket) Start(tcp.Owner) {}
+func (s *bedSocket) Start(tcp.Handler) {}
 func (s *bedSocket) Try(f func(fd uintptr)) error {
 	if s.closed {
 		return net.ErrClosed
@@ -64,10 +64,11 @@ func (s *bedSocket) Try(f func(fd uintptr)) error {
 	f(0)
 	return nil
 }
-func (s *bedSocket) AwaitRoom()        { s.awaits = true }
-func (s *bedSocket) Resume()           {}
-func (s *bedSocket) CloseWrite() error { s.closedWr = true; return nil }
-func (s *bedSocket) Close() error      { s.closed = true; return nil }
+func (s *bedSocket) AwaitRoom(tcp.WriteHandler)          { s.awaits = true }
+func (s *bedSocket) Resume()                             {}
+func (s *bedSocket) Detach(func() bool, func(*tcp.Conn)) { panic("nobody detaches it") }
+func (s *bedSocket) CloseWrite() error                   { s.closedWr = true; return nil }
+func (s *bedSocket) Close() error                        { s.closed = true; return nil }
 
 func (b *bed) recv(_ uintptr, iov []unix.Iovec) (int, error) {
 	if len(b.in) == 0 {
@@ -124,10 +125,10 @@ func (b *bed) run() {
 	for !b.over && !b.closed {
 		switch b.c.Receive(0) {
 		case tcp.Nothing:
-			b.c.Park()
+			b.c.Idle()
 			return
 		case tcp.All, tcp.One:
-			b.c.Park()
+			b.c.Idle()
 		case tcp.End:
 			b.end(nil)
 		}
@@ -145,7 +146,7 @@ func (b *bed) end(err error) {
 	b.over = true
 	if b.awaits {
 		b.awaits = false
-		b.c.Sent(net.ErrClosed)
+		b.c.tx.WriteDone(net.ErrClosed)
 	}
 	b.c.Ended(err)
 }
@@ -153,9 +154,9 @@ func (b *bed) end(err error) {
 // drain lets the socket take n more bytes; -1: all there will be.
 func (b *bed) drain(n int) {
 	b.room = n
-	if b.awaits && b.c.Send(0) {
+	if b.awaits && b.c.tx.Writable(0) {
 		b.awaits = false
-		b.c.Sent(nil)
+		b.c.tx.WriteDone(nil)
 	}
 }
 

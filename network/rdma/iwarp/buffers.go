@@ -4,19 +4,21 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/tcp"
 )
 
 // Buffers are what connections receive to and send from. Each takes one of a kind while it is
 // at work, and has none when it is idle: so there are as many as threads that are at work.
 type buffers struct {
 	in       sync.Pool // of *batch
-	out      sync.Pool // of *outgoing
+	out      *tcp.Batches
 	messages sync.Pool // of *[]byte
 }
 
 func (b *buffers) init() {
 	b.in.New = func() any { return &batch{mem: make([]byte, batchSize)} }
-	b.out.New = func() any { return new(outgoing) }
+	b.out = tcp.NewBatches(tcp.BatchLimits{Vectors: maxSend, Bytes: slabLen, Stage: stageLen})
 	b.messages.New = func() any { return new([]byte) }
 }
 
@@ -34,18 +36,11 @@ const (
 	sideLen    = 3 + crcLen + taggedLen // padding, CRC and the next header
 )
 
-// An outgoing is what one call sends, apart from payload.
-type outgoing struct {
-	iov   [maxSend]unix.Iovec
-	used  int           // of iov, at most, since it was taken
-	slab  [slabLen]byte // headers, padding and CRCs
-	stage []byte        // payload with a CRC is copied here. Made when it is needed
-}
-
+// How much one call sends: vectors, and memory beside payload that needs no copy.
 const (
 	maxSend  = 512
-	slabLen  = 16 << 10
-	perFPDU  = 128 // room for the headers of any FPDU, and what follows the one before
-	maxBatch = 1 << 20
+	slabLen  = 16 << 10 // bytes of headers, padding and CRCs
+	perFPDU  = 128      // room for the headers of any FPDU, and what follows the one before
+	maxBatch = 1 << 20  // bytes of payload
 	stageLen = 256 << 10
 )

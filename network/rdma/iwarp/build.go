@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/tcp"
@@ -19,16 +17,12 @@ type build struct {
 	cur    message                        // that was begun
 	turn   bool                           // an answer comes next
 
-	out    *outgoing // nil while nothing is sent
-	n      int       // of its vectors
-	used   int       // of its slab
-	own    bool      // the last vector is the slab's, up to used
-	staged int       // of its stage
-	sent   works     // with the batch
-	size   int       // bytes of works in the batch
-	total  int       // bytes of payload in the batch
-	using  []*window // in the batch
-	bad    error     // the connection has to end
+	b     *tcp.Batch // that is filled or sent; nil while nothing is sent
+	sent  works      // with the batch
+	size  int        // bytes of works in the batch
+	total int        // bytes of payload in the batch
+	using []*window  // in the batch
+	bad   error      // the connection has to end
 }
 
 // A message is one that is being sent.
@@ -54,9 +48,9 @@ func (b *build) init(limit int) {
 	b.limits.untagged = limit - untaggedLen - crcLen
 }
 
-// batch makes vectors of the front of the queues. The lock is held.
-func (t *sender) batch() []unix.Iovec {
-	t.n, t.used, t.own, t.staged, t.size, t.total = 0, 0, false, 0, 0, 0
+// batch makes vectors of the front of the queues. t.mu is held.
+func (t *sender) batch() {
+	t.size, t.total = 0, 0
 	switch {
 	case t.shut && t.how != orderly:
 		if t.last != nil {
@@ -64,14 +58,12 @@ func (t *sender) batch() []unix.Iovec {
 			t.last = nil
 		}
 	case t.started && !t.silent:
-		for t.bad == nil && t.total < maxBatch && t.used+perFPDU <= slabLen && (t.cur.active || t.next()) {
+		for t.bad == nil && t.total < maxBatch && t.b.Room(0, perFPDU) && (t.cur.active || t.next()) {
 			if !t.segment() {
 				break
 			}
 		}
 	}
-	t.out.used = max(t.out.used, t.n)
-	return t.out.iov[:t.n]
 }
 
 // next begins a message. false: there is none.
@@ -125,7 +117,7 @@ func (t *sender) next() bool {
 func (t *sender) segment() bool {
 	m := &t.cur
 	if m.op == opReadRequest {
-		if t.n+1 > maxSend {
+		if !t.b.Room(1, 0) {
 			return false
 		}
 		t.request(m.work)
@@ -144,7 +136,7 @@ func (t *sender) segment() bool {
 	if !t.c.crc {
 		pieces, n = m.pieces(n)
 	}
-	if t.n+pieces+2 > maxSend || t.c.crc && t.staged+n > stageLen {
+	if !t.b.Room(pieces+2, 0) || t.c.crc && !t.b.StageRoom(n) {
 		return false
 	}
 	h.last = m.moved+int64(n) == m.len
@@ -157,7 +149,7 @@ func (t *sender) segment() bool {
 		}
 		h.qn, h.msn, h.mo = queueSend, t.msn[queueSend], uint32(m.moved)
 	}
-	b := t.take(h.len())
+	b := t.b.Extend(h.len())
 	h.put(b)
 	t.trailer(n, t.payload(m, n, crc(0), b))
 	m.moved += int64(n)
@@ -213,26 +205,6 @@ func (m *message) from(off int64) []byte {
 	}
 }
 
-// take takes n bytes of the slab and sends them.
-func (t *sender) take(n int) []byte {
-	b := t.out.slab[t.used : t.used+n]
-	t.used += n
-	if t.own {
-		v := &t.out.iov[t.n-1]
-		v.SetLen(int(v.Len) + n)
-		return b
-	}
-	t.vector(b)
-	t.own = true
-	return b
-}
-
-func (t *sender) vector(b []byte) {
-	t.out.iov[t.n] = tcp.Vector(b)
-	t.n++
-	t.own = false
-}
-
 // hot is how much is copied and checked at a time: it is still in the first cache.
 const hot = 16 << 10
 
@@ -244,7 +216,7 @@ func (t *sender) payload(m *message, n int, sum crc, head []byte) crc {
 		for off := m.moved; n > 0; {
 			b := m.from(off)
 			b = b[:min(len(b), n)]
-			t.vector(b)
+			t.b.Append(b)
 			off += int64(len(b))
 			n -= len(b)
 		}
@@ -254,18 +226,13 @@ func (t *sender) payload(m *message, n int, sum crc, head []byte) crc {
 	if n == 0 {
 		return sum
 	}
-	if t.out.stage == nil {
-		t.out.stage = make([]byte, stageLen)
-	}
-	stage := t.out.stage[t.staged : t.staged+n]
-	t.staged += n
+	stage := t.b.Stage(n)
 	t.c.count.copied.Add(int64(n))
 	for done := 0; done < n; {
 		k := copy(stage[done:min(n, done+hot)], m.from(m.moved+int64(done)))
 		sum = sum.add(stage[done : done+k])
 		done += k
 	}
-	t.vector(stage)
 	return sum
 }
 
@@ -273,7 +240,7 @@ func (t *sender) payload(m *message, n int, sum crc, head []byte) crc {
 // padding.
 func (t *sender) trailer(n int, sum crc) {
 	pad := -n & 3
-	b := t.take(pad + crcLen)
+	b := t.b.Extend(pad + crcLen)
 	clear(b)
 	if t.c.crc {
 		sum.add(b[:pad]).put(b[pad:])
@@ -295,7 +262,7 @@ func (t *sender) request(w *rdma.Work) {
 	mem.mu.Unlock()
 	t.msn[queueRead]++
 	h := header{last: true, op: opReadRequest, ddp: version, rdmap: version, length: untaggedLen - lengthLen + readRequestLen, qn: queueRead, msn: t.msn[queueRead]}
-	b := t.take(untaggedLen + readRequestLen)
+	b := t.b.Extend(untaggedLen + readRequestLen)
 	h.put(b)
 	r.put(b[untaggedLen:])
 	t.trailer(0, t.sum(b))
@@ -308,7 +275,7 @@ func (t *sender) terminate() {
 	var mem [maxTerminate]byte
 	p := t.last.append(mem[:0])
 	h := header{last: true, op: opTerminate, ddp: version, rdmap: version, length: uint16(untaggedLen - lengthLen + len(p)), qn: queueTerminate, msn: 1}
-	b := t.take(untaggedLen + len(p))
+	b := t.b.Extend(untaggedLen + len(p))
 	h.put(b)
 	copy(b[untaggedLen:], p)
 	t.trailer(len(p), t.sum(b))

@@ -17,7 +17,6 @@ import (
 type Conn struct {
 	sock    tcp.Socket
 	h       rdma.Handler
-	waiter  rdma.Waiter // h, or nil
 	buffers *buffers
 	info    rdma.Info
 	crc     bool
@@ -105,14 +104,13 @@ func (c *Conn) begin(r RTR) {
 // Start implements rdma.Conn.
 func (c *Conn) Start(h rdma.Handler) {
 	c.h = h
-	c.waiter, _ = h.(rdma.Waiter)
 	c.tx.begin()
 	c.sock.Start(c)
 	c.tx.Flush()
 }
 
-// Waits implements tcp.Owner.
-func (c *Conn) Waits() bool { return c.waiter != nil && c.waiter.Waits() }
+// MayBlock implements tcp.Handler: an rdma.Handler does not wait.
+func (c *Conn) MayBlock() bool { return false }
 
 // done gives w back.
 func (c *Conn) done(w *rdma.Work, err error) {
@@ -189,7 +187,7 @@ func (c *Conn) mute(err error) {
 	c.mu.Unlock()
 }
 
-// Ended implements tcp.Owner: nothing is received any more.
+// Ended implements tcp.Handler: nothing is received any more.
 func (c *Conn) Ended(err error) {
 	_ = c.sock.Close() // it may be closed already
 	c.tx.halt()        // what it has found counts
@@ -241,7 +239,7 @@ type counters struct {
 
 // Stats implements rdma.Conn.
 func (c *Conn) Stats() rdma.Stats {
-	n, sent := &c.count, c.tx.Sender.Stats()
+	n, sent := &c.count, c.tx.Stats()
 	s := rdma.Stats{
 		MessagesIn: n.messagesIn.Load(), MessagesOut: n.messagesOut.Load(), Writes: n.writes.Load(), Reads: n.reads.Load(),
 		BytesIn: n.bytesIn.Load(), BytesOut: sent.Bytes, Placed: n.placed.Load(), Receives: n.receives.Load(),

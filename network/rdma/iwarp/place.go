@@ -373,5 +373,5 @@ func headBytes(h *header) []byte {
 	return b
 }
 
-var _ tcp.Owner = (*Conn)(nil)
+var _ tcp.Handler = (*Conn)(nil)
 var _ rdma.Conn = (*Conn)(nil)

@@ -5,8 +5,8 @@ import "github.com/lunette-io/lunette/network/rdma"
 // Post implements rdma.Conn.
 func (c *Conn) Post(w *rdma.Work) bool {
 	t := &c.tx
-	t.Lock()
-	defer t.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.shut {
 		return false
 	}
@@ -15,12 +15,14 @@ func (c *Conn) Post(w *rdma.Work) bool {
 	switch {
 	case t.never && w.Op == rdma.Read: // it will be told by Done
 		t.queue.push(w)
+		t.Queued(0)
 	case w.Op != rdma.Read:
 		t.queue.push(w)
-		t.Grow(len(w.Head) + int(w.Len))
+		t.Queued(len(w.Head) + int(w.Len))
 	case t.allowed > 0:
 		t.allowed--
 		t.queue.push(w)
+		t.Queued(0)
 	default:
 		t.waiting.push(w)
 	}
@@ -30,8 +32,8 @@ func (c *Conn) Post(w *rdma.Work) bool {
 // Cancel implements rdma.Conn.
 func (c *Conn) Cancel(w *rdma.Work) bool {
 	t := &c.tx
-	t.Lock()
-	defer t.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	switch {
 	case w.Op != rdma.Read:
 		return false
@@ -45,31 +47,36 @@ func (c *Conn) Cancel(w *rdma.Work) bool {
 	return true
 }
 
-// allow says that there may be one more Read. The lock is held.
+// allow says that there may be one more Read. t.mu is held.
 func (t *sender) allow() {
 	t.allowed++
 	if w := t.waiting.pop(); w != nil {
 		t.allowed--
 		t.queue.push(w)
+		t.Queued(0)
 	}
 }
 
 // answered says that a Read has ended.
 func (t *sender) answered() {
-	t.Lock()
+	t.mu.Lock()
 	t.allow()
-	t.Unlock()
+	t.mu.Unlock()
 }
 
 // serve queues the answer to a Read of the peer. false: it has too many outstanding.
 func (t *sender) serve(a answer) bool {
-	t.Lock()
-	defer t.Unlock()
-	return t.shut || t.answers.push(a)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.shut && !t.answers.push(a) {
+		return false
+	}
+	t.Queued(0)
+	return true
 }
 
 func (t *sender) queued() (n, bytes int64) {
-	t.Lock()
-	defer t.Unlock()
-	return int64(t.count), int64(t.Queued())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int64(t.count), int64(t.Backlog())
 }

@@ -69,7 +69,7 @@ func (v *receiver) init(c *Conn) {
 	v.msn = [queues]uint32{1, 1, 1}
 }
 
-// Receive implements tcp.Owner.
+// Receive implements tcp.Handler.
 func (c *Conn) Receive(fd uintptr) tcp.Next {
 	c.tx.Hold()
 	next := c.recv.receive(fd)
@@ -263,9 +263,9 @@ func (v *receiver) fit(n int) {
 	}
 }
 
-// Park implements tcp.Owner: it gives the batch buffer back while there is nothing to
+// Idle implements tcp.Handler: it gives the batch buffer back while there is nothing to
 // receive, unless much of an FPDU is in it.
-func (c *Conn) Park() {
+func (c *Conn) Idle() {
 	v := &c.recv
 	if v.b == nil {
 		return

@@ -11,13 +11,14 @@ import (
 
 // Sending. Works wait in one queue; its order is the order of the wire. The answers to the
 // peer's Reads have a queue of their own, and take turns with it. Whoever flushes while nobody
-// sends becomes the sender and goes on until the queues are empty (tcp.Sender). While the owner
-// handles a batch that was received they are held, so that all answers leave with one system
-// call at its end.
+// sends becomes the sender and goes on until the queues are empty (tcp.Sender). While the
+// connection handles a batch that was received they are held, so that all answers leave with one
+// system call at its end.
 type sender struct {
-	tcp.Sender // its lock guards what follows, up to build
-	c          *Conn
+	tcp.Sender
+	c *Conn
 
+	mu      sync.Mutex // guards what follows, and build. It comes before io and the locks of memory
 	queue   works
 	waiting works // Reads that would be too many
 	allowed int   // Reads that may be queued still
@@ -31,33 +32,38 @@ type sender struct {
 	closed  bool // and everything has been given back
 	how     ending
 	last    *terminate // to be sent, as the last of all
-
-	// The sender's, but build runs under the lock.
 	build
 
-	io sync.Mutex // held during each send; the lock comes before it
+	// io is held during each send, so that nothing that is being sent is detached from its window.
+	// The one who sends changes build.b and build.using with mu held, or with io; others hold both.
+	io sync.Mutex
 }
 
 func (t *sender) init(c *Conn, n terms, limit int) {
 	t.c = c
 	t.allowed, t.never = n.reads, n.reads == 0
 	t.answers.max = n.serves
-	t.Init(t, c.sock)
+	t.Init(tcp.SenderConfig{
+		Source: t, Socket: c.sock, Batches: c.buffers.out, Guard: &t.io,
+		Send: func(fd uintptr, iov []unix.Iovec, more bool) (int, error) { return c.sendMsg(fd, iov, more) },
+	})
 	t.build.init(limit)
 }
 
 // begin lets the queue go.
 func (t *sender) begin() {
-	t.Lock()
+	t.mu.Lock()
 	t.started = true
-	t.Unlock()
+	t.Queued(0)
+	t.mu.Unlock()
 }
 
 // speak says that the peer's first FPDU has come.
 func (t *sender) speak() {
-	t.Lock()
+	t.mu.Lock()
 	t.silent = false
-	t.Unlock()
+	t.Queued(0)
+	t.mu.Unlock()
 }
 
 // Flush implements rdma.Conn: a batch that was received has its end.
@@ -67,26 +73,28 @@ func (c *Conn) Flush() {
 	}
 }
 
-// Ready implements tcp.Queue.
-func (t *sender) Ready() bool {
-	return t.started && !t.silent && (t.queue.head != nil || t.answers.n > 0)
-}
-
 // refuse takes nothing any more, before the start.
 func (t *sender) refuse() {
-	t.Lock()
+	t.mu.Lock()
 	t.shut, t.closed = true, true
-	t.Unlock()
+	t.mu.Unlock()
 }
 
 // finish ends the connection.
 func (t *sender) finish(how ending, err error) {
-	t.Lock()
-	if t.closed {
-		t.Unlock()
-		return
+	if t.shuts(how, err) {
+		t.End(how >= broken)
 	}
-	t.shut, t.how = true, how
+}
+
+// shuts says how the connection ends. false: it has ended.
+func (t *sender) shuts(how ending, err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	t.shut, t.how, t.last = true, how, nil
 	if how == failed || how == broken {
 		if t.started && !t.silent {
 			t.last = lastWords(err)
@@ -94,65 +102,41 @@ func (t *sender) finish(how ending, err error) {
 			_ = t.c.sock.Try(tcp.Reset) // it may be closed already
 		}
 	}
-	t.End(how >= broken)
+	return true
 }
 
 // expire ends the connection that has taken too long for its end.
-func (t *sender) expire() {
-	t.Lock()
-	if t.closed {
-		t.Unlock()
-		return
-	}
-	t.shut, t.how, t.last = true, dropped, nil
-	t.End(true)
-}
+func (t *sender) expire() { t.finish(dropped, nil) }
 
-// Batch implements tcp.Queue.
-func (t *sender) Batch() []unix.Iovec {
-	if t.out == nil {
-		t.out = t.c.buffers.out.Get().(*outgoing)
-	}
+// Next implements tcp.Source.
+func (t *sender) Next(b *tcp.Batch) (more bool) {
 	for {
-		v := t.batch()
-		bad := t.bad
+		more, bad := t.fill(b)
 		if bad == nil {
-			return v
+			return more
 		}
-		t.bad = nil
-		t.Unlock()
 		t.c.finish(bad, failed)
-		t.Lock()
-		if len(v) > 0 {
-			return v
+		if !b.Empty() {
+			return true
 		}
 	}
 }
 
-// Send implements tcp.Owner.
-func (c *Conn) Send(fd uintptr) bool { return c.tx.Send(fd) }
-
-// Sent implements tcp.Owner.
-func (c *Conn) Sent(err error) { c.tx.Sent(err) }
-
-// Send implements tcp.Queue: meanwhile nothing of the batch is detached.
-func (t *sender) Send(fd uintptr) bool {
-	t.io.Lock()
-	defer t.io.Unlock()
-	return t.SendBy(fd, t.c.sendMsg)
-}
-
-// Rest implements tcp.Queue: it gives the buffer back that nothing is sent from any more.
-func (t *sender) Rest() {
-	if t.out != nil {
-		clear(t.out.iov[:t.out.used]) // they lead to memory of others
-		t.out.used = 0
-		t.c.buffers.out.Put(t.out)
-		t.out = nil
+// fill appends what the next call shall send to b, and returns whether there may be more behind
+// that, or why the connection has to end.
+func (t *sender) fill(b *tcp.Batch) (more bool, bad error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = b
+	t.batch()
+	bad, t.bad = t.bad, nil
+	if b.Empty() {
+		t.b = nil
 	}
+	return t.cur.active || t.queue.head != nil || t.answers.n > 0, bad
 }
 
-// Failed implements tcp.Queue: the connection is broken, in our direction at least. It closes
+// Failed implements tcp.Source: the connection is broken, in our direction at least. It closes
 // the socket only if that was to end; Ended gives everything back.
 func (t *sender) Failed(err error) {
 	t.leave()
@@ -161,23 +145,26 @@ func (t *sender) Failed(err error) {
 	}
 }
 
-// Done implements tcp.Queue: it gives back what the batch has sent.
-func (t *sender) Done() {
+// Sent implements tcp.Source: it gives back what the batch has sent.
+func (t *sender) Sent() {
 	t.leave()
 	n := 0
 	for w := t.sent.pop(); w != nil; w = t.sent.pop() {
 		n++
 		t.c.done(w, nil)
 	}
-	t.Lock()
-	t.count -= n
-	t.Grow(-t.size)
-	t.Unlock()
+	t.Dequeued(t.size)
+	if n > 0 {
+		t.mu.Lock()
+		t.count -= n
+		t.mu.Unlock()
+	}
 }
 
 // leave says that nothing is sent from windows any more.
 func (t *sender) leave() {
 	t.io.Lock()
+	t.b = nil
 	t.c.mem.leave(t.using)
 	t.using = t.using[:0]
 	t.io.Unlock()
@@ -185,18 +172,12 @@ func (t *sender) leave() {
 
 // detach copies what was built and not sent, so that it comes from no window.
 func (t *sender) detach() {
-	t.Lock()
-	defer t.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.io.Lock()
 	defer t.io.Unlock()
-	var mem []byte
-	for _, v := range t.Left() {
-		mem = append(mem, bytesOf(&v, int(v.Len))...)
-	}
-	if len(mem) > 0 {
-		t.c.count.copied.Add(int64(len(mem)))
-		t.out.iov[0] = tcp.Vector(mem)
-		t.Instead(t.out.iov[:1])
+	if t.b != nil {
+		t.c.count.copied.Add(int64(t.b.Own()))
 	}
 	t.c.mem.leave(t.using)
 	t.using = t.using[:0]
@@ -204,18 +185,18 @@ func (t *sender) detach() {
 
 // halt, called after the socket is closed, waits for the sender. There is none after it.
 func (t *sender) halt() {
-	t.Lock()
+	t.mu.Lock()
 	if !t.shut {
 		t.shut, t.how = true, dropped
 	}
+	t.mu.Unlock()
 	t.Halt()
-	t.Unlock()
 }
 
 // stop returns what was not sent, after halt.
 func (t *sender) stop() *rdma.Work {
-	t.Lock()
-	defer t.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.closed = true
 	back := t.sent
 	if w := t.cur.work; w != nil {
@@ -229,6 +210,6 @@ func (t *sender) stop() *rdma.Work {
 	t.sent, t.cur = works{}, message{}
 	t.answers.ring, t.answers.n = nil, 0
 	t.count = 0
-	t.Grow(-t.Queued())
+	t.Dequeued(t.Backlog())
 	return back.head
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
 )
@@ -262,44 +261,5 @@ func testPeerGoes(t *testing.T, n Network) {
 		}
 		w.guarded(t)
 		r.guarded(t)
-	}
-}
-
-// A waiter is a handler that says that it waits for other connections.
-type waiter struct{ *side }
-
-func (waiter) Waits() bool { return true }
-
-// testWaits: a handler that says so may wait in Received for the end of another connection.
-func testWaits(t *testing.T, n Network) {
-	l := n.listen(t)
-	var others []*pair
-	for range 4 { // wherever the provider has put them
-		p := n.connect(t, l, usual, usual)
-		t.Cleanup(p.finish)
-		p.start()
-		others = append(others, p)
-	}
-	p := n.connect(t, l, usual, usual)
-	t.Cleanup(p.finish)
-	p.b.set(func(rdma.Message) {
-		for _, o := range others {
-			o.b.Close(errors.New("replaced"))
-		}
-		for _, o := range others {
-			select {
-			case <-o.b.over:
-			case <-time.After(patience):
-				t.Error("another connection did not end while this one waits for it")
-			}
-		}
-	}, nil)
-	p.a.Start(waiter{p.a})
-	p.b.Start(waiter{p.b})
-	p.a.post(&rdma.Work{Op: rdma.Send, Head: []byte("in their place")})
-	p.b.message(0)
-	for _, o := range others {
-		o.b.ends(rdma.ErrClosed)
-		o.a.ends(rdma.ErrLost, rdma.ErrRemote)
 	}
 }

@@ -70,7 +70,6 @@ func Test(t *testing.T, open func(t testing.TB) Network) {
 		{"close before start", testCloseBeforeStart},
 		{"after the end", testAfterEnd},
 		{"peer goes", testPeerGoes},
-		{"waits", testWaits},
 
 		{"load", testLoad},
 		{"load ends", testLoadEnds},

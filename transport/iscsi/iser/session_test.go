@@ -79,8 +79,8 @@ func TestTransfers(t *testing.T) {
 				for _, immediate := range []bool{true, false} {
 					for _, initial := range []bool{true, false} {
 						cfg := s.Config(1)
-						cfg.Wishes.ImmediateData, cfg.Wishes.InitialR2T = immediate, initial
-						cfg.Wishes.FirstBurstLength, cfg.Wishes.MaxBurstLength = 60_000, 100_000
+						cfg.Login.ImmediateData, cfg.Login.InitialR2T = immediate, initial
+						cfg.Login.FirstBurstLength, cfg.Login.MaxBurstLength = 60_000, 100_000
 						c := s.Dial(cfg)
 						if p := c.Params(); p.ImmediateData != immediate || p.InitialR2T != (initial || !unsolicited) {
 							t.Fatalf("%+v", p)
@@ -345,7 +345,7 @@ func TestSessions(t *testing.T) {
 func TestCopies(t *testing.T) {
 	s := transporttest.StartISER(t, transporttest.ISER{Devices: transporttest.IWARPDevices(t)}, iscsi.Config{}, nil)
 	cfg := s.Config(1)
-	cfg.Wishes.ImmediateData = false
+	cfg.Login.ImmediateData = false
 	c := s.Dial(cfg)
 	copied := func() int64 { return s.Node.Sessions()[0].Connections[0].Stats.Copied }
 	before := copied()

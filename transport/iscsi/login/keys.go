@@ -50,7 +50,9 @@ type KeySpec struct {
 	// Default is the value when the key is not negotiated, "" if there is none.
 	Default string
 
-	// NotInDiscovery makes the key irrelevant in a discovery session.
+	// NotInDiscovery makes the key of a datamover irrelevant in a discovery session. Keys of RFC
+	// 7143 that mean nothing there are answered with values all the same: initiators are known
+	// that cannot read Irrelevant where they expect a number, and section 6.2 discourages it.
 	NotInDiscovery bool
 
 	// InReturn makes a Declarative key one that is declared only to an initiator that
@@ -69,7 +71,7 @@ const maxLength = 1<<24 - 1
 var keySpecs = [...]KeySpec{
 	{Name: "HeaderDigest", Kind: Selection, Use: InitializeOnly, Sender: ByBoth, Default: "None"},
 	{Name: "DataDigest", Kind: Selection, Use: InitializeOnly, Sender: ByBoth, Default: "None"},
-	{Name: "MaxConnections", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1", NotInDiscovery: true},
+	{Name: "MaxConnections", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1"},
 	{Name: "SendTargets", Kind: Declarative, Use: FullFeatureOnly, Sender: ByInitiator},
 	{Name: "TargetName", Kind: Declarative, Use: Identification, Sender: ByBoth},
 	{Name: "InitiatorName", Kind: Declarative, Use: Identification, Sender: ByInitiator},
@@ -77,26 +79,27 @@ var keySpecs = [...]KeySpec{
 	{Name: "InitiatorAlias", Kind: Declarative, Use: AnyTime, Sender: ByInitiator},
 	{Name: "TargetAddress", Kind: Declarative, Use: AnyTime, Sender: ByTarget},
 	{Name: "TargetPortalGroupTag", Kind: Declarative, Use: InitializeOnly, Sender: ByTarget, Max: 65535},
-	{Name: "InitialR2T", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
-	{Name: "ImmediateData", Kind: And, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
+	{Name: "InitialR2T", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
+	{Name: "ImmediateData", Kind: And, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
 	{Name: "MaxRecvDataSegmentLength", Kind: Declarative, Use: AnyTime, Sender: ByBoth, Min: 512, Max: maxLength, Default: "8192"},
-	{Name: "MaxBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "262144", NotInDiscovery: true},
+	{Name: "MaxBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "262144"},
 	{
-		Name: "FirstBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "65536", NotInDiscovery: true,
-		IrrelevantWhen: func(p *Params) bool { return p.InitialR2T && !p.ImmediateData },
+		// Without unsolicited data its value is of no use (section 13.14), and is told all the same.
+		Name: "FirstBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "65536",
+		IrrelevantWhen: func(*Params) bool { return false }, // never, but it depends on another
 	},
 	{Name: "DefaultTime2Wait", Kind: Maximum, Use: LeadingOnly, Sender: ByBoth, Max: 3600, Default: "2"},
 	{Name: "DefaultTime2Retain", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 3600, Default: "20"},
 	{
-		Name: "MaxOutstandingR2T", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1", NotInDiscovery: true,
+		Name: "MaxOutstandingR2T", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1",
 		IrrelevantWhen: func(*Params) bool { return false }, // never, but it depends on two others
 	},
-	{Name: "DataPDUInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
-	{Name: "DataSequenceInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
+	{Name: "DataPDUInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
+	{Name: "DataSequenceInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
 	{Name: "ErrorRecoveryLevel", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 2, Default: "0"},
 	{Name: "SessionType", Kind: Declarative, Use: Identification, Sender: ByInitiator, Default: "Normal"},
-	{Name: "TaskReporting", Kind: Selection, Use: LeadingOnly, Sender: ByBoth, Default: "RFC3720", NotInDiscovery: true},
-	{Name: "iSCSIProtocolLevel", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 31, Default: "1", NotInDiscovery: true},
+	{Name: "TaskReporting", Kind: Selection, Use: LeadingOnly, Sender: ByBoth, Default: "RFC3720"},
+	{Name: "iSCSIProtocolLevel", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 31, Default: "1"},
 
 	{Name: "IFMarker", Kind: Obsolete, Use: InitializeOnly, Sender: ByBoth},
 	{Name: "OFMarker", Kind: Obsolete, Use: InitializeOnly, Sender: ByBoth},

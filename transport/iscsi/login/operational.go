@@ -2,6 +2,7 @@ package login
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
@@ -54,6 +55,9 @@ func (n *negotiation) one(spec *KeySpec, p Pair) (string, *Failure) {
 			return "", nil // its word on a declaration of ours
 		}
 		return "", fail(pdu.LoginInitiatorError, "%s is not the initiator's to send", p.Key)
+	case spec.Name == "AuthMethod" && offers(p.Value, None):
+		// The login has come past authentication, or needs none: it asks for what it has.
+		return None, nil
 	case spec.Use == SecurityOnly:
 		return "", fail(pdu.LoginInitiatorError, "%s outside of the security stage", p.Key)
 	case spec.Use == Identification:
@@ -80,6 +84,16 @@ func (n *negotiation) one(spec *KeySpec, p Pair) (string, *Failure) {
 		n.params.set(spec, v)
 	}
 	return v, nil
+}
+
+// offers reports that the list has the value.
+func offers(list, value string) bool {
+	for v := range strings.SplitSeq(list, ",") {
+		if v == value {
+			return true
+		}
+	}
+	return false
 }
 
 // declaration takes a value that the initiator states.

@@ -39,7 +39,7 @@ func (n *Negotiator) identify(pairs []Pair) ([]Pair, *Failure) {
 	if initiator == nil {
 		return nil, fail(pdu.LoginMissingParameter, "no InitiatorName in the first request")
 	}
-	name, err := NormalizeName(*initiator)
+	name, err := InitiatorName(*initiator)
 	if err != nil {
 		return nil, fail(pdu.LoginInitiatorError, "InitiatorName: %v", err)
 	}
@@ -72,7 +72,7 @@ func (n *Negotiator) repeats(p Pair) bool {
 	r := &n.result.Request
 	switch p.Key {
 	case "InitiatorName":
-		name, err := NormalizeName(p.Value)
+		name, err := InitiatorName(p.Value)
 		return err == nil && name == r.InitiatorName
 	case "TargetName":
 		name, err := NormalizeName(p.Value)

@@ -74,6 +74,35 @@ func TestParseBinary(t *testing.T) {
 	}
 }
 
+// The names of initiators in the field, of which RFC 7143 4.2.7 allows few.
+func TestInitiatorName(t *testing.T) {
+	for in, want := range map[string]string{
+		"iqn.2008-11.org.linux-kvm:my vm":           "iqn.2008-11.org.linux-kvm:my vm",
+		"iqn.2008-11.org.linux-kvm:vm(1)":           "iqn.2008-11.org.linux-kvm:vm(1)",
+		"iqn.libiscsi.unittest.initiator":           "iqn.libiscsi.unittest.initiator",
+		"iqn.1998-01.com.vmware:esxi-host/1":        "iqn.1998-01.com.vmware:esxi-host/1",
+		"iqn.2026-13.t:a":                           "iqn.2026-13.t:a",
+		"eui.01234":                                 "eui.01234",
+		"naa.xyz":                                   "naa.xyz",
+		"IdefixInitiator":                           "idefixinitiator",
+		"iqn.1991-05.com.microsoft:HOST_1":          "iqn.1991-05.com.microsoft:host_1",
+		"iqn.2026-11.t:ünï":                         "iqn.2026-11.t:ünï",
+		"iqn.2026-11.t:" + strings.Repeat("x", 209): "iqn.2026-11.t:" + strings.Repeat("x", 209),
+	} {
+		if got, err := InitiatorName(in); got != want || err != nil {
+			t.Errorf("%q: %q %v", in, got, err)
+		}
+	}
+	for _, in := range []string{
+		"", "iqn.2026-11.t:a\nb", "iqn.2026-11.t:\x1b[2J", "iqn.2026-11.t:\x7f", "iqn.2026-11.t:‮gpj", "iqn.2026-11.t:\xff",
+		"iqn.2026-11.t:" + strings.Repeat("x", 210), "iqn.2026-11.t:a,i,0x00023d000001",
+	} {
+		if got, err := InitiatorName(in); err == nil {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
+
 func TestNormalizeName(t *testing.T) {
 	for in, want := range map[string]string{
 		"iqn.2026-11.io.lunette:Disk.1":        "iqn.2026-11.io.lunette:disk.1",

@@ -4,20 +4,21 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/network/tcp"
 )
 
 // Buffers are what movers receive to and send from. Each takes one of a kind while it is at
 // work, and has none when it is idle: so there are as many as threads that are at work.
 type Buffers struct {
 	in  sync.Pool // of *batch
-	out sync.Pool // of *outgoing
+	out *tcp.Batches
 }
 
 // NewBuffers makes the buffers that the movers of a portal share.
 func NewBuffers() *Buffers {
-	b := &Buffers{}
+	b := &Buffers{out: tcp.NewBatches(tcp.BatchLimits{Vectors: maxSend, Bytes: perPDU * 128, Stage: stageLen})}
 	b.in.New = func() any { return &batch{mem: make([]byte, batchSize)} }
-	b.out.New = func() any { return new(outgoing) }
 	return b
 }
 
@@ -32,17 +33,10 @@ const batchSize = 256 << 10
 
 const maxVectors = 8
 
-// An outgoing is what one call sends, apart from the data itself.
-type outgoing struct {
-	iov   [maxSend]unix.Iovec
-	used  int           // of iov, at most, since it was taken
-	slab  [slabLen]byte // headers, padding and digests
-	stage []byte        // data with digests is copied here: see payload. Made when it is needed
-}
-
+// How much one call sends: vectors, and memory beside the data itself.
 const (
-	maxSend  = 256       // vectors in one call
-	slabLen  = 128 * 64  // room for the headers of 128 PDUs
-	perPDU   = 64        // header, two digests, padding
-	stageLen = 512 << 10 // two segments of 256 KiB: with one in each call 1 MiB reads took twice the processor time
+	maxSend    = 256       // vectors
+	perPDU     = 64        // bytes: header, two digests, padding
+	pduVectors = 4         // header, its digest, data, and what follows that
+	stageLen   = 512 << 10 // two segments of 256 KiB: with one in each call 1 MiB reads took twice the processor time
 )

@@ -2,24 +2,25 @@ package tcp
 
 import (
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
-// build makes vectors of the front of the queue. The lock is held.
+// build makes vectors of the front of the queue. t.mu is held.
 func (t *sender) build() {
-	t.n, t.used, t.staged, t.size = 0, 0, 0, 0
-	for t.head < len(t.q) && t.roomFor(3) {
+	t.size = 0
+	for t.head < len(t.q) && t.b.Room(pduVectors, perPDU) {
 		it := t.q[t.head]
 		switch {
 		case it.enable != nil:
 			t.params = *it.enable
+			t.waiting.Add(-1)
 		case it.p != nil:
-			t.m.h.Stamp(&it.p.BHS)
+			t.m.h.Stamp(&it.p.BHS, it.p.Owner)
 			it.p.BHS.SetDataSegmentLength(len(it.p.Data))
-			t.put(&it.p.BHS, nil)
-			t.put2(it.p.Data)
+			t.b.Append(it.p.BHS[:])
+			t.header(&it.p.BHS)
+			t.segment(it.p.Data)
 			t.size += len(it.p.Data)
 		default:
 			if !t.dataIn(it.x) {
@@ -40,45 +41,20 @@ func (t *sender) build() {
 	}
 }
 
-// roomFor reports whether the batch has room for a PDU of n vectors of data.
-func (t *sender) roomFor(n int) bool {
-	return t.n+n+2 <= maxSend && t.used+perPDU <= slabLen
-}
-
-func (t *sender) vector(b []byte) {
-	if len(b) > 0 {
-		t.out.iov[t.n] = tcp.Vector(b)
-		t.n++
-	}
-}
-
-// put puts a header, which is in h or already at the end of the slab, and its digest.
-func (t *sender) put(h *pdu.BHS, inSlab []byte) {
+// header counts a PDU, and puts what follows its header.
+func (t *sender) header(h *pdu.BHS) {
 	t.count.PDUsOut++
-	if inSlab == nil {
-		t.vector(h[:])
-		if t.params.HeaderDigest {
-			d := t.out.slab[t.used : t.used+pdu.DigestLen]
-			t.used += pdu.DigestLen
-			pdu.HeaderDigest(h, nil).Put(d)
-			t.vector(d)
-		}
-		return
-	}
 	if t.params.HeaderDigest {
-		inSlab = inSlab[:pdu.HeaderLen+pdu.DigestLen]
-		pdu.HeaderDigest(h, nil).Put(inSlab[pdu.HeaderLen:])
-		t.used += pdu.DigestLen
+		pdu.HeaderDigest(h, nil).Put(t.b.Extend(pdu.DigestLen))
 	}
-	t.vector(inSlab)
 }
 
-// put2 puts a data segment that does not change, padded, and its digest.
-func (t *sender) put2(data []byte) {
+// segment puts a data segment that does not change, and what follows it.
+func (t *sender) segment(data []byte) {
 	if len(data) == 0 {
 		return
 	}
-	t.vector(data)
+	t.b.Append(data)
 	var d pdu.Digest
 	if t.params.DataDigest {
 		d = d.Add(data)
@@ -88,16 +64,10 @@ func (t *sender) put2(data []byte) {
 
 // trailer puts padding and digest of a segment of n bytes.
 func (t *sender) trailer(n int, d pdu.Digest) {
-	at := t.used
-	for range pdu.PadLen(n) {
-		t.out.slab[t.used] = 0
-		t.used++
-	}
+	clear(t.b.Extend(pdu.PadLen(n)))
 	if t.params.DataDigest {
-		d.AddPadding(n).Put(t.out.slab[t.used:])
-		t.used += pdu.DigestLen
+		d.AddPadding(n).Put(t.b.Extend(pdu.DigestLen))
 	}
-	t.vector(t.out.slab[at:t.used])
 }
 
 // dataIn puts PDUs of x until x is done (true) or the batch is full.
@@ -111,31 +81,25 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		staged := t.params.DataDigest || pieces > maxPieces
 		if staged {
 			pieces = 1
-			if t.out.stage == nil {
-				t.out.stage = make([]byte, stageLen)
-			}
 		}
-		if !t.roomFor(pieces) || (staged && t.staged+n > stageLen) {
+		if !t.b.Room(pieces+2, perPDU) || staged && !t.b.StageRoom(n) {
 			return false
 		}
 		last := x.Moved+int64(n) == x.Len
 		d := pdu.DataIn{
-			ITT: x.ITT, TTT: pdu.NoTag, DataSN: x.SN, BufferOffset: x.Offset + uint32(x.Moved),
+			ITT: x.ITT, TTT: pdu.NoTag, BufferOffset: x.Offset + uint32(x.Moved),
 			Final: last || (int(x.Moved)+n)%t.params.MaxBurst == 0,
 		}
 		if last && x.Status {
 			d.HasStatus, d.Status = true, x.SCSI
 			d.Overflow, d.Underflow, d.Residual = x.Overflow, x.Underflow, x.Residual
 		}
-		b := t.out.slab[t.used : t.used+pdu.HeaderLen]
-		h := (*pdu.BHS)(b)
-		t.used += pdu.HeaderLen
+		h := (*pdu.BHS)(t.b.Extend(pdu.HeaderLen))
 		d.Put(h)
 		h.SetDataSegmentLength(n)
-		t.m.h.Stamp(h)
-		t.put(h, t.out.slab[t.used-pdu.HeaderLen:t.used:slabLen])
+		t.m.h.Stamp(h, x.Owner)
+		t.header(h)
 		t.trailer(n, t.payload(x, n, staged))
-		x.SN++
 		x.Moved += int64(n)
 		t.size += n
 	}
@@ -167,8 +131,7 @@ func pieces(l *buffer.Lease, at int64, n int) int {
 func (t *sender) payload(x *iscsi.Transfer, n int, staged bool) (d pdu.Digest) {
 	at := x.At + x.Moved
 	if staged {
-		b := t.out.stage[t.staged : t.staged+n]
-		t.staged += n
+		b := t.b.Stage(n)
 		t.count.Copied += int64(n)
 		if t.params.DataDigest {
 			t.count.Digested += int64(n)
@@ -180,13 +143,12 @@ func (t *sender) payload(x *iscsi.Transfer, n int, staged bool) (d pdu.Digest) {
 				d = d.Add(piece)
 			}
 		}
-		t.vector(b)
 		return d
 	}
 	for n > 0 {
 		b := x.Data.At(at)
 		b = b[:min(len(b), n)]
-		t.vector(b)
+		t.b.Append(b)
 		at += int64(len(b))
 		n -= len(b)
 	}

@@ -90,7 +90,7 @@ func (m *Mover) Start(h iscsi.Handler) {
 // Close closes the connection of a mover that was not started.
 func (m *Mover) Close() error { return m.conn.Close() }
 
-// Ended implements tcp.Owner: nothing is received any more.
+// Ended implements tcp.Handler: nothing is received any more.
 func (m *Mover) Ended(err error) {
 	if m.recv.err == nil {
 		m.recv.err = fmt.Errorf("receive: %w", err)
@@ -130,9 +130,9 @@ func (m *Mover) Enable(p iscsi.MoverParams) {
 	m.loggedIn.Store(true)
 }
 
-// Waits implements tcp.Owner: a login may have to wait for the end of the session, or of the
+// MayBlock implements tcp.Handler: a login may have to wait for the end of the session, or of the
 // connection, that it takes the place of (RFC 7143 6.3.5, 6.3.4).
-func (m *Mover) Waits() bool { return !m.loggedIn.Load() }
+func (m *Mover) MayBlock() bool { return !m.loggedIn.Load() }
 
 // Control implements iscsi.Mover.
 func (m *Mover) Control() *iscsi.PDU { return m.tx.control() }
@@ -159,7 +159,7 @@ func (m *Mover) GetData(x *iscsi.Transfer) bool {
 		return false
 	}
 	p := m.Control()
-	pdu.R2T{LUN: x.LUN, ITT: x.ITT, TTT: tag, R2TSN: x.SN, BufferOffset: x.Offset, DesiredLength: uint32(x.Len)}.Put(&p.BHS)
+	pdu.R2T{LUN: x.LUN, ITT: x.ITT, TTT: tag, R2TSN: x.R2TSN, BufferOffset: x.Offset, DesiredLength: uint32(x.Len)}.Put(&p.BHS)
 	m.SendControl(p)
 	return true
 }
@@ -239,12 +239,6 @@ func (m *Mover) abandonReceives() {
 		m.h.DataMoved(x, iscsi.ErrTerminated)
 	}
 }
-
-// Send implements tcp.Owner.
-func (m *Mover) Send(fd uintptr) bool { return m.tx.Send(fd) }
-
-// Sent implements tcp.Owner.
-func (m *Mover) Sent(err error) { m.tx.Sent(err) }
 
 // Stats implements iscsi.Mover.
 func (m *Mover) Stats() iscsi.MoverStats {

@@ -64,7 +64,7 @@ const maxLate = 1 << 20
 // are waited for, but for texts and pings with much data.
 const restLen = early + 1<<10
 
-// Receive implements tcp.Owner.
+// Receive implements tcp.Handler.
 func (m *Mover) Receive(fd uintptr) tcp.Next {
 	v := &m.recv
 	for {
@@ -151,10 +151,7 @@ func (v *receiver) attempt(fd uintptr) (int, error) {
 			v.rest = nil
 		}
 	}
-	m.mu.Lock() // Cancel waits for us while we write to a transfer's memory
-	v.iov = v.vectors(v.b.iov[:0])
-	n, err := tcp.RecvMsg(fd, v.iov)
-	m.mu.Unlock()
+	n, err := v.fill(fd)
 	m.receives.Add(1)
 	if tcp.Again(err) {
 		m.again.Add(1)
@@ -163,9 +160,19 @@ func (v *receiver) attempt(fd uintptr) (int, error) {
 	return n, err
 }
 
-// Park implements tcp.Owner: it gives the batch buffer back while there is nothing to
+// fill receives. While it may write to a transfer's memory, Cancel waits for it.
+func (v *receiver) fill(fd uintptr) (int, error) {
+	if v.seg.left > 0 {
+		v.m.mu.Lock()
+		defer v.m.mu.Unlock()
+	}
+	v.iov = v.vectors(v.b.iov[:0])
+	return tcp.RecvMsg(fd, v.iov)
+}
+
+// Idle implements tcp.Handler: it gives the batch buffer back while there is nothing to
 // receive, unless something is in it that has no other place.
-func (m *Mover) Park() {
+func (m *Mover) Idle() {
 	v := &m.recv
 	switch {
 	case v.b == nil:
@@ -197,7 +204,7 @@ func (v *receiver) release() {
 	}
 }
 
-// vectors says where the next bytes go. m.mu is held.
+// vectors says where the next bytes go. If a data segment is arriving, v.m.mu is held.
 func (v *receiver) vectors(iov []unix.Iovec) []unix.Iovec {
 	if v.m.ending.Load() {
 		return append(iov, tcp.Vector(v.mem))

@@ -2,9 +2,8 @@ package tcp
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi"
@@ -12,32 +11,28 @@ import (
 
 // Sending. PDUs and data transfers wait in one queue; its order is the order of the wire.
 // Whoever flushes while nobody sends becomes the sender and goes on until the queue is
-// empty (tcp.Sender). While the owner handles a batch of received PDUs the queue is held, so
+// empty (tcp.Sender). While the mover handles a batch of received PDUs the queue is held, so
 // that all answers leave with one system call at its end; a long queue is sent at once,
 // which also keeps little memory in flight.
 type sender struct {
-	tcp.Sender // its lock guards what follows, up to out
-	m          *Mover
+	tcp.Sender
+	m *Mover
 
+	mu     sync.Mutex // guards the queue, the free list and count
 	q      []item
 	head   int
 	closed bool // nothing is taken any more
-	paused bool // the connection receives nothing until the queue is shorter
 	free   *iscsi.PDU
 	count  iscsi.MoverStats
 
-	// crowd says that so much is queued that the owner shall receive no more. It is asked for
-	// each PDU, without the lock, under which it follows the queue.
-	crowd atomic.Bool
+	waiting atomic.Int32 // items that are queued, or in the batch that is being sent
+	paused  atomic.Bool  // the connection receives nothing until the queue is shorter
 
-	// The sender's, but build runs under the lock.
+	// Of the one who sends.
 	params iscsi.MoverParams
-	out    *outgoing // nil while nothing is sent
-	n      int       // of iov
-	used   int       // of the slab
-	staged int       // of the stage
-	done   []item    // sent with the batch
-	size   int       // bytes of the batch
+	b      *tcp.Batch // that is filled
+	done   []item     // in the batch
+	size   int        // bytes of theirs
 }
 
 // An item is one of: a PDU, a transfer, new parameters.
@@ -50,158 +45,133 @@ type item struct {
 func (t *sender) init(m *Mover) {
 	t.m = m
 	t.params = loginParams
-	t.Init(t, m.conn)
+	t.Init(tcp.SenderConfig{Source: t, Socket: m.conn, Batches: m.buffers.out})
 }
 
 // control takes a PDU from the free list.
 func (t *sender) control() *iscsi.PDU {
-	t.Lock()
+	t.mu.Lock()
 	p := t.free
 	if p != nil {
 		t.free = p.Next
-		t.Unlock()
-		p.Next, p.Data = nil, nil
-		return p
 	}
-	t.Unlock()
-	return new(iscsi.PDU)
+	t.mu.Unlock()
+	if p == nil {
+		return new(iscsi.PDU)
+	}
+	p.Next, p.Data = nil, nil
+	return p
 }
 
 func (t *sender) enable(p iscsi.MoverParams) { t.queue(item{enable: &p}, 0) }
 
-// queue takes it, unless the connection has ended.
+// queue takes an item of n bytes, unless the connection has ended.
 func (t *sender) queue(it item, n int) bool {
-	t.Lock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.closed {
-		t.Unlock()
 		return false
 	}
 	t.q = append(t.q, it)
-	t.Grow(n)
-	t.measure()
-	t.Unlock()
+	t.waiting.Add(1)
+	t.Queued(n)
 	return true
-}
-
-// measure keeps crowd. The lock is held.
-func (t *sender) measure() {
-	if crowd := t.crowded(); crowd != t.crowd.Load() {
-		t.crowd.Store(crowd)
-	}
 }
 
 // finish ends the connection when what is queued has been sent: our direction of the stream,
 // which waits for the peer as long as Terminate says; or all of it if hard, which does
 // not wait for the peer.
 func (t *sender) finish(hard bool) {
-	t.Lock()
 	t.End(hard)
 	t.resume()
 }
 
-// Ready implements tcp.Queue.
-func (t *sender) Ready() bool { return t.head < len(t.q) }
-
-// Batch implements tcp.Queue.
-func (t *sender) Batch() []unix.Iovec {
-	if t.out == nil {
-		t.out = t.m.buffers.out.Get().(*outgoing)
-	}
+// Next implements tcp.Source.
+func (t *sender) Next(b *tcp.Batch) (more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = b
 	t.build()
-	t.out.used = max(t.out.used, t.n)
-	t.measure()
-	return t.out.iov[:t.n]
+	return t.head < len(t.q)
 }
 
-// Rest implements tcp.Queue: it gives the buffer back that nothing is sent from any more.
-func (t *sender) Rest() {
-	if t.out != nil {
-		clear(t.out.iov[:t.out.used]) // they lead to memory of others
-		t.out.used = 0
-		t.m.buffers.out.Put(t.out)
-		t.out = nil
-	}
-}
-
-// Failed implements tcp.Queue: the connection is broken.
+// Failed implements tcp.Source: the connection is broken.
 func (t *sender) Failed(error) {
 	_ = t.m.conn.Close() // it may be closed already; Ended gives everything back
-	if t.resumes() {
-		t.m.conn.Resume()
-	}
+	t.resume()
 }
 
-// Done implements tcp.Queue: it gives back what the batch has sent.
-func (t *sender) Done() {
-	for _, it := range t.done {
-		if it.x != nil {
-			t.m.h.DataMoved(it.x, nil)
-		}
-	}
-	t.Lock()
+// Sent implements tcp.Source: it gives back what the batch has sent.
+func (t *sender) Sent() {
+	var pdus *iscsi.PDU
 	for i, it := range t.done {
-		if it.p != nil {
-			it.p.Data = nil // it may be large
-			it.p.Next = t.free
-			t.free = it.p
+		switch {
+		case it.x != nil:
+			t.m.h.DataMoved(it.x, nil)
+		case it.p != nil:
+			it.p.Data, it.p.Owner = nil, nil // it may be large, and its owner is another's soon
+			it.p.Next, pdus = pdus, it.p
 		}
 		t.done[i] = item{}
 	}
+	t.recycle(pdus)
+	t.waiting.Add(int32(-len(t.done)))
 	t.done = t.done[:0]
-	t.Grow(-t.size)
-	t.measure()
-	now := t.resumes()
-	t.Unlock()
-	if now {
-		t.m.conn.Resume()
-	}
+	t.Dequeued(t.size)
+	t.resume()
 }
 
-// full reports that so much is queued that the owner shall receive no more.
-func (t *sender) full() bool { return t.crowd.Load() }
+// recycle takes a list of PDUs into the free list.
+func (t *sender) recycle(pdus *iscsi.PDU) {
+	if pdus == nil {
+		return
+	}
+	last := pdus
+	for last.Next != nil {
+		last = last.Next
+	}
+	t.mu.Lock()
+	last.Next, t.free = t.free, pdus
+	t.mu.Unlock()
+}
 
-// crowded is full with the lock held.
-func (t *sender) crowded() bool {
-	return t.Queued() > maxQueuedBytes || len(t.q)-t.head > maxQueuedPDUs
+// full reports that so much is queued that the connection shall receive no more.
+func (t *sender) full() bool {
+	return t.Backlog() > maxQueuedBytes || t.waiting.Load() > maxQueuedPDUs
 }
 
 // pause reports whether so much is queued that the connection shall pause. Then resume
 // ends the pause.
 func (t *sender) pause() bool {
-	t.Lock()
-	defer t.Unlock()
-	t.paused = t.crowded() && !t.Broken() && !t.m.ending.Load()
-	return t.paused
+	if !t.pauses() {
+		return false
+	}
+	t.paused.Store(true)
+	// Whoever has made the queue shorter before that has not seen it; whoever did after it has
+	// called Socket.Resume for this pause.
+	return t.pauses() || !t.paused.CompareAndSwap(true, false)
 }
+
+// pauses reports that there is a reason for a pause.
+func (t *sender) pauses() bool { return t.full() && !t.Broken() && !t.m.ending.Load() }
 
 // resume ends a pause if there is no reason for it any more.
 func (t *sender) resume() {
-	t.Lock()
-	now := t.resumes()
-	t.Unlock()
-	if now {
+	if t.paused.Load() && !t.pauses() && t.paused.CompareAndSwap(true, false) {
 		t.m.conn.Resume()
 	}
-}
-
-// resumes reports that a pause has ended. The lock is held.
-func (t *sender) resumes() bool {
-	now := t.paused && (!t.crowded() || t.Broken() || t.m.ending.Load())
-	if now {
-		t.paused = false
-	}
-	return now
 }
 
 // stop, called after the connection is closed, waits for the sender and gives back what
 // is queued.
 func (t *sender) stop() {
-	t.Lock()
+	t.mu.Lock()
 	t.closed = true
+	t.mu.Unlock()
 	t.Halt()
 	back := slices.Concat(t.done, t.q[t.head:])
 	t.q, t.head, t.done = nil, 0, nil
-	t.Unlock()
+	t.waiting.Store(0)
 	for _, it := range back {
 		if it.x != nil {
 			t.m.h.DataMoved(it.x, iscsi.ErrTerminated)
@@ -210,11 +180,11 @@ func (t *sender) stop() {
 }
 
 func (t *sender) stats() iscsi.MoverStats {
-	t.Lock()
-	defer t.Unlock()
+	t.mu.Lock()
 	s := t.count
-	sent := t.Sender.Stats()
+	t.mu.Unlock()
+	sent := t.Stats()
 	s.Sends, s.BytesOut, s.Blocked = sent.Calls, sent.Bytes, sent.Blocked
-	s.BytesQueued, s.Queued = int64(t.Queued()), int64(len(t.q)-t.head+len(t.done))
+	s.BytesQueued, s.Queued = int64(t.Backlog()), int64(t.waiting.Load())
 	return s
 }

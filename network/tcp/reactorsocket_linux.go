@@ -1,0 +1,144 @@
+package tcp
+
+import (
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// A reactorSocket is a socket that shares a reactor with others.
+type reactorSocket struct {
+	r  *reactor
+	fd int
+	h  Handler
+
+	closed   atomic.Bool // or detached
+	detached atomic.Bool
+	// users are those who use the descriptor: the socket itself until it has ended, and
+	// each Try. The last one closes it.
+	users atomic.Int32
+
+	// Guarded by r.mu.
+	want    uint32 // events to wait for
+	known   bool   // to the poller
+	started bool
+	over    bool         // the handler is ending
+	w       WriteHandler // who awaits room, or nil
+
+	// The reactor's thread only.
+	slot    int32
+	paused  bool
+	away    bool        // another goroutine receives
+	resumed bool        // Resume was called meanwhile
+	leaving *detachment // nil until Detach
+}
+
+// Always waited for, unless receiving pauses: data, and the end of the peer's direction.
+const arrivals = unix.EPOLLIN | unix.EPOLLRDHUP
+
+func (s *reactorSocket) Start(h Handler) {
+	s.h = h
+	s.r.mu.Lock()
+	s.started = true
+	s.r.mu.Unlock()
+	s.r.post(job{s: s, do: start})
+}
+
+func (s *reactorSocket) Try(f func(fd uintptr)) error {
+	if s.closed.Load() || !s.use() {
+		return s.gone()
+	}
+	f(uintptr(s.fd))
+	s.leave()
+	return nil
+}
+
+// gone is the error for what comes too late.
+func (s *reactorSocket) gone() error {
+	if s.detached.Load() {
+		return ErrDetached
+	}
+	return net.ErrClosed
+}
+
+// use keeps the descriptor open; false: it is closed.
+func (s *reactorSocket) use() bool {
+	for {
+		n := s.users.Load()
+		if n == 0 {
+			return false
+		}
+		if s.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (s *reactorSocket) leave() {
+	if s.users.Add(-1) == 0 {
+		_ = unix.Close(s.fd) // nothing is lost that anyone waits for
+		s.r.sockets.Add(-1)
+	}
+}
+
+func (s *reactorSocket) AwaitRoom(w WriteHandler) {
+	s.r.mu.Lock()
+	over := s.over
+	if !over {
+		s.w = w
+		s.watch(unix.EPOLLOUT, 0)
+	}
+	s.r.mu.Unlock()
+	if over {
+		go w.WriteDone(s.gone())
+	}
+}
+
+// watch changes the events that are waited for. r.mu is held.
+func (s *reactorSocket) watch(add, drop uint32) {
+	if now := s.want&^drop | add; now != s.want {
+		s.want = now
+		if s.known {
+			_ = s.r.control(unix.EPOLL_CTL_MOD, s) // the poller knows it: it cannot fail
+		}
+	}
+}
+
+func (s *reactorSocket) Resume() {
+	if !s.detached.Load() {
+		s.r.post(job{s: s, do: resume})
+	}
+}
+
+func (s *reactorSocket) Detach(may func() bool, then func(c *Conn)) {
+	s.r.post(job{s: s, do: detach, leaving: &detachment{may, then}})
+}
+
+func (s *reactorSocket) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
+
+// Close makes the poller tell the reactor, which ends the socket.
+func (s *reactorSocket) Close() error {
+	if s.detached.Load() {
+		return ErrDetached
+	}
+	s.closed.Store(true)
+	err := s.shutdown(unix.SHUT_RDWR)
+	s.r.mu.Lock()
+	fresh := !s.started
+	s.started = true
+	s.r.mu.Unlock()
+	if fresh {
+		s.leave()
+	}
+	return err
+}
+
+func (s *reactorSocket) shutdown(how int) error {
+	if s.detached.Load() || !s.use() {
+		return s.gone()
+	}
+	err := shutdown(s.fd, how)
+	s.leave()
+	return err
+}
