@@ -11,6 +11,9 @@ var ownContexts = map[string]string{
 	"device/disk/disk.go New":   "the context of the disk itself, which ends with Close",
 	"device/disk/disk.go Close": "what was written is made durable though everybody has gone",
 	"store/request.go Ctx":      "a request that nobody cancels",
+
+	"device/mode.go init":                          "what was saved is loaded before there is a command",
+	"device/nexus/reservations.go NewReservations": "the context of the reservations themselves, which ends with Close",
 }
 
 // TestContexts: nothing that a command waits for waits without an end.
