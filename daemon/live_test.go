@@ -14,7 +14,6 @@ import (
 
 	"github.com/lunette-io/lunette/agent/model"
 	initiator "github.com/lunette-io/lunette/initiator/iscsi"
-	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/test/plugin/pipe"
 	"github.com/lunette-io/lunette/transport/loopback"
 )
@@ -118,7 +117,7 @@ const newTarget = "iqn.2026-11.io.lunette:new"
 func TestChangesUnderLoad(t *testing.T) {
 	t.Chdir(t.TempDir())
 	p := pipe.New()
-	d := serving(t, p, strings.Replace(foreign, "- 127.0.0.1:0\n", "", 1))
+	d := serving(t, p, foreign)
 	watch(t, d)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -179,7 +178,7 @@ func TestChangesUnderLoad(t *testing.T) {
 	for _, l := range steady {
 		l.end(t)
 	}
-	if n := len(d.Units()) + len(d.Targets()) + len(d.portals.load()); n != 4+2+2 {
+	if n := len(d.Units()) + len(d.Targets()) + len(d.portals.load()); n != 4+2+3 {
 		t.Errorf("%d units, targets and portals", n)
 	}
 }
@@ -232,9 +231,6 @@ func TestChangesThatFail(t *testing.T) {
 // What a target maps, and what a unit is, change for those who are there: they are told, and see the new
 // at once. Who reads and writes another LUN sees nothing of it.
 func TestUpdatesUnderLoad(t *testing.T) {
-	if _, ok := any(&target.Target{}).(mapper); !ok {
-		t.Skip("targets cannot change what they map yet")
-	}
 	t.Chdir(t.TempDir())
 	p := pipe.New()
 	d := serving(t, p, strings.Replace(foreign, "- 127.0.0.1:0\n", "", 1))

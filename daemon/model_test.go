@@ -15,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lunette-io/lunette/agent/model"
-	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/test/plugin/pipe"
 )
 
@@ -25,7 +24,6 @@ type reference struct {
 	d        *Daemon
 	p        *pipe.Process
 	schema   model.Schema
-	live     bool
 	units    map[string]byte           // what is in the first block
 	targets  map[string]map[int]string // LUNs
 	portals  map[string][]string       // what each shows
@@ -97,7 +95,7 @@ func (r *reference) step() {
 		}
 	case 3:
 		u := name("u")
-		if _, there := r.units[u]; r.live && r.expect(r.d.units.update(ctx, r.unit(u)), there, "update "+u) {
+		if _, there := r.units[u]; r.expect(r.d.units.update(ctx, r.unit(u)), there, "update "+u) {
 			r.units[u] = 0
 		}
 	case 4:
@@ -110,7 +108,7 @@ func (r *reference) step() {
 	case 5:
 		t := "iqn.2026-11.io.lunette:" + name("t")
 		luns, good := r.luns()
-		if _, there := r.targets[t]; r.live && r.expect(r.d.targets.update(ctx, r.target(t, luns)), good && there, "update "+t) {
+		if _, there := r.targets[t]; r.expect(r.d.targets.update(ctx, r.target(t, luns)), good && there, "update "+t) {
 			r.targets[t] = luns
 		}
 	case 6:
@@ -219,7 +217,6 @@ func (r *reference) check() {
 // Random changes go as a simple reference says, and leave nothing behind.
 func TestChangesAsTheReferenceSays(t *testing.T) {
 	dir := t.TempDir()
-	_, live := any(&target.Target{}).(mapper)
 	rapid.Check(t, func(t *rapid.T) {
 		p := pipe.New()
 		reg := with(p)
@@ -230,7 +227,7 @@ func TestChangesAsTheReferenceSays(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &reference{
-			t: t, d: d, p: p, schema: reg.Schema(), live: live, units: make(map[string]byte), targets: make(map[string]map[int]string),
+			t: t, d: d, p: p, schema: reg.Schema(), units: make(map[string]byte), targets: make(map[string]map[int]string),
 			portals: make(map[string][]string), sessions: make(map[*pipe.Session]string),
 		}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
