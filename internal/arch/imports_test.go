@@ -41,7 +41,7 @@ var rules = []rule{
 	{"network/...", []string{"buffer", "network"}, "a network moves data, not tasks"},
 
 	{"transport/iscsi/pdu", []string{"scsi", "internal/serial"}, "wire elements know no session"},
-	{"transport/iscsi/login", []string{"transport/iscsi/pdu", "internal/serial"}, "negotiation is text in, text out: it knows no connection"},
+	{"transport/iscsi/login", []string{"scsi", "transport/iscsi/pdu", "internal/serial"}, "negotiation is text in, text out: it knows no connection"},
 	{"transport/iscsi/auth", []string{"transport/iscsi/login"}, "authentication is a part of negotiation"},
 	{"transport/iscsi/tcp", []string{"transport/iscsi", "transport/iscsi/pdu", "network/tcp", "buffer"}, "a mover carries PDUs: it knows neither tasks nor other movers"},
 	{"transport/iscsi/iser", []string{"transport/iscsi", "transport/iscsi/pdu", "transport/iscsi/login", "network/rdma", "buffer"}, "a mover carries PDUs: it knows neither tasks nor other movers; what it needs of a login is a list of keys"},

@@ -58,7 +58,8 @@ func testLogin(t *testing.T, start transporttest.Start) {
 		"the target's proof": {change: func(c *initiator.Config) { c.TargetAccount = account(t, "disk", "another-secret-1") }, other: true},
 		"unknown target":     {change: func(c *initiator.Config) { c.TargetName += "2" }, want: pdu.LoginNotFound},
 		"unwanted initiator": {change: func(c *initiator.Config) { c.InitiatorName += "2" }, want: pdu.LoginNotFound},
-		"name that is none":  {change: func(c *initiator.Config) { c.InitiatorName = "iqn.2026-11.io.lunette:\x1b[2J" }, want: pdu.LoginInitiatorError},
+		"name that is none":  {change: func(c *initiator.Config) { c.InitiatorName = "me" }, want: pdu.LoginNotFound},
+		"name of two lines":  {change: func(c *initiator.Config) { c.InitiatorName += "\n" }, want: pdu.LoginInitiatorError},
 		"no such session":    {change: func(c *initiator.Config) { c.TSIH = 0x1234 }, want: pdu.LoginNoSession},
 		"discovery":          {change: func(c *initiator.Config) { c.TargetName, c.Account = "", nil }},
 		"key that nobody knows": {change: func(c *initiator.Config) {

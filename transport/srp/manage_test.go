@@ -212,7 +212,7 @@ func testAbortOfTheUnseen(t *testing.T, byAnother bool) {
 	})
 	all := make([]initiator.Command, 6)
 	for i := range all {
-		all[i] = initiator.Command{CDB: write(0, 64<<10, transporttest.Later), Out: pattern(64<<10, 1)}
+		all[i] = initiator.Command{CDB: write(0, 64<<10, transporttest.Lease), Out: pattern(64<<10, 1)}
 		_ = c.Submit(&all[i])
 	}
 	transporttest.Eventually(t, "they are there", func() bool { return session(t, s, cfg).Channels[0].Open == 6 })

@@ -3,6 +3,7 @@ package srp
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/internal/tagtable"
 	"github.com/lunette-io/lunette/transport/srp/iu"
@@ -14,13 +15,17 @@ import (
 type requests struct {
 	noteLimit bool // CRED_REQ wakes the initiator
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards what follows, up to back
 	credits   credits
 	tags      tagtable.Table[struct{}]
-	functions int   // of the open requests, task management
-	free      *task // by next
+	functions int // of the open requests, task management
 	received  int64
 	aborted   int64
+	free      *task // unused, by next
+
+	// back is a stack of tasks that have come back since free was filled. All of them are taken at
+	// a time, so that no task can be taken and come back while another goroutine looks at it.
+	back atomic.Pointer[task]
 }
 
 func (q *requests) init(limit int, noteLimit bool) {
@@ -47,6 +52,9 @@ func (q *requests) command(c *channel, tag uint64) (*task, error) {
 	defer q.mu.Unlock()
 	if err := q.open(tag); err != nil {
 		return nil, err
+	}
+	if q.free == nil {
+		q.free = q.back.Swap(nil)
 	}
 	k := q.free
 	if k == nil {
@@ -95,11 +103,15 @@ func (q *requests) drop(tag uint64) {
 	q.aborted++
 }
 
-// recycle takes a task back that nobody refers to any more.
+// recycle takes a task back that nobody refers to any more, without a lock.
 func (q *requests) recycle(k *task) {
-	q.mu.Lock()
-	k.next, q.free = q.free, k
-	q.mu.Unlock()
+	for {
+		top := q.back.Load()
+		k.next = top
+		if q.back.CompareAndSwap(top, k) {
+			return
+		}
+	}
 }
 
 // ask is what a CRED_REQ has to give back now.

@@ -270,25 +270,6 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// A second request with another tag, as an initiator in C# sends it, is answered with that tag.
-func TestAnotherTag(t *testing.T) {
-	run(t, newWorld(t), login.DefaultConfig(),
-		exchange{flags: "T", csg: sec, nsg: oper, trans: true, text: who + ";AuthMethod=None", want: "TargetPortalGroupTag=7;AuthMethod=None"},
-		exchange{
-			flags: "T", csg: oper, nsg: full, trans: true, done: true, text: "HeaderDigest=None", alter: func(h *pdu.BHS) { h[19] = 6 },
-			want: "HeaderDigest=None;TargetAlias=a disk;MaxRecvDataSegmentLength=262144",
-		})
-}
-
-// An initiator that offers AuthMethod among the operational keys, as jSCSI does, gets in where no
-// authentication is needed, and nowhere else.
-func TestAuthMethodAmongOperationalKeys(t *testing.T) {
-	run(t, newWorld(t), login.DefaultConfig(), exchange{
-		flags: "T", csg: oper, nsg: full, trans: true, done: true, text: who + ";AuthMethod=CHAP,None",
-		want: "TargetPortalGroupTag=7;AuthMethod=None;TargetAlias=a disk;MaxRecvDataSegmentLength=262144",
-	})
-}
-
 func TestRulesBetweenKeys(t *testing.T) {
 	const end = ";TargetAlias=a disk;MaxRecvDataSegmentLength=262144"
 	const begin = "TargetPortalGroupTag=7;"

@@ -168,6 +168,3 @@ func (c *Collector) Add(piece []byte, cont bool) (text []byte, complete bool, er
 	text, c.text = c.text, nil
 	return text, true, nil
 }
-
-// Pending reports whether a text has begun and is not complete.
-func (c *Collector) Pending() bool { return len(c.text) > 0 }

@@ -107,22 +107,6 @@ func (h *BHS) DataSN() uint32 { return h.u32(36) }
 // SetDataSN sets that number.
 func (h *BHS) SetDataSN(n uint32) { h.putU32(36, n) }
 
-// PDULen is how many bytes the PDU takes on the wire with the given digests in
-// use: headers, digests, data and padding.
-func (h *BHS) PDULen(headerDigest, dataDigest bool) int {
-	n := HeaderLen + h.TotalAHSLength()
-	if headerDigest {
-		n += DigestLen
-	}
-	if d := h.DataSegmentLength(); d > 0 {
-		n += Padded(d)
-		if dataDigest {
-			n += DigestLen
-		}
-	}
-	return n
-}
-
 // reset starts a header: everything zero but the opcode, the I bit and byte 1.
 func (h *BHS) reset(op Opcode, immediate bool, flags byte) {
 	*h = BHS{}
