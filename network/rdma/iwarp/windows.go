@@ -106,6 +106,7 @@ func (m *memory) expose(data *buffer.Lease, a rdma.Access) (rdma.Remote, error) 
 	return rdma.Remote{Key: rdma.Key(key), Addr: w.base}, nil
 }
 
+// grow makes more buckets. mu is held.
 func (m *memory) grow() {
 	old := m.buckets
 	m.buckets = make([]*window, max(8, 2*len(old)))
