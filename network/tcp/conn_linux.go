@@ -128,13 +128,10 @@ func open(fd uintptr) bool {
 }
 
 // SendMsg sends iov without blocking and returns the number of bytes taken.
-func SendMsg(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
+func SendMsg(fd uintptr, iov []unix.Iovec) (int, error) {
 	msg := unix.Msghdr{Iov: unsafe.SliceData(iov)}
 	msg.SetIovlen(len(iov))
-	flags := uintptr(unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL)
-	if more {
-		flags |= unix.MSG_MORE
-	}
+	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&msg)), flags)
 		switch errno {

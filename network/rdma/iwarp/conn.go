@@ -38,7 +38,7 @@ type Conn struct {
 
 	// The functions of package tcp, and others in tests.
 	recvMsg func(fd uintptr, iov []unix.Iovec) (int, error)
-	sendMsg func(fd uintptr, iov []unix.Iovec, more bool) (int, error)
+	sendMsg func(fd uintptr, iov []unix.Iovec) (int, error)
 }
 
 // newConn makes a connection of tc after the handshake, by which both sides have agreed on t. It

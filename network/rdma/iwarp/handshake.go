@@ -91,7 +91,7 @@ func writeFrame(c *tcp.Conn, f *frame) error {
 	var n int
 	var err error
 	wait := c.Write(func(fd uintptr) bool {
-		n, err = tcp.SendMsg(fd, []unix.Iovec{tcp.Vector(b)}, false)
+		n, err = tcp.SendMsg(fd, []unix.Iovec{tcp.Vector(b)})
 		return true
 	})
 	if err = errors.Join(wait, err); err == nil && n < len(b) {

@@ -45,7 +45,7 @@ func (t *sender) init(c *Conn, n terms, limit int) {
 	t.answers.max = n.serves
 	t.Init(tcp.SenderConfig{
 		Source: t, Socket: c.sock, Batches: c.buffers.out, Guard: &t.io,
-		Send: func(fd uintptr, iov []unix.Iovec, more bool) (int, error) { return c.sendMsg(fd, iov, more) },
+		Send: func(fd uintptr, iov []unix.Iovec) (int, error) { return c.sendMsg(fd, iov) },
 	})
 	t.build.init(limit)
 }
