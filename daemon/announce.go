@@ -1,95 +1,103 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
-	"github.com/lunette-io/lunette/agent/api"
-	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
 // Announce writes what is served where, to whom, and how to attach it.
 func (d *Daemon) Announce(w io.Writer) error {
 	var b strings.Builder
-	units := make(map[string]api.Unit)
-	for _, u := range d.Units() {
-		units[u.Name] = u
-	}
-	for i, t := range d.Targets() {
+	open, ask := "", "" // a target that whoever reaches this machine may have, and the flag that asks who they are
+	for _, t := range d.targets.load() {
 		fmt.Fprintf(&b, "serving %s\n", t.Name)
-		fmt.Fprintf(&b, "     on %s\n", strings.Join(t.Portals, ", "))
-		fmt.Fprintf(&b, "    for %s\n", admitted(d.targets[i].spec))
-		if len(t.AddTarget) > 0 {
-			fmt.Fprintf(&b, " by SRP %s\n", admittedPorts(d.targets[i].spec.SRP))
+		var at []string
+		for _, p := range d.portals.load() {
+			if p.spec.Shows(t.Name) {
+				at = append(at, p.url())
+			}
 		}
-		for _, line := range t.AddTarget {
-			fmt.Fprintf(&b, "        %s\n", line)
+		fmt.Fprintf(&b, "     on %s\n", strings.Join(at, ", "))
+		for _, s := range d.shown(t) {
+			for _, line := range s.Lines {
+				fmt.Fprintln(&b, line)
+			}
+			if s.Open != "" {
+				open, ask = t.Name, cmp.Or(ask, s.Open)
+			}
 		}
-		for _, l := range t.LUNs {
-			fmt.Fprintf(&b, "  LUN %d: %s\n", l.LUN, describeUnit(units[l.Unit]))
+		for _, l := range t.luns() {
+			fmt.Fprintf(&b, "  LUN %d: %s\n", l.Number, d.summary(l.Unit))
 		}
 	}
 	d.announceAttach(&b)
-	d.announceReach(&b)
+	d.announceReach(&b, open, ask)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func describeUnit(u api.Unit) string {
-	access := "read-write"
-	if u.ReadOnly {
-		access = "read-only"
+// summary is a logical unit in one line.
+func (d *Daemon) summary(name string) string {
+	if l, ok := d.units.logicalUnit(name); ok && l.describe != nil {
+		return name + ", " + l.describe().Summary
 	}
-	return fmt.Sprintf("%s, %v %s of %d-byte blocks, %s, on %s", u.Name, model.Size(u.Size), u.Device, u.BlockSize, access, u.Store)
+	return name
 }
 
-// admitted says who may log in to a target.
-func admitted(t *model.Target) string {
-	who := "every initiator"
-	if n := len(t.Initiators); n == 1 {
-		who = "the initiator " + t.Initiators[0]
-	} else if n > 1 {
-		who = "the initiators " + strings.Join(t.Initiators, ", ")
-	}
-	var users []string
-	for _, u := range t.Auth.Users {
-		users = append(users, u.Name)
-	}
-	switch {
-	case len(users) == 0:
-		return who + ", without authentication"
-	case t.Auth.Mutual != nil:
-		return fmt.Sprintf("%s that authenticates by CHAP as %s; it proves itself as %s", who, strings.Join(users, " or "), t.Auth.Mutual.Name)
-	}
-	return fmt.Sprintf("%s that authenticates by CHAP as %s", who, strings.Join(users, " or "))
-}
-
-// admittedPorts says who may log in to a target by SRP.
-func admittedPorts(s model.SRP) string {
-	if len(s.Initiators) == 0 {
-		return "every initiator"
-	}
-	return "initiators at " + strings.Join(s.Initiators, ", ")
-}
-
-// announceReach says who can connect, where that may surprise.
-func (d *Daemon) announceReach(b *strings.Builder) {
-	local, open := true, ""
-	for _, p := range d.portals {
-		local = local && p.spec.Loopback()
-	}
-	for _, t := range d.targets {
-		if len(t.spec.Auth.Users) == 0 && len(t.spec.Initiators) == 0 {
-			open = t.Name
+// announceAttach shows how to attach the first unit of the first target, by each way there is; the
+// others go the same way. Portals that are at one address come before those that are at all.
+func (d *Daemon) announceAttach(b *strings.Builder) {
+	b.WriteString("\nto attach it\n")
+	first := d.targets.load()[0].spec
+	all := slices.Clone(d.portals.load())
+	slices.SortStableFunc(all, func(p, q *portal) int {
+		switch {
+		case p.spec.Address.All == q.spec.Address.All:
+			return 0
+		case p.spec.Address.All:
+			return 1
+		}
+		return -1
+	})
+	shown := make(map[string]bool)
+	for _, p := range all {
+		if shown[p.spec.Kind] || p.pair.Kind.Attach == nil || !p.spec.Shows(first.Name) {
+			continue
+		}
+		shown[p.spec.Kind] = true
+		for _, line := range p.pair.Kind.Attach(plugin.Attaching{
+			Target: first, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
+		}) {
+			fmt.Fprintln(b, line)
 		}
 	}
+}
+
+// announceReach says who can connect, where that may surprise: others of this network may, or may not.
+func (d *Daemon) announceReach(b *strings.Builder, open, ask string) {
+	local, wider := true, ""
+	for _, p := range d.portals.load() {
+		local = local && p.spec.Address.Local
+		if wider == "" {
+			wider = p.pair.Provider.Listen(p.pair.Kind.Port).Open
+			if p.spec.Kind != d.reg.Schema().Default("transport") {
+				wider = p.spec.Kind + "://" + wider
+			}
+		}
+	}
+	flags := "--portal " + wider
+	if open != "" {
+		flags += " " + ask
+	}
 	switch {
-	case local && open != "":
-		fmt.Fprintf(b, "\nonly this machine can connect; to serve others as well: --portal 0.0.0.0:%d --chap USER:FILE\n", model.DefaultPort)
-	case local:
-		fmt.Fprintf(b, "\nonly this machine can connect; to serve others as well: --portal 0.0.0.0:%d\n", model.DefaultPort)
-	case open != "":
-		fmt.Fprintf(b, "\nwhoever reaches this machine may read and write %s; to ask who they are: --chap USER:FILE\n", open)
+	case local && wider != "":
+		fmt.Fprintf(b, "\nonly this machine can connect; to serve others as well: %s\n", flags)
+	case open != "" && !local:
+		fmt.Fprintf(b, "\nwhoever reaches this machine may read and write %s; to ask who they are: %s\n", open, ask)
 	}
 }

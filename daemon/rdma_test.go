@@ -76,7 +76,7 @@ func TestServeOverRDMA(t *testing.T) {
 
 	overISER := overTCP
 	overISER.ISID = pdu.ISID{0x80, 2}
-	b, err := initiator.DialRDMA(ctx, device, d.portals[1].Addr(), overISER, initiator.RDMA{})
+	b, err := initiator.DialRDMA(ctx, device, d.portals.load()[1].Addr(), overISER, initiator.RDMA{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,19 +87,19 @@ func TestServeOverRDMA(t *testing.T) {
 	}
 	wrong := overISER
 	wrong.Account = account(t, "me", "incorrect horse battery")
-	if _, err := initiator.DialRDMA(ctx, device, d.portals[1].Addr(), wrong, initiator.RDMA{}); err == nil {
+	if _, err := initiator.DialRDMA(ctx, device, d.portals.load()[1].Addr(), wrong, initiator.RDMA{}); err == nil {
 		t.Error("by iSER a wrong secret is let in")
 	}
 
-	spec := d.doc.Targets[0].SRP
-	port, err := iu.ParsePortID(spec.Port())
+	attach := addTarget(t, d, 0)
+	port, err := iu.ParsePortID("0x" + attach[1] + attach[2])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := srp.Dial(ctx, device, d.portals[2].Addr(), srp.Config{Initiator: iu.MakePortID(0, 8), Target: port}); err == nil {
+	if _, err := srp.Dial(ctx, device, d.portals.load()[2].Addr(), srp.Config{Initiator: iu.MakePortID(0, 8), Target: port}); err == nil {
 		t.Error("by SRP a port is let in that is not on the list")
 	}
-	c, err := srp.Dial(ctx, device, d.portals[2].Addr(), srp.Config{Initiator: iu.MakePortID(0, 7), Target: port})
+	c, err := srp.Dial(ctx, device, d.portals.load()[2].Addr(), srp.Config{Initiator: iu.MakePortID(0, 7), Target: port})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestServeOverRDMA(t *testing.T) {
 	if !bytes.Equal(in, data) {
 		t.Error("by SRP another block is read than was written by TCP")
 	}
-	open, err := srp.Dial(ctx, device, d.portals[2].Addr(), srp.Config{Initiator: iu.MakePortID(0, 8), Target: iu.MakePortID(0xe1, 0xe2)})
+	open, err := srp.Dial(ctx, device, d.portals.load()[2].Addr(), srp.Config{Initiator: iu.MakePortID(0, 8), Target: iu.MakePortID(0xe1, 0xe2)})
 	if err != nil {
 		t.Errorf("a target without a list: %v", err)
 	} else {
@@ -142,8 +142,8 @@ func TestServeOverRDMA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := "id_ext=00000000000000e1,ioc_guid=00000000000000e2,dest=" + d.portals[2].Addr()
-	if len(targets) != 2 || len(targets[1].AddTarget) != 1 || targets[1].AddTarget[0] != line {
+	line := "id_ext=00000000000000e1,ioc_guid=00000000000000e2,dest=" + d.portals.load()[2].Addr()
+	if len(targets) != 2 || fmt.Sprint(targets[1].Facts.Value("addTarget")) != "["+line+"]" || targets[1].Notes[0].Lines[0] != line {
 		t.Errorf("targets are %+v, want %s", targets, line)
 	}
 
@@ -155,6 +155,17 @@ func TestServeOverRDMA(t *testing.T) {
 	if took := time.Since(before); took > 5*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
+}
+
+// addTarget is what attaches a target by SRP, with id_ext and ioc_guid.
+func addTarget(t *testing.T, d *Daemon, i int) []string {
+	t.Helper()
+	line := d.Targets()[i].Notes[0].Lines[0]
+	halves := regexp.MustCompile(`^id_ext=([0-9a-f]{16}),ioc_guid=([0-9a-f]{16}),dest=`).FindStringSubmatch(line)
+	if halves == nil {
+		t.Fatalf("the line is %s", line)
+	}
+	return append([]string{line}, halves[1:]...)
 }
 
 // The start-up lines say how each transport is attached.
@@ -170,8 +181,10 @@ func TestAnnounceRDMA(t *testing.T) {
 	if err := d.Announce(&b); err != nil {
 		t.Fatal(err)
 	}
-	spec := d.doc.Targets[0].SRP
-	add := regexp.QuoteMeta(fmt.Sprintf("id_ext=%s,ioc_guid=%s,dest=%s", spec.IDExt, spec.IOCGUID, d.portals[2].Addr()))
+	add := regexp.QuoteMeta(addTarget(t, d, 0)[0])
+	if !strings.HasSuffix(add, ",dest="+regexp.QuoteMeta(d.portals.load()[2].Addr())) {
+		t.Errorf("the line is %s", add)
+	}
 	for _, line := range []string{
 		`^     on iscsi\+tcp://127\.0\.0\.1:\d+, iser\+iwarp://(\[::\]|0\.0\.0\.0):\d+, srp\+iwarp://127\.0\.0\.1:\d+$`,
 		`^ by SRP initiators at 0x00000000000000000000000000000007, 127\.0\.0\.2$`,

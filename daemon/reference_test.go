@@ -16,21 +16,32 @@ var update = flag.Bool("update", false, "write the reference pages anew")
 
 // The reference pages are those of the kinds that there are.
 func TestReferenceIsCurrent(t *testing.T) {
-	r := Builtin()
-	for _, page := range []struct {
-		file, title, intro string
-		schema             model.Schema
-	}{
-		{"stores.md", "Stores", "Where the bytes of a unit live: the `store` of a unit in the configuration document.", agent.Schema("store", r.Stores)},
-		{"filters.md", "Filters", "What lies between a device and its store: the `filters` of a unit, in the order that a write passes them.", agent.Schema("filter", r.Filters)},
-		{"devices.md", "Devices", "What a unit is to initiators: the `device` of a unit.", agent.Schema("device", r.Devices)},
-		{"transports.md", "Transports", "How initiators reach a target: the part before `://` of a portal.", r.providers()},
+	schema := Builtin().Schema()
+	of := func(axis string) (all []model.Kind) {
+		for _, k := range schema.Kinds {
+			if k.Axis == axis {
+				all = append(all, k)
+			}
+		}
+		return all
+	}
+	for file, page := range map[string]agent.Page{
+		"stores.md":  {Title: "Stores", Intro: "Where the bytes of a unit live: the `store` of a unit in the configuration document.", Kinds: of("store")},
+		"filters.md": {Title: "Filters", Intro: "What lies between a device and its store: the `filters` of a unit, in the order that a write passes them.", Kinds: of("filter")},
+		"devices.md": {Title: "Devices", Intro: "What a unit is to initiators: the `device` of a unit.", Kinds: of("device")},
+		"transports.md": {
+			Title: "Transports", Intro: "How initiators reach a target: the part before `://` of a portal.", Kinds: of("transport"),
+			Sections: []agent.Section{
+				{Title: "In a target", Intro: "What transports have in each of the `targets` of a document.", Options: schema.Target},
+				{Title: "In the document", Intro: "What transports and providers have in the whole of a document.", Options: schema.Document},
+			},
+		},
 	} {
 		var b bytes.Buffer
-		if err := agent.WriteReference(&b, page.title, page.intro, page.schema); err != nil {
+		if err := page.Write(&b); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("..", "docs", "reference", page.file)
+		path := filepath.Join("..", "docs", "reference", file)
 		if *update {
 			if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 				t.Fatal(err)
@@ -42,25 +53,35 @@ func TestReferenceIsCurrent(t *testing.T) {
 	}
 }
 
-// Every kind says what a document needs to know.
+// Every kind says what a document needs to know, and so does every option beside the kinds.
 func TestKindsAreWhole(t *testing.T) {
+	schema := Builtin().Schema()
 	seen := make(map[string]bool)
-	for _, k := range Builtin().Schema() {
+	for _, k := range schema.Kinds {
 		if id := k.Axis + " " + k.Name; seen[id] || k.Name == "" || !strings.HasSuffix(k.Help, ".") {
 			t.Errorf("%s: twice, without a name, or without a sentence of help", id)
 		}
 		seen[k.Axis+" "+k.Name] = true
-		names := make(map[string]bool)
-		for _, o := range k.Options {
-			if names[o.Name] || o.Name == "kind" || o.Name == "" || o.Help == "" {
-				t.Errorf("%s %s: option %q: twice, reserved, or without help", k.Axis, k.Name, o.Name)
-			}
-			names[o.Name] = true
-			if o.Default != "" {
-				if _, err := o.Parse(o.Default); err != nil {
-					t.Errorf("%s %s: the default of %s: %v", k.Axis, k.Name, o.Name, err)
-				}
+		whole(t, k.Axis+" "+k.Name, k.Options)
+	}
+	whole(t, "the document", schema.Document)
+	whole(t, "a target", schema.Target)
+}
+
+func whole(t *testing.T, where string, options []model.Option) {
+	t.Helper()
+	names := map[string]bool{"kind": true, "address": true, "targets": true}
+	for _, o := range options {
+		at := where + ": " + o.Name
+		if names[o.Name] || o.Name == "" || (o.Help == "" && len(o.Options) == 0) {
+			t.Errorf("%s: twice, reserved, or without help", at)
+		}
+		names[o.Name] = true
+		if o.Default != "" {
+			if _, err := o.Parse(o.Default); err != nil {
+				t.Errorf("%s: the default: %v", at, err)
 			}
 		}
+		whole(t, at, o.Options)
 	}
 }

@@ -82,7 +82,7 @@ func dial(t *testing.T, d *Daemon, cfg initiator.Config) (*initiator.Conn, error
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	c, err := initiator.Dial(ctx, d.portals[0].Addr(), cfg)
+	c, err := initiator.Dial(ctx, d.portals.load()[0].Addr(), cfg)
 	if err == nil {
 		t.Cleanup(func() { _ = c.Close() })
 		c.SetDeadline(time.Now().Add(5 * time.Second))
@@ -144,7 +144,7 @@ func TestServe(t *testing.T) {
 			t.Fatal(err)
 		}
 		found, err := c.SendTargets("All")
-		if err != nil || len(found) != 1 || found[0].Name != disks || len(found[0].Addresses) != 1 || !strings.HasPrefix(found[0].Addresses[0], d.portals[0].Addr()+",") {
+		if err != nil || len(found) != 1 || found[0].Name != disks || len(found[0].Addresses) != 1 || !strings.HasPrefix(found[0].Addresses[0], d.portals.load()[0].Addr()+",") {
 			t.Errorf("found %+v, %v", found, err)
 		}
 		_ = c.Close()
@@ -168,7 +168,8 @@ func TestServe(t *testing.T) {
 			t.Errorf("sessions are %+v", s)
 		}
 		units, err := api.Units(t.Context())
-		if err != nil || len(units) != 2 || units[0].BytesOut != 512 || len(units[0].StoreCounts) == 0 || units[0].Serial == units[1].Serial {
+		if err != nil || len(units) != 2 || units[0].BytesOut != 512 || units[0].Facts.Value("storeCounts") == nil ||
+			units[0].Facts.Value("serial") == nil || units[0].Facts.Value("serial") == units[1].Facts.Value("serial") {
 			t.Errorf("units are %+v, %v", units, err)
 		}
 	})
@@ -181,7 +182,7 @@ func TestServe(t *testing.T) {
 	if took := time.Since(before); took > 5*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
-	if _, err := net.Dial("tcp", d.portals[0].Addr()); err == nil {
+	if _, err := net.Dial("tcp", d.portals.load()[0].Addr()); err == nil {
 		t.Error("the portal is still there")
 	}
 	if _, err := os.Stat(d.opts.Socket); err == nil {
@@ -201,11 +202,14 @@ func TestServe(t *testing.T) {
 	if got := block0(t, c, nil); !bytes.Equal(got, data) {
 		t.Error("after a restart the data is gone")
 	}
-	if d.Units()[0].NAA != again.Units()[0].NAA || d.Units()[1].NAA == again.Units()[1].NAA {
+	if naa(d, 0) != naa(again, 0) || naa(d, 1) == naa(again, 1) {
 		t.Error("a file has changed its name over a restart, or memory has not")
 	}
 	_ = c.Close()
 }
+
+// naa is the name of a unit.
+func naa(d *Daemon, i int) any { return d.Units()[i].Facts.Value("naa") }
 
 // sessions are those of an initiator.
 func sessions(t *testing.T, c *client.Client, of string) []api.Session {
@@ -294,7 +298,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 func TestLimitsReachTheNode(t *testing.T) {
 	t.Chdir(t.TempDir())
 	d := start(t, strings.Replace(document, "stop-timeout: 2s", "stop-timeout: 1s, login-timeout: 1s", 1))
-	c, err := net.Dial("tcp", d.portals[0].Addr())
+	c, err := net.Dial("tcp", d.portals.load()[0].Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,11 @@
 package daemon
 
 import (
-	"maps"
 	"os"
 	"runtime"
-	"slices"
-	"strings"
 
 	"github.com/lunette-io/lunette/agent/api"
-	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
 // Version implements [api.Source].
@@ -18,70 +15,67 @@ func (d *Daemon) Version() api.Version {
 
 // Targets implements [api.Source].
 func (d *Daemon) Targets() []api.Target {
-	all := make([]api.Target, 0, len(d.targets))
-	for _, t := range d.targets {
-		a := api.Target{
-			Name: t.Name, Alias: t.spec.Alias, Auth: authWord(t.spec.Auth),
-			Initiators: append([]string{}, t.spec.Initiators...), Sessions: len(t.Nexuses()),
+	served := d.targets.load()
+	all := make([]api.Target, 0, len(served))
+	for _, t := range served {
+		a := api.Target{Name: t.Name, Alias: t.spec.Alias, Portals: []string{}, Sessions: len(t.Nexuses())}
+		for _, l := range t.luns() {
+			a.LUNs = append(a.LUNs, api.LUN{LUN: l.Number, Unit: l.Unit})
 		}
-		for _, m := range t.Mappings() {
-			n, _ := m.LUN.Index()
-			a.LUNs = append(a.LUNs, api.LUN{LUN: int(n), Unit: m.Unit.Name})
-		}
-		for _, p := range d.portals {
-			a.Portals = append(a.Portals, p.url())
-			if line := p.transport.Attach(*t.spec, p.reachable()); line != "" {
-				a.AddTarget = append(a.AddTarget, line)
+		for _, p := range d.portals.load() {
+			if p.spec.Shows(t.Name) {
+				a.Portals = append(a.Portals, p.url())
 			}
+		}
+		for _, s := range d.shown(t) {
+			a.Facts, a.Notes = append(a.Facts, s.Facts...), append(a.Notes, s.Notes...)
 		}
 		all = append(all, a)
 	}
 	return all
 }
 
-func authWord(a model.Auth) string {
-	switch {
-	case a.Mutual != nil:
-		return "mutual chap"
-	case len(a.Users) > 0:
-		return "chap"
-	}
-	return "none"
-}
-
-// Units implements [api.Source].
-func (d *Daemon) Units() []api.Unit {
-	all := make([]api.Unit, 0, len(d.units))
-	for _, u := range d.units {
-		id, info, sum := u.LogicalUnit().Identity(), u.store.Info(), u.Totals()
-		all = append(all, api.Unit{
-			Name: u.Name, Store: place(u.spec.Store), Device: u.spec.Device.Kind,
-			Size: info.Size, BlockSize: int(u.spec.Device.Values.Size("block-size")), ReadOnly: u.readOnly(),
-			Serial: id.Serial, NAA: strings.TrimPrefix(id.NAA.String(), "naa."),
-			Commands: sum.Commands, Errors: sum.Errors, BytesIn: sum.BytesIn, BytesOut: sum.BytesOut,
-			StoreCounts: counted(u.store),
-		})
+// shown is what the transports say of a target whose portals show it.
+func (d *Daemon) shown(t *served) []plugin.Shown {
+	var all []plugin.Shown
+	for _, transport := range d.reg.Transports {
+		s := plugin.Showing{Target: t.spec}
+		for _, p := range d.portals.load() {
+			if p.pair.Transport.Name == transport.Name && p.spec.Shows(t.Name) {
+				s.At = append(s.At, p.reachable())
+			}
+		}
+		if len(s.At) > 0 && transport.Show != nil {
+			all = append(all, transport.Show(s))
+		}
 	}
 	return all
 }
 
-func (u *unit) readOnly() bool {
-	return u.store.Info().ReadOnly || u.spec.Device.Values.Bool("read-only")
-}
-
-// place is a store in words: its kind, and its path if it has one.
-func place(p model.Plugin) string {
-	if path := p.Values.String("path"); path != "" {
-		return p.Kind + " " + path
+// Units implements [api.Source].
+func (d *Daemon) Units() []api.Unit {
+	all := []api.Unit{}
+	for _, u := range d.units.load() {
+		for _, l := range u.logical {
+			sum := l.Totals()
+			a := api.Unit{
+				Name: l.Name, Device: u.spec.Device.Kind,
+				Commands: sum.Commands, Errors: sum.Errors, BytesIn: sum.BytesIn, BytesOut: sum.BytesOut,
+			}
+			if l.describe != nil {
+				a.Facts = l.describe().Facts
+			}
+			all = append(all, a)
+		}
 	}
-	return p.Kind
+	return all
 }
 
 // Sessions implements [api.Source].
 func (d *Daemon) Sessions() []api.Session {
 	all := []api.Session{}
-	for _, name := range slices.Sorted(maps.Keys(d.transports)) {
-		all = append(all, d.transports[name].Sessions()...)
+	for _, n := range d.nodes.load() {
+		all = append(all, n.Sessions()...)
 	}
 	return all
 }

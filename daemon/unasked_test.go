@@ -81,7 +81,7 @@ iscsi: %s
 			cfg.ISID = pdu.ISID{0x80, 2}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			c, err = initiator.DialRDMA(ctx, peer(t), d.portals[1].Addr(), cfg, initiator.RDMA{})
+			c, err = initiator.DialRDMA(ctx, peer(t), d.portals.load()[1].Addr(), cfg, initiator.RDMA{})
 			if err != nil {
 				t.Fatal(err)
 			}

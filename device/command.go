@@ -14,8 +14,9 @@ import (
 )
 
 // A Command is one row of the table that everything about a command comes from:
-// dispatch, the check of the CDB, reservation fencing, and what REPORT SUPPORTED
-// OPERATION CODES says. What has no row is refused.
+// dispatch, the check of the CDB, reservation fencing, the order of tasks, and what REPORT
+// SUPPORTED OPERATION CODES says. A command without a row goes to the default row, or is
+// refused.
 type Command struct {
 	Op     scsi.Opcode
 	Action scsi.ServiceAction // for operation codes that have service actions
@@ -30,6 +31,14 @@ type Command struct {
 	// than the operation code, AccessOf says it.
 	Access   reserve.Class
 	AccessOf func(c []byte) reserve.Class
+
+	// Order is the class that says how the command stands to others while it runs, and
+	// Extent the logical blocks that it is about; nil is the whole unit. If the class depends
+	// on the CDB, OrderOf says it all. The CDB has its full length. Both are fast, have no side
+	// effects, and are called before anything else of the command is checked.
+	Order   target.Class
+	Extent  func(c []byte) (first, blocks uint64)
+	OrderOf func(c []byte) target.Order
 
 	// Attention: the command runs while a unit attention is pending, and leaves it so.
 	Attention bool
@@ -51,8 +60,9 @@ const controlNACA = cdb.ControlNACA
 
 // table finds commands by operation code, and those with service actions in a list.
 type table struct {
-	by  [256]row
-	all []*Command // in order of operation code and service action
+	by   [256]row
+	all  []*Command // in order of operation code and service action
+	rest *Command   // the default row; nil: the rest is refused
 }
 
 type row struct {
@@ -62,8 +72,15 @@ type row struct {
 
 // newTable checks the rows and fills in what they leave out. A wrong row is a
 // programming error.
-func newTable(rows []Command) *table {
+func newTable(rows []Command, rest *Command) *table {
 	t := &table{}
+	if rest != nil {
+		if rest.Run == nil || rest.Usage != "" || rest.Tolerated != nil {
+			panic("device: the default row has no function, or checks CDBs that it does not know")
+		}
+		c := *rest
+		t.rest = &c
+	}
 	for i := range rows {
 		c := rows[i]
 		c.complete()
@@ -97,6 +114,9 @@ func (c *Command) complete() {
 	if len(c.Usage) < 6 || len(c.Usage) > len(c.refused) || c.Usage[0] != byte(c.Op) || c.Run == nil {
 		panic("device: incomplete row for " + scsi.CommandName(c.Op, c.Action))
 	}
+	if c.OrderOf == nil && c.Order == target.Free && (c.Access == reserve.Reading || c.Access == reserve.Writing) {
+		panic("device: a row without an order for " + scsi.CommandName(c.Op, c.Action))
+	}
 	last := len(c.Usage) - 1
 	for i := 1; i < last; i++ {
 		c.refused[i] = ^(c.Usage[i] | c.Tolerated[i])
@@ -118,15 +138,18 @@ func (t *table) find(c []byte) (*Command, scsi.Sense) {
 	if r.one != nil {
 		return r.one, scsi.Sense{}
 	}
-	if len(r.many) == 0 {
-		return nil, scsi.InvalidOpcode()
-	}
 	if a, ok := cdb.Action(c); ok {
 		for _, m := range r.many {
 			if m.Action == a {
 				return m, scsi.Sense{}
 			}
 		}
+	}
+	switch {
+	case t.rest != nil:
+		return t.rest, scsi.Sense{}
+	case len(r.many) == 0:
+		return nil, scsi.InvalidOpcode()
 	}
 	return nil, scsi.InvalidFieldInCDB(1, 4)
 }

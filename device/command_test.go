@@ -8,6 +8,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/target"
@@ -109,6 +110,7 @@ func TestWrongRows(t *testing.T) {
 		"one of SPC's":               {{Op: scsi.OpInquiry, Run: run}},
 		"a service action twice":     {{Op: scsi.OpMaintenanceOut, Action: 0x0f, Run: run}, {Op: scsi.OpMaintenanceOut, Action: 0x0f, Run: run}},
 		"a service action of SPC's":  {{Op: scsi.OpMaintenanceIn, Action: 0x0c, Run: run}},
+		"no order":                   {{Op: 0xc0, Usage: usage, Access: reserve.Writing, Run: run}},
 		"a service action not known": {{Op: scsi.OpMaintenanceOut, Action: 0x1e, Run: run}},
 	} {
 		func() {

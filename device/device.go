@@ -2,10 +2,10 @@
 package device
 
 import (
-	"sync"
+	"fmt"
 	"sync/atomic"
 
-	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/device/nexus"
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
@@ -15,13 +15,18 @@ import (
 // A Config is what a device type is made of.
 type Config struct {
 	Identity scsi.Identity
-	// Arena lends memory for parameter lists.
-	Arena *buffer.Arena
 	// Workers is how many steps may wait for storage at a time.
 	Workers int
 
 	// Commands are the device type's own; those of SPC are added.
 	Commands []Command
+	// Omit are those of SPC's commands that the device type does not have, or has a row of
+	// its own for.
+	Omit []scsi.Opcode
+	// Default is the row of every command that has none, for a device type that passes
+	// commands on: its CDBs are not checked. Without it such commands are refused.
+	Default *Command
+
 	// VPD are the device type's own VPD pages.
 	VPD []VPD
 	// Versions are the version descriptors of the device type's standards.
@@ -31,13 +36,22 @@ type Config struct {
 
 	// Modes are the mode pages of the device type; SPC's are added.
 	Modes []*ModePage
+	// ModeKeeper keeps saved values of mode pages. Without it no page can be saved.
+	ModeKeeper ModeKeeper
 	// ModeParameter is the device-specific parameter of the mode parameter header.
 	ModeParameter func() byte
 	// Block is the mode parameter block descriptor; nil when there is none.
 	Block func() page.BlockDescriptor
+	// SetBlock changes the block descriptor, or refuses; at is where it lies in the parameter
+	// list, for field pointers. It runs on a worker. Without it MODE SELECT may send a
+	// descriptor, but only as it is.
+	SetBlock func(b page.BlockDescriptor, at int) (changed bool, err error)
 
-	// Logs are the log pages; page 00h is added.
+	// Logs are the log pages; those that list the supported ones are added.
 	Logs []LogPage
+
+	// Reservations keeps the reservations of the unit; nil keeps them in this process alone.
+	Reservations reserve.Keeper
 
 	// Ready says why commands for the medium cannot run now; nil for units that are
 	// always ready. TEST UNIT READY asks it too. It must be fast.
@@ -61,33 +75,39 @@ type Server struct {
 	table   *table
 	workers *target.Workers
 	modes   modes
+	logs    []LogPage // by page and subpage
+
+	unit atomic.Pointer[target.Unit] // nil before the first nexus
 
 	descriptor atomic.Bool // D_SENSE
 	protected  atomic.Bool // SWP
+	shared     atomic.Bool // TST=000b
 
-	// What a command with a parameter list does next; made once.
-	selected, provedOut func(*target.Task, error)
-	selecting           func(*target.Task)
-	testing             func(*target.Task)
+	// The steps of commands that run on a worker; made once.
+	modeSelecting, modeSaving, testing func(*target.Task)
 
-	mu    sync.Mutex
-	rules reserve.State
-	here  map[reserve.Nexus][]*nexus // more than one if it reaches the unit by several LUNs
-	gone  memory
+	nexuses      nexus.Table
+	reservations *nexus.Reservations
 }
 
-// New returns a server. A wrong Config is a programming error.
-func New(cfg Config) *Server {
-	s := &Server{
-		cfg:     cfg,
-		workers: target.NewWorkers(cfg.Workers),
-		here:    make(map[reserve.Nexus][]*nexus),
+// New returns a server, with what the keepers of cfg have kept. A wrong Config is a
+// programming error.
+func New(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, workers: target.NewWorkers(cfg.Workers)}
+	var err error
+	if s.logs, err = sortedLogs(cfg.Logs); err != nil {
+		return nil, err
 	}
-	s.selected, s.provedOut = s.modeSelected, s.persistentOutReceived
-	s.selecting, s.testing = s.selectModes, s.selfTest
-	s.modes.init(append([]*ModePage{s.controlPage(), exceptionsPage()}, cfg.Modes...))
-	s.table = newTable(append(s.primary(), cfg.Commands...))
-	return s
+	s.modeSelecting, s.modeSaving, s.testing = s.selectModes, s.saveModes, s.selfTest
+	s.table = newTable(append(s.primary(), cfg.Commands...), cfg.Default)
+	if err = s.modes.init(append([]*ModePage{s.controlPage(), exceptionsPage()}, cfg.Modes...), cfg.ModeKeeper); err != nil {
+		return nil, fmt.Errorf("saved mode pages: %w", err)
+	}
+	if s.reservations, err = nexus.NewReservations(&s.nexuses, cfg.Reservations); err != nil {
+		return nil, fmt.Errorf("reservations: %w", err)
+	}
+	s.modes.start()
+	return s, nil
 }
 
 // Identity is what the unit calls itself.
@@ -96,19 +116,16 @@ func (s *Server) Identity() scsi.Identity { return s.cfg.Identity }
 // Workers run the steps that wait for storage.
 func (s *Server) Workers() *target.Workers { return s.workers }
 
-// Arena lends memory for what commands move.
-func (s *Server) Arena() *buffer.Arena { return s.cfg.Arena }
-
 // Commands are the rows of the table, in order; the caller does not change them.
 func (s *Server) Commands() []*Command { return s.table.all }
 
 // Execute starts t: it finds the command and applies what SAM-5 and SPC-5 put before
-// every command, in this order: unit attentions, reservations, the CDB itself.
+// every command, in this order: unit attentions, reservations, the CDB itself, readiness.
 func (s *Server) Execute(t *target.Task) {
-	n := t.ITL().State.(*nexus)
+	n := nexus.Of(t.ITL())
 	c, bad := s.table.find(t.CDB)
-	if n.attentions.pending.Load() && (c == nil || !c.Attention) {
-		if asc, ok := n.attentions.take(); ok {
+	if n.Pending() && (c == nil || !c.Attention) {
+		if asc, ok := n.Take(); ok {
 			s.Fail(t, scsi.UnitAttention(asc))
 			return
 		}
@@ -117,7 +134,7 @@ func (s *Server) Execute(t *target.Task) {
 		s.Fail(t, bad)
 		return
 	}
-	if m := reserve.Mask(n.denied.Load()); m != 0 && m.Has(c.class(t.CDB)) {
+	if m := n.Denied(); m != 0 && m.Has(c.class(t.CDB)) {
 		t.Respond(target.Response{Status: scsi.ReservationConflict})
 		return
 	}
@@ -134,8 +151,35 @@ func (s *Server) Execute(t *target.Task) {
 	c.Run(t)
 }
 
-// Close returns when the workers have ended. No task is left.
+// Attach makes an I_T_L nexus known.
+func (s *Server) Attach(x *target.ITL) {
+	if s.unit.CompareAndSwap(nil, x.Unit()) && s.shared.Load() {
+		s.shareTaskSet(true) // the control page says so since power on
+	}
+	s.reservations.Attach(x)
+}
+
+// Detach ends an I_T_L nexus.
+func (s *Server) Detach(x *target.ITL) { s.reservations.Detach(x) }
+
+// Event establishes unit attentions for what happened, and undoes what a reset undoes.
+func (s *Server) Event(e target.Event, x *target.ITL) {
+	s.reservations.Event(e, x)
+	if e == target.LogicalUnitReset || e == target.TargetReset {
+		s.modes.reset()
+		if s.cfg.Reset != nil {
+			s.cfg.Reset()
+		}
+	}
+	s.nexuses.Event(e, x)
+}
+
+// Announce establishes a unit attention for every nexus but x's; x may be nil.
+func (s *Server) Announce(a scsi.ASC, x *target.ITL) { s.nexuses.Announce(a, x) }
+
+// Close returns when nothing of the server runs any more. No task is left.
 func (s *Server) Close() error {
+	s.reservations.Close()
 	s.workers.Close()
 	return nil
 }

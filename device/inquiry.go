@@ -39,6 +39,7 @@ func (s *Server) standardInquiry(port *target.Port) []byte {
 	versions = append(append(versions, page.DescriptorSPC4), s.cfg.Versions...)
 	return page.Inquiry{
 		Peripheral:   page.PeripheralOf(id.Type),
+		Removable:    id.Removable,
 		Version:      scsi.VersionSPC4,
 		CommandQueue: true,
 		Vendor:       id.Vendor, Product: id.Product, Revision: id.Revision,
@@ -52,7 +53,7 @@ func (s *Server) vpd(code byte, port *target.Port) []byte {
 	p := page.PeripheralOf(id.Type)
 	switch code {
 	case page.VPDSupported:
-		codes := []byte{page.VPDSupported, page.VPDUnitSerial, page.VPDIdentification, page.VPDExtendedInquiry}
+		codes := []byte{page.VPDSupported, page.VPDUnitSerial, page.VPDIdentification, page.VPDExtendedInquiry, page.VPDModePagePolicy}
 		for _, v := range s.cfg.VPD {
 			codes = append(codes, v.Code)
 		}
@@ -60,11 +61,14 @@ func (s *Server) vpd(code byte, port *target.Port) []byte {
 	case page.VPDUnitSerial:
 		return page.AppendUnitSerial(nil, p, id.Serial)
 	case page.VPDIdentification:
-		return page.AppendIdentification(nil, p, designators(id, port)...)
+		return page.AppendIdentification(nil, p, Designators(id, port)...)
 	case page.VPDExtendedInquiry:
 		return page.ExtendedInquiry{
 			Simple: true, Ordered: true, HeadOfQueue: true, UnitClear: true, VolatileCache: s.cfg.VolatileCache,
 		}.Append(nil, p)
+	case page.VPDModePagePolicy:
+		// Every mode page is the same for all nexuses.
+		return page.AppendModePolicies(nil, p, page.ModePolicy{Page: cdb.AllPages, Subpage: cdb.AllSubpages, Policy: page.PolicyShared})
 	}
 	for _, v := range s.cfg.VPD {
 		if v.Code == code {
@@ -74,9 +78,9 @@ func (s *Server) vpd(code byte, port *target.Port) []byte {
 	return nil
 }
 
-// designators name the unit, then the port that the command came through, then the
-// target device.
-func designators(id scsi.Identity, port *target.Port) []page.Designator {
+// Designators name the unit, then the port that the command came through, then the
+// target device: VPD page 83h (SPC-5 7.7.6).
+func Designators(id scsi.Identity, port *target.Port) []page.Designator {
 	all := []page.Designator{
 		page.NAADesignator(id.NAA),
 		page.T10Designator(id.Vendor, id.Product+" "+id.Serial),

@@ -1,69 +1,180 @@
 package device
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/scsi/page"
-	"github.com/lunette-io/lunette/target"
 )
 
-// A ModePage is one mode page of a unit, the same for all initiators. No page is saved:
-// a reset brings the default values back.
+// A ModePage is one mode page, or subpage, of a unit, the same for all initiators. A reset
+// brings back the saved values, or if there are none the default values.
 type ModePage struct {
-	// Default and Changeable are whole pages.
+	// Default and Changeable are whole pages; in the subpage format if it is a subpage (SPF).
 	Default, Changeable []byte
+	// Check refuses values that a changeable field must not have: it returns the byte of the
+	// page, and the bit of it or -1, that is wrong; byte 0 means that all is well. May be nil.
+	Check func(next []byte) (at, bit int)
 	// Apply makes the unit behave as the page says from now on; nil for a page that
 	// cannot change. It runs on a worker and may wait for storage. With an error MODE
 	// SELECT fails. Reset does not wait and cannot fail: see Reverted.
 	Apply func(now []byte) error
-	// Reverted is called when a reset has brought the default values back.
+	// Reverted is called when a reset has set the page, or saved values have at the start.
 	Reverted func(now []byte)
 
-	current []byte
+	current []byte // guarded by modes.mu
+	saved   []byte // nil: none; guarded by modes.mu
 }
 
-func (p *ModePage) code() byte { return p.Default[0] & 0x3f }
+func (p *ModePage) code() uint8 { return p.Default[0] & 0x3f }
 
-// modes are the pages of a unit in order of their codes. None has subpages.
+func (p *ModePage) subpage() uint8 {
+	if p.Default[0]&0x40 == 0 {
+		return 0
+	}
+	return p.Default[1]
+}
+
+func (p *ModePage) header() int {
+	if p.Default[0]&0x40 == 0 {
+		return 2
+	}
+	return 4
+}
+
+// changes reports that MODE SELECT may change something of the page.
+func (p *ModePage) changes() bool {
+	return slices.ContainsFunc(p.Changeable[p.header():], func(b byte) bool { return b != 0 })
+}
+
+// A ModeKeeper keeps the saved values of a unit's mode pages. Its methods may take time and
+// may fail; there is one Save at a time.
+type ModeKeeper interface {
+	// Load returns what Save was given last, nil if nothing was.
+	Load(ctx context.Context) ([]byte, error)
+	// Save keeps the values of all pages that can be saved, one after the other as MODE SENSE
+	// returns them. It borrows pages. When it returns nil they survive a loss of power; after an
+	// error those are kept that were before.
+	Save(ctx context.Context, pages []byte) error
+}
+
+// modes are the pages of a unit in order of their codes and subpages.
 type modes struct {
-	pages []*ModePage
+	pages  []*ModePage
+	keeper ModeKeeper // nil: no page can be saved
 
-	changing sync.Mutex // one MODE SELECT at a time; held while a change waits
-	mu       sync.Mutex // guards current of all pages; never held while waiting
+	changing sync.Mutex // one MODE SELECT at a time; held while a change waits; before mu
+	mu       sync.Mutex // guards the values of all pages; never held while waiting
 }
 
-func (m *modes) init(pages []*ModePage) {
-	m.pages = pages
-	for _, p := range pages {
-		if len(p.Default) < 3 || len(p.Changeable) != len(p.Default) {
+// init takes the pages, and the saved values that the keeper has. A wrong page is a
+// programming error.
+func (m *modes) init(pages []*ModePage, keeper ModeKeeper) error {
+	m.pages, m.keeper = pages, keeper
+	for i, p := range pages {
+		switch {
+		case len(p.Default) < 3 || page.ModePageLen(p.Default) != len(p.Default) || p.Default[0]&0x80 != 0 || len(p.Changeable) != len(p.Default):
 			panic("device: incomplete mode page")
+		case p.changes() && p.Apply == nil:
+			panic("device: a mode page that changes without effect")
+		case slices.ContainsFunc(pages[:i], func(o *ModePage) bool { return o.code() == p.code() && o.subpage() == p.subpage() }):
+			panic(fmt.Sprintf("device: mode page %02x/%02x is there twice", p.code(), p.subpage()))
 		}
 		p.current = slices.Clone(p.Default)
 	}
-	slices.SortFunc(pages, func(a, b *ModePage) int { return int(a.code()) - int(b.code()) })
+	slices.SortFunc(pages, func(a, b *ModePage) int {
+		return int(a.code())<<8 + int(a.subpage()) - int(b.code())<<8 - int(b.subpage())
+	})
+	if keeper == nil {
+		return nil
+	}
+	kept, err := keeper.Load(context.Background()) // no command waits for it
+	if err != nil {
+		return err
+	}
+	list, err := page.ParseModePages(kept)
+	if err != nil {
+		return fmt.Errorf("what was kept are no mode pages: %w", err)
+	}
+	for k := range list.Pages() {
+		if p := m.find(k.Code, k.Subpage); p != nil {
+			p.saved = p.fit(k.Data)
+		}
+	}
+	return nil
 }
 
-func (m *modes) find(code byte) *ModePage {
+// fit returns kept values of the page, which may come from another version of the program: in
+// what cannot change it is the default page. Nil if the values are none of this page.
+func (p *ModePage) fit(kept []byte) []byte {
+	if len(kept) != len(p.Default) || !p.changes() {
+		return nil
+	}
+	v := slices.Clone(p.Default)
+	for i := p.header(); i < len(v); i++ {
+		v[i] ^= (v[i] ^ kept[i]) & p.Changeable[i]
+	}
+	if p.Check != nil {
+		if at, _ := p.Check(v); at != 0 {
+			return nil
+		}
+	}
+	return v
+}
+
+// find returns a page; nil if there is none.
+func (m *modes) find(code, subpage uint8) *ModePage {
 	for _, p := range m.pages {
-		if p.code() == code {
+		if p.code() == code && p.subpage() == subpage {
 			return p
 		}
 	}
 	return nil
 }
 
+// savable reports that p has saved values (PS).
+func (m *modes) savable(p *ModePage) bool { return m.keeper != nil && p.changes() }
+
+// reset sets the values that a unit has after power on, and then, with no lock held, makes
+// the unit behave so.
 func (m *modes) reset() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, p := range m.pages {
-		copy(p.current, p.Default)
+	now := make([][]byte, len(m.pages))
+	for i, p := range m.pages {
+		copy(p.current, p.atPowerOn())
+		now[i] = slices.Clone(p.current)
+	}
+	m.mu.Unlock()
+	for i, p := range m.pages {
 		if p.Reverted != nil {
-			p.Reverted(p.current)
+			p.Reverted(now[i])
 		}
 	}
+}
+
+// start makes the unit behave as pages with saved values say.
+func (m *modes) start() {
+	for _, p := range m.pages {
+		if p.saved != nil {
+			copy(p.current, p.saved)
+			if p.Reverted != nil {
+				p.Reverted(p.current)
+			}
+		}
+	}
+}
+
+// atPowerOn are the values of p after power on. modes.mu is held.
+func (p *ModePage) atPowerOn() []byte {
+	if p.saved != nil {
+		return p.saved
+	}
+	return p.Default
 }
 
 // values are a copy of the current values of p.
@@ -73,54 +184,64 @@ func (m *modes) values(p *ModePage) []byte {
 	return slices.Clone(p.current)
 }
 
-// data returns the pages that MODE SENSE asks for.
+// data returns the pages that MODE SENSE asks for (SPC-5 6.13.1).
 func (m *modes) data(c cdb.ModeSense) ([]byte, error) {
-	if c.Control == cdb.PageSaved {
+	if c.Control == cdb.PageSaved && m.keeper == nil {
 		return nil, scsi.IllegalRequest(scsi.ASCSavingParametersNotSupported)
-	}
-	if c.Subpage != 0 && c.Subpage != cdb.AllSubpages {
-		return nil, scsi.InvalidFieldInCDB(3, -1)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var data []byte
+	known := c.Page == cdb.AllPages
 	for _, p := range m.pages {
 		if c.Page != cdb.AllPages && c.Page != p.code() {
 			continue
 		}
+		known = true
+		if c.Subpage != cdb.AllSubpages && c.Subpage != p.subpage() {
+			continue
+		}
+		at := len(data)
 		switch c.Control {
 		case cdb.PageChangeable:
 			data = append(data, p.Changeable...)
 		case cdb.PageDefault:
 			data = append(data, p.Default...)
+		case cdb.PageSaved:
+			data = append(data, p.atPowerOn()...)
 		default:
 			data = append(data, p.current...)
 		}
+		if m.savable(p) {
+			data[at] |= 0x80 // PS
+		}
 	}
-	if data == nil {
-		return nil, scsi.InvalidFieldInCDB(2, 5)
+	switch {
+	case data != nil:
+		return data, nil
+	case known:
+		return nil, scsi.InvalidFieldInCDB(3, -1)
 	}
-	return data, nil
+	return nil, scsi.InvalidFieldInCDB(2, 5)
 }
 
-// change sets the pages of a list, all or none, and reports whether any differs.
-func (m *modes) change(list page.ModeList) (changed bool, err error) {
-	m.changing.Lock()
-	defer m.changing.Unlock()
+// change sets the pages of a list: all, or none if one of them is wrong. block, called in
+// between, changes the block descriptor. It reports whether anything differs. m.changing is
+// held.
+func (m *modes) change(list page.ModeList, block func() (bool, error)) (changed bool, err error) {
 	for sent := range list.Pages() {
-		p := m.find(sent.Code)
-		if p == nil || sent.Subpage != 0 {
-			return false, scsi.InvalidFieldInParameterList(sent.Offset, 5)
-		}
-		if err := sent.CheckChangeable(m.values(p), p.Changeable); err != nil {
+		if err := m.check(sent); err != nil {
 			return false, err
 		}
 	}
+	if changed, err = block(); err != nil {
+		return changed, err
+	}
 	for sent := range list.Pages() {
-		p := m.find(sent.Code)
+		p := m.find(sent.Code, sent.Subpage)
 		next := slices.Clone(sent.Data)
-		next[0] &= 0x3f
-		if slices.Equal(next, m.values(p)) {
+		next[0] &= 0x7f
+		if bytes.Equal(next, m.values(p)) {
 			continue
 		}
 		if err := p.Apply(next); err != nil {
@@ -134,104 +255,41 @@ func (m *modes) change(list page.ModeList) (changed bool, err error) {
 	return changed, nil
 }
 
-// modeSense is MODE SENSE(6) and (10) (SPC-5 6.13, 6.14).
-func (s *Server) modeSense(t *target.Task) {
-	c, err := cdb.ParseModeSense(t.CDB)
-	if err != nil {
-		s.FailWith(t, err)
-		return
+// check refuses a page that MODE SELECT must not set.
+func (m *modes) check(sent page.ModePage) error {
+	p := m.find(sent.Code, sent.Subpage)
+	if p == nil {
+		return scsi.InvalidFieldInParameterList(sent.Offset, 5)
 	}
-	pages, err := s.modes.data(c)
-	if err != nil {
-		s.FailWith(t, err)
-		return
+	if err := sent.CheckChangeable(m.values(p), p.Changeable); err != nil {
+		return err
 	}
-	var h page.ModeHeader
-	if s.cfg.ModeParameter != nil {
-		h.Device = s.cfg.ModeParameter()
-	}
-	var block []byte
-	if s.cfg.Block != nil && !c.DBD {
-		if b := s.cfg.Block(); c.LongLBA {
-			block = b.AppendLong(nil)
-		} else {
-			block = b.Append(nil)
+	if p.Check != nil {
+		if at, bit := p.Check(sent.Data); at != 0 {
+			return scsi.InvalidFieldInParameterList(sent.Offset+at, bit)
 		}
 	}
-	var data []byte
-	if c.Opcode == scsi.OpModeSense6 {
-		data = page.AppendMode6(nil, h, block, pages)
-	} else {
-		data = page.AppendMode10(nil, h, c.LongLBA && block != nil, block, pages)
-	}
-	s.Reply(t, data, uint32(c.Allocation))
-}
-
-// modeSelect is MODE SELECT(6) and (10) (SPC-5 6.11, 6.12).
-func (s *Server) modeSelect(t *target.Task) {
-	c, err := cdb.ParseModeSelect(t.CDB)
-	switch {
-	case err != nil:
-		s.FailWith(t, err)
-	case c.Save:
-		s.Fail(t, scsi.InvalidFieldInCDB(1, 0))
-	case c.Revert:
-		s.Fail(t, scsi.InvalidFieldInCDB(1, 1))
-	case c.Length == 0:
-		s.Good(t)
-	case !c.PF:
-		s.Fail(t, scsi.InvalidFieldInCDB(1, 4))
-	default:
-		s.ReceiveList(t, int64(c.Length), s.selected)
-	}
-}
-
-func (s *Server) modeSelected(t *target.Task, err error) {
-	if err != nil {
-		s.Drop(t, err)
-		return
-	}
-	s.workers.Run(t, s.selecting)
-}
-
-// selectModes is on a worker, since a change may have to wait for storage.
-func (s *Server) selectModes(t *target.Task) {
-	given := s.List(t)
-	list, err := page.ParseModeSelect(given, scsi.Opcode(t.CDB[0]) == scsi.OpModeSelect10)
-	if err == nil {
-		err = s.checkBlock(list)
-	}
-	if err != nil {
-		s.FailWith(t, err)
-		return
-	}
-	changed, err := s.modes.change(list)
-	if changed {
-		s.Announce(scsi.ASCModeParametersChanged, t.ITL())
-	}
-	if err != nil {
-		s.FailWith(t, err)
-		return
-	}
-	s.Used(t, len(given))
-}
-
-// checkBlock refuses headers and block descriptors that would change something: the
-// number of blocks may be 0 or all ones, which mean "as it is" (SBC-4 6.5.2).
-func (s *Server) checkBlock(list page.ModeList) error {
-	if list.Header.Medium != 0 {
-		return scsi.InvalidFieldInParameterList(list.BlockOffset/8+1, -1)
-	}
-	if !list.HasBlock {
-		return nil
-	}
-	if s.cfg.Block == nil {
-		return scsi.InvalidFieldInParameterList(list.BlockOffset, -1)
-	}
-	now := s.cfg.Block()
-	if b := list.Block; b.BlockSize != now.BlockSize ||
-		(b.Blocks != 0 && b.Blocks != now.Blocks && b.Blocks != 0xffffffff && b.Blocks != 1<<64-1) {
-		return scsi.InvalidFieldInParameterList(list.BlockOffset, -1)
-	}
 	return nil
+}
+
+// save keeps the current values of all pages that can be saved (SP). m.changing is held.
+func (m *modes) save(ctx context.Context) error {
+	m.mu.Lock()
+	var pages []byte
+	for _, p := range m.pages {
+		if m.savable(p) {
+			pages = append(pages, p.current...)
+		}
+	}
+	m.mu.Unlock()
+	if err := m.keeper.Save(ctx, pages); err != nil {
+		return err
+	}
+	list, err := page.ParseModePages(pages)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k := range list.Pages() {
+		m.find(k.Code, k.Subpage).saved = k.Data
+	}
+	return err
 }

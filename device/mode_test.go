@@ -26,8 +26,8 @@ func (b *bench) modeSelect(s *loopback.Session, op scsi.Opcode, list []byte) loo
 }
 
 var (
-	control      = page.Control{NoLogSave: true, QueueAlgorithm: 1, BusyTimeout: 0xffff}
-	controlSense = page.Control{NoLogSave: true, QueueAlgorithm: 1, BusyTimeout: 0xffff, DescriptorSense: true}
+	control      = page.Control{TaskSets: 1, NoLogSave: true, QueueAlgorithm: 1, BusyTimeout: 0xffff}
+	controlSense = page.Control{TaskSets: 1, NoLogSave: true, QueueAlgorithm: 1, BusyTimeout: 0xffff, DescriptorSense: true}
 	box          = []byte{boxPage, 3, 0x55, 0, 9}
 	header6      = []byte{0, 0, 0, 0}
 )

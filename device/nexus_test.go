@@ -96,10 +96,12 @@ func TestAttentionComesFirst(t *testing.T) {
 // The same initiator port is a nexus of its own on every target port.
 func TestNexusIsPortAndPort(t *testing.T) {
 	b := newBench(t, 0)
-	second := *b.port
-	second.Relative = 2
+	second, err := b.port.Target.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: "iqn.2026-11.io.lunette:box,t,0x0002"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := b.login(1, loopback.Options{})
-	x := loopback.Login(&second, s.Nexus.Initiator, loopback.Options{})
+	x := loopback.Login(second, s.Nexus.Initiator, loopback.Options{Arena: b.arena})
 	b.told(x, scsi.ASCPowerOnResetOrBusDeviceReset)
 	b.good(s, []byte{0x16, 0, 0, 0, 0, 0}, nil, 0)
 	if r, _ := b.do(x, cdb.AppendTestUnitReady(nil), nil, 0); r.Status != scsi.ReservationConflict {
@@ -109,20 +111,24 @@ func TestNexusIsPortAndPort(t *testing.T) {
 	b.good(s, cdb.AppendTestUnitReady(nil), nil, 0)
 }
 
-// A login of a nexus that is still there (session reinstatement) takes nothing from it
-// when the older one goes.
+// A login of a nexus that is still there (session reinstatement) is the loss of the former one
+// (RFC 7143 6.3.5.1), whose end then takes nothing from it.
 func TestSameNexusTwice(t *testing.T) {
 	b := newBench(t, 0)
 	other := b.login(2, loopback.Options{})
-	old := b.login(1, loopback.Options{})
+	old := b.attach(1, loopback.Options{})
+	b.calm(old)
 	b.good(old, []byte{0x16, 0, 0, 0, 0, 0}, nil, 0)
 	next := b.attach(1, loopback.Options{})
-	b.calm(next)
-	b.good(next, cdb.AppendTestUnitReady(nil), nil, 0)
-	b.leave(next)
+	b.told(next, scsi.ASCNexusLossOccurred)
+	b.good(other, cdb.AppendTestUnitReady(nil), nil, 0) // the reservation went with the nexus
+	b.good(next, []byte{0x16, 0, 0, 0, 0, 0}, nil, 0)
+	b.leave(old)
 	if r, _ := b.do(other, cdb.AppendTestUnitReady(nil), nil, 0); r.Status != scsi.ReservationConflict {
-		t.Errorf("the reservation went with the second session: %v", r.Status)
+		t.Errorf("the reservation went with the former session: %v", r.Status)
 	}
+	b.leave(next)
+	b.good(other, cdb.AppendTestUnitReady(nil), nil, 0)
 }
 
 // What happens often to a nexus that is away leaves room for what happens once.

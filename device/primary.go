@@ -1,6 +1,9 @@
 package device
 
 import (
+	"slices"
+
+	"github.com/lunette-io/lunette/device/nexus"
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -9,6 +12,9 @@ import (
 )
 
 // primary are the commands of SPC-5 that every device type has.
+//
+// Commands that change something else than the medium are ordered as those that read it: an
+// atomic command neither waits for them nor holds them up.
 func (s *Server) primary() []Command {
 	rows := []Command{
 		{Op: scsi.OpTestUnitReady, Access: reserve.Probing, Medium: true, Run: s.Good},
@@ -17,26 +23,30 @@ func (s *Server) primary() []Command {
 		{Op: scsi.OpRequestSense, Access: reserve.Unfenced, Attention: true, Run: s.requestSense},
 		{Op: scsi.OpModeSense6, Access: reserve.Parameters, Run: s.modeSense},
 		{Op: scsi.OpModeSense10, Access: reserve.Parameters, Run: s.modeSense},
-		{Op: scsi.OpModeSelect6, Access: reserve.Writing, Run: s.modeSelect},
-		{Op: scsi.OpModeSelect10, Access: reserve.Writing, Run: s.modeSelect},
+		{Op: scsi.OpModeSelect6, Access: reserve.Writing, Order: target.Reads, Run: s.modeSelect},
+		{Op: scsi.OpModeSelect10, Access: reserve.Writing, Order: target.Reads, Run: s.modeSelect},
 		{Op: scsi.OpLogSense, Access: reserve.Probing, Run: s.logSense},
-		{Op: scsi.OpSendDiagnostic, Access: reserve.Writing, Run: s.sendDiagnostic},
-		{Op: scsi.OpReserve6, Access: reserve.Unfenced, Run: s.reserveUnit},
-		{Op: scsi.OpReserve10, Access: reserve.Unfenced, Run: s.reserveUnit},
-		{Op: scsi.OpRelease6, Access: reserve.Unfenced, Run: s.releaseUnit},
-		{Op: scsi.OpRelease10, Access: reserve.Unfenced, Run: s.releaseUnit},
+		{Op: scsi.OpSendDiagnostic, Access: reserve.Writing, Order: target.Reads, Run: s.sendDiagnostic},
+		{Op: scsi.OpReserve6, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserveUnit},
+		{Op: scsi.OpReserve10, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserveUnit},
+		{Op: scsi.OpRelease6, Access: reserve.Unfenced, Order: target.Reads, Run: s.releaseUnit},
+		{Op: scsi.OpRelease10, Access: reserve.Unfenced, Order: target.Reads, Run: s.releaseUnit},
 	}
 	for a := scsi.ActionReadKeys; a <= scsi.ActionReadFullStatus; a++ {
 		rows = append(rows, Command{Op: scsi.OpPersistentReserveIn, Action: a, Access: reserve.Unfenced, Run: s.persistentIn})
 	}
 	for a := scsi.ActionRegister; a <= scsi.ActionRegisterAndMove; a++ {
-		rows = append(rows, Command{Op: scsi.OpPersistentReserveOut, Action: a, Access: reserve.Probing, Run: s.persistentOut})
+		rows = append(rows, Command{Op: scsi.OpPersistentReserveOut, Action: a, Access: reserve.Probing, Order: target.Reads, Run: s.persistentOut})
 	}
-	return append(rows,
+	if s.logsChange() {
+		rows = append(rows, Command{Op: scsi.OpLogSelect, Access: reserve.Writing, Order: target.Reads, Run: s.logSelect})
+	}
+	rows = append(rows,
 		Command{Op: scsi.OpMaintenanceIn, Action: scsi.ActionReportSupportedOperationCodes, Access: reserve.Parameters,
 			Run: s.reportOpcodes},
 		Command{Op: scsi.OpMaintenanceIn, Action: scsi.ActionReportSupportedTaskManagement, Access: reserve.Parameters,
 			Run: s.reportTaskManagement})
+	return slices.DeleteFunc(rows, func(c Command) bool { return slices.Contains(s.cfg.Omit, c.Op) })
 }
 
 // reportLUNs is REPORT LUNS (SPC-5 6.33). It ends REPORTED LUNS DATA HAS CHANGED for
@@ -51,11 +61,7 @@ func (s *Server) reportLUNs(t *target.Task) {
 		s.Fail(t, scsi.InvalidFieldInCDB(2, -1))
 		return
 	}
-	for _, x := range t.Nexus().ITLs() {
-		if n, ok := x.State.(*nexus); ok {
-			n.attentions.clear(scsi.ASCReportedLUNsDataChanged)
-		}
-	}
+	nexus.ReportsLUNs(t.Nexus())
 	s.Reply(t, t.Nexus().AppendLUNs(nil, c.Select), c.Allocation)
 }
 
@@ -68,7 +74,7 @@ func (s *Server) requestSense(t *target.Task) {
 		return
 	}
 	var sense scsi.Sense
-	if a, ok := t.ITL().State.(*nexus).attentions.take(); ok {
+	if a, ok := nexus.Of(t.ITL()).Take(); ok {
 		sense = scsi.UnitAttention(a)
 	} else if s.cfg.Ready != nil {
 		if why, ok := s.cfg.Ready(); !ok {
@@ -118,7 +124,7 @@ func (s *Server) reportTaskManagement(t *target.Task) {
 	}
 	m := page.TaskManagement{
 		AbortTask: true, AbortTaskSet: true, ClearTaskSet: true, UnitReset: true, TargetReset: true, NexusReset: true,
-		QueryTask: true, QueryTaskSet: true, QueryAsynchronousEvent: true,
+		QueryTask: true, QueryTaskSet: true,
 	}
 	s.Reply(t, m.Append(nil, c.Extended), c.Allocation)
 }
@@ -155,7 +161,11 @@ func (s *Server) reportOpcodes(t *target.Task) {
 		}
 	}
 	if found == nil {
-		s.Reply(t, page.AppendNoCommand(nil), c.Allocation)
+		support := page.SupportNone
+		if s.table.rest != nil {
+			support = page.SupportUnknown // whoever gets the command knows
+		}
+		s.Reply(t, page.AppendNoCommand(nil, support), c.Allocation)
 		return
 	}
 	var timeouts *page.Timeouts

@@ -49,19 +49,26 @@ type processor struct {
 
 type selfTests struct{ run func() error }
 
-func newProcessor(arena *buffer.Arena) *processor {
+// keepers keep what outlives a processor; those that are nil do not.
+type keepers struct {
+	modes        device.ModeKeeper
+	reservations reserve.Keeper
+}
+
+func newProcessor(t testing.TB, keepers keepers) *processor {
+	t.Helper()
 	p := &processor{}
 	p.ready.Store(true)
-	p.Server = device.New(device.Config{
+	var err error
+	p.Server, err = device.New(device.Config{
 		Identity: scsi.Identity{Type: 0x03, Vendor: "LUNETTE", Product: "BOX", Revision: "1", Serial: "7", NAA: scsi.NAA6("box")},
-		Arena:    arena,
 		Workers:  2,
 		Commands: []device.Command{
-			{Op: opReceive, Usage: "\x08\x00\xff\xff\xff\x00", Access: reserve.Reading, Medium: true, Run: p.receive,
+			{Op: opReceive, Usage: "\x08\x00\xff\xff\xff\x00", Access: reserve.Reading, Order: target.Reads, Medium: true, Run: p.receive,
 				Timeouts: page.Timeouts{Specific: 1, Nominal: 2, Recommended: 3}},
-			{Op: opSend, Usage: "\x0a\x00\xff\xff\xff\x00", Tolerated: map[int]byte{1: 0x01}, Access: reserve.Writing, Run: p.send},
-			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTimestamp, Access: reserve.Writing, Run: p.count(&p.sets)},
-			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTargetPortGroups, Access: reserve.Reading,
+			{Op: opSend, Usage: "\x0a\x00\xff\xff\xff\x00", Tolerated: map[int]byte{1: 0x01}, Access: reserve.Writing, Order: target.Writes, Run: p.send},
+			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTimestamp, Access: reserve.Writing, Order: target.Reads, Run: p.count(&p.sets)},
+			{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTargetPortGroups, Access: reserve.Reading, Order: target.Reads,
 				AccessOf: groupsClass, Run: p.count(&p.groups)},
 		},
 		Modes: []*device.ModePage{{
@@ -80,7 +87,12 @@ func newProcessor(arena *buffer.Arena) *processor {
 			}
 			return nil
 		},
+		ModeKeeper:   keepers.modes,
+		Reservations: keepers.reservations,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -107,11 +119,8 @@ func (p *processor) send(t *target.Task) {
 		p.Good(t)
 		return
 	}
-	p.ReceiveList(t, int64(n), func(t *target.Task, err error) {
-		if err != nil {
-			p.Drop(t, err)
-			return
-		}
+	p.ReceiveList(t, int64(n), func(t *target.Task, message []byte) {
+		t.Work.Any = message
 		p.Workers().Run(t, p.store)
 	})
 }
@@ -120,9 +129,8 @@ func (p *processor) store(t *target.Task) {
 	if p.storing != nil {
 		p.storing()
 	}
-	list := p.List(t)
 	p.mu.Lock()
-	p.message = list
+	p.message, _ = t.Work.Any.([]byte)
 	p.mu.Unlock()
 	p.Good(t)
 }
@@ -141,7 +149,7 @@ func (p *processor) applied(now []byte) error {
 // TestSuite: what all device types must do, this one does.
 func TestSuite(t *testing.T) {
 	devicetest.Run(t, devicetest.Device{
-		New: func(_ testing.TB, arena *buffer.Arena) devicetest.Unit { return newProcessor(arena) },
+		New: func(t testing.TB, _ *buffer.Arena) devicetest.Unit { return newProcessor(t, keepers{}) },
 		Access: map[devicetest.Name]reserve.Class{
 			{Op: opReceive}: reserve.Reading,
 			{Op: opSend}:    reserve.Writing,
@@ -150,7 +158,7 @@ func TestSuite(t *testing.T) {
 		},
 		Write:    []byte{byte(opSend), 0, 0x02, 0, 0, 0},
 		WriteLen: 128 << 10,
-		Modes:    []byte{page.ModeControl, page.ModeExceptions, boxPage},
+		Modes:    []devicetest.Mode{{Code: page.ModeControl}, {Code: page.ModeExceptions}, {Code: boxPage}},
 	})
 }
 
@@ -166,14 +174,22 @@ type bench struct {
 // newBench lends at most limit bytes, or [buffer.MaxBlock] if that is more.
 func newBench(t *testing.T, limit int64) *bench {
 	t.Helper()
+	return newBenchWith(t, limit, keepers{})
+}
+
+func newBenchWith(t *testing.T, limit int64, k keepers) *bench {
+	t.Helper()
 	b := &bench{T: t, arena: buffer.NewArena(limit)}
-	b.p = newProcessor(b.arena)
+	b.p = newProcessor(t, k)
 	b.unit = target.NewUnit("box", b.p)
 	tgt, err := target.NewTarget("iqn.2026-11.io.lunette:box", target.Mapping{Unit: b.unit})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.port = &target.Port{Target: tgt, Protocol: scsi.ProtocolISCSI, Relative: 1}
+	b.port, err = tgt.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: "iqn.2026-11.io.lunette:box,t,0x0001"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := b.unit.Close(); err != nil {
 			t.Error(err)
@@ -190,6 +206,7 @@ func newBench(t *testing.T, limit int64) *bench {
 
 // attach logs in as initiator id; the caller closes it.
 func (b *bench) attach(id byte, opt loopback.Options) *loopback.Session {
+	opt.Arena = b.arena
 	return loopback.Login(b.port, target.Initiator{Name: "iqn.host", Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id})}, opt)
 }
 

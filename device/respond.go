@@ -15,13 +15,29 @@ func (s *Server) Fail(t *target.Task, sense scsi.Sense) {
 	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor.Load()})
 }
 
-// FailWith ends t with what err means: the sense in it, RESERVATION CONFLICT, TASK SET
-// FULL when there is no memory, and HARDWARE ERROR for what nobody expects.
+// FailMoving is Fail for a command that moves so many bytes by its CDB: the residual says by
+// how much that is less or more than the initiator has.
+func (s *Server) FailMoving(t *target.Task, sense scsi.Sense, moves int64) {
+	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor.Load(), Moves: moves})
+}
+
+// FailRaw ends t with CHECK CONDITION and sense data as another device gave it, in whichever
+// format. sense is borrowed until the response has its place on the wire: it is not changed any
+// more.
+func (s *Server) FailRaw(t *target.Task, sense []byte) {
+	t.Respond(target.Response{Status: scsi.CheckCondition, SenseData: sense})
+}
+
+// FailWith ends t with what err means: the sense in it, RESERVATION CONFLICT, BUSY when a
+// keeper is not available for now, TASK SET FULL when there is no memory, and HARDWARE ERROR
+// for an error that nobody expects.
 func (s *Server) FailWith(t *target.Task, err error) {
 	var data *target.DataError
 	switch {
 	case errors.Is(err, reserve.ErrConflict):
 		t.Respond(target.Response{Status: scsi.ReservationConflict})
+	case errors.Is(err, reserve.ErrUnavailable):
+		t.Respond(target.Response{Status: scsi.Busy})
 	case errors.Is(err, buffer.ErrExhausted):
 		t.Respond(target.Response{Status: scsi.TaskSetFull})
 	case errors.As(err, &data):
@@ -52,36 +68,21 @@ func (s *Server) Reply(t *target.Task, data []byte, allocation uint32) {
 	t.Respond(target.Response{Moves: int64(len(data)), DataIn: buffer.Of(data)})
 }
 
-// ReceiveList receives a parameter list of n bytes, n > 0, and calls then, on which
-// [Server.List] has it. A list that the initiator does not send whole is a PARAMETER
-// LIST LENGTH ERROR.
-func (s *Server) ReceiveList(t *target.Task, n int64, then func(*target.Task, error)) {
+// ReceiveList receives a parameter list of n bytes, n > 0, and calls then with it. A list that
+// the initiator does not send whole is a PARAMETER LIST LENGTH ERROR; after an error t has ended.
+func (s *Server) ReceiveList(t *target.Task, n int64, then func(t *target.Task, list []byte)) {
 	if n > t.HaveOut {
 		s.Fail(t, scsi.ParameterListLengthError())
 		return
 	}
-	l, err := s.cfg.Arena.Get(n)
-	if err != nil {
-		s.FailWith(t, err)
-		return
-	}
-	t.Work.Data = l
-	t.ReceiveDataOut(0, l, then)
-}
-
-// List returns a copy of the parameter list and gives the memory back.
-func (s *Server) List(t *target.Task) []byte {
-	l := t.Work.Data
-	t.Work.Data = nil
-	list := make([]byte, l.Len())
-	l.Read(0, list)
-	l.Release()
-	return list
-}
-
-// Drop gives the memory of a parameter list back that did not come.
-func (s *Server) Drop(t *target.Task, err error) {
-	t.Work.Data.Release()
-	t.Work.Data = nil
-	s.FailWith(t, err)
+	t.ReceiveDataOut(0, n, func(t *target.Task, l *buffer.Lease, err error) {
+		if err != nil {
+			s.FailWith(t, err)
+			return
+		}
+		list := make([]byte, n)
+		l.Read(0, list)
+		l.Release()
+		then(t, list)
+	})
 }

@@ -123,6 +123,7 @@ const (
 	ASCDataPhaseCRCError                            ASC = 0x4701
 	ASCProtocolServiceCRCError                      ASC = 0x4705
 	ASCSomeCommandsClearedByProtocol                ASC = 0x477f
+	ASCInvalidMessage                               ASC = 0x4900
 	ASCDataPhaseError                               ASC = 0x4b00
 	ASCDataInBufferOverflowSize                     ASC = 0x4b08
 	ASCDataInBufferOverflowDescriptors              ASC = 0x4b09

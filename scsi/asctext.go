@@ -142,6 +142,7 @@ var ascTexts = [...]struct {
 	{ASCDataPhaseCRCError, "data phase CRC error detected"},
 	{ASCProtocolServiceCRCError, "protocol service CRC error"},
 	{ASCSomeCommandsClearedByProtocol, "some commands cleared by iSCSI protocol event"},
+	{ASCInvalidMessage, "invalid message error"},
 	{ASCDataPhaseError, "data phase error"},
 	{ASCDataInBufferOverflowSize, "data-in buffer overflow - data buffer size"},
 	{ASCDataInBufferOverflowDescriptors, "data-in buffer overflow - data buffer descriptor area"},

@@ -75,6 +75,8 @@ type Identity struct {
 	Revision string // PRODUCT REVISION LEVEL, 1 to 4 characters
 	Serial   string // UNIT SERIAL NUMBER, 1 to MaxSerialLen characters
 	NAA      NAA    // name of the logical unit, unique in the world
+
+	Removable bool // RMB: the medium can be taken out (tapes, optical media)
 }
 
 // MaxSerialLen bounds Identity.Serial, so that it fits a designator with the

@@ -41,14 +41,27 @@ const transportIDLen = 24
 // isidSeparator stands between name and ISID (SPC-5 7.6.4.6).
 const isidSeparator = ",i,0x"
 
+// FoldISCSIName returns an iSCSI name in the form in which names are compared, which is lower case (RFC
+// 7143 4.2.7.2). The letters beyond ASCII whose lower case is in ASCII (the Turkish capital I with a
+// dot, and the sign of kelvin) stay as they are, so that a name of ASCII letters, as access lists have
+// them, is equal to names of ASCII letters alone.
+func FoldISCSIName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if l := unicode.ToLower(r); r <= unicode.MaxASCII || l > unicode.MaxASCII {
+			return l
+		}
+		return r
+	}, name)
+}
+
 // ISCSIPort names the initiator port of the session with this ISID.
 func ISCSIPort(name string, isid [6]byte) TransportID {
-	return TransportID{Protocol: ProtocolISCSI, Name: strings.ToLower(name), HasISID: true, ISID: isid}
+	return TransportID{Protocol: ProtocolISCSI, Name: FoldISCSIName(name), HasISID: true, ISID: isid}
 }
 
 // ISCSIDevice names all ports of an iSCSI initiator.
 func ISCSIDevice(name string) TransportID {
-	return TransportID{Protocol: ProtocolISCSI, Name: strings.ToLower(name)}
+	return TransportID{Protocol: ProtocolISCSI, Name: FoldISCSIName(name)}
 }
 
 // SRPPort names an SRP initiator port.
@@ -174,7 +187,7 @@ func parseISCSITransportID(format byte, b []byte) (TransportID, int, error) {
 	if !printable(text[:end]) {
 		return fail("iSCSI name %q is not printable UTF-8", text[:end])
 	}
-	name := strings.ToLower(string(text[:end]))
+	name := FoldISCSIName(string(text[:end]))
 	var isid [6]byte
 	if format == 1 {
 		var digits string

@@ -1,11 +1,14 @@
 // Package store says what a place for bytes can do; its folders are such places.
 //
-// A store knows bytes and offsets. It never sees a CDB, a logical unit or sense.
+// A store knows bytes and offsets. It never sees a CDB, a logical unit or sense. Its bytes may
+// lie in memory, on a disk, or behind a network of which the store is a client: then calls take
+// as long as that network does, and end early when their context does.
 package store
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -17,13 +20,29 @@ var (
 	ErrOutOfSpace   = errors.New("out of space")
 	ErrReadOnly     = errors.New("read only")
 	ErrMedium       = errors.New("medium error")
-	ErrMiscompare   = errors.New("miscompare")
 	ErrNotSupported = errors.New("not supported")
 	ErrClosed       = errors.New("store closed")
+	// ErrMiscompare is the answer of a [CompareWriter]; a [MiscompareError] says where.
+	ErrMiscompare = errors.New("miscompare")
+	// ErrUnavailable says that the store cannot be reached for now: a path is down, a cluster
+	// has no quorum. The data is not lost, and the same call may succeed later. After a change
+	// that ended with it, any part of the range may have changed, as after any error.
+	ErrUnavailable = errors.New("unavailable for now")
 )
 
-// Info describes a store. It does not change while the store is open, except Size
-// of a store that is a [Resizer].
+// A MiscompareError says where the store first differs from what was expected. It is an
+// [ErrMiscompare].
+type MiscompareError struct {
+	At int64 // in bytes from the start of the range
+}
+
+func (e *MiscompareError) Error() string { return fmt.Sprintf("%v at byte %d", ErrMiscompare, e.At) }
+
+// Is makes it an ErrMiscompare.
+func (e *MiscompareError) Is(target error) bool { return target == ErrMiscompare }
+
+// Info describes a store. Nothing in it changes while the store is open, but for Size, which
+// only [Resizer.Resize] changes.
 type Info struct {
 	Size          int64 // bytes
 	PhysicalBlock int   // bytes: the unit that is written without a read; a power of two
@@ -31,7 +50,7 @@ type Info struct {
 	Volatile      bool // contents do not survive the process: Flush has nothing to do
 	Cached        bool // writes are durable only after Flush or with FUA
 	Rotational    bool
-	// Granularity and Alignment of Trim, in bytes; 0 when there is no Trimmer.
+	// Granularity and Alignment of Trim, in bytes; 0 when the store is no [Trimmer].
 	Granularity, Alignment int64
 	// Concurrency is how many calls that block are worth having at a time.
 	Concurrency int
@@ -48,9 +67,14 @@ const (
 )
 
 // A Store is the least that a backing store can do. Offsets and lengths are inside
-// Info().Size: the caller has checked. All methods may be called by many goroutines
-// at a time; Close after the last of them has returned. Calls may block on storage,
-// never on a network peer of ours. A canceled ctx may end a call early.
+// Info().Size and multiples of 512 bytes: the caller has checked. All methods may be called by
+// many goroutines at a time; Close after the last of them has returned. Calls may block, on
+// storage or on the network that leads to it.
+//
+// A call whose context ends may end early, with an error that wraps that of the context; it
+// ends early where it would otherwise wait for something that may never come. What it was to
+// change may then have been changed in part. A lease that it borrowed is the caller's again when
+// it returns, whatever the reason.
 type Store interface {
 	Info() Info
 	// ReadAt fills into, which it borrows, from off. It fills all of it or fails.
@@ -61,118 +85,4 @@ type Store interface {
 	// Flush makes every write that has returned before it durable.
 	Flush(ctx context.Context) error
 	io.Closer
-}
-
-// Access says what a lent range is for.
-type Access uint8
-
-// What a lent range can be for.
-const (
-	ForRead Access = iota
-	ForWrite
-)
-
-// A Lender has its bytes in memory and lends that memory itself: reading the lease
-// reads the store, filling a lease that was lent ForWrite writes it. The caller
-// releases it. Whoever writes keeps two writers of one range apart if it cares.
-type Lender interface {
-	Lend(off, n int64, a Access) (*buffer.Lease, error)
-}
-
-// A Tryer does what can be done without waiting for storage. done is false, with
-// nothing changed, when the call would wait (or cannot tell): use ReadAt or WriteAt.
-type Tryer interface {
-	TryReadAt(into *buffer.Lease, off int64) (done bool, err error)
-	TryWriteAt(from *buffer.Lease, off int64) (done bool, err error)
-}
-
-// An Op is what a [Request] does.
-type Op uint8
-
-// What a request can do.
-const (
-	OpRead  Op = iota // fills Data
-	OpWrite           // writes Data
-)
-
-// A Request is a call that ends later. The caller makes it once and uses it again and
-// again: a call allocates nothing. From Submit to Done it is the store's, and the store
-// borrows Data.
-type Request struct {
-	Op    Op
-	Flags Flags         // of a write
-	Off   int64         // bytes
-	Data  *buffer.Lease // all of it is moved, or the call fails
-	// Done is called once, with what ReadAt or WriteAt would have returned: before Submit
-	// returns or later, on a goroutine of the store, which must not be kept waiting.
-	Done func(r *Request, err error)
-	// Owner is the caller's.
-	Owner any
-	// Run is nil when r is submitted. The store may set it before Done: r is one of several
-	// that end now.
-	Run *Run
-
-	// Link and Moved are the store's.
-	Link  *Request
-	Moved int64
-}
-
-// A Submitter starts reads and writes that wait for storage, and does not wait itself.
-// It is worth asking when a Tryer would have waited, or where there is none: ReadAt and
-// WriteAt do the same work for a goroutine that waits.
-type Submitter interface {
-	// Submit starts r. Everything that was submitted has ended before Close is called.
-	Submit(r *Request)
-}
-
-// A Trimmer gives space back. The range reads as zeros afterwards.
-type Trimmer interface {
-	Trim(ctx context.Context, off, n int64) error
-}
-
-// A Zeroer writes zeros faster than WriteAt would.
-type Zeroer interface {
-	Zero(ctx context.Context, off, n int64, f Flags) error
-}
-
-// An Extent is a range of one kind: with data, or without (it reads as zeros).
-type Extent struct {
-	Off, Len int64
-	Mapped   bool
-}
-
-// A Mapper knows which ranges hold data.
-type Mapper interface {
-	// Extent returns the extent that off lies in, from off on: no longer than n,
-	// and at least one byte.
-	Extent(ctx context.Context, off, n int64) (Extent, error)
-}
-
-// A Resizer can grow or shrink while it is open. Resized yields the new size; the
-// channel is closed with the store.
-type Resizer interface {
-	Resized() <-chan int64
-}
-
-// A Filter is a store on another store: same interface in, same interface out.
-type Filter interface {
-	Store
-	Unwrap() Store
-}
-
-// As finds the capability T in s. A filter can intercept a capability of what lies
-// beneath it, never invent one; and a capability that a filter does not implement
-// stops there, so that none ever slips past a filter that does not know of it.
-func As[T any](s Store) (T, bool) {
-	var none T
-	c, ok := s.(T)
-	if !ok {
-		return none, false
-	}
-	if f, wraps := s.(Filter); wraps {
-		if _, beneath := As[T](f.Unwrap()); !beneath {
-			return none, false
-		}
-	}
-	return c, true
 }

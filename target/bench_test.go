@@ -28,7 +28,10 @@ type event struct {
 
 func newHolding() *holding { return &holding{running: map[uint64]*target.Task{}} }
 
-func (h *holding) Identity() scsi.Identity { return scsi.Identity{} }
+// Order takes the first byte of the CDB for the class, the second and third for the extent.
+func (h *holding) Order(cdb []byte) target.Order {
+	return target.Order{Class: target.Class(cdb[0] & 3), First: uint64(cdb[1]), Blocks: uint64(cdb[2])}
+}
 
 func (h *holding) Attach(*target.ITL) { h.mu.Lock(); h.attached++; h.mu.Unlock() }
 func (h *holding) Detach(*target.ITL) { h.mu.Lock(); h.attached--; h.mu.Unlock() }
@@ -83,6 +86,7 @@ func (h *holding) all() []event {
 type bench struct {
 	h    *holding
 	unit *target.Unit
+	tgt  *target.Target
 	port *target.Port
 }
 
@@ -94,7 +98,11 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{h: h, unit: u, port: &target.Port{Target: tgt, Relative: 1}}
+	port, err := tgt.AddPort(target.PortConfig{Name: "port"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{h: h, unit: u, tgt: tgt, port: port}
 }
 
 func (b *bench) login(t testing.TB, name string, opt loopback.Options) *loopback.Session {

@@ -34,6 +34,7 @@ func TestAbortStarted(t *testing.T) {
 // Two functions at once concern one task: both wait for its end.
 func TestAbortTwice(t *testing.T) {
 	b := newBench(t)
+	b.unit.ShareTaskSet(true)
 	s, other := b.login(t, "a", loopback.Options{}), b.login(t, "b", loopback.Options{})
 	p := s.Start(loopback.Command{CDB: anyCDB, Tag: 7})
 	all := []<-chan target.FunctionResult{
@@ -101,8 +102,7 @@ func TestAbortBlocked(t *testing.T) {
 			b := newBench(t)
 			got := make(chan error, 1)
 			b.h.onStart = func(x *target.Task) bool {
-				into := buffer.Of(make([]byte, 1<<20))
-				x.ReceiveDataOut(0, into, func(x *target.Task, err error) {
+				x.ReceiveDataOut(0, 1<<20, func(x *target.Task, _ *buffer.Lease, err error) {
 					got <- err
 					x.Respond(target.Response{})
 				})
@@ -154,6 +154,7 @@ func TestReset(t *testing.T) {
 
 func TestClearTaskSet(t *testing.T) {
 	b := newBench(t)
+	b.unit.ShareTaskSet(true)
 	s, other := b.login(t, "a", loopback.Options{}), b.login(t, "b", loopback.Options{})
 	b.login(t, "c", loopback.Options{})
 	mine, theirs := s.Start(loopback.Command{CDB: anyCDB, Tag: 1}), other.Start(loopback.Command{CDB: anyCDB, Tag: 2})
@@ -170,6 +171,23 @@ func TestClearTaskSet(t *testing.T) {
 	// Only the nexus that lost a task to another is told.
 	if got := b.h.all(); len(got) != 1 || got[0].e != target.CommandsCleared || got[0].x != other.Nexus.ITLs()[0] {
 		t.Errorf("events %v", got)
+	}
+}
+
+// With a task set for each nexus CLEAR TASK SET leaves the tasks of others alone (SAM-5 7.5).
+func TestClearOwnTaskSet(t *testing.T) {
+	b := newBench(t)
+	s, other := b.login(t, "a", loopback.Options{}), b.login(t, "b", loopback.Options{})
+	mine, theirs := s.Start(loopback.Command{CDB: anyCDB, Tag: 1}), other.Start(loopback.Command{CDB: anyCDB, Tag: 2})
+	done := manage(s, target.ClearTaskSet, 0, 0)
+	b.h.end(t, 1)
+	soon(t, done)
+	if _, err := mine.Wait(t.Context()); !errors.Is(err, loopback.ErrDropped) {
+		t.Errorf("%v", err)
+	}
+	b.h.end(t, 2)
+	if r, err := theirs.Wait(t.Context()); err != nil || r.Err() != nil {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 
@@ -214,7 +232,7 @@ func TestFunctionsWithoutTasks(t *testing.T) {
 		target.ClearACA:        target.FunctionUnsupported,
 		target.QueryTask:       target.FunctionComplete,
 		target.QueryTaskSet:    target.FunctionComplete,
-		target.QueryAsyncEvent: target.FunctionComplete,
+		target.QueryAsyncEvent: target.FunctionUnsupported,
 		target.ResetNexus:      target.FunctionComplete,
 		target.Function(99):    target.FunctionUnsupported,
 	} {

@@ -14,44 +14,38 @@ import (
 type arrival struct {
 	tag     uint64
 	attr    target.Attr
+	session int
 	started bool
 	pending loopback.Pending
 }
 
-// schedule starts what the rules let start: HEAD OF QUEUE at once; ORDERED when
-// everything that has started has ended; whatever comes after a waiting or running
-// ORDERED task waits for it.
-func schedule(live []*arrival) {
-	for _, a := range live {
-		if a.attr == target.HeadOfQueue {
-			a.started = true
-		}
-	}
-	for {
-		progress, orderedRuns, anyStarted := false, false, false
-		for _, a := range live {
-			anyStarted = anyStarted || a.started
-			orderedRuns = orderedRuns || a.started && a.attr == target.Ordered
-		}
-		for _, a := range live {
-			if a.started {
+// schedule starts what the rules let start, in the order of arrival. In its task set a HEAD OF
+// QUEUE task starts at once; a SIMPLE one when no HEAD OF QUEUE task and no older ORDERED one
+// is left; an ORDERED one when no HEAD OF QUEUE task and nothing older is left.
+func schedule(live []*arrival, shared bool) {
+	for i, a := range live {
+		may := true
+		for j, o := range live {
+			if o == a || (!shared && o.session != a.session) {
 				continue
 			}
-			if orderedRuns || a.attr == target.Ordered && anyStarted {
-				break
+			switch {
+			case a.attr == target.HeadOfQueue:
+			case o.attr == target.HeadOfQueue:
+				may = false
+			case j < i && (o.attr == target.Ordered || a.attr == target.Ordered):
+				may = false
 			}
-			a.started, progress = true, true
-			break
 		}
-		if !progress {
-			return
-		}
+		a.started = a.started || may
 	}
 }
 
 func TestOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBench(t)
+		shared := rapid.Bool().Draw(rt, "one task set")
+		b.unit.ShareTaskSet(shared)
 		sessions := []*loopback.Session{b.login(t, "a", loopback.Options{}), b.login(t, "b", loopback.Options{})}
 		var live []*arrival
 		tag := uint64(0)
@@ -74,10 +68,10 @@ func TestOrder(t *testing.T) {
 				a := &arrival{tag: tag, attr: rapid.SampledFrom([]target.Attr{
 					target.Simple, target.Simple, target.Ordered, target.HeadOfQueue}).Draw(rt, "attr")}
 				live = append(live, a)
-				s := rapid.SampledFrom(sessions).Draw(rt, "session")
-				a.pending = s.Start(loopback.Command{CDB: anyCDB, Attr: a.attr, Tag: tag})
+				a.session = rapid.IntRange(0, len(sessions)-1).Draw(rt, "session")
+				a.pending = sessions[a.session].Start(loopback.Command{CDB: anyCDB, Attr: a.attr, Tag: tag})
 			}
-			schedule(live)
+			schedule(live, shared)
 			for _, a := range live {
 				if got := b.h.is(a.tag); got != a.started {
 					rt.Fatalf("task %d %v runs: %v, want %v", a.tag, a.attr, got, a.started)

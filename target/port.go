@@ -4,115 +4,84 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/lunette-io/lunette/scsi"
 )
-
-// MaxLUN is the highest LUN number that a target maps.
-const MaxLUN = 16383
-
-// A Mapping says which unit an initiator finds at a LUN.
-type Mapping struct {
-	LUN  scsi.LUN
-	Unit *Unit
-}
-
-// A Target is a SCSI target device: units at LUNs, behind one or more ports.
-type Target struct {
-	Name string
-
-	luns []Mapping // by LUN number; not changed
-
-	mu      sync.Mutex
-	nexuses map[*Nexus]struct{}
-}
-
-// NewTarget makes a target of the units in maps.
-func NewTarget(name string, maps ...Mapping) (*Target, error) {
-	t := &Target{Name: name, luns: slices.Clone(maps), nexuses: make(map[*Nexus]struct{})}
-	number := func(m Mapping) uint32 { i, _ := m.LUN.Index(); return i }
-	slices.SortFunc(t.luns, func(a, b Mapping) int { return int(number(a)) - int(number(b)) })
-	for i, m := range t.luns {
-		if n, ok := m.LUN.Index(); !ok || n > MaxLUN {
-			return nil, fmt.Errorf("target %s: LUN %v is not a number up to %d", name, m.LUN, MaxLUN)
-		}
-		if i > 0 && number(t.luns[i-1]) == number(m) {
-			return nil, fmt.Errorf("target %s: LUN %d is mapped twice", name, number(m))
-		}
-	}
-	return t, nil
-}
-
-// Mappings are the LUNs of the target in order.
-func (t *Target) Mappings() []Mapping { return slices.Clone(t.luns) }
-
-// Nexuses are the I_T nexuses now, in no order.
-func (t *Target) Nexuses() []*Nexus {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := make([]*Nexus, 0, len(t.nexuses))
-	for n := range t.nexuses {
-		all = append(all, n)
-	}
-	return all
-}
 
 // A Port is a SCSI target port: where one transport meets one target.
 type Port struct {
 	Target   *Target
 	Protocol scsi.Protocol
-	// Relative is the RELATIVE TARGET PORT IDENTIFIER, from 1, unique in the target.
+	// Relative is the RELATIVE TARGET PORT IDENTIFIER (SAM-5 4.6.5), from 1, unique in the
+	// target.
 	Relative uint16
-	// Group is the target port group (ALUA); 0 when there is none.
+	// Group is the target port group (SPC-5 5.18); 0 when there is none.
 	Group uint16
 	// Name is the SCSI name of the port, e.g. "iqn.2026-11.io.lunette:disk,t,0x0001".
 	Name string
+
+	removed bool // The target's mu guards it.
 }
 
-// ErrClosed reports a login to a target that is going away.
-var ErrClosed = errors.New("target: closed")
-
-// Login makes an I_T nexus. The caller ends it with Lost.
-func (p *Port) Login(svc Services, from Initiator) *Nexus {
-	n := &Nexus{Port: p, Initiator: from, svc: svc}
-	n.absent = &ITL{Nexus: n}
-	for _, m := range p.Target.luns {
-		i, _ := m.LUN.Index()
-		for int(i) >= len(n.itls) {
-			n.itls = append(n.itls, nil)
-		}
-		n.itls[i] = &ITL{Nexus: n, LUN: m.LUN, unit: m.Unit}
-	}
-	for _, x := range n.ITLs() {
-		x.unit.attach(x)
-	}
-	p.Target.mu.Lock()
-	p.Target.nexuses[n] = struct{}{}
-	p.Target.mu.Unlock()
-	return n
+// A PortConfig says what AddPort makes.
+type PortConfig struct {
+	Protocol scsi.Protocol
+	Group    uint16
+	Name     string
 }
 
-// Lost ends the nexus ("I_T nexus loss"): no task starts any more, those that are
-// there are aborted, and when the last of them has ended the units forget the nexus
-// and done is called, perhaps before Lost returns.
-func (n *Nexus) Lost(done func()) {
-	itls := append(n.ITLs(), n.absent)
-	g := newGroup(func() {
-		for _, x := range n.ITLs() {
-			x.unit.detach(x)
-		}
-		t := n.Port.Target
-		t.mu.Lock()
-		delete(t.nexuses, n)
-		t.mu.Unlock()
-		done()
-	})
-	for _, x := range itls {
-		x.mu.Lock()
-		x.closed = true
-		x.mu.Unlock()
-		abort(x, everyTask, g)
+// AddPort adds a port. The target chooses its relative identifier: the one that a port of the
+// same name had before, or the lowest that no port has had.
+func (t *Target) AddPort(cfg PortConfig) (*Port, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, ErrClosed
 	}
-	g.done()
+	if slices.ContainsFunc(t.ports, func(p *Port) bool { return p.Name == cfg.Name }) {
+		return nil, fmt.Errorf("target %s: there is a port %s already", t.Name, cfg.Name)
+	}
+	relative, known := t.relative[cfg.Name]
+	if !known {
+		if len(t.relative) >= 1<<16-1 {
+			return nil, errors.New("target: no relative port identifier is left")
+		}
+		relative = uint16(len(t.relative) + 1)
+		t.relative[cfg.Name] = relative
+	}
+	p := &Port{Target: t, Protocol: cfg.Protocol, Relative: relative, Group: cfg.Group, Name: cfg.Name}
+	t.ports = append(t.ports, p)
+	return p, nil
+}
+
+// RemovePort lets nobody log in by p any more. Its nexuses are for its transport to end.
+func (t *Target) RemovePort(p *Port) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.removed = true
+	t.ports = slices.DeleteFunc(t.ports, func(o *Port) bool { return o == p })
+}
+
+// Ports are the target's ports, in the order of their coming.
+func (t *Target) Ports() []*Port {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.ports)
+}
+
+// Login makes an I_T nexus, which sees the units that the target shows to the initiator. The
+// caller makes its channels, and ends it with Lost. The only error is ErrClosed.
+func (p *Port) Login(from Initiator) (*Nexus, error) {
+	t := p.Target
+	n := &Nexus{Port: p, Initiator: from}
+	n.absent = newITL(n, 0, nil)
+	n.view.Store(&view{})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || p.removed {
+		return nil, ErrClosed
+	}
+	n.show(t.mapOf(from.Name))
+	t.nexuses[n] = struct{}{}
+	return n, nil
 }

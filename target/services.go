@@ -1,5 +1,7 @@
-// Package target is the SAM-5 model that every SCSI transport and every device type
-// meets at: targets, ports, I_T nexuses, tasks, task management and LUN maps.
+// Package target is the SAM-5 model at which every SCSI transport and every device type
+// meet: targets, ports, I_T nexuses, channels, tasks, task sets, task management and maps of
+// logical units. What a command is before its device server runs it, and while its data
+// moves, is decided here once, for all transports. docs/design/target.md draws it.
 package target
 
 import (
@@ -9,55 +11,73 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 )
 
-// MaxPiece is how much data-out a device server asks for at a time, in bytes. It
-// asks for all of it, or for pieces of exactly MaxPiece and a rest, in order. A
-// transport therefore knows that data which comes unasked (at most MaxPiece) lies in
-// the first piece.
+// MaxPiece is how much data-out of one command is asked for at a time at the most, in bytes,
+// by a device server that stages data: it asks for all of the command's data, or for pieces of
+// exactly MaxPiece and a rest, in order. A transport therefore knows that data which comes
+// unasked (at most MaxPiece) lies in the first piece.
 const MaxPiece = 1 << 20
 
-// ErrAborted is what a transfer ends with when its task is aborted or its nexus is
-// lost.
+// ErrAborted is what a transfer ends with when its task is aborted or its nexus is lost.
 var ErrAborted = errors.New("target: task aborted")
 
-// Services are SAM-5's transport protocol services for one I_T nexus. A SCSI
-// transport implements them; device servers reach them through the methods of
-// [Task], the task manager calls them directly.
+// ErrExhausted is what a transfer ends with for which there was no memory.
+var ErrExhausted = &DataError{Sense: scsi.AbortedCommand(scsi.ASCInsufficientResources)}
+
+// A DataError is a transfer that failed in a way that the initiator must be told.
+type DataError struct {
+	Sense scsi.Sense
+}
+
+func (e *DataError) Error() string { return e.Sense.Error() }
+
+// Services are SAM-5's transport protocol services for one [Channel]: the connection of a
+// SCSI transport implements them. Only this package calls them; device servers reach them
+// through the methods of [Task].
 //
-// Nothing here waits for the network. A device server is a chain of steps: it asks
-// for data, returns, and is called again when the data is there. So no goroutine is
-// ever held by a slow peer.
+// No service waits for the network. A device server is a chain of steps: it asks for data,
+// returns, and is called again when the data is there. So no goroutine is ever held by a slow
+// peer. Services may be called from any goroutine, for different tasks at the same time.
 type Services interface {
-	// SendDataIn moves data to the initiator's buffer at off ("Send Data-In"). It
-	// takes the lease. If the move fails the nexus is lost.
-	//
-	// It reports whether the device server may send more at once. If not, because data of
-	// this task is still waiting to be sent, the transport calls t.DataInSent when it
-	// may: also when the task is aborted.
-	SendDataIn(t *Task, off int64, data *buffer.Lease) bool
+	// SendDataIn moves data to the initiator's buffer at off ("Send Data-In"). It takes the
+	// lease. When the transport has sent the data and given the lease back it calls
+	// t.DataInSent, exactly once, also when the data could not be sent: perhaps before
+	// SendDataIn returns, perhaps after the task has been answered. If the move fails the
+	// nexus is lost.
+	SendDataIn(t *Task, off int64, data *buffer.Lease)
 
-	// ReceiveDataOut fills into from the initiator's buffer at off ("Receive
-	// Data-Out") and then calls t.DataOutReceived, perhaps before it returns. It
-	// borrows into until that call; afterwards no transfer touches it.
-	ReceiveDataOut(t *Task, off int64, into *buffer.Lease)
+	// ReceiveDataOut fills into[have:] from the initiator's buffer at off+have ("Receive
+	// Data-Out"), and then calls t.DataOutReceived, exactly once, perhaps before it returns.
+	// The first have bytes of into are there already. It borrows into until that call;
+	// afterwards no transfer touches the memory. For a task that is aborted it calls
+	// t.DataOutReceived(ErrAborted).
+	ReceiveDataOut(t *Task, off int64, into *buffer.Lease, have int64)
 
-	// SendResponse ends the task ("Send Command Complete"). It takes r.DataIn, and r
-	// itself only until it returns. The transport owns t again.
-	SendResponse(t *Task, r *Response)
+	// SendResponse ends the task ("Send Command Complete"). It takes r.DataIn, and borrows r
+	// itself until it returns, or until Ended if it reports false. True: the response has its
+	// place in the order of what the transport sends. False: it has not yet, since it waits
+	// for data; then the transport calls t.Responded, exactly once, when it has its place, or
+	// when it will never be sent.
+	SendResponse(t *Task, r *Response) bool
 
-	// Keep is called, inside Nexus.Execute, for a task that cannot start yet: the
-	// transport keeps a copy of what t.First lends. An error ends the task with
-	// TASK SET FULL.
-	Keep(t *Task) error
-
-	// TerminateTransfers stops moving data for t ("Terminate Data Transfer"). When it
-	// returns a pending ReceiveDataOut has ended with ErrAborted, or ends so by itself as soon
-	// as what cannot be stopped has ended, as an RDMA Read that is on its way: before that
-	// the memory is in use. The task ends behind it, and task management waits for the task.
+	// TerminateTransfers stops moving data for t ("Terminate Data Transfer"), which is
+	// aborted. When it returns a pending ReceiveDataOut has ended with ErrAborted, or ends so
+	// by itself as soon as what cannot be stopped has ended, as an RDMA Read that is on its
+	// way: before that the memory is in use, and task management waits for it. A response
+	// that waits (SendResponse has reported false) is withdrawn, if it still can be: then the
+	// transport calls t.Responded and sends nothing. It may be called for a task of which
+	// nothing moves, and then does nothing.
 	TerminateTransfers(t *Task)
 
-	// Dropped ends a task that gets no response: it was aborted. The transport owns
-	// t again.
-	Dropped(t *Task)
+	// Ended gives t back to the transport: this package and the device server have forgotten
+	// it, after its response (SendResponse) or without one (it was aborted). It is called
+	// exactly once for each Channel.Execute, perhaps before Execute returns, and is the last
+	// that this package does with t. A task that was aborted does not end before all of its
+	// data-in that is on its way has been sent (DataInSent).
+	Ended(t *Task)
+
+	// Overdue tells that the initiator owes data for t for too long while tasks of others
+	// wait for t: the transport ends the connection because of why.
+	Overdue(t *Task, why error)
 }
 
 // A Response ends a task. A transport may merge the status with the last data.
@@ -67,6 +87,9 @@ type Response struct {
 	Sense scsi.Sense
 	// Descriptor chooses descriptor format for Sense (SPC-5 4.4.2).
 	Descriptor bool
+	// SenseData, if it is not empty, is sent as it is instead of Sense: it comes from another
+	// device. It is borrowed until Respond returns, or until the response has its place.
+	SenseData []byte
 	// Moves is how many bytes the command moves by its CDB, whatever the initiator
 	// has room for; the residual follows from it. 0 for a command that failed early.
 	Moves int64
@@ -76,31 +99,45 @@ type Response struct {
 	At     int64
 	// Residual is set by this package: >0 underflow, <0 overflow (SAM-5 5.4.4).
 	Residual int64
-	// Run, if it is not nil, is that of the commands which end one after the other with this
-	// one. Inside SendResponse, and not after it, the transport may put off to its end what
-	// sends the response.
-	Run Run
+	// Batch, if it is not nil, is that of the commands which end one after the other with
+	// this one. Inside SendResponse, and not after it, the transport may put off to the end of
+	// the batch what sends the response.
+	Batch Batch
 }
 
-// A Run is a number of commands that end one after the other on one goroutine.
-type Run interface {
-	// Add calls f.Flush at the end of the run, once for all calls with the same f, or before:
-	// when much waits, of which n bytes are f's. No lock may be held.
+// AppendSense appends the sense data of a response with CHECK CONDITION.
+func (r *Response) AppendSense(dst []byte) []byte {
+	switch {
+	case len(r.SenseData) > 0:
+		return append(dst, r.SenseData...)
+	case r.Descriptor:
+		return r.Sense.AppendDescriptor(dst)
+	}
+	return r.Sense.AppendFixed(dst)
+}
+
+// A Batch is a number of commands that end one after the other on one goroutine.
+type Batch interface {
+	// Add calls f.Flush at the end of the batch, once for all calls with the same f, or
+	// before: when much waits, of which n bytes are due to f. No lock may be held.
 	Add(f interface{ Flush() }, n int64)
 }
 
 // A LogicalUnit is a device server. Methods may be called by many goroutines at once.
 type LogicalUnit interface {
-	Identity() scsi.Identity
-
 	// Attach announces an I_T_L nexus; the unit may set x.State. Detach ends it (I_T
 	// nexus loss), after its last task has ended.
 	Attach(x *ITL)
 	Detach(x *ITL)
 
-	// Execute starts t. The unit ends it with exactly one t.Respond, now or later, on
-	// any goroutine. Execute runs on the goroutine that owns the connection: it must
-	// not wait for storage, peers or other tasks.
+	// Order says how the command of cdb, which may be of any length, stands to others. It is
+	// fast and changes nothing.
+	Order(cdb []byte) Order
+
+	// Execute starts t. The unit ends it with exactly one t.Respond, now or later, on any
+	// goroutine. Execute itself runs on the goroutine that received the command, or on that
+	// which ended what the command waited for; it must not wait for storage, peers or other
+	// tasks, and the caller holds no lock.
 	Execute(t *Task)
 
 	// Event reports what happened to the unit or to one of its I_T_L nexuses, so that
@@ -118,12 +155,12 @@ type Event uint8
 const (
 	// LogicalUnitReset: by x's initiator (nil: by management). All tasks have ended.
 	LogicalUnitReset Event = iota
-	// TargetReset: like LogicalUnitReset, of all units of the target.
+	// TargetReset: like LogicalUnitReset, of all units that the initiator reaches.
 	TargetReset
 	// NexusReset: I_T NEXUS RESET by x itself.
 	NexusReset
 	// CommandsCleared: tasks of x were ended by another initiator (SAM-5 5.6).
 	CommandsCleared
-	// InventoryChanged: the LUN map that x sees has changed.
+	// InventoryChanged: the map of logical units that x's initiator sees has changed.
 	InventoryChanged
 )

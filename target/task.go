@@ -1,7 +1,9 @@
 package target
 
 import (
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -18,12 +20,11 @@ const (
 	ACA
 )
 
-// A Task is one command of one I_T nexus. The transport owns the memory and lends it
-// from Nexus.Execute to Services.SendResponse or Services.Dropped; in between the
-// device server drives it. A device server touches neither the task nor anything it
-// lends after Respond.
+// A Task is one command of one I_T nexus. The transport owns the memory and lends it from
+// Channel.Execute to Services.Ended; in between the device server drives it, up to Respond. A
+// device server touches neither the task nor anything that it lends after Respond.
 type Task struct {
-	// Set by the transport.
+	// The transport sets these before Channel.Execute.
 	Tag      uint64
 	LUN      scsi.LUN
 	Attr     Attr
@@ -31,33 +32,72 @@ type Task struct {
 	CDB      []byte // valid until the task ends
 	WantIn   int64  // bytes of room in the initiator's data-in buffer
 	HaveOut  int64  // bytes in its data-out buffer
-	// First lends the data-out, from offset 0, that came along with the command and
-	// lies in memory right now. The device server borrows it, and only until Execute
-	// returns; ReceiveDataOut gets the same bytes with everything else.
-	First   buffer.Lease
+	// First lends the data-out, from offset 0, that came along with the command and lies in
+	// memory right now. The transport lends it until Channel.Execute returns, and does not use
+	// the task's memory for another command before that, even if the task has ended. The device
+	// server borrows it only until its Execute returns or asks for data; ReceiveDataOut gets
+	// the same bytes with everything else.
+	First buffer.Lease
+	// Unasked is how much data-out, from offset 0, comes without being asked for: First, and
+	// what the transport knows to follow it. No budget is needed for it.
+	Unasked int64
 	Private any // the transport's state
 
-	// For the device server: its own state between the steps of one command.
+	// Work is the device server's own state between the steps of one command.
 	Work Work
 
-	itl  *ITL
-	svc  Services
-	then func(*Task, error)
-	more func(*Task)
+	itl     *ITL
+	channel *Channel
 
-	response Response    // what SendResponse gets: here, so that none is allocated
-	step     func(*Task) // for Workers
-	queue    *Task       // next in a Workers queue or in the unit's waiting list
+	phase atomic.Uint32
+	fate  atomic.Uint32
 
-	// Guarded by itl.mu.
+	pace     pace
+	transfer transfer
+	firstLen int64    // of First, when the task came
+	response Response // lent to SendResponse: here, so that none is allocated
+
+	step  func(*Task) // the next step, while the task waits for a worker
+	queue *Task       // the next of a queue: of workers, of a unit, or of a channel
+
+	// The unit's mu guards these.
+	ticket    uint64    // order of arrival among those that wait
+	order     Order     // how the command stands to others
+	barred    bool      // the barrier is up because of its attribute
+	exclusive bool      // it is in the unit's list of atomic commands
+	alone     bool      // it runs as one of them
+	since     time.Time // when it came there
+
+	// The ITL's mu guards these.
 	prev, next *Task
-	group      *group // set: aborted; who waits for the end
-	pins       int    // the task manager still looks at it
-	ended      bool   // the device server is done with it
+	group      *group // set: aborted, and who waits for the end
+	pins       int    // task management still looks at the task
+	ended      bool   // it is in no list
 
-	state   atomic.Int32
-	aborted atomic.Bool
+	mu       sync.Mutex
+	loan     loan          // of First
+	taken    int64         // how much of First the device server has got
+	retained *buffer.Lease // what First lent, copied
+	onAbort  func(*Task)
+	canceled chan struct{} // made when somebody waits for Context
 }
+
+// The phases of a task; docs/design/target.md draws them.
+const (
+	idle       uint32 = iota
+	queued            // the device server has not seen it
+	started           // a step of the device server runs or will, and may change the medium
+	landing           // the same: data-out lands in the medium itself
+	receiving         // waits for data-out, or for leave to go on with it
+	responding        // the device server is done, the transport has the response
+)
+
+// The fates of a task: one of the last two comes first, once.
+const (
+	open     uint32 = iota
+	aborted         // it gets no response
+	answered        // the transport has its response
+)
 
 // Work is what a device server notes between the steps of a command.
 type Work struct {
@@ -67,77 +107,39 @@ type Work struct {
 	Len    int64 // bytes in all
 	Done   int64 // bytes so far
 	Flags  uint32
+	Step   uint32 // what comes next, in the device server's own numbers
 	Data   *buffer.Lease
 	Any    any
 }
 
-const (
-	idle int32 = iota
-	waiting
-	started
-)
+// reset prepares t for a new command. Nobody else knows t.
+func (t *Task) reset(x *ITL, ch *Channel) {
+	t.itl, t.channel = x, ch
+	t.fate.Store(open)
+	t.phase.Store(started)
+	t.pace.reset()
+	t.transfer.reset()
+	t.group, t.pins, t.ended = nil, 0, false
+	t.ticket, t.barred, t.exclusive, t.alone = 0, false, false, false
+	t.onAbort = nil
+	t.loan, t.taken, t.firstLen = none, 0, t.First.Len()
+	if t.firstLen > 0 {
+		t.loan = lent
+	}
+}
 
-// ITL is the I_T_L nexus of the task; nil only for a LUN without a unit.
+// ITL is the I_T_L nexus of the task; its unit is nil only for a LUN without a unit.
 func (t *Task) ITL() *ITL { return t.itl }
 
 // Nexus is the I_T nexus of the task.
 func (t *Task) Nexus() *Nexus { return t.itl.Nexus }
 
+// Channel is the channel that the task came by.
+func (t *Task) Channel() *Channel { return t.channel }
+
 // Aborted reports that the task need not go on: its response will not be sent. Long
-// commands look at it between pieces of work.
-func (t *Task) Aborted() bool { return t.aborted.Load() }
-
-// Keep tells the transport to keep what First lends beyond the return of Execute, for
-// a device server that has to wait for something else than data. After an error the
-// device server answers TASK SET FULL.
-func (t *Task) Keep() error { return t.svc.Keep(t) }
-
-// SendDataIn moves data to offset off of the initiator's buffer; it takes the lease.
-// The device server sends at most WantIn bytes in all. If it returns false the device
-// server returns and touches t no more: more is called, on any goroutine, when the
-// initiator has taken enough of what is on its way. So a slow initiator holds little
-// memory, and no goroutine.
-func (t *Task) SendDataIn(off int64, data *buffer.Lease, more func(*Task)) bool {
-	if t.aborted.Load() {
-		data.Release()
-		return true
-	}
-	t.itl.Stats.BytesIn.Add(data.Len())
-	t.more = more
-	return t.svc.SendDataIn(t, off, data)
-}
-
-// DataInSent is for transports: the device server may send more.
-func (t *Task) DataInSent() { t.more(t) }
-
-// ReceiveDataOut fills into, which it borrows, from offset off of the initiator's
-// buffer, and then calls then: perhaps before it returns, perhaps on another
-// goroutine, always once. An error is ErrAborted or the reason that the data could
-// not be had; as [*DataError] it says what sense to answer with.
-// off+into.Len() is at most HaveOut; see [MaxPiece].
-func (t *Task) ReceiveDataOut(off int64, into *buffer.Lease, then func(*Task, error)) {
-	t.then = then
-	if t.aborted.Load() {
-		t.DataOutReceived(ErrAborted)
-		return
-	}
-	t.itl.Stats.BytesOut.Add(into.Len())
-	t.svc.ReceiveDataOut(t, off, into)
-}
-
-// DataOutReceived is for transports: the ReceiveDataOut of t has ended.
-func (t *Task) DataOutReceived(err error) {
-	then := t.then
-	t.then = nil
-	then(t, err)
-}
-
-// A DataError is a transfer that failed in a way that the initiator must be told.
-type DataError struct {
-	Sense scsi.Sense
-}
-
-func (e *DataError) Error() string { return e.Sense.Error() }
+// commands look at it between pieces of work. See also OnAbort and Context.
+func (t *Task) Aborted() bool { return t.fate.Load() == aborted }
 
 // Respond ends the task. It takes r.DataIn.
 func (t *Task) Respond(r Response) {
@@ -156,17 +158,66 @@ func (t *Task) Respond(r Response) {
 			x.Stats.BytesIn.Add(r.DataIn.Len())
 		}
 	}
-	if !x.end(t) {
-		t.response = r
-		t.svc.SendResponse(t, &t.response) // t is the transport's from here on
-		x.responded()
-	} else if r.DataIn != nil {
+	answers := t.fate.CompareAndSwap(open, answered)
+	if !answers && r.DataIn != nil {
 		r.DataIn.Release()
 	}
-	if u := x.unit; u != nil && u.barrier.Load() != 0 {
+	t.phase.Store(responding)
+	u := x.unit
+	barrier := u != nil && u.barrier.Load() != 0
+	if barrier {
+		u.yield(t) // however long the transport takes
+	}
+	ends := false
+	if answers {
+		t.response = r
+		ends = t.channel.svc.SendResponse(t, &t.response)
+	} else {
+		ends = t.pace.end() // if not, the initiator's memory is still written to
+	}
+	switch {
+	case ends:
+		t.finish()
+	case barrier: // t may be another command by now
 		u.advance()
 	}
 }
 
 // Fail ends the task with CHECK CONDITION and s in fixed format.
 func (t *Task) Fail(s scsi.Sense) { t.Respond(Response{Status: scsi.CheckCondition, Sense: s}) }
+
+// Responded is called by transports, once, for a task whose SendResponse has reported false:
+// the response has its place in the order of the wire, or will not be sent.
+func (t *Task) Responded() { t.finish() }
+
+// finish takes t out of all books. If task management looks at t its memory goes back to the
+// transport later. No lock is held, and t is not touched afterwards.
+func (t *Task) finish() {
+	x, ch := t.itl, t.channel
+	u := x.unit
+	barrier := u != nil && u.barrier.Load() != 0
+	if barrier {
+		u.leave(t) // while t is still this task
+	}
+	waits := ch.giveBack(t)
+	if g, drop := x.unlink(t); drop {
+		t.forget(g)
+	}
+	if waits {
+		ch.grant()
+	}
+	if barrier || (u != nil && u.barrier.Load() != 0) {
+		u.advance()
+	}
+}
+
+// forget gives the memory of t, which is in no list and has no pin, back to the transport.
+func (t *Task) forget(g *group) {
+	x := t.itl
+	t.endLoan()
+	t.channel.svc.Ended(t)
+	x.returned()
+	if g != nil {
+		g.done()
+	}
+}

@@ -2,7 +2,6 @@ package target_test
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -99,14 +98,18 @@ func TestAbsentUnit(t *testing.T) {
 	}
 }
 
-// Keep fails: the task ends with TASK SET FULL, and the queue goes on.
-func TestKeepFails(t *testing.T) {
+// There is no memory for the data that came with a task that has to wait: it ends with TASK
+// SET FULL, and the others go on.
+func TestNoMemoryToWait(t *testing.T) {
 	b := newBench(t)
-	s := b.login(t, "a", loopback.Options{})
-	greedy := loopback.Login(b.port, target.Initiator{Name: "b"}, loopback.Options{FailKeep: errors.New("no memory")})
-	defer greedy.Close()
+	arena := buffer.NewArena(buffer.MaxBlock)
+	all, err := arena.Get(buffer.MaxBlock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := b.login(t, "a", loopback.Options{Arena: arena, First: -1})
 	first := s.Start(loopback.Command{CDB: anyCDB, Tag: 1})
-	if r, err := greedy.Run(loopback.Command{CDB: anyCDB, Tag: 2, Attr: target.Ordered}); err != nil || r.Status != scsi.TaskSetFull {
+	if r, err := s.Run(loopback.Command{CDB: anyCDB, Tag: 2, Attr: target.Ordered, Out: make([]byte, 512)}); err != nil || r.Status != scsi.TaskSetFull {
 		t.Errorf("%+v %v", r, err)
 	}
 	after := s.Start(loopback.Command{CDB: anyCDB, Tag: 3})
@@ -118,4 +121,5 @@ func TestKeepFails(t *testing.T) {
 	}
 	first.Wait(t.Context())
 	after.Wait(t.Context())
+	all.Release()
 }

@@ -3,61 +3,66 @@ package target
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/lunette-io/lunette/scsi"
+	"time"
 )
 
-// A Unit is a logical unit with its task set (SAM-5 8; one task set for all I_T
-// nexuses: TST=000b). It may be mapped into any number of targets.
+// A Unit is a logical unit with its task sets (SAM-5 8): one for each I_T_L nexus, or one for
+// all of them. It may be mapped into any number of targets.
 type Unit struct {
 	Name string
 	lu   LogicalUnit
 
-	// barrier is not 0 while ORDERED tasks wait or run, and makes everyone go the
-	// slow way through admit and advance.
+	// barrier is not 0 while tasks cannot simply start; see taskset.go.
 	barrier atomic.Int32
 
 	mu      sync.Mutex
 	itls    map[*ITL]struct{}
 	retired Totals
+	closed  bool
 
-	// Tasks that wait for an ORDERED task, or are one, in order of arrival.
-	first, last *Task
-	ordered     *Task // the ORDERED task that runs
-	advancing   bool
-	again       bool
-}
+	// I_T_L nexuses that are lost and whose tasks have not all ended, and those that are the
+	// same and have come back: they are busy.
+	leaving map[itlKey]int
+	back    map[itlKey][]*ITL
 
-// Totals are sums of [Stats].
-type Totals struct {
-	Commands, Errors, BytesIn, BytesOut int64
-}
-
-func (s *Totals) add(x *Stats) {
-	s.Commands += x.Commands.Load()
-	s.Errors += x.Errors.Load()
-	s.BytesIn += x.BytesIn.Load()
-	s.BytesOut += x.BytesOut.Load()
-}
-
-// Totals sums the counters of the nexus.
-func (n *Nexus) Totals() Totals {
-	var sum Totals
-	for _, x := range n.itls {
-		if x != nil {
-			sum.add(&x.Stats)
-		}
-	}
-	return sum
+	shared      bool    // one task set for all nexuses
+	first, last *Task   // tasks that wait for their turn, in order, linked by Task.queue
+	tickets     uint64  // how many ever waited
+	atomics     []*Task // atomic commands that have their data
+	scan        uint64  // of the queue
+	census      census  // of the one task set
+	advancing   bool    // one goroutine is in advance
+	again       bool    // and shall look again
+	pause       *pause
+	timer       *time.Timer // of patience
 }
 
 // NewUnit makes a unit of lu, which it takes: Close closes it.
 func NewUnit(name string, lu LogicalUnit) *Unit {
-	return &Unit{Name: name, lu: lu, itls: make(map[*ITL]struct{})}
+	return &Unit{
+		Name: name, lu: lu, itls: make(map[*ITL]struct{}),
+		leaving: make(map[itlKey]int), back: make(map[itlKey][]*ITL),
+	}
 }
 
 // LogicalUnit is the device server.
 func (u *Unit) LogicalUnit() LogicalUnit { return u.lu }
+
+// ShareTaskSet says whether all I_T nexuses share one task set (TST=000b of the control mode
+// page, SPC-5 7.5.10) or have one each (TST=001b).
+func (u *Unit) ShareTaskSet(yes bool) {
+	u.mu.Lock()
+	u.shared = yes
+	u.mu.Unlock()
+	u.advance()
+}
+
+// SharesTaskSet reports what ShareTaskSet was told last: false at first.
+func (u *Unit) SharesTaskSet() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.shared
+}
 
 // Totals sums the counters of all I_T_L nexuses, those that are gone included.
 func (u *Unit) Totals() Totals {
@@ -70,7 +75,8 @@ func (u *Unit) Totals() Totals {
 	return sum
 }
 
-// ITLs are the I_T_L nexuses now, in no order.
+// ITLs are the I_T_L nexuses now, in no order; those that are lost and whose tasks have not all
+// ended as well.
 func (u *Unit) ITLs() []*ITL {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -81,147 +87,84 @@ func (u *Unit) ITLs() []*ITL {
 	return all
 }
 
-// Close closes the logical unit. Every nexus is lost already.
-func (u *Unit) Close() error { return u.lu.Close() }
+// Close closes the logical unit. Every nexus is lost already, and its tasks have ended.
+func (u *Unit) Close() error {
+	u.mu.Lock()
+	u.closed = true
+	if u.timer != nil {
+		u.timer.Stop()
+	}
+	u.mu.Unlock()
+	return u.lu.Close()
+}
 
+// attach announces x. If x was lost before and has tasks left, it is busy until they have
+// ended.
 func (u *Unit) attach(x *ITL) {
 	u.mu.Lock()
 	u.itls[x] = struct{}{}
+	if u.leaving[x.key] > 0 {
+		x.busy.Store(true)
+		u.back[x.key] = append(u.back[x.key], x)
+	}
 	u.mu.Unlock()
 	u.lu.Attach(x)
 }
 
+// losing notes that x will be detached when its tasks have ended.
+func (u *Unit) losing(x *ITL) {
+	u.mu.Lock()
+	u.leaving[x.key]++
+	u.mu.Unlock()
+}
+
+// detach forgets x, which has no task any more.
 func (u *Unit) detach(x *ITL) {
 	u.lu.Detach(x)
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	delete(u.itls, x)
 	u.retired.add(&x.Stats)
-	u.mu.Unlock()
-}
-
-// admit takes a task that is ORDERED or that came while one was there: it runs when
-// the rules let it (SAM-5 8.6: an ORDERED task starts after all older tasks have
-// ended, and everything younger waits for it).
-func (u *Unit) admit(t *Task) {
-	u.barrier.Add(1) // before we look: who is not in a task list yet will see it
-	u.mu.Lock()
-	if t.Attr != Ordered && u.first == nil && u.ordered == nil {
-		u.barrier.Add(-1)
-		u.mu.Unlock()
-		u.lu.Execute(t)
+	if u.leaving[x.key]--; u.leaving[x.key] > 0 {
 		return
 	}
-	if t.svc.Keep(t) != nil {
-		u.barrier.Add(-1)
-		u.mu.Unlock()
-		t.Respond(Response{Status: scsi.TaskSetFull})
-		return
+	delete(u.leaving, x.key)
+	for _, y := range u.back[x.key] {
+		y.busy.Store(false)
 	}
-	t.state.Store(waiting)
-	t.queue = nil
-	if u.last != nil {
-		u.last.queue = t
-	} else {
-		u.first = t
-	}
-	u.last = t
-	u.mu.Unlock()
-	if t.aborted.Load() && u.unqueue(t) {
-		// The abort came before it was in the queue, and left the end to us.
-		t.itl.end(t)
-	}
-	u.advance()
+	delete(u.back, x.key)
 }
 
-// advance starts what may start. It is called whenever a task has ended while the
-// barrier is up. Only one goroutine is in the loop; a call meanwhile makes it look again.
-func (u *Unit) advance() {
-	u.mu.Lock()
-	if u.advancing {
-		u.again = true
-		u.mu.Unlock()
-		return
-	}
-	u.advancing = true
-	for {
-		u.again = false
-		if t := u.runnable(); t != nil {
-			u.mu.Unlock()
-			u.lu.Execute(t)
-			u.mu.Lock()
-			continue
+// Abort aborts the tasks of the unit that match. done is called when they have ended
+// and nothing touches their memory, perhaps before Abort returns. PREEMPT AND ABORT
+// uses it; by is the nexus that asked, the others get CommandsCleared.
+func (u *Unit) Abort(by *Nexus, match func(*Task) bool, done func()) {
+	var cleared []*ITL
+	g := newGroup(func() {
+		for _, x := range cleared {
+			u.lu.Event(CommandsCleared, x)
 		}
-		if !u.again {
-			break
+		done()
+	})
+	for _, x := range u.ITLs() {
+		if _, ending := x.abort(match, g); ending > 0 && x.Nexus != by {
+			cleared = append(cleared, x)
 		}
 	}
-	u.advancing = false
-	u.mu.Unlock()
+	g.done()
 }
 
-// runnable takes the first waiting task off the queue if it may start. u.mu is held.
-func (u *Unit) runnable() *Task {
-	t := u.first
-	if u.ordered != nil || t == nil || (t.Attr == Ordered && u.anyStarted()) {
-		return nil
-	}
-	if u.first = t.queue; u.first == nil {
-		u.last = nil
-	}
-	t.queue = nil
-	t.state.Store(started)
-	if t.Attr == Ordered {
-		u.ordered = t
-	} else {
-		u.barrier.Add(-1)
-	}
-	return t
-}
+// Reset is LOGICAL UNIT RESET by management: no initiator has asked for it.
+func (u *Unit) Reset(done func()) { u.reset(LogicalUnitReset, nil, done) }
 
-// leave notes that t has ended, if it is the ORDERED task that everyone waits for.
-func (u *Unit) leave(t *Task) {
-	u.mu.Lock()
-	if u.ordered == t {
-		u.ordered = nil
-		u.barrier.Add(-1)
+// reset is LOGICAL UNIT RESET, or the unit's part of a target reset.
+func (u *Unit) reset(e Event, by *ITL, done func()) {
+	g := newGroup(func() {
+		u.lu.Event(e, by)
+		done()
+	})
+	for _, x := range u.ITLs() {
+		x.abort(everyTask, g)
 	}
-	u.mu.Unlock()
-}
-
-// anyStarted looks for a task that has started and not ended. u.mu is held.
-func (u *Unit) anyStarted() bool {
-	for x := range u.itls {
-		x.mu.Lock()
-		for t := x.head; t != nil; t = t.next {
-			if t.state.Load() == started {
-				x.mu.Unlock()
-				return true
-			}
-		}
-		x.mu.Unlock()
-	}
-	return false
-}
-
-// unqueue takes t out of the waiting queue; it reports whether t was there.
-func (u *Unit) unqueue(t *Task) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for p, q := (*Task)(nil), u.first; q != nil; p, q = q, q.queue {
-		if q != t {
-			continue
-		}
-		if p != nil {
-			p.queue = q.queue
-		} else {
-			u.first = q.queue
-		}
-		if u.last == q {
-			u.last = p
-		}
-		q.queue = nil
-		u.barrier.Add(-1)
-		return true
-	}
-	return false
+	g.done()
 }

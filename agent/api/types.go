@@ -10,52 +10,72 @@ type Version struct {
 	Started time.Time `json:"started"`
 }
 
-// A Target is one element of GET /v1/targets.
+// A Target is one element of GET /v1/targets. What transports say of it (who may log in, and how) are
+// fields beside these.
 type Target struct {
-	Name       string   `json:"name"`
-	Alias      string   `json:"alias,omitempty"`
-	LUNs       []LUN    `json:"luns"`
-	Portals    []string `json:"portals"`    // TRANSPORT+PROVIDER://ADDR:PORT as they listen
-	Auth       string   `json:"auth"`       // "none", "chap" or "mutual chap"
-	Initiators []string `json:"initiators"` // the only ones; empty: any
-	Sessions   int      `json:"sessions"`   // I_T nexuses now
+	Name     string   `json:"name"`
+	Alias    string   `json:"alias,omitempty"`
+	LUNs     []LUN    `json:"luns"`
+	Portals  []string `json:"portals"`  // TRANSPORT+PROVIDER://ADDRESS as they listen
+	Sessions int      `json:"sessions"` // I_T nexuses now
+	Columns  []Cell   `json:"columns,omitempty"`
+	Notes    []Note   `json:"notes,omitempty"`
 
-	// AddTarget is what Linux's SRP initiator takes: id_ext=…,ioc_guid=…,dest=ADDR:PORT, for each SRP portal.
-	AddTarget []string `json:"addTarget,omitempty"`
+	Facts Facts `json:"-"`
 }
 
-// A LUN is a unit that a target maps.
+// MarshalJSON implements [json.Marshaler].
+func (t Target) MarshalJSON() ([]byte, error) {
+	type plain Target
+	t.Columns = append(t.Facts.Cells(), t.Columns...)
+	return withFacts(plain(t), t.Facts)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. The columns of facts are in Columns afterwards.
+func (t *Target) UnmarshalJSON(text []byte) (err error) {
+	type plain Target
+	t.Facts, err = readFacts(text, (*plain)(t))
+	return err
+}
+
+// A Note is what people have to be told beside a table.
+type Note struct {
+	Title string   `json:"title"` // such as "to attach TARGET by SRP"
+	Lines []string `json:"lines"`
+}
+
+// A LUN is a logical unit that a target maps.
 type LUN struct {
 	LUN  int    `json:"lun"`
 	Unit string `json:"unit"`
 }
 
-// A Unit is one element of GET /v1/units. The counters are since the start.
+// A Unit is one element of GET /v1/units: a logical unit. The counters are since the start. What the
+// device and its stores say of themselves are fields beside these.
 type Unit struct {
-	Name      string `json:"name"`
-	Store     string `json:"store"` // the kind, and what it is on: "file /srv/disk.img"
-	Device    string `json:"device"`
-	Size      int64  `json:"size"`      // bytes
-	BlockSize int    `json:"blockSize"` // bytes
-	ReadOnly  bool   `json:"readOnly"`
-	Serial    string `json:"serial"`
-	NAA       string `json:"naa"`
-	Commands  int64  `json:"commands"`
-	Errors    int64  `json:"errors"`   // commands that ended with CHECK CONDITION
-	BytesIn   int64  `json:"bytesIn"`  // to initiators: reads
-	BytesOut  int64  `json:"bytesOut"` // from initiators: writes
+	Name     string `json:"name"`
+	Device   string `json:"device"`   // the kind
+	Commands int64  `json:"commands"` // that have ended or run
+	Errors   int64  `json:"errors"`   // commands that ended with CHECK CONDITION
+	BytesIn  int64  `json:"bytesIn"`  // to initiators: reads
+	BytesOut int64  `json:"bytesOut"` // from initiators: writes
+	Columns  []Cell `json:"columns,omitempty"`
 
-	StoreCounts []StoreCount `json:"storeCounts,omitempty"`
+	Facts Facts `json:"-"`
 }
 
-// A StoreCount is what a stats filter has counted of one operation of a store.
-type StoreCount struct {
-	Operation string  `json:"operation"`
-	Calls     int64   `json:"calls"`
-	Errors    int64   `json:"errors"`
-	Bytes     int64   `json:"bytes"`
-	Timed     int64   `json:"timed"`   // calls that may have waited, whose time was taken
-	Seconds   float64 `json:"seconds"` // that those took in all
+// MarshalJSON implements [json.Marshaler].
+func (u Unit) MarshalJSON() ([]byte, error) {
+	type plain Unit
+	u.Columns = append(u.Facts.Cells(), u.Columns...)
+	return withFacts(plain(u), u.Facts)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. The columns of facts are in Columns afterwards.
+func (u *Unit) UnmarshalJSON(text []byte) (err error) {
+	type plain Unit
+	u.Facts, err = readFacts(text, (*plain)(u))
+	return err
 }
 
 // A Session is one element of GET /v1/sessions: an initiator that is logged in. The

@@ -23,9 +23,10 @@ func (source) Version() api.Version {
 	return api.Version{Version: "1", Go: "go", PID: 7, Started: time.Unix(5, 0).UTC()}
 }
 func (source) Targets() []api.Target {
-	return []api.Target{{Name: "t", LUNs: []api.LUN{{LUN: 3, Unit: "u"}}, Portals: []string{"p"}, Initiators: []string{}}}
+	return []api.Target{{Name: "t", LUNs: []api.LUN{{LUN: 3, Unit: "u"}}, Portals: []string{"p"},
+		Columns: []api.Cell{{Column: "AUTH", Text: "none"}}, Facts: api.Facts{{Name: "auth", Value: "none"}}}}
 }
-func (source) Units() []api.Unit { return []api.Unit{{Name: "u", Size: 1 << 62, BytesIn: 9}} }
+func (source) Units() []api.Unit { return []api.Unit{{Name: "u", Device: "d", BytesIn: 1 << 62}} }
 func (source) Sessions() []api.Session {
 	return []api.Session{{ID: "1", Initiator: "i", Connections: []api.Connection{{ID: 1, Remote: "r"}}}}
 }

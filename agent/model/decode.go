@@ -32,7 +32,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 	d.source.at[path] = position(n)
 	switch n.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
-		d.failAt(n, path, "anchors, aliases, merges and tags are not taken here: write the value out")
+		d.failAt(n, path, notTaken)
 		return
 	case *ast.NullNode:
 		d.failAt(n, path, "there is no value: leave the key out, or give it %s", want(v.Type()))
@@ -41,10 +41,12 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 	switch into := v.Addr().Interface().(type) {
 	case *Plugin:
 		d.plugin(n, into, path)
+	case *[]Named:
+		d.named(n, into, path)
 	case *[]LUN:
 		d.luns(n, into, path)
 	case *Portal:
-		parsed(d, n, into, path, ParsePortal)
+		d.portal(n, into, path)
 	case *Size:
 		parsed(d, n, into, path, ParseSize)
 	case *time.Duration:
@@ -88,32 +90,52 @@ func (d *decoder) composite(n ast.Node, v reflect.Value, path string) {
 			d.value(e, v.Index(i), path+"["+strconv.Itoa(i)+"]")
 		}
 	case reflect.Struct:
-		known := make(map[string]reflect.Value)
-		var names []string
-		for i := range v.NumField() {
-			if name := v.Type().Field(i).Tag.Get("doc"); name != "" {
-				known[name] = v.Field(i)
-				names = append(names, name)
-			}
-		}
-		d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
-			field, ok := known[name]
-			if !ok {
-				d.failAt(key, path, "there is no key %q here%s: the keys are %s", name, unknownHint(name), strings.Join(names, ", "))
-				return
-			}
-			d.value(val, field, join(path, name))
-		})
+		d.structure(n, v, path)
 	}
 }
 
-// unknownHint is for keys that people may well expect.
-func unknownHint(key string) string {
-	if key == "secret" || key == "password" {
-		return " (secrets are not part of the document: they lie in a file of their own, mode 0600, that secret-file names)"
+// others is the tag of the field that takes the keys which no other field has: a schema says later
+// which of them there are.
+const others = "*"
+
+// structure decodes keys and values into the fields that are tagged with the keys.
+func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
+	known := make(map[string]reflect.Value)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("doc"); name != "" {
+			known[name] = v.Field(i)
+		}
 	}
-	return ""
+	d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
+		if field, ok := known[name]; ok && name != others {
+			d.value(val, field, join(path, name))
+			return
+		}
+		field, ok := known[others]
+		if !ok {
+			d.failAt(key, path, "there is no key %q here%s: the keys are %s", name, unknownHint(name), strings.Join(keys(v.Addr().Interface()), ", "))
+			return
+		}
+		if g, ok := d.given(val, name, join(path, name)); ok {
+			all, _ := field.Addr().Interface().(*Settings)
+			*all = append(*all, g)
+		}
+	})
 }
+
+// keys are those that the fields of a structure are tagged with, in order.
+func keys(structure any) []string {
+	var names []string
+	t := reflect.TypeOf(structure).Elem()
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("doc"); name != "" && name != others {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+const notTaken = "anchors, aliases, merges and tags are not taken here: write the value out"
 
 func join(path, name string) string {
 	if path == "" {
@@ -144,6 +166,7 @@ func (d *decoder) mapping(n ast.Node, path string, each func(key ast.Node, name 
 			d.failAt(e.Key, path, "the key %q is here twice", name)
 		default:
 			seen = append(seen, name)
+			d.source.keys[join(path, name)] = position(e.Key)
 			each(e.Key, name, e.Value)
 		}
 	}
@@ -183,37 +206,6 @@ func scalar(n ast.Node) (string, bool) {
 		return n.GetToken().Value, true
 	}
 	return "", false
-}
-
-// plugin decodes {kind: KIND, option: value, …}.
-func (d *decoder) plugin(n ast.Node, p *Plugin, path string) {
-	d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
-		at := join(path, name)
-		d.source.at[at] = position(val)
-		text, ok := scalar(val)
-		switch {
-		case !ok:
-			d.failAt(val, at, "%s is %s: a single value is wanted", excerpt(val), form(val))
-		case name == "kind":
-			p.Kind = text
-		default:
-			p.Given = append(p.Given, Given{name, text})
-		}
-	})
-}
-
-// luns decodes {0: UNIT, 1: UNIT, …}.
-func (d *decoder) luns(n ast.Node, luns *[]LUN, path string) {
-	d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
-		number, err := strconv.ParseUint(name, 10, 31)
-		if err != nil {
-			d.failAt(key, path, "%q is not a LUN: a number from 0 to %d is wanted", name, MaxLUN)
-			return
-		}
-		l := LUN{Number: int(number)}
-		d.value(val, reflect.ValueOf(&l.Unit).Elem(), join(path, name))
-		*luns = append(*luns, l)
-	})
 }
 
 // form names what n is.
@@ -266,7 +258,7 @@ func want(t reflect.Type) string {
 		return "a number"
 	case reflect.Slice:
 		if t == reflect.TypeFor[[]LUN]() {
-			return "LUNs with units, such as {0: disk}"
+			return "LUNs with units, such as {0: UNIT}"
 		}
 		return "a list"
 	default:

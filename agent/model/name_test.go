@@ -48,10 +48,11 @@ func FuzzPlainName(f *testing.F) {
 }
 
 func TestParsePortal(t *testing.T) {
+	ParsePortal := testSchema.ParsePortal
 	for text, want := range map[string]string{
 		"127.0.0.1:3260": "iscsi+tcp://127.0.0.1:3260", "127.0.0.1": "iscsi+tcp://127.0.0.1:3260", "[::1]": "iscsi+tcp://[::1]:3260",
 		"[::]:0": "iscsi+tcp://[::]:0", "localhost:1": "iscsi+tcp://localhost:1", "nas": "iscsi+tcp://nas:3260",
-		"iser+iwarp://10.0.0.1": "iser+iwarp://10.0.0.1", "srp+iwarp://[::1]": "srp+iwarp://[::1]",
+		"iser+iwarp://10.0.0.1": "iser+iwarp://10.0.0.1:3260", "srp+iwarp://[::1]": "srp+iwarp://[::1]:5555",
 		"iscsi+tcp://10.0.0.1:99": "iscsi+tcp://10.0.0.1:99", "iser+roce://[fe80::1]:1": "iser+roce://[fe80::1]:1",
 	} {
 		p, err := ParsePortal(text)
@@ -69,8 +70,8 @@ func TestParsePortal(t *testing.T) {
 	}
 	for text, want := range map[string]bool{"127.0.0.1": true, "127.9.9.9": true, "[::1]": true, "localhost": true, "0.0.0.0": false, "[::]": false, "nas": false} {
 		p, err := ParsePortal(text)
-		if err != nil || p.Loopback() != want {
-			t.Errorf("%q: loopback %v, want %v (%v)", text, p.Loopback(), want, err)
+		if err != nil || p.Address.Local != want {
+			t.Errorf("%q: loopback %v, want %v (%v)", text, p.Address.Local, want, err)
 		}
 	}
 }
@@ -80,11 +81,11 @@ func FuzzParsePortal(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := ParsePortal(text)
+		p, err := testSchema.ParsePortal(text)
 		if err != nil {
 			return
 		}
-		if again, err := ParsePortal(p.String()); err != nil || again != p {
+		if again, err := testSchema.ParsePortal(p.String()); err != nil || again.String() != p.String() || again.Address != p.Address {
 			t.Fatalf("%q is %v, read again %v, %v", text, p, again, err)
 		}
 	})

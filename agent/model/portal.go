@@ -2,119 +2,122 @@ package model
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 )
 
-// A Portal is where a transport listens, written [TRANSPORT+PROVIDER://]ADDR[:PORT]. The
-// provider is the network below the transport.
+// A Portal is where a transport listens, written [TRANSPORT+PROVIDER://]ADDRESS, or {kind:
+// TRANSPORT+PROVIDER, address: ADDRESS, option: value, …}. The provider is the network below the
+// transport, and says how its addresses are written.
 type Portal struct {
-	Transport, Provider string
-	Host                string // an IP address, or a host name
-	Port                uint16
-	NoPort              bool // none is written: Validate puts in that of the transport
+	Kind    string // TRANSPORT+PROVIDER; empty: the schema's first
+	Written string // the address as it is written
+	// Targets are those that the portal shows; none: all of them.
+	Targets []string
+	Given   Settings
+
+	// Address and Values are there after validation.
+	Address Address
+	Values  Values
 }
 
-// DefaultTransport, DefaultProvider and DefaultPort are those of a portal that says no
-// other: 3260 is the port of iSCSI (RFC 7143 4.2.7.1).
-const (
-	DefaultTransport = "iscsi"
-	DefaultProvider  = "tcp"
-	DefaultPort      = 3260
-)
-
-const portalRule = "a portal is [TRANSPORT+PROVIDER://]ADDR[:PORT], such as 127.0.0.1:3260, [::1]:3260 or 0.0.0.0:3260"
-
-// ParsePortal reads a portal. It does not know which transports there are: see
-// [Document.Validate]. Port 0 takes any free one.
-func ParsePortal(text string) (Portal, error) {
-	p := Portal{Transport: DefaultTransport, Provider: DefaultProvider, Port: DefaultPort}
-	bad := func(why string) (Portal, error) {
-		return Portal{}, fmt.Errorf("%q is not a portal, %s: %s", text, why, portalRule)
-	}
-	addr := text
-	if scheme, rest, ok := strings.Cut(text, "://"); ok {
-		addr = rest
-		if p.Transport, p.Provider, ok = strings.Cut(scheme, "+"); !ok || p.Transport == "" || p.Provider == "" {
-			return bad("the part before :// is not TRANSPORT+PROVIDER")
-		}
-		p.Port, p.NoPort = 0, true
-	}
-	if ip, err := netip.ParseAddr(strings.Trim(addr, "[]")); err == nil {
-		if ip.Is6() && !strings.HasPrefix(addr, "[") {
-			return bad("an IPv6 address stands in brackets")
-		}
-		if (addr[0] == '[') != (addr[len(addr)-1] == ']') || (ip.Is4() && addr[0] == '[') {
-			return bad("its brackets are wrong")
-		}
-		p.Host = ip.String()
-		return p, nil
-	}
-	host, port, err := net.SplitHostPort(addr)
+// ParsePortal reads a portal, and its address if the kind of portal is known. A kind that is not is
+// found by [Document.Validate].
+func (s Schema) ParsePortal(text string) (Portal, error) {
+	p, err := splitPortal(text)
 	if err != nil {
-		if addr != "" && hostname(addr) {
-			p.Host = addr
-			return p, nil
+		return Portal{}, err
+	}
+	if p.Kind == "" {
+		p.Kind = s.Default("transport")
+	}
+	if kind, err := s.Find("transport", p.Kind); err == nil {
+		if p.Address, err = kind.Parse(p.Kind, p.Written, text); err != nil {
+			return Portal{}, err
 		}
-		return bad("it has no address that can be read")
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return bad(fmt.Sprintf("%q is not a port from 0 to 65535", port))
-	}
-	p.Port, p.NoPort = uint16(n), false
-	switch ip, err := netip.ParseAddr(host); {
-	case host == "":
-		return bad("it has no address (all of them are 0.0.0.0 and [::])")
-	case err == nil && ip.Is4() && addr[0] == '[':
-		return bad("an IPv4 address stands without brackets")
-	case err == nil:
-		p.Host = ip.String()
-	case hostname(host):
-		p.Host = host
-	default:
-		return bad(fmt.Sprintf("%q is neither an IP address nor a host name", host))
+		p.Written = p.Address.Text
 	}
 	return p, nil
 }
 
-// hostname: RFC 1123 2.1, and not all digits and dots, which is a misspelt IPv4 address.
-func hostname(s string) bool {
-	if len(s) > 253 || strings.Trim(s, decimals+".") == "" {
-		return false
+// splitPortal takes TRANSPORT+PROVIDER and the address apart.
+func splitPortal(text string) (Portal, error) {
+	scheme, addr, ok := strings.Cut(text, "://")
+	if !ok {
+		return Portal{Written: text}, nil
 	}
-	for _, label := range strings.Split(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(strings.ToLower(label), letters+decimals+"-_") != "" {
-			return false
-		}
+	if t, n, ok := strings.Cut(scheme, "+"); !ok || t == "" || n == "" {
+		return Portal{}, NotAPortal(text, "the part before :// is not TRANSPORT+PROVIDER", hostPortForm)
 	}
-	return true
+	return Portal{Kind: scheme, Written: addr}, nil
 }
 
-// Addr is the address and port, as package net takes it.
-func (p Portal) Addr() string { return net.JoinHostPort(p.Host, strconv.Itoa(int(p.Port))) }
+// Transport is the part of the kind before the plus.
+func (p Portal) Transport() string { t, _, _ := strings.Cut(p.Kind, "+"); return t }
 
-// Wildcard reports all addresses of the machine, which are none to connect to.
-func (p Portal) Wildcard() bool {
-	ip, err := netip.ParseAddr(p.Host)
-	return err == nil && ip.IsUnspecified()
+// Shows reports that the portal shows a target.
+func (p Portal) Shows(target string) bool {
+	return len(p.Targets) == 0 || slices.Contains(p.Targets, target)
 }
 
-// Loopback reports an address that only this machine reaches.
-func (p Portal) Loopback() bool {
-	ip, err := netip.ParseAddr(p.Host)
-	return p.Host == "localhost" || (err == nil && ip.Unmap().IsLoopback())
-}
-
-// Scheme is TRANSPORT+PROVIDER.
-func (p Portal) Scheme() string { return p.Transport + "+" + p.Provider }
-
+// String is the portal as it could be written.
 func (p Portal) String() string {
-	if p.NoPort {
-		return p.Scheme() + "://" + strings.TrimSuffix(net.JoinHostPort(p.Host, ""), ":")
+	addr := p.Address.Text
+	if addr == "" {
+		addr = p.Written
 	}
-	return p.Scheme() + "://" + p.Addr()
+	if p.Kind == "" {
+		return addr
+	}
+	return p.Kind + "://" + addr
+}
+
+func (c *checker) portals() {
+	seen := make(map[string]Portal) // by what each takes
+	names := make([]string, len(c.doc.Targets))
+	for i, t := range c.doc.Targets {
+		names[i] = t.Name
+	}
+	for i := range c.doc.Portals {
+		p := &c.doc.Portals[i]
+		path := fmt.Sprintf("portals[%d]", i)
+		for j, name := range p.Targets {
+			at := fmt.Sprintf("%s.targets[%d]", path, j)
+			if !slices.Contains(names, name) {
+				c.fail(at, "there is no target %q: there is %s", name, list(names))
+			} else if slices.Contains(p.Targets[:j], name) {
+				c.fail(at, "the target %q is here twice", name)
+			}
+		}
+		kind, err := c.schema.Find("transport", p.Kind)
+		if err != nil {
+			c.fail(path, "%w", c.schema.noTransport(p.Kind))
+			continue
+		}
+		p.Values = c.plugin(path, "portal", Plugin{Kind: p.Kind, Given: p.Given}, kind)
+		if p.Address, err = kind.Parse(p.Kind, p.Written, c.written(*p)); err != nil {
+			c.fail(path, "%w", err)
+			continue
+		}
+		if p.Address.Takes == "" {
+			continue
+		}
+		takes := kind.Space + " " + p.Address.Takes
+		switch other, ok := seen[takes]; {
+		case ok && other.Kind == p.Kind:
+			c.fail(path, "%s is here twice", p)
+		case ok:
+			c.fail(path, "%s has the same port as %s, since both connect by %s: give one of them another, such as %s",
+				p, other, strings.ToUpper(kind.Space), Portal{Kind: p.Kind, Written: p.Address.Next})
+		}
+		seen[takes] = *p
+	}
+}
+
+// written is p as it was probably written, for errors.
+func (c *checker) written(p Portal) string {
+	if p.Kind == c.schema.Default("transport") {
+		return p.Written
+	}
+	return p.Kind + "://" + p.Written
 }

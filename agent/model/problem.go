@@ -62,7 +62,8 @@ func All(err error) []error {
 // source knows where the values of a document came from.
 type source struct {
 	name   string
-	at     map[string]Position
+	at     map[string]Position // of values, by their paths
+	keys   map[string]Position // of keys, by the paths of their values
 	labels map[string]string
 }
 

@@ -1,25 +1,76 @@
 package model
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
+// testSchema is what invented plugins say of themselves: this package knows none.
 var testSchema = Schema{
-	{Axis: "store", Name: "file", Options: []Option{
-		{Name: "path", Type: Path, Required: true, Help: "the file"},
-		{Name: "size", Type: Bytes, Multiple: 512},
+	Kinds: []Kind{
+		{Axis: "store", Name: "file", Options: []Option{
+			{Name: "path", Type: Path, Required: true, Exclusive: true, Help: "the file"},
+			{Name: "size", Type: Bytes, Multiple: 512},
+		}},
+		{Axis: "store", Name: "memory", Options: []Option{{Name: "size", Type: Bytes, Required: true, Min: 512, Help: "how much"}}},
+		{Axis: "filter", Name: "delay", Options: []Option{{Name: "read", Type: Duration, Default: "1ms"}}},
+		{Axis: "device", Name: "disk", Options: []Option{
+			{Name: "block-size", Type: Bytes, Default: "512", Values: []string{"512", "4096"}},
+			{Name: "read-only", Type: Bool},
+		}},
+		{Axis: "device", Name: "library", Device: Device{Stores: ManyStores, Units: drives}, Options: []Option{
+			{Name: "drives", Type: Int, Default: "1", Max: 9},
+			{Name: "slots", Type: Map, Options: []Option{{Type: Group, Options: []Option{
+				{Name: "label", Required: true, Help: "what is written on it"},
+				{Name: "sizes", Type: Bytes, List: true},
+			}}}},
+		}},
+		{Axis: "device", Name: "clock", Device: Device{Stores: NoStore}},
+		{Axis: "transport", Name: "iscsi+tcp", Listen: HostPort("tcp", 3260)},
+		{Axis: "transport", Name: "iser+iwarp", Listen: HostPort("tcp", 3260)},
+		{Axis: "transport", Name: "srp+iwarp", Listen: HostPort("tcp", 5555)},
+		{Axis: "transport", Name: "fcp+roce", Listen: HostPort("rocket", 0), Options: []Option{{Name: "speed", Type: Int, Default: "32"}}},
+	},
+	Document: []Option{
+		{Name: "network", Type: Group, Options: []Option{
+			{Name: "engine", Default: Auto, Values: []string{Auto, "goroutines", "reactors"}},
+			{Name: "reactors", Type: Int, Max: 1024},
+			{Name: "busy-poll", Type: Duration, Default: Auto, Words: []string{Auto}, Max: int64(time.Second)},
+			{Name: "send-buffer", Type: Bytes, Default: Auto, Words: []string{Auto, "none"}, Min: 128 << 10, Max: 1 << 30},
+			{Name: "iwarp", Type: Group, Options: []Option{{Name: "max-fpdu", Type: Bytes, Default: Auto, Words: []string{Auto}, Min: 256, Max: 64 << 10}}},
+		}},
+	},
+	Target: []Option{
+		{Name: "auth", Type: Group, Options: []Option{{Name: "users", Type: Group, List: true, Options: []Option{
+			{Name: "user", Required: true, Help: "the name"}, {Name: "secret-file", Type: Path},
+		}}}},
+		{Name: "initiators", List: true, Check: CheckName},
+	},
+	Checks: []func(*Check){func(c *Check) {
+		for i, t := range c.Document.Targets {
+			for _, why := range c.Restrictions(t) {
+				for _, p := range c.Portals("fcp", t.Name) {
+					c.Fail(fmt.Sprintf("targets[%d]", i), "the target %s, and %s cannot", why, p)
+				}
+			}
+		}
 	}},
-	{Axis: "store", Name: "memory", Options: []Option{{Name: "size", Type: Bytes, Required: true, Min: 512, Help: "how much"}}},
-	{Axis: "filter", Name: "delay", Options: []Option{{Name: "read", Type: Duration, Default: "1ms"}}},
-	{Axis: "device", Name: "disk", Options: []Option{
-		{Name: "block-size", Type: Bytes, Default: "512", Values: []string{"512", "4096"}},
-		{Name: "read-only", Type: Bool},
+	Restricts: []func(Values) string{func(v Values) string {
+		if len(v.Strings("initiators")) > 0 {
+			return "has a list"
+		}
+		return ""
 	}},
-	{Axis: "transport", Name: "iscsi+tcp", Listen: Listen{Port: 3260, Space: "tcp"}},
-	{Axis: "transport", Name: "iser+iwarp", Listen: Listen{Port: 3260, Space: "tcp"}},
-	{Axis: "transport", Name: "srp+iwarp", Listen: Listen{Port: 5555, Space: "tcp", Names: SRPNames}},
-	{Axis: "transport", Name: "fcp+roce"},
+}
+
+func drives(v Values) []string {
+	names := []string{""}
+	for i := range v.Int("drives") {
+		names = append(names, fmt.Sprintf("drive%d", i))
+	}
+	return names
 }
 
 const goodYAML = `# everything
@@ -37,14 +88,10 @@ targets:
     luns: {0: a, 5: m}
     auth:
       users: [{user: alice, secret-file: /s/alice}]
-      mutual: {user: me, secret-file: /s/me}
     initiators: [iqn.2026-11.io.lunette:me]
-    srp: {id-ext: "0x00000000000000AB", initiators: ["0x000000000000000000000000000000cd", 192.0.2.7, "2001:DB8::1"]}
-portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0", "iser+iwarp://10.0.0.1", "srp+iwarp://10.0.0.1"]
-discovery: {auth: {users: [{user: d, secret-file: /s/d}]}}
+portals: ["[::1]:3261", "iscsi+tcp://0.0.0.0", {kind: iser+iwarp, address: 10.0.0.1, targets: ["iqn.2026-11.io.lunette:t"]}, "srp+iwarp://10.0.0.1"]
 limits: {memory: 256M, connections: 10, stop-timeout: 3s}
-network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M, iwarp: {crc: always, max-fpdu: "9000"}}
-iscsi: {initial-r2t: yes, immediate-data: no, first-burst: auto}
+network: {engine: reactors, reactors: 3, busy-poll: 50us, send-buffer: 1M, iwarp: {max-fpdu: 9000}}
 `
 
 func TestReadTakesEverything(t *testing.T) {
@@ -52,11 +99,9 @@ func TestReadTakesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := d.Network; n != (Network{Engine: "reactors", Reactors: 3, BusyPoll: "50us", SendBuffer: "1M", IWARP: IWARP{CRC: "always", MaxFPDU: "9000"}}) {
+	if n := d.Values.Group("network"); n.String("engine") != "reactors" || n.Int("reactors") != 3 || n.Duration("busy-poll") != 50*time.Microsecond ||
+		n.Size("send-buffer") != 1<<20 || n.Group("iwarp").Size("max-fpdu") != 9000 {
 		t.Errorf("the network is %+v", n)
-	}
-	if i := d.ISCSI; i != (ISCSI{InitialR2T: "yes", ImmediateData: "no", FirstBurst: Auto}) {
-		t.Errorf("iSCSI is %+v", i)
 	}
 	a := d.Units[0]
 	if a.Store.Values.Size("size") != 10<<30 || a.Store.Values.String("path") != "/x/a.img" ||
@@ -68,18 +113,29 @@ func TestReadTakesEverything(t *testing.T) {
 		t.Errorf("unit m is %+v", m)
 	}
 	g := d.Targets[0]
-	if len(g.LUNs) != 2 || g.LUNs[1] != (LUN{5, "m"}) || g.Auth.Users[0].Name != "alice" || g.Auth.Mutual.SecretFile != "/s/me" || g.Alias != "a target" {
+	if len(g.LUNs) != 2 || g.LUNs[1] != (LUN{5, "m"}) || g.Values.Group("auth").Groups("users")[0].String("user") != "alice" || g.Values.Strings("initiators")[0] != "iqn.2026-11.io.lunette:me" || g.Alias != "a target" {
 		t.Errorf("target is %+v", g)
 	}
-	if s := g.SRP; s.IDExt != "00000000000000ab" || len(s.IOCGUID) != 16 || s.Initiators[0] != "0x000000000000000000000000000000cd" {
-		t.Errorf("over SRP the target is %+v", s)
+	if got := fmt.Sprint(d.Portals[0], d.Portals[1], d.Portals[2], d.Portals[3]); got !=
+		"iscsi+tcp://[::1]:3261 iscsi+tcp://0.0.0.0:3260 iser+iwarp://10.0.0.1:3260 srp+iwarp://10.0.0.1:5555" {
+		t.Errorf("portals are %v", got)
 	}
-	if d.Portals[2].Port != 3260 || d.Portals[3].Port != 5555 || d.Portals[3].NoPort {
-		t.Errorf("portals are %v", d.Portals)
+	if d.Portals[2].Shows("other") || !d.Portals[2].Shows(g.Name) || !d.Portals[1].Shows("other") || !d.Portals[1].Address.All || !d.Portals[0].Address.Local {
+		t.Errorf("portals are %+v", d.Portals)
 	}
-	if d.Portals[0].Addr() != "[::1]:3261" || d.Portals[1].Port != 3260 || d.Limits.Connections != 10 ||
-		d.Limits.Logins != DefaultLogins || d.Discovery.Auth.Users[0].Name != "d" {
+	if d.Limits.Connections != 10 || d.Limits.Logins != DefaultLogins {
 		t.Errorf("document is %+v", d)
+	}
+}
+
+// An empty string means what nothing means.
+func TestReadTakesEmptyStrings(t *testing.T) {
+	d, err := Read("x.yaml", []byte(strings.NewReplacer("engine: reactors, reactors: 3, busy-poll: 50us", `engine: "", busy-poll: ""`, "max-fpdu: 9000", `max-fpdu: ""`).Replace(goodYAML)), testSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := d.Values.Group("network"); n.String("engine") != Auto || n.String("busy-poll") != Auto || n.Group("iwarp").String("max-fpdu") != Auto {
+		t.Errorf("the network is %+v", n)
 	}
 }
 
@@ -89,10 +145,10 @@ func TestReadTakesJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.ISCSI != (ISCSI{InitialR2T: Auto, ImmediateData: "yes", FirstBurst: Auto}) {
-		t.Errorf("iSCSI is %+v", d.ISCSI)
+	if n := d.Values.Group("network"); n.String("engine") != Auto || n.String("busy-poll") != Auto || n.Group("iwarp").String("max-fpdu") != Auto {
+		t.Errorf("the network is %+v", n)
 	}
-	if d.Portals[0] != DefaultPortal() || d.Targets[0].LUNs[0].Unit != "a" {
+	if d.Portals[0].String() != "iscsi+tcp://127.0.0.1:3260" || d.Targets[0].LUNs[0].Unit != "a" {
 		t.Errorf("document is %+v", d)
 	}
 }
@@ -103,8 +159,8 @@ func TestReadRefuses(t *testing.T) {
 		{"version: 1", "version: 2", `x.yaml:2:10: version: version 2 is not known here: this program reads version 1`},
 		{"version: 1\n", "", `x.yaml:2:1: version: it is missing`}, // the position of the document
 		{"version: 1", "version: 1\nversion: 1", `x.yaml:3:1: `},
-		{"alias: ", "alais: ", `x.yaml:12:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, auth, initiators, srp`},
-		{"secret-file: /s/d", "secret: geheim", "secrets are not part of the document"},
+		{"alias: ", "alais: ", `x.yaml:12:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, auth, initiators`},
+		{"secret-file: /s/alice", "secret: geheim", "secrets are not part of the document"},
 		{`alias: "a target"`, "alias: 12", `x.yaml:12:12: targets[0].alias: "12" is a number: a string is wanted (in quotes: "12")`},
 		{"size: 10G", "size: 10X", `x.yaml:5:47: units[0].store.size: "10X" is not a size: a size is`},
 		{"size: 10G", "size: 10G, fast: true", `units[0].store: a file store has no option "fast": it has path or size`},
@@ -128,14 +184,9 @@ func TestReadRefuses(t *testing.T) {
 		{"[::1]:3261", "[::1:3261", `is not a portal`},
 		{"iscsi+tcp", "iscsi+udp", `there is no provider "udp" for the transport iscsi: there is tcp`},
 		{"iscsi+tcp", "nvme+tcp", `there is no transport "nvme": there is fcp, iscsi, iser or srp (as iscsi+tcp, iser+iwarp, srp+iwarp or fcp+roce)`},
-		{"iser+iwarp://10.0.0.1", "10.0.0.1:5555", `srp+iwarp://10.0.0.1:5555 has the same port as iscsi+tcp://10.0.0.1:5555, since both connect by TCP: give one of them another, such as srp+iwarp://10.0.0.1:5556`},
-		{"iser+iwarp://10.0.0.1", "iser+iwarp://0.0.0.0", `iser+iwarp://0.0.0.0:3260 has the same port as iscsi+tcp://0.0.0.0:3260`},
-		{"iser+iwarp://", "fcp+roce://", `fcp+roce has no port of its own: write fcp+roce://10.0.0.1:PORT`},
-		{"00000000000000AB", "00AB", `targets[0].srp.id-ext: "00ab" is not an identifier: it has 16 hexadecimal digits`},
-		{"id-ext: \"0x00000000000000AB\"", "ioc-guid: \"xyz\"", `targets[0].srp.ioc-guid: "xyz" is not an identifier`},
-		{"0x000000000000000000000000000000cd", "iqn.2026-11.io.lunette:me", `targets[0].srp.initiators[0]: "iqn.2026-11.io.lunette:me" is not an SRP initiator: it is a port`},
-		{", initiators: [\"0x000000000000000000000000000000cd\", 192.0.2.7, \"2001:DB8::1\"]", "", `targets[0]: the target asks for CHAP, which SRP does not have: name the initiators that may have it over srp+iwarp://10.0.0.1:5555`},
-		{"/s/me", "/s/alice", `the secrets of the two directions must differ`},
+		{"{kind: iser+iwarp, address: 10.0.0.1, targets: [\"iqn.2026-11.io.lunette:t\"]}", "\"10.0.0.1:5555\"", `srp+iwarp://10.0.0.1:5555 has the same port as iscsi+tcp://10.0.0.1:5555, since both connect by TCP: give one of them another, such as srp+iwarp://10.0.0.1:5556`},
+		{"address: 10.0.0.1", "address: 0.0.0.0", `iser+iwarp://0.0.0.0:3260 has the same port as iscsi+tcp://0.0.0.0:3260`},
+		{"kind: iser+iwarp", "kind: fcp+roce", `fcp+roce has no port of its own: write fcp+roce://10.0.0.1:PORT`},
 		{"memory: 256M", "memory: 1M", `limits.memory: 1M is too little`},
 		{"connections: 10", "connections: 0x10", `"0x10" is not a whole number`},
 		{"connections: 10", "connections: 9999999", `9999999 is not from 1 to 1048576`},
@@ -143,27 +194,31 @@ func TestReadRefuses(t *testing.T) {
 		{"limits: {", "limits: !!x {", "tags"},
 		{"stop-timeout: 3s", "stop-timeout: 3ms", `3ms is not from 1s to 1h`},
 		{"stop-timeout: 3s", "stop-timeout: ", `there is no value: leave the key out, or give it a duration`},
-		{"engine: reactors", "engine: turbine", `"turbine" is no engine: there is auto, goroutines or reactors`},
-		{"engine: reactors", "engine: goroutines", `the engine "goroutines" has no reactors`},
+		{"engine: reactors", "engine: turbine", `"turbine" is not auto, goroutines or reactors`},
 		{"reactors: 3", "reactors: -1", `network.reactors: -1 is not from 0 to`},
 		{"reactors: 3", "reactors: 2000", `2000 is not from 0 to 1024`},
 		{"busy-poll: 50us", "busy-poll: 2s", `network.busy-poll: 2s is not from 0s to 1s`},
 		{"busy-poll: 50us", "busy-poll: soon", `"soon" is neither auto nor a duration`},
-		{"busy-poll: 50us", "busy-poll: 50", `network.busy-poll: "50" is a number: a string is wanted`},
+		{"busy-poll: 50us", "busy-poll: 50", `network.busy-poll: "50" is neither auto nor a duration`},
 		{"send-buffer: 1M", "send-buffer: much", `"much" is neither auto nor none nor a size`},
 		{"send-buffer: 1M", "send-buffer: 1K", `1K is not from 128K to 1G`},
-		{"crc: always", "crc: never", `network.iwarp.crc: "never" is not auto or always`},
-		{"max-fpdu: \"9000\"", "max-fpdu: large", `network.iwarp.max-fpdu: "large" is neither auto nor a size`},
-		{"max-fpdu: \"9000\"", "max-fpdu: 1M", `1M is not from 256 to 64K`},
-		{"initial-r2t: yes", "initial-r2t: always", `iscsi.initial-r2t: "always" is not auto, yes or no`},
-		{"initial-r2t: yes", "initial-r2t: true", `iscsi.initial-r2t: "true" is true or false: a string is wanted`},
-		{"immediate-data: no", "immediate-data: auto", `iscsi.immediate-data: "auto" is not yes or no`},
-		{"first-burst: auto", "first-burst: 64K", `iscsi.first-burst: nothing comes unasked with initial-r2t: yes and immediate-data: no`},
-		{"first-burst: auto", "first-burst: none", `iscsi.first-burst: "none" is neither auto nor a size`},
-		{"first-burst: auto", "first-burst: 256B", `iscsi.first-burst: `},
-		{"first-burst: auto", "first-burst: 2M", `iscsi.first-burst: 2M is not from 512 to 1M`},
+		{"max-fpdu: 9000", "max-fpdu: large", `network.iwarp.max-fpdu: "large" is neither auto nor a size`},
+		{"max-fpdu: 9000", "max-fpdu: 1M", `1M is not from 256 to 64K`},
+		{"engine: reactors", "engine: 5", `network.engine: "5" is a number: a string is wanted (in quotes: "5")`},
+		{"engine: reactors", "engine: [reactors]", `network.engine: this is a list: a single value is wanted`},
+		{"iwarp: {max-fpdu: 9000}", "iwarp: 9000", `x.yaml:19:83: network.iwarp: "9000" is a number: keys and values are wanted`},
+		{"max-fpdu: 9000", "max-fdpu: 9000", `x.yaml:19:84: network.iwarp: there is no key "max-fdpu" here: the keys are max-fpdu`},
+		{"max-fpdu: 9000", "max-fpdu: ", `network.iwarp.max-fpdu: there is no value`},
+		{"users: [", "users: {0: ", `x.yaml:`},
+		{"user: alice, ", "", `x.yaml:15:15: targets[0].auth.users[0]: it needs user: the name`},
+		{"targets: [\"iqn.2026-11.io.lunette:t\"]", "targets: [\"iqn.2026-11.io.lunette:u\"]", `x.yaml:17:96: portals[2].targets[0]: there is no target "iqn.2026-11.io.lunette:u": there is iqn.2026-11.io.lunette:t`},
+		{"targets: [\"iqn.2026-11.io.lunette:t\"]", "speed: 1", `portals[2]: a iser+iwarp portal has no option "speed": it has none`},
+		{"{kind: iser+iwarp, address: 10.0.0.1, ", "{kind: fcp+roce, address: \"10.0.0.1:7\", speed: x, ", `portals[2].speed: "x" is not a whole number`},
+		{"{kind: iser+iwarp, address: 10.0.0.1, ", "{kind: fcp+roce, address: \"10.0.0.1:7\", ", `targets[0]: the target has a list, and fcp+roce://10.0.0.1:7 cannot`},
+		{"device: {kind: disk, block-size: 4096, read-only: true}", "device: {kind: clock}", `units[0]: a clock device has no store: leave "store" and "filters" out`},
+		{"device: {kind: disk, block-size: 4096, read-only: true}", "device: {kind: library}", `units[0].store: a library device has stores by name`},
+		{"store: {kind: memory, size: 1048576}", "stores: {a: {kind: memory, size: 1M}}", `units[1].stores: a disk device does not have several stores`},
 		{"portals: [", "portals: {0: ", `x.yaml:`},
-		{"user: alice, ", "", "there is no user"},
 		{"initiators: [", "initiators: [me, ", `"me" is not an iSCSI name`},
 		{"units:\n", "units: 5\nunits2:\n", `a list is wanted`},
 		{"limits:", "---\nlimits:", `a second document`},
@@ -201,6 +256,60 @@ func TestLabel(t *testing.T) {
 	d.Label("units[0].store", "--memory 1X")
 	if err := d.Validate(testSchema); err == nil || !strings.HasPrefix(err.Error(), `--memory 1X: "1X" is not a size`) {
 		t.Error(err)
+	}
+}
+
+// A device that is many logical units on many stores, with options that have options.
+func TestReadTakesALibrary(t *testing.T) {
+	const text = `version: 1
+units:
+  - name: backup
+    device: {kind: library, drives: 2, slots: {a: {label: A1, sizes: [1K, 2K]}, b: {label: B1}}}
+    stores: {a: {kind: file, path: /x/a}, b: {kind: memory, size: 1M}}
+    filters: [{kind: delay}]
+targets: [{name: "iqn.2026-11.io.lunette:t", luns: {0: backup, 1: backup/drive1}}]
+`
+	d, err := Read("x.yaml", []byte(text), testSchema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := d.Units[0]
+	if got := strings.Join(u.Names, " "); got != "backup backup/drive0 backup/drive1" {
+		t.Errorf("the logical units are %s", got)
+	}
+	slots := u.Device.Values.Group("slots")
+	if len(slots) != 2 || slots.Group("b").String("label") != "B1" || fmt.Sprint(slots.Group("a")["sizes"]) != "[1K 2K]" {
+		t.Errorf("the slots are %+v", slots)
+	}
+	if len(u.Stores) != 2 || u.Stores[1].Name != "b" || u.Stores[1].Values.Size("size") != 1<<20 {
+		t.Errorf("the stores are %+v", u.Stores)
+	}
+	for _, test := range []struct{ old, now, want string }{
+		{"drive1}", "drive2}", `x.yaml:7:67: targets[0].luns.1: there is no unit "backup/drive2": there is backup, backup/drive0 or backup/drive1`},
+		{"label: B1", "labl: B1", `x.yaml:4:85: units[0].device.slots.b: there is no key "labl" here: the keys are label, sizes (and 1 more)`},
+		{"sizes: [1K, 2K]", "sizes: [1K, 2X]", `units[0].device.slots.a.sizes[1]: "2X" is not a size`},
+		{"sizes: [1K, 2K]", "sizes: 1K", `units[0].device.slots.a.sizes: "1K" is a string: a list is wanted`},
+		{"slots: {a: {label: A1, sizes: [1K, 2K]}, b: {label: B1}}", "slots: [a]", `units[0].device.slots: this is a list: names and values are wanted`},
+		{"{kind: memory, size: 1M}", "{kind: file, path: /x/a}", `units[0].stores.b.path: /x/a is the store of unit "backup" already`},
+		{"b: {kind: memory", "b: {kind: memery", `units[0].stores.b.kind: there is no store "memery"`},
+		{"b: {kind: memory", "b b: {kind: memory", `"b b" is not a name of a store`},
+	} {
+		changed := strings.Replace(text, test.old, test.now, 1)
+		if _, err := Read("x.yaml", []byte(changed), testSchema); err == nil || changed == text || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("with %q:\n got %v\nwant %v", test.now, err, test.want)
+		}
+	}
+}
+
+// What is put into settings takes the place of what was there, key by key.
+func TestSettingsPut(t *testing.T) {
+	was := Settings{Grouped("a", Text("x", "1"), Text("y", "2")), Text("b", "3")}
+	now := was.Put(Grouped("a", Text("y", "4"), Text("z", "5"))).Put(Texts("b", "6", "7"))
+	if got := fmt.Sprint(now); got != fmt.Sprint(Settings{Grouped("a", Text("x", "1"), Text("y", "4"), Text("z", "5")), Texts("b", "6", "7")}) {
+		t.Errorf("%s", got)
+	}
+	if was[0].Of[1].Text != "2" || was[1].Text != "3" {
+		t.Errorf("who had the old settings sees others: %v", was)
 	}
 }
 

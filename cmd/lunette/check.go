@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/lunette-io/lunette/agent"
 	"github.com/lunette-io/lunette/agent/model"
 )
 
@@ -37,23 +40,37 @@ type kindsCmd struct {
 // Run prints kinds and options.
 func (c *kindsCmd) Run(e *env) error {
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	for _, k := range e.registry.Schema() {
+	for _, k := range e.registry.Schema().Kinds {
 		if c.Axis != "" && k.Axis != c.Axis {
 			continue
 		}
 		fmt.Fprintf(w, "%s %s\n  %s\n", k.Axis, k.Name, k.Help)
-		for _, o := range k.Options {
-			fmt.Fprintf(w, "    %s\t%s\t%s\t%s\n", o.Name, optionValue(o), optionDefault(o), o.Help)
+		printOptions(w, k.Options)
+	}
+	if c.Axis == "" || c.Axis == "transport" {
+		for _, s := range []struct {
+			title   string
+			options []model.Option
+		}{{"in a target", e.registry.Schema().Target}, {"in the document", e.registry.Schema().Document}} {
+			fmt.Fprintf(w, "%s\n", s.title)
+			printOptions(w, s.options)
 		}
 	}
 	return w.Flush()
 }
 
-func optionValue(o model.Option) string {
-	if len(o.Values) > 0 {
-		return strings.Join(o.Values, "|")
+func printOptions(w io.Writer, options []model.Option) {
+	for _, o := range agent.Flat(options) {
+		fmt.Fprintf(w, "    %s\t%s\t%s\t%s\n", o.Path, optionValue(o.Option), optionDefault(o.Option), o.Help)
 	}
-	return o.Type.String()
+}
+
+func optionValue(o model.Option) string {
+	all := slices.Concat(o.Words, o.Values)
+	if len(o.Values) == 0 {
+		all = append(all, o.Type.String())
+	}
+	return strings.Join(all, "|")
 }
 
 func optionDefault(o model.Option) string {

@@ -17,7 +17,13 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 		return nil, errors.New("there is nothing to serve: name a file or a block device, or give --memory SIZE or --config FILE")
 	}
 	d := &model.Document{Version: model.Version}
-	t := model.Target{Name: c.Target, Initiators: c.Initiator, SRP: model.SRP{Initiators: c.SRPInitiator}}
+	t := model.Target{Name: c.Target}
+	if len(c.Initiator) > 0 {
+		t.Given = t.Given.Put(model.Texts("initiators", c.Initiator...))
+	}
+	if len(c.SRPInitiator) > 0 {
+		t.Given = t.Given.Put(model.Grouped("srp", model.Texts("initiators", c.SRPInitiator...)))
+	}
 	for i, a := range args {
 		u, err := c.unit(d, a)
 		if err != nil {
@@ -36,8 +42,7 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 		t.Name = model.NamePrefix + d.Units[0].Name
 	}
 	c.network(d)
-	var err error
-	if t.Auth, err = c.auth(d); err != nil {
+	if err := c.auth(d, &t); err != nil {
 		return nil, err
 	}
 	d.Targets = []model.Target{t}
@@ -45,7 +50,7 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	d.Label("targets[0].initiators", "--initiator")
 	d.Label("targets[0].srp.initiators", "--srp-initiator")
 	for i, text := range c.Portal {
-		p, err := model.ParsePortal(text)
+		p, err := schema.ParsePortal(text)
 		if err != nil {
 			return nil, fmt.Errorf("--portal: %w", err)
 		}
@@ -57,13 +62,11 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 
 // network lets the flags go before what the document says.
 func (c *serveCmd) network(d *model.Document) {
-	if c.Engine != model.Auto {
-		d.Network.Engine = c.Engine
-		d.Label("network.engine", "--engine")
-	}
-	if c.BusyPoll != model.Auto {
-		d.Network.BusyPoll = c.BusyPoll
-		d.Label("network.busy-poll", "--busy-poll")
+	for _, f := range []struct{ flag, option, value string }{{"--engine", "engine", c.Engine}, {"--busy-poll", "busy-poll", c.BusyPoll}} {
+		if f.value != model.Auto {
+			d.Given = d.Given.Put(model.Grouped("network", model.Text(f.option, f.value)))
+			d.Label("network."+f.option, f.flag)
+		}
 	}
 }
 
@@ -71,7 +74,7 @@ func (c *serveCmd) network(d *model.Document) {
 func (c *serveCmd) unit(d *model.Document, a unitArg) (model.Unit, error) {
 	at := fmt.Sprintf("units[%d]", len(d.Units))
 	name := a.flag
-	u := model.Unit{Store: model.Plugin{Kind: a.flag}, Device: model.Plugin{Kind: "disk"}}
+	u := model.Unit{Store: model.Plugin{Kind: a.flag}}
 	if a.flag == "file" {
 		name = model.PlainName(a.value)
 		d.Label(at, a.value)
@@ -129,42 +132,55 @@ func (c *serveCmd) place(p *model.Plugin, path string) error {
 }
 
 // auth reads the flags about CHAP.
-func (c *serveCmd) auth(d *model.Document) (model.Auth, error) {
-	var a model.Auth
-	for _, f := range []struct {
-		flag string
-		from []string
-		to   *[]model.User
-	}{{"--chap", c.Chap, &a.Users}, {"--discovery-chap", c.DiscoveryChap, &d.Discovery.Auth.Users}} {
-		for _, text := range f.from {
-			u, err := user(f.flag, text)
-			if err != nil {
-				return a, err
-			}
-			*f.to = append(*f.to, u)
-		}
+func (c *serveCmd) auth(d *model.Document, t *model.Target) error {
+	users, err := userList("--chap", c.Chap)
+	if err != nil {
+		return err
+	}
+	finders, err := userList("--discovery-chap", c.DiscoveryChap)
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		t.Given = t.Given.Put(model.Grouped("auth", model.Listed("users", users...)))
+	}
+	if len(finders) > 0 {
+		d.Given = d.Given.Put(model.Grouped("discovery", model.Grouped("auth", model.Listed("users", finders...))))
 	}
 	d.Label("targets[0].auth.users", "--chap")
 	d.Label("discovery.auth.users", "--discovery-chap")
-	if c.MutualChap != "" {
-		u, err := user("--mutual-chap", c.MutualChap)
-		if err != nil {
-			return a, err
-		}
-		if len(a.Users) == 0 {
-			return a, errors.New("--mutual-chap is there without --chap: we prove who we are only to initiators that do so first")
-		}
-		a.Mutual = &u
-		d.Label("targets[0].auth.mutual", "--mutual-chap")
+	if c.MutualChap == "" {
+		return nil
 	}
-	return a, nil
+	u, err := user("--mutual-chap", c.MutualChap)
+	if err != nil {
+		return err
+	}
+	if len(users) == 0 {
+		return errors.New("--mutual-chap is there without --chap: we prove who we are only to initiators that do so first")
+	}
+	t.Given = t.Given.Put(model.Grouped("auth", model.Grouped("mutual", u.Of...)))
+	d.Label("targets[0].auth.mutual", "--mutual-chap")
+	return nil
+}
+
+func userList(flag string, from []string) ([]model.Given, error) {
+	var all []model.Given
+	for _, text := range from {
+		u, err := user(flag, text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, u)
+	}
+	return all, nil
 }
 
 // user reads USER:FILE. Names have colons, so that the file is behind the last.
-func user(flag, text string) (model.User, error) {
+func user(flag, text string) (model.Given, error) {
 	i := strings.LastIndexByte(text, ':')
 	if i <= 0 || i == len(text)-1 {
-		return model.User{}, fmt.Errorf("%s: %q is not USER:FILE, the name that the initiator gives and the file with its secret", flag, text)
+		return model.Given{}, fmt.Errorf("%s: %q is not USER:FILE, the name that the initiator gives and the file with its secret", flag, text)
 	}
-	return model.User{Name: text[:i], SecretFile: text[i+1:]}, nil
+	return model.Grouped("", model.Text("user", text[:i]), model.Text("secret-file", text[i+1:])), nil
 }

@@ -56,7 +56,11 @@ func (c *serveCmd) Run(e *env) error {
 		err = d.Announce(e.stdout)
 	} else {
 		for _, t := range d.Targets() {
-			log.Info("serving", "target", t.Name, "luns", t.LUNs, "portals", t.Portals, "auth", t.Auth, "initiators", t.Initiators)
+			facts := []any{"target", t.Name, "luns", t.LUNs, "portals", t.Portals}
+			for _, f := range t.Facts {
+				facts = append(facts, f.Name, f.Value)
+			}
+			log.Info("serving", facts...)
 		}
 	}
 	if err == nil {

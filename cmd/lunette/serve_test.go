@@ -85,11 +85,24 @@ func list[T any](t *testing.T, s *served, what string) []T {
 	return all
 }
 
+// shownUnit and shownTarget have the fields that programs read in what is printed with -o json.
+type (
+	shownUnit struct {
+		Name, Store, Device, Serial, NAA string
+		Size, BlockSize                  int64
+		ReadOnly                         *bool
+	}
+	shownTarget struct {
+		Name, Alias, Auth   string
+		Initiators, Portals []string
+	}
+)
+
 func TestServeMixedUnitsInOrder(t *testing.T) {
 	sandbox(t)
 	s := serve(t, "--memory", "1M", "new.img", "--portal", "127.0.0.1:0", "--null=8M", "--size", "2M", "--memory=4M", "--", "other.img")
 	var got []string
-	for _, u := range list[api.Unit](t, s, "units") {
+	for _, u := range list[shownUnit](t, s, "units") {
 		got = append(got, u.Name+" "+u.Store)
 	}
 	want := "memory memory, new file new.img, null null, memory-2 memory, other file other.img"
@@ -160,13 +173,13 @@ func TestServeConfigWithEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := serve(t, "--config", filepath.Join(dir, "all.json"), "--log-format", "json")
-	targets := list[api.Target](t, s, "targets")
+	targets := list[shownTarget](t, s, "targets")
 	if len(targets) != 2 || targets[0].Auth != "mutual chap" || targets[0].Alias != "the one" || len(targets[1].Initiators) != 1 || len(targets[1].Portals) != 2 {
 		t.Errorf("targets are %+v", targets)
 	}
-	units := list[api.Unit](t, s, "units")
-	if len(units) != 2 || units[0].Serial != "abc" || units[0].BlockSize != 4096 || !units[0].ReadOnly || !units[1].ReadOnly ||
-		units[1].NAA != "6000000000000000000000000000000f" {
+	units := list[shownUnit](t, s, "units")
+	if len(units) != 2 || units[0].Serial != "abc" || units[0].BlockSize != 4096 || !*units[0].ReadOnly || !*units[1].ReadOnly ||
+		units[0].Size != 4096 || units[0].Device != "disk" || units[1].NAA != "6000000000000000000000000000000f" {
 		t.Errorf("units are %+v", units)
 	}
 	if s.stdout.String() != "" || !json.Valid([]byte(strings.Split(s.stderr.String(), "\n")[0])) {

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/client"
-	"github.com/lunette-io/lunette/agent/model"
 )
 
 // output is how a list is printed.
@@ -36,29 +36,36 @@ func (c *targetsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	err = show(e.stdout, c.Output, all, "TARGET\tLUNS\tPORTALS\tAUTH\tINITIATORS\tSESSIONS", func(t api.Target) string {
+	if c.Output == "json" {
+		for i := range all {
+			all[i].Columns = nil // what they say is in the facts
+		}
+		return encode(e.stdout, all)
+	}
+	facts := columnsOf(all, func(t api.Target) []api.Cell { return t.Columns })
+	head := "TARGET\tLUNS\tPORTALS\t" + tabbed(facts) + "SESSIONS"
+	err = table(e.stdout, all, head, func(t api.Target) string {
 		var luns []string
 		for _, l := range t.LUNs {
 			luns = append(luns, fmt.Sprintf("%d=%s", l.LUN, l.Unit))
 		}
-		initiators := "any"
-		if len(t.Initiators) > 0 {
-			initiators = strings.Join(t.Initiators, " ")
-		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d", t.Name, strings.Join(luns, " "), strings.Join(t.Portals, " "), t.Auth, initiators, t.Sessions)
+		return fmt.Sprintf("%s\t%s\t%s\t%s%d", t.Name, strings.Join(luns, " "), strings.Join(t.Portals, " "), cells(facts, t.Columns), t.Sessions)
 	})
-	if err != nil || c.Output == "json" {
+	if err != nil {
 		return err
 	}
-	return showAddTarget(e.stdout, all)
+	return showNotes(e.stdout, all)
 }
 
-// showAddTarget prints what attaches targets by SRP, which takes more than their names.
-func showAddTarget(w io.Writer, all []api.Target) error {
+// showNotes prints what transports have to say beside the table.
+func showNotes(w io.Writer, all []api.Target) error {
 	var b strings.Builder
 	for _, t := range all {
-		for _, line := range t.AddTarget {
-			fmt.Fprintf(&b, "\nto attach %s by SRP\n  %s\n", t.Name, line)
+		for _, n := range t.Notes {
+			fmt.Fprintf(&b, "\n%s\n", n.Title)
+			for _, line := range n.Lines {
+				fmt.Fprintf(&b, "  %s\n", line)
+			}
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -71,13 +78,16 @@ func (c *unitsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return show(e.stdout, c.Output, all, "UNIT\tSIZE\tBLOCK\tACCESS\tSTORE\tCOMMANDS\tERRORS\tREAD\tWRITTEN", func(u api.Unit) string {
-		access := "read-write"
-		if u.ReadOnly {
-			access = "read-only"
+	if c.Output == "json" {
+		for i := range all {
+			all[i].Columns = nil // what they say is in the facts
 		}
-		return fmt.Sprintf("%s\t%v\t%d\t%s\t%s\t%d\t%d\t%s\t%s", u.Name, model.Size(u.Size), u.BlockSize, access, u.Store,
-			u.Commands, u.Errors, amount(u.BytesIn), amount(u.BytesOut))
+		return encode(e.stdout, all)
+	}
+	facts := columnsOf(all, func(u api.Unit) []api.Cell { return u.Columns })
+	head := "UNIT\t" + tabbed(facts) + "COMMANDS\tERRORS\tREAD\tWRITTEN"
+	return table(e.stdout, all, head, func(u api.Unit) string {
+		return fmt.Sprintf("%s\t%s%d\t%d\t%s\t%s", u.Name, cells(facts, u.Columns), u.Commands, u.Errors, amount(u.BytesIn), amount(u.BytesOut))
 	})
 }
 
@@ -87,7 +97,10 @@ func (c *sessionsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return show(e.stdout, c.Output, all, "INITIATOR\tFROM\tTARGET\tUSER\tSINCE\tCOMMANDS\tERRORS\tREAD\tWRITTEN", func(s api.Session) string {
+	if c.Output == "json" {
+		return encode(e.stdout, all)
+	}
+	return table(e.stdout, all, "INITIATOR\tFROM\tTARGET\tUSER\tSINCE\tCOMMANDS\tERRORS\tREAD\tWRITTEN", func(s api.Session) string {
 		var from []string
 		for _, c := range s.Connections {
 			from = append(from, c.Remote)
@@ -101,17 +114,50 @@ func (c *sessionsCmd) Run(e *env) error {
 	})
 }
 
-// show prints all as a table with a head, or as JSON.
-func show[T any](w io.Writer, format string, all []T, head string, row func(T) string) error {
-	if format == "json" {
-		return encode(w, all)
-	}
+// table prints all as a table with a head.
+func table[T any](w io.Writer, all []T, head string, row func(T) string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, head)
 	for _, v := range all {
 		fmt.Fprintln(t, row(v))
 	}
 	return t.Flush()
+}
+
+// columnsOf are the columns that the elements of a table have, each once.
+func columnsOf[T any](all []T, of func(T) []api.Cell) []string {
+	var columns []string
+	for _, v := range all {
+		for _, c := range of(v) {
+			if !slices.Contains(columns, c.Column) {
+				columns = append(columns, c.Column)
+			}
+		}
+	}
+	return columns
+}
+
+// tabbed are words, each with a tab behind it.
+func tabbed(words []string) string {
+	var b strings.Builder
+	for _, w := range words {
+		b.WriteString(w + "\t")
+	}
+	return b.String()
+}
+
+// cells are what stands in the columns, each with a tab behind it; a dash where an element has nothing.
+func cells(columns []string, of []api.Cell) string {
+	texts := make([]string, len(columns))
+	for i, column := range columns {
+		texts[i] = "-"
+		for _, c := range of {
+			if c.Column == column {
+				texts[i] = orDash(c.Text)
+			}
+		}
+	}
+	return tabbed(texts)
 }
 
 func encode(w io.Writer, v any) error {

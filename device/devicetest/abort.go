@@ -17,15 +17,9 @@ import (
 // parameterLists: lists that are too short, or not sent whole, are refused.
 func (b *bench) parameterLists() {
 	s := b.login(1, loopback.Options{})
-	select6 := cdb.ModeSelect{Opcode: scsi.OpModeSelect6, PF: true, Length: 16}
-	b.fails(s, select6.Append(nil), make([]byte, 15), scsi.KeyIllegalRequest, scsi.ASCParameterListLengthError)
-	b.fails(s, select6.Append(nil), nil, scsi.KeyIllegalRequest, scsi.ASCParameterListLengthError)
-	select6.Length = 3
-	b.fails(s, select6.Append(nil), make([]byte, 3), scsi.KeyIllegalRequest, scsi.ASCParameterListLengthError)
-	select6.Length = 0
-	b.good(s, select6.Append(nil), nil, 0)
-	select6.Length, select6.Save = 16, true
-	b.fails(s, select6.Append(nil), make([]byte, 16), scsi.KeyIllegalRequest, scsi.ASCInvalidFieldInCDB)
+	if b.rows != nil {
+		b.modeLists(s)
+	}
 	for n := range 24 {
 		c := cdb.PersistentOut{Length: uint32(n)}.Append(nil)
 		b.fails(s, c, make([]byte, n), scsi.KeyIllegalRequest, scsi.ASCParameterListLengthError)
@@ -38,15 +32,28 @@ func (b *bench) parameterLists() {
 	}
 }
 
+// modeLists is parameterLists for MODE SELECT.
+func (b *bench) modeLists(s *loopback.Session) {
+	select6 := cdb.ModeSelect{Opcode: scsi.OpModeSelect6, PF: true, Length: 16}
+	b.fails(s, select6.Append(nil), make([]byte, 15), scsi.KeyIllegalRequest, scsi.ASCParameterListLengthError)
+	b.fails(s, select6.Append(nil), nil, scsi.KeyIllegalRequest, scsi.ASCParameterListLengthError)
+	select6.Length = 3
+	b.fails(s, select6.Append(nil), make([]byte, 3), scsi.KeyIllegalRequest, scsi.ASCParameterListLengthError)
+	select6.Length = 0
+	b.good(s, select6.Append(nil), nil, 0)
+	select6.Length, select6.Save = 16, true
+	b.fails(s, select6.Append(nil), make([]byte, 16), scsi.KeyIllegalRequest, scsi.ASCInvalidFieldInCDB)
+}
+
 // dataOutFails: what the transport says of a transfer is what the initiator hears.
 func (b *bench) dataOutFails() {
 	why := scsi.AbortedCommand(scsi.ASCProtocolServiceCRCError)
 	s := b.login(1, loopback.Options{FailDataOut: &target.DataError{Sense: why}})
-	for _, c := range [][]byte{
-		b.d.Write,
-		cdb.ModeSelect{Opcode: scsi.OpModeSelect6, PF: true, Length: 16}.Append(nil),
-		cdb.PersistentOut{Length: 24}.Append(nil),
-	} {
+	commands := [][]byte{b.d.Write, cdb.PersistentOut{Length: 24}.Append(nil)}
+	if b.rows != nil {
+		commands = append(commands, cdb.ModeSelect{Opcode: scsi.OpModeSelect6, PF: true, Length: 16}.Append(nil))
+	}
+	for _, c := range commands {
 		b.fails(s, c, make([]byte, max(b.d.WriteLen, 24)), why.Key, why.ASC)
 	}
 	x := b.login(2, loopback.Options{FailDataOut: errors.New("something else")})

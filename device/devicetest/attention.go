@@ -70,12 +70,12 @@ func (b *bench) nexusLoss() {
 	b.attention(s, scsi.ASCPowerOnResetOrBusDeviceReset, scsi.ASCNexusLossOccurred)
 	// Many nexuses that come and go are forgotten in the end.
 	for i := range 3000 {
-		x := loopback.Login(b.port, target.Initiator{Port: scsi.ISCSIPort("iqn.other", [6]byte{4: byte(i >> 8), 5: byte(i)})}, loopback.Options{})
+		x := loopback.Login(b.port, target.Initiator{Port: scsi.ISCSIPort("iqn.other", [6]byte{4: byte(i >> 8), 5: byte(i)})}, loopback.Options{Arena: b.arena})
 		if err := x.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
-	x := loopback.Login(b.port, target.Initiator{Port: scsi.ISCSIPort("iqn.other", [6]byte{})}, loopback.Options{})
+	x := loopback.Login(b.port, target.Initiator{Port: scsi.ISCSIPort("iqn.other", [6]byte{})}, loopback.Options{Arena: b.arena})
 	b.all = append(b.all, x)
 	b.attention(x, scsi.ASCPowerOnResetOrBusDeviceReset)
 }

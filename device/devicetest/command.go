@@ -7,9 +7,11 @@ import (
 	"slices"
 
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/scsi/page"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/loopback"
 )
 
@@ -23,12 +25,21 @@ func zeroCDB(c *device.Command) []byte {
 	return b
 }
 
-// opcodes: what has no row in the table is refused, whatever comes with it.
+// opcodes: what has no row in the table is refused, whatever comes with it, or goes to the
+// default row.
 func (b *bench) opcodes() {
 	s := b.login(1, loopback.Options{})
+	unknown := func(c []byte, asc scsi.ASC) {
+		b.Helper()
+		if b.d.Default {
+			b.good(s, c, nil, 0)
+			return
+		}
+		b.fails(s, c, nil, scsi.KeyIllegalRequest, asc)
+	}
 	for op := range 256 {
 		var have []scsi.ServiceAction
-		for _, c := range b.lu.Commands() {
+		for _, c := range b.rows {
 			if c.Op == scsi.Opcode(op) {
 				have = append(have, c.Action)
 			}
@@ -36,16 +47,19 @@ func (b *bench) opcodes() {
 		c := make([]byte, 16)
 		c[0] = byte(op)
 		if len(have) == 0 {
-			b.fails(s, c, nil, scsi.KeyIllegalRequest, scsi.ASCInvalidOpcode)
-			b.fails(s, c[:1], nil, scsi.KeyIllegalRequest, scsi.ASCInvalidOpcode)
+			unknown(c, scsi.ASCInvalidOpcode)
+			unknown(c[:1], scsi.ASCInvalidOpcode)
 			continue
+		}
+		if scsi.Opcode(op).HasServiceActions() {
+			c[1] = byte(have[0])
 		}
 		if b.fails(s, c[:2], nil, scsi.KeyIllegalRequest, scsi.ASCInvalidFieldInCDB); !scsi.Opcode(op).HasServiceActions() {
 			continue
 		}
 		for a := range byte(32) {
 			if c[1] = a; !slices.Contains(have, scsi.ServiceAction(a)) {
-				b.fails(s, c, nil, scsi.KeyIllegalRequest, scsi.ASCInvalidFieldInCDB)
+				unknown(c, scsi.ASCInvalidFieldInCDB)
 			}
 		}
 	}
@@ -54,7 +68,7 @@ func (b *bench) opcodes() {
 // usage: each bit that a command gives no meaning is refused, and pointed at.
 func (b *bench) usage() {
 	s := b.login(1, loopback.Options{})
-	for _, c := range b.lu.Commands() {
+	for _, c := range b.rows {
 		last := len(c.Usage) - 1
 		for i := 1; i <= last; i++ {
 			refused := ^(c.Usage[i] | c.Tolerated[i])
@@ -92,7 +106,7 @@ func (b *bench) reportOpcodes() {
 		if timeouts {
 			size = 20
 		}
-		rows := b.lu.Commands()
+		rows := b.rows
 		if int(binary.BigEndian.Uint32(all)) != len(all)-4 || len(all)-4 != size*len(rows) {
 			b.Fatalf("%d bytes for %d commands", len(all), len(rows))
 		}
@@ -118,10 +132,61 @@ func (b *bench) reportOpcodes() {
 		}
 	}
 	none := b.good(s, cdb.ReportOpcodes{Options: cdb.ReportOpcode, Opcode: 0xff, Allocation: 255}.Append(nil), nil, 255)
-	if !bytes.Equal(none, []byte{0, byte(page.SupportNone), 0, 0}) {
+	support := page.SupportNone
+	if b.d.Default {
+		support = page.SupportUnknown
+	}
+	if !bytes.Equal(none, []byte{0, byte(support), 0, 0}) {
 		b.Errorf("a command that is not there: %x", none)
 	}
 	b.fails(s, cdb.ReportOpcodes{Options: 7, Allocation: 255}.Append(nil), nil, scsi.KeyIllegalRequest, scsi.ASCInvalidFieldInCDB)
+}
+
+// reportFunctions: what is told about task management is what is done.
+func (b *bench) reportFunctions() {
+	s := b.login(1, loopback.Options{})
+	got := b.good(s, cdb.ReportTaskManagement{Allocation: 255}.Append(nil), nil, 255)
+	bits := map[target.Function][2]byte{
+		target.AbortTask: {0, 0x80}, target.AbortTaskSet: {0, 0x40}, target.ClearACA: {0, 0x20}, target.ClearTaskSet: {0, 0x10},
+		target.ResetLogicalUnit: {0, 0x08}, target.QueryTask: {0, 0x04}, target.ResetTarget: {0, 0x02},
+		target.QueryTaskSet: {1, 0x02}, target.ResetNexus: {1, 0x01},
+	}
+	for f, bit := range bits {
+		if told, does := got[bit[0]]&bit[1] != 0, s.Manage(f, 0, 0) != target.FunctionUnsupported; told != does {
+			b.Errorf("function %v: told %v, done %v", f, told, does)
+		}
+	}
+	if got[1]&0x04 != 0 {
+		b.Error("QUERY ASYNCHRONOUS EVENT is told")
+	}
+}
+
+// order: commands that only look are free, those for data are not, and a CDB of any length and
+// content is answered.
+func (b *bench) order() {
+	for _, c := range [][]byte{testUnitReady, inquire, senseOf, cdb.ReportLUNs{Allocation: 255}.Append(nil)} {
+		if o := b.lu.Order(c); o.Class != target.Free {
+			b.Errorf("%x: %+v", c, o)
+		}
+	}
+	if o := b.lu.Order(b.d.Write); o.Class != target.Writes || o.Blocks == 0 {
+		b.Errorf("%x: %+v", b.d.Write, o)
+	}
+	for op := range 256 {
+		for _, fill := range []byte{0, 0xff} {
+			c := bytes.Repeat([]byte{fill}, 16)
+			c[0] = byte(op)
+			for n := range len(c) + 1 {
+				b.lu.Order(c[:n])
+			}
+		}
+	}
+	for _, c := range b.rows {
+		fenced := c.Access == reserve.Reading || c.Access == reserve.Writing
+		if o := b.lu.Order(zeroCDB(c)); fenced && o.Class == target.Free {
+			b.Errorf("%s: %+v", scsi.CommandName(c.Op, c.Action), o)
+		}
+	}
 }
 
 // allocationLengths: data is cut at any length, and its own lengths stay.
@@ -169,7 +234,7 @@ func (b *bench) allocationLengths() {
 
 func (b *bench) inquiry() {
 	s := b.login(1, loopback.Options{})
-	id := b.lu.Identity()
+	id := b.lu.(interface{ Identity() scsi.Identity }).Identity()
 	std := b.good(s, inquire, nil, 96)
 	if std[0] != byte(id.Type) || std[2] < 4 || std[2] > 6 || std[3]&0xf != 2 || int(std[4]) != len(std)-5 {
 		b.Errorf("standard data: %x", std)

@@ -13,24 +13,41 @@ import (
 	"github.com/lunette-io/lunette/transport/loopback"
 )
 
-// A Unit is a logical unit made with package device.
+// A Unit is a logical unit under test. The suite asks more of one with a method Commands, as
+// a unit that is made with package device has it.
 type Unit interface {
 	target.LogicalUnit
+	Identity() scsi.Identity
+}
+
+// A tabled unit has a command table.
+type tabled interface {
 	Commands() []*device.Command
+}
+
+// Kept is what outlives a unit.
+type Kept struct {
+	Modes        device.ModeKeeper
+	Reservations reserve.Keeper
 }
 
 // A Device is what the suite has to know of a device type.
 type Device struct {
-	// New makes a unit that takes its memory from arena.
+	// New makes a unit that takes what memory it needs from arena.
 	New func(t testing.TB, arena *buffer.Arena) Unit
+	// NewKept makes one whose saved mode pages and reservations are kept; nil for device
+	// types that keep nothing.
+	NewKept func(t testing.TB, arena *buffer.Arena, kept Kept) Unit
 	// Access says how reservations fence each command of the type's own, with a CDB of
 	// zeros: written from the standard, not from the unit's table.
 	Access map[Name]reserve.Class
+	// Default says that commands without a row are passed on, and end with GOOD.
+	Default bool
 	// Write is a CDB that takes WriteLen bytes of data-out.
 	Write    []byte
 	WriteLen int
-	// Modes are the pages that MODE SENSE has, with what MODE SELECT may change.
-	Modes []byte
+	// Modes are the pages that MODE SENSE has, in order.
+	Modes []Mode
 }
 
 // A Name tells commands apart; Action is 0 where there are no service actions.
@@ -39,35 +56,64 @@ type Name struct {
 	Action scsi.ServiceAction
 }
 
+// A Mode names a mode page, or a subpage of it.
+type Mode struct{ Code, Subpage byte }
+
+// header is the length of the header of the page.
+func (m Mode) header() int {
+	if m.Subpage == 0 {
+		return 2
+	}
+	return 4
+}
+
+// What a test of the suite asks of the device type.
+const (
+	everyUnit = 0
+	table     = 1 // a command table
+	kept      = 2 // NewKept
+)
+
 // Run runs the suite.
 func Run(t *testing.T, d Device) {
 	for _, c := range []struct {
 		name string
+		asks int
 		run  func(*bench)
 	}{
-		{"power on", (*bench).powerOn},
-		{"attentions", (*bench).attentions},
-		{"nexus loss", (*bench).nexusLoss},
-		{"resets", (*bench).resets},
-		{"opcodes", (*bench).opcodes},
-		{"usage", (*bench).usage},
-		{"report opcodes", (*bench).reportOpcodes},
-		{"allocation lengths", (*bench).allocationLengths},
-		{"inquiry", (*bench).inquiry},
-		{"modes", (*bench).modes},
-		{"logs", (*bench).logs},
-		{"fencing", (*bench).fencing},
-		{"unit reservation", (*bench).unitReservation},
-		{"persistent reservation", (*bench).persistent},
-		{"preempt and abort", (*bench).preemptAndAbort},
-		{"parameter lists", (*bench).parameterLists},
-		{"abort", (*bench).abort},
-		{"data-out fails", (*bench).dataOutFails},
+		{"power on", everyUnit, (*bench).powerOn},
+		{"attentions", everyUnit, (*bench).attentions},
+		{"nexus loss", everyUnit, (*bench).nexusLoss},
+		{"resets", everyUnit, (*bench).resets},
+		{"order", everyUnit, (*bench).order},
+		{"opcodes", table, (*bench).opcodes},
+		{"usage", table, (*bench).usage},
+		{"report opcodes", table, (*bench).reportOpcodes},
+		{"report functions", table, (*bench).reportFunctions},
+		{"allocation lengths", table, (*bench).allocationLengths},
+		{"inquiry", everyUnit, (*bench).inquiry},
+		{"modes", table, (*bench).modes},
+		{"saved modes", kept | table, (*bench).savedModes},
+		{"logs", table, (*bench).logs},
+		{"log select", table, (*bench).logSelect},
+		{"fencing", everyUnit, (*bench).fencing},
+		{"unit reservation", everyUnit, (*bench).unitReservation},
+		{"persistent reservation", everyUnit, (*bench).persistent},
+		{"preempt and abort", everyUnit, (*bench).preemptAndAbort},
+		{"persist through power loss", kept, (*bench).powerLoss},
+		{"parameter lists", everyUnit, (*bench).parameterLists},
+		{"abort", everyUnit, (*bench).abort},
+		{"data-out fails", everyUnit, (*bench).dataOutFails},
 	} {
+		if c.asks&kept != 0 && d.NewKept == nil {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, d)
 			defer b.close()
-			c.run(b)
+			if b.rows != nil || c.asks&table == 0 {
+				c.run(b)
+			}
 		})
 	}
 }
@@ -78,20 +124,31 @@ type bench struct {
 	d     Device
 	arena *buffer.Arena
 	lu    Unit
+	rows  []*device.Command // nil: no table
 	unit  *target.Unit
 	port  *target.Port
 	all   []*loopback.Session
 }
 
 func newBench(t *testing.T, d Device) *bench {
+	return newBenchOf(t, d, func(arena *buffer.Arena) Unit { return d.New(t, arena) })
+}
+
+func newBenchOf(t *testing.T, d Device, make func(*buffer.Arena) Unit) *bench {
 	b := &bench{T: t, d: d, arena: buffer.NewArena(64 << 20)}
-	b.lu = d.New(t, b.arena)
+	b.lu = make(b.arena)
+	if u, ok := b.lu.(tabled); ok {
+		b.rows = u.Commands()
+	}
 	b.unit = target.NewUnit("unit", b.lu)
 	tgt, err := target.NewTarget("iqn.2026-11.io.lunette:test", target.Mapping{Unit: b.unit})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.port = &target.Port{Target: tgt, Protocol: scsi.ProtocolISCSI, Relative: 1, Name: "iqn.2026-11.io.lunette:test,t,0x0001"}
+	b.port, err = tgt.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: "iqn.2026-11.io.lunette:test,t,0x0001"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -102,6 +159,7 @@ func (b *bench) close() {
 			b.Error(err)
 		}
 	}
+	b.all = nil
 	if err := b.unit.Close(); err != nil {
 		b.Error(err)
 	}
@@ -115,6 +173,7 @@ func (b *bench) close() {
 
 // attach logs in as initiator id and leaves its unit attentions.
 func (b *bench) attach(id byte, opt loopback.Options) *loopback.Session {
+	opt.Arena = b.arena
 	return loopback.Login(b.port, target.Initiator{
 		Name: "iqn.host", Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id}),
 	}, opt)
@@ -157,6 +216,11 @@ func (b *bench) do(s *loopback.Session, c, out []byte, in int) result {
 	r, data, err := s.Do(b.Context(), 0, c, out, in)
 	if err != nil {
 		b.Fatalf("%x: %v", c, err)
+	}
+	if len(r.SenseData) > 0 { // raw
+		if r.Sense, err = scsi.ParseSense(r.SenseData); err != nil {
+			b.Errorf("%x: sense %x: %v", c, r.SenseData, err)
+		}
 	}
 	return result{r, data}
 }

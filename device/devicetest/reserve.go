@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -23,18 +22,47 @@ var primary = map[scsi.Opcode]reserve.Class{
 	scsi.OpModeSelect6:          reserve.Writing,
 	scsi.OpModeSelect10:         reserve.Writing,
 	scsi.OpLogSense:             reserve.Probing,
+	scsi.OpLogSelect:            reserve.Writing,
 	scsi.OpSendDiagnostic:       reserve.Writing,
 	scsi.OpPersistentReserveIn:  reserve.Unfenced,
 	scsi.OpPersistentReserveOut: reserve.Probing,
 	scsi.OpMaintenanceIn:        reserve.Parameters,
 }
 
-func (b *bench) class(c *device.Command) (reserve.Class, bool) {
+func (b *bench) class(c Name) (reserve.Class, bool) {
 	if class, ok := primary[c.Op]; ok {
 		return class, true
 	}
-	class, ok := b.d.Access[Name{c.Op, c.Action}]
+	class, ok := b.d.Access[c]
 	return class, ok
+}
+
+// commands are those that the unit has, each with a CDB of zeros: by its table, or else all
+// that the suite knows the class of.
+func (b *bench) commands() map[Name][]byte {
+	all := make(map[Name][]byte)
+	for _, c := range b.rows {
+		all[Name{c.Op, c.Action}] = zeroCDB(c)
+	}
+	if b.rows != nil {
+		return all
+	}
+	add := func(n Name) {
+		all[n] = make([]byte, cdb.Length(n.Op))
+		if all[n][0] = byte(n.Op); n.Op.HasServiceActions() {
+			all[n][1] = byte(n.Action)
+		}
+	}
+	for op := range primary {
+		add(Name{Op: op})
+	}
+	for n := range b.d.Access {
+		add(n)
+	}
+	for _, op := range []scsi.Opcode{scsi.OpReserve6, scsi.OpReserve10, scsi.OpRelease6, scsi.OpRelease10} {
+		add(Name{Op: op})
+	}
+	return all
 }
 
 // out is PERSISTENT RESERVE OUT.
@@ -62,12 +90,13 @@ func (b *bench) fencing() {
 	holder, registrant, other := b.login(1, loopback.Options{}), b.login(2, loopback.Options{}), b.login(3, loopback.Options{})
 	b.outGood(holder, scsi.ActionRegister, 0, 0, 1)
 	b.outGood(registrant, scsi.ActionRegister, 0, 0, 2)
+	commands := b.commands()
 	for _, kind := range types {
 		b.outGood(holder, scsi.ActionReserve, kind, 1, 0)
 		exclusive := kind == scsi.ExclusiveAccess || kind == scsi.ExclusiveAccessRegistrantsOnly || kind == scsi.ExclusiveAccessAllRegistrants
 		alone := kind == scsi.WriteExclusive || kind == scsi.ExclusiveAccess
 		for role, s := range map[string]*loopback.Session{"holder": holder, "registrant": registrant, "other": other} {
-			for _, c := range b.lu.Commands() {
+			for c, zeros := range commands {
 				var want bool
 				class, known := b.class(c)
 				switch c.Op {
@@ -89,7 +118,7 @@ func (b *bench) fencing() {
 				if !known {
 					b.Fatalf("%s has no class in the suite", scsi.CommandName(c.Op, c.Action))
 				}
-				if got := b.do(s, zeroCDB(c), nil, 0).Status == scsi.ReservationConflict; got != want {
+				if got := b.do(s, zeros, nil, 0).Status == scsi.ReservationConflict; got != want {
 					b.Errorf("%v, %s, %s: conflict %v, want %v", kind, role, scsi.CommandName(c.Op, c.Action), got, want)
 				}
 			}

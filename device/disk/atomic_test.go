@@ -1,12 +1,16 @@
 package disk_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/store"
@@ -134,41 +138,32 @@ func TestNoMixture(t *testing.T) {
 	}
 }
 
-// A write that lands in place and never ends keeps the first COMPARE AND WRITE of its
-// blocks waiting, without a worker, and no other command.
+// A write that lands in place and never ends keeps a COMPARE AND WRITE of its blocks waiting, and the
+// writes of those blocks that come after that; neither holds a worker, and all else goes on.
 func TestSlowWriterAndCompareAndWrite(t *testing.T) {
 	b := newBench(t, memoryStore(t, 4<<20), nil)
 	slow, fast := b.login(1, loopback.Options{Never: true}), b.login(2, loopback.Options{})
-	write := cdb.ReadWrite{Opcode: scsi.OpWrite16, Blocks: 8}.Append(nil)
-	stuck := slow.Start(loopback.Command{CDB: write, Out: make([]byte, 4096)})
-	swap := fast.Start(loopback.Command{CDB: cdb.CompareAndWrite{Blocks: 1}.Append(nil), Out: make([]byte, 1024)})
-	for range 100 { // more than there are workers
-		do(t, fast, write, make([]byte, 4096), 0, scsi.Sense{})
-	}
-	done := make(chan loopback.Result, 1)
-	go func() { r, _ := swap.Wait(t.Context()); done <- r }()
-	select {
-	case r := <-done:
-		t.Fatalf("COMPARE AND WRITE did not wait: %v", r)
-	case <-time.After(20 * time.Millisecond):
+	stuck := slow.Start(loopback.Command{CDB: writeCDB(0, 8), Out: make([]byte, 4096)})
+	swap := fast.Start(loopback.Command{CDB: cdb.CompareAndWrite{Blocks: 1}.Append(nil), Out: append(make([]byte, 512), bytes.Repeat([]byte{1}, 512)...)})
+	behind := fast.Start(loopback.Command{CDB: writeCDB(0, 8), Out: bytes.Repeat([]byte{2}, 4096)})
+	for i := range uint64(100) { // more than there are workers
+		do(t, fast, writeCDB(8+i, 8), make([]byte, 4096), 0, scsi.Sense{})
+		if got := do(t, fast, readCDB(0, 8), nil, 4096, scsi.Sense{}); !bytes.Equal(got, make([]byte, 4096)) {
+			t.Fatal("COMPARE AND WRITE did not wait, or the write behind it")
+		}
 	}
 	slow.Manage(target.AbortTask, 0, stuck.Tag())
 	if _, err := stuck.Wait(t.Context()); err == nil {
 		t.Error("the slow write was answered")
 	}
-	select {
-	case r := <-done:
-		if r.Status != scsi.Good {
-			t.Errorf("%v %v", r.Status, r.Sense)
+	for _, p := range []loopback.Pending{swap, behind} {
+		if r, err := p.Wait(t.Context()); err != nil || r.Status != scsi.Good {
+			t.Errorf("%v %v %v", r.Status, r.Sense, err)
 		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("COMPARE AND WRITE still waits")
 	}
-	// From now on data is staged there: another slow writer does not matter.
-	stuck = slow.Start(loopback.Command{CDB: write, Out: make([]byte, 4096)})
-	do(t, fast, cdb.CompareAndWrite{Blocks: 1}.Append(nil), make([]byte, 1024), 0, scsi.Sense{})
-	slow.Manage(target.AbortTask, 0, stuck.Tag())
-	stuck.Wait(t.Context())
+	if got := do(t, fast, readCDB(0, 1), nil, 512, scsi.Sense{}); got[0] != 2 {
+		t.Error("the write did not come last")
+	}
 }
 
 // A write that ended between the comparison and the write of a COMPARE AND WRITE would
@@ -215,5 +210,47 @@ func TestNoWriteIsLost(t *testing.T) {
 			close(stop)
 			all.Wait()
 		})
+	}
+}
+
+// asked is a store that compares by itself, and answers as it is told.
+type asked struct {
+	store.Store
+	calls  *int
+	answer error
+}
+
+func (s asked) CompareAndWrite(_ context.Context, expect, with *buffer.Lease, off int64, _ store.Flags) error {
+	*s.calls++
+	if expect.Len() != 1024 || with.Len() != 1024 || off != 2560 || expect.At(1023)[0] != 1 || with.At(0)[0] != 2 {
+		return errors.New("it was asked for something else")
+	}
+	return s.answer
+}
+
+// A store that compares and writes by itself is asked to, and believed.
+func TestCompareWriter(t *testing.T) {
+	for _, c := range []struct {
+		answer error
+		want   scsi.Sense
+	}{
+		{nil, scsi.Sense{}},
+		{&store.MiscompareError{At: 700}, scsi.Miscompare(700)},
+		{store.ErrUnavailable, scsi.NotReady(scsi.ASCBecomingReady)},
+		{store.ErrMedium, scsi.WriteError(5)},
+		{store.ErrNotSupported, scsi.Miscompare(0)}, // not that, so the disk compares
+	} {
+		calls := 0
+		b := newBench(t, asked{memoryStore(t, 1<<20), &calls, c.answer}, nil)
+		s := b.login(1, loopback.Options{})
+		out := append(bytes.Repeat([]byte{1}, 1024), bytes.Repeat([]byte{2}, 1024)...)
+		r, _, err := s.Do(t.Context(), 0, cdb.CompareAndWrite{LBA: 5, Blocks: 2}.Append(nil), out, 0)
+		if err != nil || r.Status == scsi.Good != c.want.IsZero() || r.Sense.Key != c.want.Key || r.Sense.ASC != c.want.ASC || r.Sense.Info != c.want.Info {
+			t.Errorf("%v: %v %v %v, want %v", c.answer, r.Status, r.Sense, err, c.want)
+		}
+		if calls != 1 {
+			t.Errorf("%v: it was asked %d times", c.answer, calls)
+		}
+		b.close()
 	}
 }

@@ -1,10 +1,9 @@
 package disk
 
 import (
-	"context"
-
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
+	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -15,7 +14,7 @@ func (d *Disk) blocksFrom(t *target.Task) bool {
 		d.FailWith(t, err)
 		return false
 	}
-	n, ok := cdb.Extent(c.LBA, c.Blocks, d.blocks.Load())
+	n, ok := cdb.Extent(c.LBA, c.Blocks, d.medium.blocks())
 	if !ok {
 		d.Fail(t, scsi.LBAOutOfRange())
 		return false
@@ -34,32 +33,30 @@ func (d *Disk) synchronize(t *target.Task) {
 		d.Good(t) // every write was as durable as it gets when it ended
 		return
 	}
-	d.Workers().Run(t, d.steps.flush)
-}
-
-func (d *Disk) flush(t *target.Task) {
-	if err := d.store.Flush(context.Background()); err != nil {
-		d.FailWith(t, d.storeError(err, writing, t.Work.LBA))
+	if d.medium.submitter == nil {
+		d.onWorker(t, flushCache)
 		return
 	}
-	d.Good(t)
+	d.enter(flushCache, t)
+	d.submitRange(d.requests.begin(t), store.OpFlush, 0, 0, 0)
 }
 
-// prefetchBlocks is PRE-FETCH(10) and (16) (SBC-4 5.8, 5.9): the blocks are read, up
+func (d *Disk) flushCache(t *target.Task) {
+	d.finish(t, 0, d.medium.flush(t.Context(), t.Work.LBA))
+}
+
+// prefetch is PRE-FETCH(10) and (16) (SBC-4 5.8, 5.9): the blocks are read, up
 // to MAXIMUM PREFETCH LENGTH, so that the system's cache has them. It is not known
 // whether all of them stay there; so the answer is GOOD, never CONDITION MET.
-func (d *Disk) prefetchBlocks(t *target.Task) {
+func (d *Disk) prefetch(t *target.Task) {
 	if !d.blocksFrom(t) {
 		return
 	}
-	if d.lender != nil || t.Work.Len == 0 {
+	w := &t.Work
+	if d.medium.lender != nil || w.Len == 0 {
 		d.Good(t)
 		return
 	}
-	d.Workers().Run(t, d.steps.prefetch)
-}
-
-func (d *Disk) prefetch(t *target.Task) {
-	t.Work.Len = min(t.Work.Len, maxPrefetch)
-	d.verifyMedium(t)
+	w.Len = min(w.Len, maxPrefetch)
+	d.onWorker(t, verifyRead)
 }

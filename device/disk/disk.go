@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
-	"sync"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -14,7 +12,6 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/store"
-	"github.com/lunette-io/lunette/target"
 )
 
 // Limits that VPD page B0h tells, in bytes where it counts blocks.
@@ -31,7 +28,6 @@ const (
 const (
 	inlineRead = 128 << 10 // at most, on the connection's goroutine
 	readPiece  = 256 << 10 // staging that stays in the cache
-	trimPiece  = 1 << 30   // between two looks at Aborted
 )
 
 // Defaults of Config.
@@ -58,55 +54,31 @@ type Config struct {
 }
 
 // A Disk is a logical unit of type 00h. It is a [target.LogicalUnit].
+//
+// The parts of it have an owner each. The medium is the store and what is asked of it by calls that
+// wait; the path is the way that the data of READ and WRITE takes, chosen once; the handlers of the
+// other commands are in the files that are named after them; and a command that waits goes on by the
+// entries, at its step.
 type Disk struct {
 	*device.Server
-
-	store     store.Store
-	lender    store.Lender    // nil unless the store lends its memory
-	tryer     store.Tryer     // nil unless the store can do work without waiting
-	submitter store.Submitter // nil unless the store waits by itself
-	trimmer   store.Trimmer   // nil: not thin
-	zeroer    store.Zeroer
-	mapper    store.Mapper
-	arena     *buffer.Arena
-	info      store.Info
-
-	blockSize int64
-	shift     uint // log2 of blockSize
-	blocks    atomic.Uint64
-	readOnly  bool
-	volatile  bool // a write cache that FUA and flushes matter to
+	medium   *medium
+	path     path
+	readOnly bool
+	volatile bool // there is a write cache that FUA and flushes matter to
 
 	writeCache atomic.Bool // WCE
 	stopped    atomic.Bool // by START STOP UNIT
-	locks      locks
 
-	errors struct{ read, write, verify atomic.Uint64 } // that were not corrected
+	// Ways for data, and for what has none.
+	blocking blocking
+	queued   queued
+	sweep    sweep
+	requests ioRequests
+	entries  entries
 
-	flights flights
-	steps   steps
-	running sync.WaitGroup // the goroutine that watches the size
-}
-
-// steps are method values that are passed on as the next step of a command, made once,
-// so that no command allocates any.
-type steps struct {
-	filled, readPieces, morePieces func(*target.Task)
-	moreRoom                       func(*target.Task)
-	landed, written                func(*store.Request, error)
-	placed, staged                 func(*target.Task, error)
-	work                           func(*target.Task)
-	verifyMedium                   func(*target.Task)
-	atomicData                     func(*target.Task, error)
-	atomically                     func(*target.Task)
-	sameData                       func(*target.Task, error)
-	writeSame                      func(*target.Task)
-	unmapList                      func(*target.Task, error)
-	unmap                          func(*target.Task)
-	flush, prefetch                func(*target.Task)
-	lbaStatus, stopUnit            func(*target.Task)
-	compareOneData                 func(*target.Task, error)
-	compareOne                     func(*target.Task)
+	// life ends with Close: the context of what is no task.
+	life context.Context
+	end  context.CancelFunc
 }
 
 // New returns a disk on cfg.Store, which it takes: Close closes it. After an error the
@@ -132,23 +104,22 @@ func New(cfg Config) (*Disk, error) {
 	if cfg.Workers <= 0 {
 		cfg.Workers = defaultWorkers
 	}
+	m := newMedium(cfg.Store, cfg.Arena, cfg.BlockSize)
 	d := &Disk{
-		store: cfg.Store, arena: cfg.Arena, info: info,
-		blockSize: int64(cfg.BlockSize), shift: uint(bits.TrailingZeros(uint(cfg.BlockSize))),
-		readOnly: cfg.ReadOnly || info.ReadOnly,
+		medium: m, readOnly: cfg.ReadOnly || info.ReadOnly,
 		volatile: info.Cached && !info.Volatile,
 	}
-	d.lender, _ = store.As[store.Lender](cfg.Store)
-	d.tryer, _ = store.As[store.Tryer](cfg.Store)
-	d.submitter, _ = store.As[store.Submitter](cfg.Store)
-	d.trimmer, _ = store.As[store.Trimmer](cfg.Store)
-	d.zeroer, _ = store.As[store.Zeroer](cfg.Store)
-	d.mapper, _ = store.As[store.Mapper](cfg.Store)
-	d.blocks.Store(uint64(info.Size) >> d.shift)
+	d.life, d.end = context.WithCancel(context.Background())
 	d.writeCache.Store(d.volatile)
-	d.bindSteps()
-	d.Server = device.New(device.Config{
-		Identity: cfg.Identity, Arena: cfg.Arena, Workers: cfg.Workers,
+	d.blocking, d.queued, d.sweep = blocking{d}, queued{d}, sweep{d}
+	d.path = d.choosePath()
+	d.requests.done = d.requestEnded
+	d.entries = entries{
+		work: d.work, received: d.received, landed: d.landed, room: d.room, abort: d.cancel,
+	}
+	var err error
+	d.Server, err = device.New(device.Config{
+		Identity: cfg.Identity, Workers: cfg.Workers,
 		Commands:      d.commands(),
 		VPD:           d.vpd(),
 		Versions:      []uint16{page.DescriptorSBC3},
@@ -156,47 +127,45 @@ func New(cfg Config) (*Disk, error) {
 		Modes:         d.modes(),
 		ModeParameter: d.modeParameter,
 		Block: func() page.BlockDescriptor {
-			return page.BlockDescriptor{Blocks: d.blocks.Load(), BlockSize: uint32(d.blockSize)}
+			return page.BlockDescriptor{Blocks: m.blocks(), BlockSize: uint32(m.blockSize)}
 		},
 		Logs:     d.logs(),
 		Ready:    d.ready,
 		SelfTest: d.selfTest,
 		Reset:    func() { d.stopped.Store(false) },
 	})
-	if r, ok := store.As[store.Resizer](cfg.Store); ok {
-		d.running.Go(func() { d.watch(r.Resized()) })
+	if err != nil {
+		return nil, fmt.Errorf("disk: %w", err)
 	}
 	return d, nil
 }
 
-func (d *Disk) bindSteps() {
-	d.steps = steps{
-		filled: d.filled, readPieces: d.readPieces, morePieces: d.morePieces,
-		moreRoom: d.moreRoom, landed: d.landed, written: d.written,
-		placed: d.placed, staged: d.staged, work: d.work,
-		verifyMedium: d.verifyMedium,
-		atomicData:   d.atomicData, atomically: d.atomically,
-		sameData: d.sameData, writeSame: d.writeSame,
-		unmapList: d.unmapList, unmap: d.unmap,
-		flush: d.flush, prefetch: d.prefetch,
-		lbaStatus: d.lbaStatus, stopUnit: d.stopUnit,
-		compareOneData: d.compareOneData, compareOne: d.compareOne,
-	}
-}
-
-// Blocks is the number of logical blocks, BlockSize their size in bytes.
-func (d *Disk) Blocks() uint64 { return d.blocks.Load() }
+// Blocks is the number of logical blocks.
+func (d *Disk) Blocks() uint64 { return d.medium.blocks() }
 
 // BlockSize is the size of a logical block in bytes.
-func (d *Disk) BlockSize() int { return int(d.blockSize) }
+func (d *Disk) BlockSize() int { return int(d.medium.blockSize) }
 
-// watch follows the size of a store that can change it, until the store is closed.
-func (d *Disk) watch(sizes <-chan int64) {
-	for size := range sizes {
-		if blocks := uint64(size) >> d.shift; d.blocks.Swap(blocks) != blocks {
-			d.Announce(scsi.ASCCapacityDataChanged, nil)
-		}
+// StoreInfo is what the store says of itself.
+func (d *Disk) StoreInfo() store.Info { return d.medium.store.Info() }
+
+// Resize gives the store size bytes, or lets it take the size that its place has by now if size is
+// 0, and follows: initiators are told that the capacity has changed (SPC-5 CAPACITY DATA HAS
+// CHANGED). The unit is paused ([target.Unit.Pause]). Whether what is cut off is needed the caller
+// knows. After an error the disk has the size that the store has.
+func (d *Disk) Resize(ctx context.Context, size int64) error {
+	m := d.medium
+	switch {
+	case m.resizer == nil:
+		return fmt.Errorf("disk: resize: %w by the store", store.ErrNotSupported)
+	case size < 0 || size != 0 && m.whole(size) == 0:
+		return fmt.Errorf("disk: resize: %w: %d bytes are less than one block of %d", store.ErrNotSupported, size, m.blockSize)
 	}
+	err := m.resizer.Resize(ctx, size)
+	if blocks := m.whole(m.store.Info().Size); m.count.Swap(blocks) != blocks {
+		d.Announce(scsi.ASCCapacityDataChanged, nil)
+	}
+	return err
 }
 
 // ready says why the medium cannot be used: START STOP UNIT stopped the unit.
@@ -209,15 +178,13 @@ func (d *Disk) ready() (scsi.Sense, bool) {
 
 // selfTest reads the first and the last block.
 func (d *Disk) selfTest() error {
-	l, err := d.arena.Get(d.blockSize)
-	if err != nil {
-		return err
-	}
-	defer l.Release()
-	for _, lba := range []uint64{0, d.blocks.Load() - 1} {
-		if err := d.store.ReadAt(context.Background(), l, int64(lba<<d.shift)); err != nil {
-			return d.storeError(err, reading, lba)
+	m := d.medium
+	for _, lba := range []uint64{0, m.blocks() - 1} {
+		l, err := m.fetch(d.life, m.bytes(lba), m.blockSize, reading)
+		if err != nil {
+			return err
 		}
+		l.Release()
 	}
 	return nil
 }
@@ -226,9 +193,8 @@ func (d *Disk) selfTest() error {
 func (d *Disk) Close() error {
 	err := d.Server.Close()
 	if !d.readOnly {
-		err = errors.Join(err, d.store.Flush(context.Background()))
+		err = errors.Join(err, d.medium.store.Flush(context.Background()))
 	}
-	err = errors.Join(err, d.store.Close())
-	d.running.Wait()
-	return err
+	d.end()
+	return errors.Join(err, d.medium.store.Close())
 }

@@ -71,6 +71,9 @@ func (b *bench) close() {
 // login returns a session whose unit attentions are cleared.
 func (b *bench) login(id byte, opt loopback.Options) *loopback.Session {
 	b.t.Helper()
+	if opt.Arena == nil {
+		opt.Arena = b.arena
+	}
 	s := loopback.Login(b.port, target.Initiator{
 		Name: "iqn.host", Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id}),
 	}, opt)

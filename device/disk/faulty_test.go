@@ -115,6 +115,9 @@ func storeErrors(t *testing.T, f *faulty, st store.Store) {
 		{store.ErrReadOnly, scsi.WriteProtected()},
 		{store.ErrMiscompare, scsi.NewSense(scsi.KeyMiscompare, scsi.ASCMiscompareDuringVerify)},
 		{store.ErrClosed, scsi.NotReady(scsi.ASCNotReadyCauseNotReportable)},
+		{store.ErrUnavailable, scsi.NotReady(scsi.ASCBecomingReady)},
+		{context.DeadlineExceeded, scsi.NotReady(scsi.ASCBecomingReady)},
+		{context.Canceled, scsi.AbortedCommand(scsi.ASCNoAdditionalSense)},
 		{store.ErrMedium, scsi.NewSense(scsi.KeyMediumError, 0)},
 		{errors.New("something"), scsi.NewSense(scsi.KeyMediumError, 0)},
 	} {
@@ -205,8 +208,9 @@ func TestDurability(t *testing.T) {
 // Without memory the answer is TASK SET FULL.
 func TestNoMemory(t *testing.T) {
 	f := &faulty{Store: memoryStore(t, 64<<20)}
-	b := newBench(t, f, func(c *disk.Config) { c.Arena = buffer.NewArena(buffer.MaxBlock) })
-	s := b.login(1, loopback.Options{Never: true})
+	small := buffer.NewArena(buffer.MaxBlock)
+	b := newBench(t, f, func(c *disk.Config) { c.Arena = small })
+	s := b.login(1, loopback.Options{Never: true, Arena: small})
 	hold := s.Start(loopback.Command{CDB: cdb.ReadWrite{Opcode: scsi.OpWrite16, Blocks: 2048}.Append(nil), Out: make([]byte, 1<<20)})
 	for name, c := range map[string]loopback.Command{
 		"read":              {CDB: cdb.ReadWrite{Opcode: scsi.OpRead16, Blocks: 8}.Append(nil), In: make([]byte, 4096)},

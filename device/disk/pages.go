@@ -1,9 +1,9 @@
 package disk
 
 import (
-	"context"
 	"encoding/binary"
 	"math/bits"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/scsi"
@@ -18,18 +18,18 @@ const pageSize = 4096
 
 // physical is the size of a physical block in logical ones.
 func (d *Disk) physical() uint32 {
-	size := max(d.info.PhysicalBlock, pageSize, int(d.blockSize))
-	return uint32(size >> d.shift)
+	size := max(d.medium.info.PhysicalBlock, pageSize, int(d.medium.blockSize))
+	return uint32(size >> d.medium.shift)
 }
 
 // capacity is READ CAPACITY data.
 func (d *Disk) capacity() page.Capacity {
 	return page.Capacity{
-		Last:          d.blocks.Load() - 1,
-		BlockSize:     uint32(d.blockSize),
+		Last:          d.medium.blocks() - 1,
+		BlockSize:     uint32(d.medium.blockSize),
 		PhysicalBlock: uint8(bits.TrailingZeros32(d.physical())),
-		Thin:          d.trimmer != nil,
-		ReadZeros:     d.trimmer != nil,
+		Thin:          d.medium.trimmer != nil,
+		ReadZeros:     d.medium.trimmer != nil,
 	}
 }
 
@@ -54,13 +54,13 @@ func (d *Disk) vpd() []device.VPD {
 		{Code: page.VPDBlockLimits, Append: func(dst []byte, p page.Peripheral) []byte { return d.limits().Append(dst, p) }},
 		{Code: page.VPDBlockCharacteristics, Append: func(dst []byte, p page.Peripheral) []byte {
 			c := page.BlockCharacteristics{RotationRate: page.NonRotating, FUABehaviour: true}
-			if d.info.Rotational {
+			if d.medium.info.Rotational {
 				c.RotationRate = 0 // not told
 			}
 			return c.Append(dst, p)
 		}},
 	}
-	if d.trimmer != nil {
+	if d.medium.trimmer != nil {
 		all = append(all, device.VPD{Code: page.VPDProvisioning, Append: func(dst []byte, p page.Peripheral) []byte {
 			return page.Provisioning{
 				Unmap: true, WriteSame16: true, WriteSame10: true, ReadZeros: 1, Type: page.ProvisionedThin,
@@ -75,15 +75,15 @@ func (d *Disk) limits() page.BlockLimits {
 		WriteSameNonZero:   true,
 		MaxCompareAndWrite: maxCompareAndWrite,
 		OptimalGranularity: uint16(d.physical()),
-		MaxTransfer:        maxTransfer >> d.shift,
-		OptimalTransfer:    optimalTransfer >> d.shift,
-		MaxPrefetch:        maxPrefetch >> d.shift,
+		MaxTransfer:        maxTransfer >> d.medium.shift,
+		OptimalTransfer:    optimalTransfer >> d.medium.shift,
+		MaxPrefetch:        maxPrefetch >> d.medium.shift,
 		MaxWriteSame:       d.maxSame(),
 	}
-	if d.trimmer != nil {
+	if d.medium.trimmer != nil {
 		l.MaxUnmap, l.MaxUnmapDescriptors = 0xffffffff, maxUnmapDescriptors
-		l.OptimalUnmapGranularity = max(uint32(d.info.Granularity>>d.shift), 1)
-		l.UnmapAligned, l.UnmapAlignment = true, uint32(d.info.Alignment>>d.shift)
+		l.OptimalUnmapGranularity = max(uint32(d.medium.info.Granularity>>d.medium.shift), 1)
+		l.UnmapAligned, l.UnmapAlignment = true, uint32(d.medium.info.Alignment>>d.medium.shift)
 	}
 	return l
 }
@@ -91,8 +91,8 @@ func (d *Disk) limits() page.BlockLimits {
 // maxSame is the longest WRITE SAME in blocks. With large blocks it stays under what
 // hosts take as leave for transfers of as many blocks.
 func (d *Disk) maxSame() uint64 {
-	if d.blockSize == 512 {
-		return maxWriteSame >> d.shift
+	if d.medium.blockSize == 512 {
+		return maxWriteSame >> d.medium.shift
 	}
 	return 65535
 }
@@ -121,11 +121,11 @@ func (d *Disk) modes() []*device.ModePage {
 				if d.writeCache.Store(wce(now)); wce(now) {
 					return nil
 				}
-				if err := d.store.Flush(context.Background()); err != nil {
+				err := d.medium.flush(d.life, 0)
+				if err != nil {
 					d.writeCache.Store(true)
-					return d.storeError(err, writing, 0)
 				}
-				return nil
+				return err
 			},
 			Reverted: func(now []byte) { d.writeCache.Store(wce(now)) },
 		},
@@ -143,19 +143,19 @@ const (
 )
 
 func (d *Disk) logs() []device.LogPage {
-	counters := func(code byte, uncorrected func() uint64) device.LogPage {
-		return device.LogPage{Code: code, Append: func(dst []byte, _ *target.Unit) []byte {
+	counters := func(code byte, uncorrected *atomic.Uint64) device.LogPage {
+		return device.LogPage{Code: code, Reset: func() { uncorrected.Store(0) }, Append: func(dst []byte, _ *target.Unit) []byte {
 			none := binary.BigEndian.AppendUint64(nil, 0)
 			list := page.AppendLogParameter(nil, totalCorrected, page.LogCounter, none...)
 			list = page.AppendLogParameter(list, totalUncorrected, page.LogCounter,
-				binary.BigEndian.AppendUint64(nil, uncorrected())...)
+				binary.BigEndian.AppendUint64(nil, uncorrected.Load())...)
 			return page.AppendLogPage(dst, code, 0, list)
 		}}
 	}
 	return []device.LogPage{
-		counters(logWriteErrors, d.errors.write.Load),
-		counters(logReadErrors, d.errors.read.Load),
-		counters(logVerifyErrors, d.errors.verify.Load),
+		counters(logWriteErrors, &d.medium.errors.write),
+		counters(logReadErrors, &d.medium.errors.read),
+		counters(logVerifyErrors, &d.medium.errors.verify),
 		{Code: page.LogExceptions, Append: func(dst []byte, _ *target.Unit) []byte {
 			return page.AppendExceptionsLog(dst, 0, page.UnknownTemperature)
 		}},

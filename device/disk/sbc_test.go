@@ -86,10 +86,20 @@ func TestResiduals(t *testing.T) {
 			for _, op := range []scsi.Opcode{scsi.OpWrite10, scsi.OpWriteAndVerify10} {
 				do(t, s, cdb.ReadWrite{Opcode: scsi.OpWrite10, Blocks: 4}.Append(nil), old, 0, scsi.Sense{})
 				r, _, err = s.Do(t.Context(), 0, cdb.ReadWrite{Opcode: op, Blocks: c.blocks}.Append(nil), bytes.Repeat([]byte{0x22}, c.length), 0)
-				if err != nil || r.Status != scsi.Good || r.Residual != c.residual {
+				// Less than the CDB says and a part of a block: nothing is written, and
+				// GOOD is not said (FCP-4 9.4.2).
+				partly := c.length < int(c.blocks)*512 && c.length%512 != 0
+				good := r.Status == scsi.Good
+				if partly {
+					good = r.Status == scsi.CheckCondition && r.Sense.Key == scsi.KeyIllegalRequest && r.Sense.ASC == scsi.ASCInvalidFieldInCommandIU
+				}
+				if err != nil || !good || r.Residual != c.residual {
 					t.Errorf("%s: %v %+v: %+v %v", name, op, c, r, err)
 				}
-				written := min(int(c.blocks)*512, c.length&^511)
+				written := min(int(c.blocks)*512, c.length)
+				if partly {
+					written = 0
+				}
 				want := append(bytes.Repeat([]byte{0x22}, written), old[written:]...)
 				if got := do(t, s, cdb.ReadWrite{Opcode: scsi.OpRead10, Blocks: 4}.Append(nil), nil, 2048, scsi.Sense{}); !bytes.Equal(got, want) {
 					t.Errorf("%s: %v %+v: wrong blocks were written", name, op, c)
@@ -233,4 +243,35 @@ func TestStartStop(t *testing.T) {
 	do(t, s, cdb.Prevent{Mode: 1}.Append(nil), nil, 0, scsi.Sense{})
 	do(t, s, cdb.Prevent{Mode: 2}.Append(nil), nil, 0, badField)
 	do(t, s, []byte{0x1d, 0x04, 0, 0, 0, 0}, nil, 0, scsi.Sense{}) // SEND DIAGNOSTIC, self-test
+}
+
+// A command whose initiator has less data than it says, and a part of a block, fails and writes
+// nothing, whatever it does with data-out; the residual is that of the CDB.
+func TestPartOfABlock(t *testing.T) {
+	for name, st := range kinds(t, 4<<20) {
+		b := newBench(t, st, nil)
+		for _, opt := range []loopback.Options{{}, {First: -1}, {First: 300}} {
+			s := b.login(byte(len(b.all)), opt)
+			old := bytes.Repeat([]byte{0x11}, 3<<20)
+			do(t, s, writeCDB(0, 6144), old, 0, scsi.Sense{})
+			for _, op := range []scsi.Opcode{scsi.OpWrite10, scsi.OpWrite16, scsi.OpORWrite16, scsi.OpWriteAndVerify10, scsi.OpVerify10, scsi.OpVerify16} {
+				for _, n := range []int{1, 511, 700, 4000, 1<<20 + 1, 2<<20 - 1} {
+					blocks := uint32(n/512 + 1)
+					c := cdb.ReadWrite{Opcode: op, Blocks: blocks}.Append(nil)
+					if op == scsi.OpVerify10 || op == scsi.OpVerify16 {
+						c = cdb.Verify{Opcode: op, Blocks: blocks, ByteCheck: 1}.Append(nil)
+					}
+					r, _, err := s.Do(t.Context(), 0, c, bytes.Repeat([]byte{0x22}, n), 0)
+					if err != nil || r.Status != scsi.CheckCondition || r.Sense.Key != scsi.KeyIllegalRequest ||
+						r.Sense.ASC != scsi.ASCInvalidFieldInCommandIU || r.Residual != int64(n)-512*int64(blocks) {
+						t.Errorf("%s, %+v: %v with %d bytes: %+v %v", name, opt, op, n, r, err)
+					}
+				}
+			}
+			if got := do(t, s, readCDB(0, 6144), nil, len(old), scsi.Sense{}); !bytes.Equal(got, old) {
+				t.Errorf("%s, %+v: something was written", name, opt)
+			}
+		}
+		b.close()
+	}
 }

@@ -77,6 +77,8 @@ func kinds(t testing.TB, size int64) map[string]store.Store {
 
 		"submitting": newSubmitting(memoryStore(t, size)),
 		"missing":    missing{newSubmitting(memoryStore(t, size))},
+
+		"comparing": storetest.NewComparing(memoryStore(t, size)),
 	}
 }
 

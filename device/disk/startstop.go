@@ -1,8 +1,6 @@
 package disk
 
 import (
-	"context"
-
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/target"
@@ -30,14 +28,14 @@ func (d *Disk) startStop(t *target.Task) {
 		d.stopped.Store(true)
 		d.Good(t)
 	default:
-		d.Workers().Run(t, d.steps.stopUnit)
+		d.onWorker(t, stopUnit)
 	}
 }
 
 // stopUnit makes everything durable first.
 func (d *Disk) stopUnit(t *target.Task) {
-	if err := d.store.Flush(context.Background()); err != nil {
-		d.FailWith(t, d.storeError(err, writing, 0))
+	if err := d.medium.flush(t.Context(), 0); err != nil {
+		d.fail(t, err)
 		return
 	}
 	d.stopped.Store(true)

@@ -24,23 +24,23 @@ func (d *Disk) getLBAStatus(t *target.Task) {
 		d.FailWith(t, err)
 	case c.Report != 0:
 		d.Fail(t, scsi.InvalidFieldInCDB(14, -1))
-	case c.LBA >= d.blocks.Load():
+	case c.LBA >= d.medium.blocks():
 		d.Fail(t, scsi.LBAOutOfRange())
-	case d.mapper == nil:
-		n := min(d.blocks.Load()-c.LBA, 0xffffffff)
+	case d.medium.mapper == nil:
+		n := min(d.medium.blocks()-c.LBA, 0xffffffff)
 		d.Reply(t, page.AppendLBAStatus(nil, page.LBAExtent{LBA: c.LBA, Blocks: uint32(n)}), c.Allocation)
 	default:
-		d.Workers().Run(t, d.steps.lbaStatus)
+		d.onWorker(t, listExtents)
 	}
 }
 
-func (d *Disk) lbaStatus(t *target.Task) {
+func (d *Disk) listExtents(t *target.Task) {
 	c, _ := cdb.ParseGetLBAStatus(t.CDB) // parsed before
 	room := 1
 	if c.Allocation > 8+page.LBAExtentLen {
 		room = int(min((c.Allocation-8)/page.LBAExtentLen, maxExtents))
 	}
-	extents, err := d.extents(t, c.LBA, room)
+	extents, err := d.medium.extents(t.Context(), c.LBA, room)
 	if err != nil {
 		d.FailWith(t, err)
 		return
@@ -49,19 +49,21 @@ func (d *Disk) lbaStatus(t *target.Task) {
 }
 
 // extents are up to limit runs of blocks of one state, from lba on.
-func (d *Disk) extents(t *target.Task, lba uint64, limit int) ([]page.LBAExtent, error) {
+func (m *medium) extents(ctx context.Context, lba uint64, limit int) ([]page.LBAExtent, error) {
 	var all []page.LBAExtent
-	end := d.blocks.Load()
+	end := m.blocks()
 	for range maxExtentQueries {
 		if lba >= end {
 			break
 		}
-		if t.Aborted() {
-			return nil, target.ErrAborted
+		err := ctx.Err()
+		var blocks uint64
+		var state page.LBAState
+		if err == nil {
+			blocks, state, err = m.extent(ctx, lba, end)
 		}
-		blocks, state, err := d.run(lba, end)
 		if err != nil {
-			return nil, d.storeError(err, reading, lba)
+			return nil, m.failed(err, reading, lba)
 		}
 		if last := len(all) - 1; last >= 0 && all[last].State == state && uint64(all[last].Blocks)+blocks <= 0xffffffff {
 			all[last].Blocks += uint32(blocks)
@@ -75,17 +77,16 @@ func (d *Disk) extents(t *target.Task, lba uint64, limit int) ([]page.LBAExtent,
 	return all, nil
 }
 
-// run is the state of the blocks from lba on, and how many have it. A block that is
+// extent is the state of the blocks from lba on, and how many have it. A block that is
 // mapped in part is mapped.
-func (d *Disk) run(lba, end uint64) (uint64, page.LBAState, error) {
-	off := int64(lba << d.shift)
-	e, err := d.mapper.Extent(context.Background(), off, int64((end-lba)<<d.shift))
+func (m *medium) extent(ctx context.Context, lba, end uint64) (uint64, page.LBAState, error) {
+	e, err := m.mapper.Extent(ctx, m.bytes(lba), m.bytes(end-lba))
 	if err != nil {
 		return 0, 0, err
 	}
-	if blocks := uint64(e.Len) >> d.shift; !e.Mapped && blocks > 0 {
+	if blocks := m.whole(e.Len); !e.Mapped && blocks > 0 {
 		return min(blocks, 0xffffffff), page.Deallocated, nil
 	}
-	blocks := uint64(e.Len+d.blockSize-1) >> d.shift
+	blocks := m.whole(m.up(e.Len))
 	return min(blocks, end-lba, 0xffffffff), page.Mapped, nil
 }

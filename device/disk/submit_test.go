@@ -2,13 +2,17 @@ package disk_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/device/disk"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/store"
@@ -69,8 +73,8 @@ func TestStreamingMemory(t *testing.T) {
 	}
 }
 
-// What a store has under way keeps its memory, and its task, until it has ended; the abort
-// is answered then.
+// What a store has under way and cannot take back keeps its memory, and its task, until it has ended;
+// the abort is answered then.
 func TestAbortInFlight(t *testing.T) {
 	for name, c := range map[string]loopback.Command{
 		"read":        {CDB: readCDB(0, 8), In: make([]byte, 4096)},
@@ -80,6 +84,7 @@ func TestAbortInFlight(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := newSubmitting(memoryStore(t, 4<<20))
+			st.Deafen()
 			b := newBench(t, st, nil)
 			s := b.login(1, loopback.Options{})
 			st.Hold()
@@ -106,6 +111,104 @@ func TestAbortInFlight(t *testing.T) {
 			if n := b.arena.Outstanding(); n != 0 {
 				t.Errorf("%d bytes are still lent", n)
 			}
+		})
+	}
+}
+
+// What a store has under way and can take back ends with the abort, whatever the storage does.
+func TestAbortCancels(t *testing.T) {
+	list := cdb.AppendUnmapList(nil, cdb.UnmapRange{Blocks: 8}, cdb.UnmapRange{LBA: 8, Blocks: 8})
+	for name, c := range map[string]loopback.Command{
+		"read":              {CDB: readCDB(0, 8), In: make([]byte, 4096)},
+		"large read":        {CDB: readCDB(0, 4096), In: make([]byte, 2<<20)},
+		"read with FUA":     {CDB: cdb.ReadWrite{Opcode: scsi.OpRead16, Blocks: 8, FUA: true}.Append(nil), In: make([]byte, 4096)},
+		"write":             {CDB: writeCDB(0, 8), Out: make([]byte, 4096)},
+		"large write":       {CDB: writeCDB(0, 4096), Out: make([]byte, 2<<20)},
+		"write with FUA":    {CDB: cdb.ReadWrite{Opcode: scsi.OpWrite16, Blocks: 8, FUA: true}.Append(nil), Out: make([]byte, 4096)},
+		"synchronize cache": {CDB: cdb.Cache{Opcode: scsi.OpSynchronizeCache16}.Append(nil)},
+		"unmap":             {CDB: cdb.Unmap{Length: uint16(len(list))}.Append(nil), Out: list},
+		"write same":        {CDB: cdb.WriteSame{Opcode: scsi.OpWriteSame16, Blocks: 8, NoData: true}.Append(nil)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := newSubmitting(memoryStore(t, 4<<20))
+			b := newBench(t, st, nil)
+			s := b.login(1, loopback.Options{})
+			st.Hold()
+			p := s.Start(c)
+			st.Await(1)
+			if r := s.Manage(target.AbortTask, 0, p.Tag()); r != target.FunctionComplete {
+				t.Errorf("abort: %v", r)
+			}
+			if _, err := p.Wait(t.Context()); !errors.Is(err, loopback.ErrDropped) {
+				t.Errorf("%v, want ErrDropped", err)
+			}
+			if n := b.arena.Outstanding(); n != 0 {
+				t.Errorf("%d bytes are still lent", n)
+			}
+			st.Release()
+		})
+	}
+}
+
+// hung is a store whose calls wait until their context ends: a network's, whose server is gone.
+type hung struct {
+	store.Store
+	begun chan struct{}
+}
+
+func (s hung) wait(ctx context.Context) error {
+	select {
+	case s.begun <- struct{}{}:
+	default:
+		return nil // nobody wants it to hang
+	}
+	<-ctx.Done()
+	return fmt.Errorf("the server is gone: %w", ctx.Err())
+}
+
+func (s hung) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	return s.Store.ReadAt(ctx, into, off)
+}
+
+func (s hung) WriteAt(ctx context.Context, from *buffer.Lease, off int64, f store.Flags) error {
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	return s.Store.WriteAt(ctx, from, off, f)
+}
+
+func (s hung) Flush(ctx context.Context) error { return s.wait(ctx) }
+
+func (s hung) Info() store.Info { return trying{s.Store}.Info() }
+
+// A call that waits on a worker ends with the abort of its command.
+func TestAbortEndsCalls(t *testing.T) {
+	for name, c := range map[string]loopback.Command{
+		"read":              {CDB: readCDB(0, 8), In: make([]byte, 4096)},
+		"write":             {CDB: writeCDB(0, 8), Out: make([]byte, 4096)},
+		"verify":            {CDB: cdb.Verify{Opcode: scsi.OpVerify16, Blocks: 8}.Append(nil)},
+		"compare and write": {CDB: cdb.CompareAndWrite{Blocks: 1}.Append(nil), Out: make([]byte, 1024)},
+		"write same":        {CDB: cdb.WriteSame{Opcode: scsi.OpWriteSame16, Blocks: 8}.Append(nil), Out: bytes.Repeat([]byte{1}, 512)},
+		"or":                {CDB: cdb.ReadWrite{Opcode: scsi.OpORWrite16, Blocks: 8}.Append(nil), Out: make([]byte, 4096)},
+		"synchronize cache": {CDB: cdb.Cache{Opcode: scsi.OpSynchronizeCache16}.Append(nil)},
+		"stop":              {CDB: cdb.StartStop{}.Append(nil)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := hung{memoryStore(t, 4<<20), make(chan struct{})}
+			b := newBench(t, st, func(c *disk.Config) { c.Workers = 1 })
+			s := b.login(1, loopback.Options{})
+			p := s.Start(c)
+			<-st.begun
+			if r := s.Manage(target.AbortTask, 0, p.Tag()); r != target.FunctionComplete {
+				t.Errorf("abort: %v", r)
+			}
+			if _, err := p.Wait(t.Context()); !errors.Is(err, loopback.ErrDropped) {
+				t.Errorf("%v, want ErrDropped", err)
+			}
+			do(t, s, readCDB(0, 8), nil, 4096, scsi.Sense{}) // the worker is free
 		})
 	}
 }
@@ -151,8 +254,8 @@ func TestAbortStorm(t *testing.T) {
 	}
 }
 
-// COMPARE AND WRITE waits for a write of its blocks that the store has under way, and a write
-// that finds its blocks locked waits for a worker.
+// COMPARE AND WRITE waits for a write of its blocks that the store has under way, and a write of them
+// waits for it.
 func TestSubmittedWriteAndCompareAndWrite(t *testing.T) {
 	st := newSubmitting(memoryStore(t, 4<<20))
 	b := newBench(t, st, nil)
@@ -163,7 +266,7 @@ func TestSubmittedWriteAndCompareAndWrite(t *testing.T) {
 	compare := append(bytes.Repeat([]byte{1}, 512), bytes.Repeat([]byte{2}, 512)...)
 	swap := s.Start(loopback.Command{CDB: cdb.CompareAndWrite{Blocks: 1}.Append(nil), Out: compare})
 	time.Sleep(10 * time.Millisecond) // it waits for the lock by now
-	last := s.Start(loopback.Command{CDB: writeCDB(1, 8), Out: bytes.Repeat([]byte{3}, 4096)})
+	last := s.Start(loopback.Command{CDB: writeCDB(0, 1), Out: bytes.Repeat([]byte{3}, 512)})
 	st.Release()
 	for _, p := range []loopback.Pending{write, swap, last} {
 		if r, err := p.Wait(t.Context()); err != nil || r.Status != scsi.Good {
@@ -171,32 +274,53 @@ func TestSubmittedWriteAndCompareAndWrite(t *testing.T) {
 		}
 	}
 	got := do(t, s, readCDB(0, 2), nil, 1024, scsi.Sense{})
-	if got[0] != 2 || got[511] != 2 || got[512] != 3 {
+	if got[0] != 3 || got[511] != 3 || got[512] != 1 {
 		t.Errorf("blocks of %d and %d", got[0], got[512])
 	}
 }
 
-// The store is asked for what is plain, and for nothing that it must not do by itself.
+// A store whose calls end later is asked for all that it can do so, with what has to be durable.
 func TestWhatIsSubmitted(t *testing.T) {
 	st := newSubmitting(memoryStore(t, 4<<20))
-	b := newBench(t, counted{st, t}, nil)
+	c := counted{st, make(map[string]int)}
+	b := newBench(t, c, nil)
 	s := b.login(1, loopback.Options{})
-	fua := cdb.ReadWrite{Opcode: scsi.OpWrite16, Blocks: 8, FUA: true}.Append(nil)
-	do(t, s, fua, make([]byte, 4096), 0, scsi.Sense{})
-	do(t, s, writeCDB(0, 8), make([]byte, 4096), 0, scsi.Sense{})
-	do(t, s, cdb.Verify{Opcode: scsi.OpWriteAndVerify16, Blocks: 8}.Append(nil), make([]byte, 4096), 0, scsi.Sense{})
-	do(t, s, readCDB(0, 8), nil, 4096, scsi.Sense{})
+	list := cdb.AppendUnmapList(nil, cdb.UnmapRange{Blocks: 8}, cdb.UnmapRange{LBA: 16, Blocks: 8})
+	for _, test := range []struct {
+		name   string
+		cdb    []byte
+		out    []byte
+		in     int
+		expect map[string]int
+	}{
+		{"write", writeCDB(0, 8), make([]byte, 4096), 0, map[string]int{"write 0": 1}},
+		{"write with FUA", cdb.ReadWrite{Opcode: scsi.OpWrite16, Blocks: 8, FUA: true}.Append(nil), make([]byte, 4096), 0, map[string]int{"write 1": 1}},
+		{"large write", writeCDB(0, 4096), make([]byte, 2<<20), 0, map[string]int{"write 0": 2}},
+		{"write and verify", cdb.Verify{Opcode: scsi.OpWriteAndVerify16, Blocks: 8}.Append(nil), make([]byte, 4096), 0, map[string]int{}},
+		{"read", readCDB(0, 8), nil, 4096, map[string]int{"read 0": 1}},
+		{"large read", readCDB(0, 1024), nil, 512 << 10, map[string]int{"read 0": 2}},
+		{"read with FUA", cdb.ReadWrite{Opcode: scsi.OpRead16, Blocks: 8, FUA: true}.Append(nil), nil, 4096, map[string]int{"flush 0": 1, "read 0": 1}},
+		{"synchronize cache", cdb.Cache{Opcode: scsi.OpSynchronizeCache16}.Append(nil), nil, 0, map[string]int{"flush 0": 1}},
+		{"unmap", cdb.Unmap{Length: uint16(len(list))}.Append(nil), list, 0, map[string]int{"trim 0": 2}},
+		{"write same of zeros", cdb.WriteSame{Opcode: scsi.OpWriteSame16, Blocks: 8}.Append(nil), make([]byte, 512), 0, map[string]int{"zero 0": 1}},
+		{"write same, may unmap", cdb.WriteSame{Opcode: scsi.OpWriteSame16, Blocks: 8, Unmap: true, NoData: true}.Append(nil), nil, 0, map[string]int{"zero 2": 1}},
+		{"write same", cdb.WriteSame{Opcode: scsi.OpWriteSame16, Blocks: 8}.Append(nil), bytes.Repeat([]byte{1}, 512), 0, map[string]int{}},
+	} {
+		clear(c.count)
+		do(t, s, test.cdb, test.out, test.in, scsi.Sense{})
+		if !maps.Equal(c.count, test.expect) {
+			t.Errorf("%s: %v, want %v", test.name, c.count, test.expect)
+		}
+	}
 }
 
-// counted refuses requests that would have to be durable.
+// counted counts requests, by what they do and with which flags; one command runs at a time.
 type counted struct {
 	submitting
-	t *testing.T
+	count map[string]int
 }
 
 func (c counted) Submit(r *store.Request) {
-	if r.Flags != 0 {
-		c.t.Errorf("a request with flags %d", r.Flags)
-	}
+	c.count[fmt.Sprint(r.Op, " ", r.Flags)]++
 	c.submitting.Submit(r)
 }

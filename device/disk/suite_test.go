@@ -45,7 +45,7 @@ func access() map[devicetest.Name]reserve.Class {
 }
 
 func TestSuite(t *testing.T) {
-	for _, name := range []string{"lending", "trying", "waiting", "submitting", "missing"} {
+	for _, name := range []string{"lending", "trying", "waiting", "submitting", "missing", "comparing"} {
 		t.Run(name, func(t *testing.T) {
 			devicetest.Run(t, devicetest.Device{
 				New: func(t testing.TB, arena *buffer.Arena) devicetest.Unit {
@@ -58,7 +58,7 @@ func TestSuite(t *testing.T) {
 				Access:   access(),
 				Write:    cdb.ReadWrite{Opcode: scsi.OpWrite10, Blocks: 256}.Append(nil),
 				WriteLen: 128 << 10,
-				Modes:    []byte{0x01, 0x08, 0x0a, 0x1c},
+				Modes:    []devicetest.Mode{{Code: 0x01}, {Code: 0x08}, {Code: 0x0a}, {Code: 0x1c}},
 			})
 		})
 	}

@@ -1,64 +1,47 @@
 package disk
 
 import (
-	"context"
-
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/target"
 )
 
-// unmapBlocks is UNMAP (SBC-4 5.32).
-func (d *Disk) unmapBlocks(t *target.Task) {
+// unmap is UNMAP (SBC-4 5.32).
+func (d *Disk) unmap(t *target.Task) {
 	c, err := cdb.ParseUnmap(t.CDB)
 	switch {
 	case err != nil:
 		d.FailWith(t, err)
 	case !d.writable(t):
-	case d.trimmer == nil:
+	case d.medium.trimmer == nil:
 		d.Fail(t, scsi.InvalidOpcode())
 	case c.Anchor:
 		d.Fail(t, scsi.InvalidFieldInCDB(1, 0))
 	case c.Length == 0:
 		d.Good(t)
+	case int64(c.Length) > t.HaveOut:
+		d.Fail(t, scsi.ParameterListLengthError())
 	default:
 		t.Work = target.Work{}
-		d.ReceiveList(t, int64(c.Length), d.steps.unmapList)
+		if d.durably(false) {
+			t.Work.Flags = durable
+		}
+		d.enter(unmapRanges, t)
+		t.ReceiveDataOut(0, int64(c.Length), d.entries.received)
 	}
 }
 
-func (d *Disk) unmapList(t *target.Task, err error) {
-	if err != nil {
-		d.Drop(t, err)
-		return
-	}
-	d.Workers().Run(t, d.steps.unmap)
-}
-
-// unmap checks the whole list before it changes anything.
-func (d *Disk) unmap(t *target.Task) {
-	size := t.Work.Data.Len()
-	list, err := cdb.ParseUnmapList(d.List(t))
+// startUnmap checks the whole list, t.Work.Data, before anything is changed.
+func (d *Disk) startUnmap(t *target.Task) {
+	list, err := cdb.ParseUnmapList(contiguous(t.Work.Data))
 	if err == nil {
 		err = d.checkUnmap(list)
 	}
 	if err != nil {
-		d.FailWith(t, err)
+		d.fail(t, err)
 		return
 	}
-	for i := range list.Len() {
-		if err := d.trim(t, list.At(i)); err != nil {
-			d.FailWith(t, d.storeError(err, writing, list.At(i).LBA))
-			return
-		}
-	}
-	if d.durably(false) {
-		if err := d.store.Flush(context.Background()); err != nil {
-			d.FailWith(t, d.storeError(err, writing, 0))
-			return
-		}
-	}
-	t.Respond(target.Response{Moves: size})
+	d.sweep.start(t)
 }
 
 func (d *Disk) checkUnmap(list cdb.UnmapList) error {
@@ -66,25 +49,23 @@ func (d *Disk) checkUnmap(list cdb.UnmapList) error {
 		return scsi.InvalidFieldInParameterList(2, -1)
 	}
 	for _, r := range list.All() {
-		if !cdb.RangeOK(r.LBA, uint64(r.Blocks), d.blocks.Load()) {
+		if !d.medium.contains(r.LBA, uint64(r.Blocks)) {
 			return scsi.LBAOutOfRange()
 		}
 	}
 	return nil
 }
 
-func (d *Disk) trim(t *target.Task, r cdb.UnmapRange) error {
-	off, end := int64(r.LBA<<d.shift), int64((r.LBA+uint64(r.Blocks))<<d.shift)
-	for off < end {
-		if t.Aborted() {
-			return target.ErrAborted
-		}
-		n := min(trimPiece, end-off)
-		err := d.shared(off, n, func() error { return d.trimmer.Trim(context.Background(), off, n) })
-		if err != nil {
-			return err
-		}
-		off += n
+// nextUnmap makes the next range of the list that of t, and reports whether there is one. Work.Blocks
+// counts the ranges that were taken.
+func (d *Disk) nextUnmap(t *target.Task) bool {
+	w := &t.Work
+	list, err := cdb.ParseUnmapList(contiguous(w.Data)) // checked by startUnmap
+	if err != nil || w.Blocks >= uint64(list.Len()) {
+		return false
 	}
-	return nil
+	r := list.At(int(w.Blocks))
+	w.Blocks++
+	w.LBA, w.Off, w.Len, w.Done = r.LBA, d.medium.bytes(r.LBA), d.medium.bytes(uint64(r.Blocks)), 0
+	return true
 }

@@ -1,13 +1,8 @@
 package disk
 
 import (
-	"bytes"
-	"context"
-
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
-	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -30,145 +25,79 @@ func (d *Disk) verify(t *target.Task) {
 		c.IsWrite() && !d.writable(t):
 		return
 	}
-	w := &t.Work
 	switch {
 	case c.Blocks == 0:
 		d.Good(t)
 	case moves:
-		w.Flags = compares
-		if c.IsWrite() {
-			w.Flags |= stores
-			if d.volatile { // verified is what the medium has
-				w.Flags |= durable
-			}
-		}
-		if d.supply(t) == 0 {
-			t.Respond(target.Response{Moves: w.Len})
-			return
-		}
-		d.receive(t)
+		d.verifyData(t, c.IsWrite())
 	case c.ByteCheck == cdb.CheckOne:
-		if t.HaveOut < d.blockSize {
+		if t.HaveOut < d.medium.blockSize {
 			d.Fail(t, scsi.InvalidFieldInCDB(transferLength(t.CDB), -1))
 			return
 		}
-		l, err := d.arena.Get(d.blockSize)
-		if err != nil {
-			d.FailWith(t, err)
-			return
-		}
-		w.Data = l
-		t.ReceiveDataOut(0, l, d.steps.compareOneData)
+		d.enter(verifyLike, t)
+		t.ReceiveDataOut(0, d.medium.blockSize, d.entries.received)
 	default:
-		d.Workers().Run(t, d.steps.verifyMedium)
+		d.onWorker(t, verifyRead)
 	}
 }
 
-// verifyMedium is VERIFY without data: every block can be read.
-func (d *Disk) verifyMedium(t *target.Task) {
-	if err := d.readAll(t); err != nil {
-		d.FailWith(t, err)
+// verifyData compares all blocks with data, and writes that first if it shall.
+func (d *Disk) verifyData(t *target.Task, write bool) {
+	w := &t.Work
+	n, ok := d.supply(t)
+	switch {
+	case !ok:
+		return
+	case n == 0:
+		t.Respond(target.Response{Moves: w.Len})
 		return
 	}
-	d.Good(t)
+	if write {
+		w.Flags |= stores
+		if d.volatile { // verified is what the medium has
+			w.Flags |= durable
+		}
+	}
+	d.enter(verifyPiece, t)
+	t.ReceiveDataOut(0, min(target.MaxPiece, n), d.entries.received)
 }
 
-// readAll reads the range of t and forgets it. Its memory is given back when it returns: a
-// task that has ended holds nothing.
-func (d *Disk) readAll(t *target.Task) error {
-	w := &t.Work
-	l, err := d.arena.Get(min(readPiece, w.Len))
-	if err != nil {
-		return err
+// verifyPiece writes a piece of data, if it shall, and compares it with the medium.
+func (d *Disk) verifyPiece(t *target.Task) {
+	w, ctx := &t.Work, t.Context()
+	at := w.Off + w.Done
+	var err error
+	if w.Flags&stores != 0 {
+		err = d.medium.writeAt(ctx, w.Data, at, flags(w))
 	}
-	defer l.Release()
-	for w.Done < w.Len {
-		if t.Aborted() {
-			return target.ErrAborted
-		}
-		l.Truncate(w.Len - w.Done)
-		if err := d.store.ReadAt(context.Background(), l, w.Off+w.Done); err != nil {
-			return d.storeError(err, verifying, d.lba(w.Off+w.Done))
-		}
-		w.Done += l.Len()
+	if err == nil {
+		err = d.medium.compare(ctx, w.Data, 0, w.Data.Len(), at, uint64(w.Done))
 	}
-	return nil
-}
-
-func (d *Disk) compareOneData(t *target.Task, err error) {
 	if err != nil {
-		d.Drop(t, err)
+		d.fail(t, err)
 		return
 	}
-	d.Workers().Run(t, d.steps.compareOne)
+	d.wrote(t, nil)
 }
 
-// compareOne is VERIFY with BYTCHK of 11b: each block is like the one that was sent.
-func (d *Disk) compareOne(t *target.Task) {
-	w := &t.Work
-	for ; w.Done < w.Len; w.Done += d.blockSize {
-		if t.Aborted() {
-			d.Drop(t, target.ErrAborted)
-			return
+// verifyLike is VERIFY with BYTCHK of 11b: each block is like the one that was sent.
+func (d *Disk) verifyLike(t *target.Task) {
+	w, m, ctx := &t.Work, d.medium, t.Context()
+	for ; w.Done < w.Len; w.Done += m.blockSize {
+		err := m.compare(ctx, w.Data, 0, m.blockSize, w.Off+w.Done, 0)
+		if err == nil && t.Aborted() {
+			err = target.ErrAborted
 		}
-		if err := d.compare(w.Data, 0, d.blockSize, w.Off+w.Done, 0); err != nil {
-			d.Drop(t, err)
-			return
-		}
-	}
-	w.Data.Release()
-	w.Data = nil
-	t.Respond(target.Response{Moves: d.blockSize})
-}
-
-// compare compares n bytes of data at from with the store at off. A difference is a
-// MISCOMPARE whose INFORMATION counts from base. It may wait for storage.
-func (d *Disk) compare(data *buffer.Lease, from, n, off int64, base uint64) error {
-	for done := int64(0); done < n; {
-		size := min(readPiece, n-done)
-		medium, err := d.fetch(off+done, size)
 		if err != nil {
-			return d.storeError(err, verifying, d.lba(off+done))
+			d.fail(t, err)
+			return
 		}
-		at := difference(data, from+done, medium)
-		medium.Release()
-		if at >= 0 {
-			return scsi.Miscompare(base + uint64(done+at))
-		}
-		done += size
 	}
-	return nil
+	d.finish(t, m.blockSize, nil)
 }
 
-// fetch lends n bytes of the store at off.
-func (d *Disk) fetch(off, n int64) (*buffer.Lease, error) {
-	if d.lender != nil {
-		return d.lender.Lend(off, n, store.ForRead)
-	}
-	l, err := d.arena.Get(n)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.store.ReadAt(context.Background(), l, off); err != nil {
-		l.Release()
-		return nil, err
-	}
-	return l, nil
-}
-
-// difference is where b first differs from a at from, or negative.
-func difference(a *buffer.Lease, from int64, b *buffer.Lease) int64 {
-	for done := int64(0); done < b.Len(); {
-		x, y := a.At(from+done), b.At(done)
-		n := min(len(x), len(y))
-		if !bytes.Equal(x[:n], y[:n]) {
-			for i := range n {
-				if x[i] != y[i] {
-					return done + int64(i)
-				}
-			}
-		}
-		done += int64(n)
-	}
-	return -1
+// verifyRead is VERIFY without data: every block can be read.
+func (d *Disk) verifyRead(t *target.Task) {
+	d.finish(t, 0, d.medium.readThrough(t.Context(), t.Work.Off, t.Work.Len))
 }

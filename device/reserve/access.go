@@ -36,7 +36,7 @@ func (s *State) Denied(n Nexus) Mask {
 	if s.kind == 0 || s.Holds(n) {
 		return m
 	}
-	registered := s.regs[n] != nil
+	registered := s.registered(n)
 	if registered && s.kind.RegistrantsOnly() {
 		return m
 	}

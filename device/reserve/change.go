@@ -1,131 +1,123 @@
 package reserve
 
-import "github.com/lunette-io/lunette/scsi"
+import (
+	"fmt"
 
-// wanted checks the SCOPE and TYPE of a CDB.
-func wanted(scope uint8, t scsi.ReservationType) error {
-	switch {
-	case scope != scsi.ScopeLU:
-		return scsi.InvalidFieldInCDB(2, 7)
-	case !t.Valid():
-		return scsi.InvalidFieldInCDB(2, 3)
+	"github.com/lunette-io/lunette/scsi"
+)
+
+// An Op says what a [Change] does.
+type Op uint8
+
+// The service actions of PERSISTENT RESERVE OUT (SPC-5 6.16.2), the commands of SPC-2, and
+// what ends reservations without a command.
+const (
+	Register          Op = iota + 1
+	RegisterAndIgnore    // REGISTER AND IGNORE EXISTING KEY
+	Reserve
+	Release
+	Clear
+	Preempt
+	PreemptAndAbort
+	RegisterAndMove
+
+	ReserveUnit // RESERVE of SPC-2
+	ReleaseUnit // RELEASE of SPC-2
+
+	NexusLost // the nexus From has ended, or was reset
+	UnitReset // a reset of the logical unit
+	PowerOn   // the logical unit has been without power
+)
+
+// String returns the name that the standard has for o.
+func (o Op) String() string {
+	names := [...]string{
+		Register: "REGISTER", RegisterAndIgnore: "REGISTER AND IGNORE EXISTING KEY", Reserve: "RESERVE", Release: "RELEASE",
+		Clear: "CLEAR", Preempt: "PREEMPT", PreemptAndAbort: "PREEMPT AND ABORT", RegisterAndMove: "REGISTER AND MOVE",
+		ReserveUnit: "RESERVE of SPC-2", ReleaseUnit: "RELEASE of SPC-2",
+		NexusLost: "I_T nexus loss", UnitReset: "logical unit reset", PowerOn: "power on",
+	}
+	if int(o) < len(names) && names[o] != "" {
+		return names[o]
+	}
+	return fmt.Sprintf("operation %d", uint8(o))
+}
+
+// A Change is what somebody wants of a State. The fields that Op has no use for are zero.
+type Change struct {
+	Op   Op
+	From Nexus
+
+	Key       uint64 // RESERVATION KEY: what From has registered, 0 for nothing
+	ActionKey uint64 // SERVICE ACTION RESERVATION KEY
+	Scope     uint8
+	Type      scsi.ReservationType
+
+	// Others are registered as From is (SPEC_I_PT of REGISTER).
+	Others []Nexus
+	// To is registered and gets the reservation (REGISTER AND MOVE); with Unregister the
+	// registration of From ends.
+	To         Nexus
+	Unregister bool
+	// Persist is APTPL, of the three that register.
+	Persist bool
+}
+
+// Apply makes the change c. After an error the state is as before, and there are no effects;
+// the error is [ErrConflict] or a [scsi.Sense].
+func (s *State) Apply(c Change) (Effects, error) {
+	var e Effects
+	if err := s.apply(c, &e); err != nil {
+		return Effects{}, err
+	}
+	if e.Changed {
+		s.version++
+	}
+	return e, nil
+}
+
+func (s *State) apply(c Change, e *Effects) error {
+	if c.Op <= RegisterAndMove && s.reserved {
+		return ErrConflict // whoever sends it (SPC-2 5.5.1)
+	}
+	switch c.Op {
+	case Register, RegisterAndIgnore:
+		return s.register(c, e)
+	case Reserve:
+		return s.reserve(c, e)
+	case Release:
+		return s.release(c, e)
+	case Clear:
+		return s.clear(c, e)
+	case Preempt, PreemptAndAbort:
+		return s.preempt(c, e)
+	case RegisterAndMove:
+		return s.move(c, e)
+	case ReserveUnit:
+		return s.reserveUnit(c.From, e)
+	case ReleaseUnit:
+		return s.releaseUnit(c.From, e)
+	case NexusLost:
+		s.endUnitReservation(func() bool { return s.owner == c.From }, e)
+	case UnitReset:
+		s.endUnitReservation(func() bool { return true }, e)
+	case PowerOn:
+		s.powerOn(e)
+	default:
+		return scsi.InvalidFieldInCDB(1, 4)
 	}
 	return nil
 }
 
-// Reserve is RESERVE (SPC-5 5.14.9).
-func (s *State) Reserve(n Nexus, key uint64, scope uint8, t scsi.ReservationType) (Effects, error) {
-	if err := s.check(n, key); err != nil {
-		return Effects{}, err
+// powerOn ends what does not persist through a loss of power (SPC-5 5.14.5). PRGENERATION
+// starts from 0 in any case (SPC-5 6.15.2).
+func (s *State) powerOn(e *Effects) {
+	s.endUnitReservation(func() bool { return true }, e)
+	if !s.persist {
+		e.Changed = e.Changed || len(s.regs) > 0
+		clear(s.regs)
+		s.endReservation()
 	}
-	if err := wanted(scope, t); err != nil {
-		return Effects{}, err
-	}
-	switch {
-	case s.kind == 0:
-		s.kind, s.holder = t, n
-	case !s.Holds(n) || s.kind != t:
-		return Effects{}, ErrConflict
-	}
-	return Effects{}, nil
-}
-
-// Release is RELEASE (SPC-5 5.14.11.2).
-func (s *State) Release(n Nexus, key uint64, scope uint8, t scsi.ReservationType) (Effects, error) {
-	var e Effects
-	if err := s.check(n, key); err != nil {
-		return e, err
-	}
-	if !s.Holds(n) {
-		return e, nil
-	}
-	if scope != scsi.ScopeLU || t != s.kind {
-		return e, scsi.IllegalRequest(scsi.ASCInvalidReleaseOfReservation)
-	}
-	tell := s.kind.RegistrantsOnly() || s.kind.AllRegistrants()
-	s.kind, s.holder = 0, Nexus{}
-	if tell {
-		s.tellOthers(n, scsi.ASCReservationsReleased, &e)
-	}
-	return e, nil
-}
-
-// Clear is CLEAR (SPC-5 5.14.11.6).
-func (s *State) Clear(n Nexus, key uint64) (Effects, error) {
-	var e Effects
-	if err := s.check(n, key); err != nil {
-		return e, err
-	}
-	s.tellOthers(n, scsi.ASCReservationsPreempted, &e)
-	clear(s.regs)
-	s.kind, s.holder = 0, Nexus{}
-	s.generation++
-	return e, nil
-}
-
-// Preempt is PREEMPT, or PREEMPT AND ABORT (SPC-5 5.14.11.4, 5.14.11.5): victim is the
-// SERVICE ACTION RESERVATION KEY.
-func (s *State) Preempt(n Nexus, key, victim uint64, scope uint8, t scsi.ReservationType, abort bool) (Effects, error) {
-	var e Effects
-	if err := s.check(n, key); err != nil {
-		return e, err
-	}
-	all := s.kind.AllRegistrants() && victim == 0
-	if victim == 0 && !all {
-		return e, scsi.InvalidFieldInParameterList(8, -1)
-	}
-	takes := all
-	if s.kind != 0 && !s.kind.AllRegistrants() {
-		takes = s.regs[s.holder].Key == victim
-	}
-	if takes {
-		if err := wanted(scope, t); err != nil {
-			return e, err
-		}
-	}
-	var hit []Nexus
-	for _, r := range s.Registrations() {
-		if all || r.Key == victim {
-			hit = append(hit, r.Nexus)
-		}
-	}
-	if len(hit) == 0 {
-		return e, ErrConflict
-	}
-	if abort {
-		e.Aborted = hit
-	}
-	if !takes {
-		s.expel(n, hit, &e)
-	} else {
-		s.takeOver(n, hit, t, &e)
-	}
-	s.generation++
-	return e, nil
-}
-
-// expel removes the registrations of hit; a reservation that one of them does not
-// hold alone stays. A sender with the key removes itself too.
-func (s *State) expel(by Nexus, hit []Nexus, e *Effects) {
-	for _, v := range hit {
-		s.remove(v, by, e)
-		if v != by {
-			e.tell(v, scsi.ASCRegistrationsPreempted)
-		}
-	}
-}
-
-// takeOver gives the sender a new reservation, and removes hit but for the sender.
-func (s *State) takeOver(by Nexus, hit []Nexus, t scsi.ReservationType, e *Effects) {
-	changed := s.kind != t
-	s.kind, s.holder = t, by
-	for _, v := range hit {
-		if v != by {
-			delete(s.regs, v)
-			e.tell(v, scsi.ASCRegistrationsPreempted)
-		}
-	}
-	if changed {
-		s.tellOthers(by, scsi.ASCReservationsReleased, e)
-	}
+	e.Changed = e.Changed || s.generation != 0
+	s.generation = 0
 }

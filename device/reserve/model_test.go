@@ -184,23 +184,25 @@ func (m *model) run(o op) (conflict, refused bool, ua told) {
 	return false, false, ua
 }
 
-func apply(s *State, o op) (Effects, error) {
-	n := nexusOf(o.from)
+func (o op) change() Change {
+	c := Change{From: nexusOf(o.from), Key: o.key, ActionKey: o.sa, Type: o.kind}
 	switch o.action {
 	case scsi.ActionRegister:
-		return s.Register(n, o.key, o.sa)
+		c.Op = Register
 	case scsi.ActionRegisterAndIgnoreExistingKey:
-		return s.RegisterAndIgnore(n, o.sa)
+		c.Op = RegisterAndIgnore
 	case scsi.ActionReserve:
-		return s.Reserve(n, o.key, scsi.ScopeLU, o.kind)
+		c.Op = Reserve
 	case scsi.ActionRelease:
-		return s.Release(n, o.key, scsi.ScopeLU, o.kind)
+		c.Op = Release
 	case scsi.ActionClear:
-		return s.Clear(n, o.key)
+		c.Op = Clear
 	case scsi.ActionPreempt:
-		return s.Preempt(n, o.key, o.sa, scsi.ScopeLU, o.kind, false)
+		c.Op = Preempt
+	default:
+		c.Op, c.To, c.Unregister = RegisterAndMove, nexusOf(o.to), o.unreg
 	}
-	return s.RegisterAndMove(n, o.key, o.sa, nexusOf(o.to), o.unreg)
+	return c
 }
 
 var types = []scsi.ReservationType{
@@ -226,7 +228,11 @@ func TestAgainstModel(t *testing.T) {
 				o.key = k
 			}
 			conflict, refused, want := m.run(o)
-			e, err := apply(&s, o)
+			before := s.Snapshot()
+			e, err := s.Apply(o.change())
+			if changed := err == nil && e.Changed; changed == before.Equal(s.Snapshot()) || s.Version()-before.Version > 1 {
+				t.Fatalf("%+v: %v, changed: %v, from %+v to %+v", o, err, e.Changed, before, s.Snapshot())
+			}
 			if got := errors.Is(err, ErrConflict); got != conflict {
 				t.Fatalf("%+v: conflict %v, want %v", o, got, conflict)
 			}
@@ -250,8 +256,27 @@ func TestAgainstModel(t *testing.T) {
 				}
 			}
 			compare(t, &s, &m, nexuses)
+			if rapid.IntRange(0, 4).Draw(t, "restore") == 0 {
+				s = again(t, &s)
+			}
 		}
 	})
+}
+
+// again is the state after it was kept and restored.
+func again(t *rapid.T, s *State) State {
+	p, err := ParseSnapshot(s.Snapshot().Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored, err := Restore(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !restored.Snapshot().Equal(s.Snapshot()) {
+		t.Fatalf("%+v was restored as %+v", s.Snapshot(), restored.Snapshot())
+	}
+	return restored
 }
 
 func compare(t *rapid.T, s *State, m *model, nexuses int) {

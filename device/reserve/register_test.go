@@ -19,7 +19,7 @@ func TestSpecifiedPortsKeepTheirKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n, want := range map[Nexus]uint64{holder: 1, second: 9, newcomer: 9} {
-		if r := s.regs[n]; r == nil || r.Key != want {
+		if r := s.regs[n]; r.Key != want {
 			t.Errorf("%v is registered as %+v, want key %d", n.Initiator, r, want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestMoveWhenFull(t *testing.T) {
 	if _, err := s.RegisterAndMove(n(0), 1, 2, n(MaxRegistrations), true); err != nil {
 		t.Error(err)
 	}
-	if !s.Holds(n(MaxRegistrations)) || len(s.regs) != MaxRegistrations || s.regs[n(0)] != nil {
+	if !s.Holds(n(MaxRegistrations)) || len(s.regs) != MaxRegistrations || s.registered(n(0)) {
 		t.Errorf("%d registrations", len(s.regs))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -49,11 +50,24 @@ func (f *file) at(n ast.Node) string {
 	return f.path + ":" + strconv.Itoa(f.fset.Position(n.Pos()).Line)
 }
 
-// tree parses all Go files, whatever their build tags.
+// tree is all Go files, whatever their build tags. Nobody changes them.
 func tree(t *testing.T) []*file {
 	t.Helper()
-	var all []*file
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 50 {
+		t.Fatalf("only %d files were found", len(all))
+	}
+	return all
+}
+
+// parsed parses the tree once for all tests.
+var parsed = sync.OnceValues(parse)
+
+func parse() (all []*file, err error) {
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -80,13 +94,7 @@ func tree(t *testing.T) []*file {
 		all = append(all, f)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(all) < 50 {
-		t.Fatalf("only %d files were found", len(all))
-	}
-	return all
+	return all, err
 }
 
 // TestFormat: nobody discusses format.

@@ -38,6 +38,10 @@ func (e *SQE) fixed(op uint8, fd int, mem []byte, off int64, index int) {
 	e.buffer = uint16(index)
 }
 
+// Cancel ends the operation whose completion has the number user, if it can be ended: one that a
+// disk has already cannot. That operation completes in any case, and so does this one.
+func (e *SQE) Cancel(user uint64) { e.opcode, e.addr = opAsyncCancel, user }
+
 // cancelAll ends whatever can be ended.
 func (e *SQE) cancelAll() { e.opcode, e.opFlags = opAsyncCancel, cancelAll|cancelAny }
 

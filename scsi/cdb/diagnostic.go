@@ -33,24 +33,3 @@ func (s SendDiagnostic) Append(dst []byte) []byte {
 		flag(s.DeviceOffline, 0x02)|flag(s.UnitOffline, 0x01), 0)
 	return append(binary.BigEndian.AppendUint16(dst, s.Length), 0)
 }
-
-// A ReceiveDiagnostic is RECEIVE DIAGNOSTIC RESULTS (SPC-5 6.24).
-type ReceiveDiagnostic struct {
-	PageValid  bool // PCV: Page is meaningful
-	Page       uint8
-	Allocation uint16 // bytes
-}
-
-// ParseReceiveDiagnostic reads RECEIVE DIAGNOSTIC RESULTS.
-func ParseReceiveDiagnostic(c []byte) (ReceiveDiagnostic, error) {
-	if err := needOp(c, scsi.OpReceiveDiagnostic); err != nil {
-		return ReceiveDiagnostic{}, err
-	}
-	return ReceiveDiagnostic{PageValid: c[1]&0x01 != 0, Page: c[2], Allocation: binary.BigEndian.Uint16(c[3:])}, nil
-}
-
-// Append appends the CDB.
-func (r ReceiveDiagnostic) Append(dst []byte) []byte {
-	dst = append(dst, byte(scsi.OpReceiveDiagnostic), flag(r.PageValid, 0x01), r.Page)
-	return append(binary.BigEndian.AppendUint16(dst, r.Allocation), 0)
-}

@@ -6,30 +6,6 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 )
 
-// A MaintenanceIn is what the service actions of MAINTENANCE IN, A3h, share
-// (SPC-5 6): REPORT TARGET PORT GROUPS, REPORT TIMESTAMP and others.
-type MaintenanceIn struct {
-	Action     scsi.ServiceAction // 0 to 1Fh
-	Format     uint8              // PARAMETER DATA FORMAT of REPORT TARGET PORT GROUPS, 0 to 7; 1 is extended
-	Allocation uint32             // bytes
-}
-
-// ParseMaintenanceIn reads MAINTENANCE IN with any service action.
-func ParseMaintenanceIn(c []byte) (MaintenanceIn, error) {
-	if err := needOp(c, scsi.OpMaintenanceIn); err != nil {
-		return MaintenanceIn{}, err
-	}
-	return MaintenanceIn{
-		Action: scsi.ServiceAction(c[1] & 0x1f), Format: c[1] >> 5, Allocation: binary.BigEndian.Uint32(c[6:]),
-	}, nil
-}
-
-// Append appends the CDB.
-func (m MaintenanceIn) Append(dst []byte) []byte {
-	dst = append(dst, byte(scsi.OpMaintenanceIn), m.Format<<5|byte(m.Action)&0x1f, 0, 0, 0, 0)
-	return append(binary.BigEndian.AppendUint32(dst, m.Allocation), 0, 0)
-}
-
 // A MaintenanceOut is what the service actions of MAINTENANCE OUT, A4h, share (SPC-5 6).
 type MaintenanceOut struct {
 	Action scsi.ServiceAction // 0 to 1Fh

@@ -56,7 +56,6 @@ var usages = [...]struct {
 	{scsi.OpRelease6, 0, "\x17\x00\x00\x00\x00\x00"},
 	{scsi.OpModeSense6, 0, "\x1a\x08\xff\xff\xff\x00"},
 	{scsi.OpStartStopUnit, 0, "\x1b\x01\x00\x0f\xf7\x00"},
-	{scsi.OpReceiveDiagnostic, 0, "\x1c\x01\xff\xff\xff\x00"},
 	{scsi.OpSendDiagnostic, 0, "\x1d\xf7\x00\xff\xff\x00"},
 	{scsi.OpPreventAllowRemoval, 0, "\x1e\x00\x00\x00\x03\x00"},
 	{scsi.OpReadCapacity10, 0, "\x25\x00\xff\xff\xff\xff\x00\x00\x01\x00"},

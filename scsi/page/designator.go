@@ -71,16 +71,6 @@ func T10Designator(vendor, text string) Designator {
 	return Designator{CodeSet: CodeASCII, Association: OfUnit, Type: DesignatorT10Vendor, Data: data}
 }
 
-// EUI64Designator names the logical unit by an EUI-64 of 8, 12 or 16 bytes (SPC-5 7.7.6.5).
-func EUI64Designator(id []byte) Designator {
-	return Designator{CodeSet: CodeBinary, Association: OfUnit, Type: DesignatorEUI64, Data: id}
-}
-
-// UUIDDesignator names the logical unit by an RFC 9562 UUID (SPC-5 7.7.6.13).
-func UUIDDesignator(id [16]byte) Designator {
-	return Designator{CodeSet: CodeBinary, Association: OfUnit, Type: DesignatorUUID, Data: append([]byte{0x10, 0}, id[:]...)}
-}
-
 // RelativePortDesignator numbers the target port the command came through (SPC-5 7.7.6.7).
 func RelativePortDesignator(protocol scsi.Protocol, port uint16) Designator {
 	return portNumber(protocol, DesignatorRelativePort, port)

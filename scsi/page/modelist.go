@@ -123,14 +123,43 @@ func ParseModeSelect(list []byte, ten bool) (ModeList, error) {
 	}
 	l.HasBlock, l.BlockOffset = n != 0, header
 	l.pages, l.offset = list[header+n:], header+n
-	for at := 0; at < len(l.pages); {
-		size, ok := modePageLen(l.pages[at:])
+	if err := checkModePages(l.pages); err != nil {
+		return ModeList{}, err
+	}
+	return l, nil
+}
+
+// ParseModePages reads mode pages that follow one another, with nothing before them: as MODE
+// SENSE has them behind its header. Its error is PARAMETER LIST LENGTH ERROR.
+func ParseModePages(pages []byte) (ModeList, error) {
+	if err := checkModePages(pages); err != nil {
+		return ModeList{}, err
+	}
+	return ModeList{pages: pages}, nil
+}
+
+func checkModePages(pages []byte) error {
+	for at := 0; at < len(pages); {
+		size, ok := modePageLen(pages[at:])
 		if !ok {
-			return ModeList{}, scsi.ParameterListLengthError()
+			return scsi.ParameterListLengthError()
 		}
 		at += size
 	}
-	return l, nil
+	return nil
+}
+
+// ModePageLen returns the length that the mode page at the start of p claims, its header
+// included: of a page, or of a subpage (SPF). It is 0 if p is shorter than that.
+func ModePageLen(p []byte) int {
+	if len(p) == 0 {
+		return 0
+	}
+	n, ok := modePageLen(p)
+	if !ok {
+		return 0
+	}
+	return n
 }
 
 // modePageLen returns the length of the page at the start of b, header included,
@@ -175,7 +204,7 @@ func (l ModeList) Pages() iter.Seq[ModePage] {
 // CheckChangeable compares p with the current page and the mask of its
 // changeable bits, both whole pages as long as p must be. It returns nil or the
 // INVALID FIELD IN PARAMETER LIST that points at the first bit, or length, that
-// must not differ. The PS bit does not count.
+// must not differ. The PS bit does not count, which initiators leave 0 or send back.
 func (p ModePage) CheckChangeable(current, mask []byte) error {
 	if len(p.Data) != len(current) || len(mask) != len(current) {
 		return scsi.InvalidFieldInParameterList(p.Offset+1+int(p.Data[0]>>6&1), -1)

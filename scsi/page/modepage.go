@@ -12,7 +12,7 @@ const (
 
 // Each mode page type appends its current or default values; for the changeable
 // values (PC = 1) append a value with just those bits set, and numbers all ones,
-// that MODE SELECT may change. No page is savable: PS is clear.
+// that MODE SELECT may change. PS is clear: the device server sets it for what can be saved.
 
 // An ErrorRecovery is mode page 01h, Read-Write Error Recovery (SBC-4 6.5.10).
 type ErrorRecovery struct {

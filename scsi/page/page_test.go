@@ -40,21 +40,17 @@ func TestData(t *testing.T) {
 		{"83", page.AppendIdentification(nil, disk,
 			page.NAADesignator(scsi.NAA{0x60, 15: 1}),
 			page.T10Designator("LUN", "x"),
-			page.EUI64Designator([]byte{1, 2, 3, 4, 5, 6, 7, 8}),
 			page.RelativePortDesignator(scsi.ProtocolISCSI, 0x102),
 			page.PortGroupDesignator(scsi.ProtocolISCSI, 3),
 			page.SCSINameDesignator(page.OfPort, scsi.ProtocolISCSI, "iqn.abc"),
 			page.SCSINameDesignator(page.OfDevice, scsi.ProtocolISCSI, "iqn.abcd"),
-			page.UUIDDesignator([16]byte{15: 9}),
-		), "00 83 006f" + "01 03 00 10 6000000000000000 0000000000000001" + "02 01 00 09 4c554e2020202020 78" +
-			"01 02 00 08 0102030405060708" + "51 94 00 04 00000102" + "51 95 00 04 00000003" +
-			"53 98 00 08 69716e2e61626300" + "53 a8 00 0c 69716e2e61626364 00000000" + "01 0a 00 12 1000 " + zeros(15) + "09"},
+		), "00 83 004d" + "01 03 00 10 6000000000000000 0000000000000001" + "02 01 00 09 4c554e2020202020 78" +
+			"51 94 00 04 00000102" + "51 95 00 04 00000003" +
+			"53 98 00 08 69716e2e61626300" + "53 a8 00 0c 69716e2e61626364 00000000"},
 		{"86", page.ExtendedInquiry{HeadOfQueue: true, Ordered: true, Simple: true, VolatileCache: true, UnitClear: true, MaxSenseLength: 64, ExtendedSelfTestMinutes: 1}.Append(nil, disk),
 			"00 86 003c 00 07 01 01 00 00 0001 00 40" + zeros(50)},
 		{"87", page.AppendModePolicies(nil, disk, page.ModePolicy{Page: 0x3f, Subpage: 0xff, Policy: page.PolicyShared}, page.ModePolicy{Page: 0x18, Policy: page.PolicyPerNexus, MultiUnit: true}),
 			"00 87 0008 3f ff 00 00 18 00 83 00"},
-		{"88", page.AppendPorts(nil, disk, page.Port{Relative: 1, Designators: []page.Designator{page.RelativePortDesignator(scsi.ProtocolISCSI, 1)}}),
-			"00 88 0014 0000 0001 0000 0000 0000 0008 51940004 00000001"},
 		{"B0", page.BlockLimits{WriteSameNonZero: true, MaxCompareAndWrite: 1, OptimalGranularity: 8, MaxTransfer: 2, OptimalTransfer: 3, MaxPrefetch: 4,
 			MaxUnmap: 5, MaxUnmapDescriptors: 6, OptimalUnmapGranularity: 7, UnmapAligned: true, UnmapAlignment: 9, MaxWriteSame: 10, MaxAtomic: 11}.Append(nil, disk),
 			"00 b0 003c 01 01 0008 00000002 00000003 00000004 00000005 00000006 00000007 80000009 000000000000000a 0000000b" + zeros(16)},
@@ -78,8 +74,8 @@ func TestData(t *testing.T) {
 			"00000014 12 00 0000 00 02 0006 000a 00 00 00000001 00000002"},
 		{"one command", page.AppendCommand(nil, page.SupportStandard, "\x00\x00\x00\x00\x00\x00", nil), "00 03 0006 000000000000"},
 		{"one command with timeouts", page.AppendCommand(nil, page.SupportStandard, "\x00\x00", &page.Timeouts{Specific: 1}), "00 83 0002 0000 000a 00 01 00000000 00000000"},
-		{"no command", page.AppendNoCommand(nil), "00 01 0000"},
-		{"task management", page.TaskManagement{AbortTask: true, AbortTaskSet: true, ClearTaskSet: true, UnitReset: true, QueryTask: true, TargetReset: true, QueryTaskSet: true, QueryAsynchronousEvent: true, NexusReset: true}.Append(nil, false), "de 07 00 00"},
+		{"no command", page.AppendNoCommand(nil, page.SupportNone), "00 01 0000"},
+		{"task management", page.TaskManagement{AbortTask: true, AbortTaskSet: true, ClearTaskSet: true, UnitReset: true, QueryTask: true, TargetReset: true, QueryTaskSet: true, NexusReset: true}.Append(nil, false), "de 03 00 00"},
 		{"task management extended", page.TaskManagement{AbortTask: true, LongTimeout: 100, ShortTimeout: 50}.Append(nil, true), "80 00 00 0c 01 000000 00000064 00000032"},
 	} {
 		if want := unhex(t, c.want); !bytes.Equal(c.got, want) {

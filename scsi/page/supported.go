@@ -60,8 +60,8 @@ const (
 	SupportVendor   Support = 5 // supported in a way of the vendor's
 )
 
-// AppendNoCommand appends the data for a command that is not supported, 4 bytes.
-func AppendNoCommand(dst []byte) []byte { return append(dst, 0, byte(SupportNone), 0, 0) }
+// AppendNoCommand appends the data for a command of which nothing but s can be told, 4 bytes.
+func AppendNoCommand(dst []byte, s Support) []byte { return append(dst, 0, byte(s)&7, 0, 0) }
 
 // AppendCommand appends the data of REPORT SUPPORTED OPERATION CODES for one
 // command (SPC-5 6.35.3) with its usage data, which is as long as its CDB, and
@@ -78,10 +78,10 @@ func AppendCommand(dst []byte, s Support, usage string, timeouts *Timeouts) []by
 
 // TaskManagement is the data of REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-5 6.36).
 type TaskManagement struct {
-	AbortTask, AbortTaskSet, ClearACA, ClearTaskSet  bool
-	UnitReset, QueryTask, TargetReset                bool
-	QueryAsynchronousEvent, QueryTaskSet, NexusReset bool
-	ShortTimeout, LongTimeout                        uint32 // extended data: tenths of a second; 0 not told
+	AbortTask, AbortTaskSet, ClearACA, ClearTaskSet bool
+	UnitReset, QueryTask, TargetReset               bool
+	QueryTaskSet, NexusReset                        bool
+	ShortTimeout, LongTimeout                       uint32 // extended data: tenths of a second; 0 not told
 }
 
 // Append appends the data: 4 bytes, or 16 if extended.
@@ -89,7 +89,7 @@ func (t TaskManagement) Append(dst []byte, extended bool) []byte {
 	dst = append(dst,
 		flag(t.AbortTask, 0x80)|flag(t.AbortTaskSet, 0x40)|flag(t.ClearACA, 0x20)|flag(t.ClearTaskSet, 0x10)|
 			flag(t.UnitReset, 0x08)|flag(t.QueryTask, 0x04)|flag(t.TargetReset, 0x02),
-		flag(t.QueryAsynchronousEvent, 0x04)|flag(t.QueryTaskSet, 0x02)|flag(t.NexusReset, 0x01), 0)
+		flag(t.QueryTaskSet, 0x02)|flag(t.NexusReset, 0x01), 0)
 	if !extended {
 		return append(dst, 0)
 	}

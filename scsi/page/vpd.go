@@ -14,7 +14,6 @@ const (
 	VPDIdentification       = 0x83
 	VPDExtendedInquiry      = 0x86
 	VPDModePagePolicy       = 0x87
-	VPDPorts                = 0x88
 	VPDBlockLimits          = 0xb0
 	VPDBlockCharacteristics = 0xb1
 	VPDProvisioning         = 0xb2
@@ -110,29 +109,6 @@ func AppendModePolicies(dst []byte, p Peripheral, policies ...ModePolicy) []byte
 	dst, at := startVPD(dst, p, VPDModePagePolicy)
 	for _, m := range policies {
 		dst = append(dst, m.Page&0x3f, m.Subpage, flag(m.MultiUnit, 0x80)|m.Policy&3, 0)
-	}
-	return setLen16(dst, at)
-}
-
-// A Port is one descriptor of VPD page 88h, SCSI Ports (SPC-5 7.7.15).
-type Port struct {
-	Relative    uint16       // relative port identifier
-	Designators []Designator // of the target port
-}
-
-// AppendPorts appends VPD page 88h. The initiator port fields are left empty:
-// they are for devices that act as initiators.
-func AppendPorts(dst []byte, p Peripheral, ports ...Port) []byte {
-	dst, at := startVPD(dst, p, VPDPorts)
-	for _, port := range ports {
-		dst = append(dst, 0, 0)
-		dst = binary.BigEndian.AppendUint16(dst, port.Relative)
-		dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
-		length := len(dst) - 2
-		for _, d := range port.Designators {
-			dst = d.Append(dst)
-		}
-		dst = setLen16(dst, length)
 	}
 	return setLen16(dst, at)
 }

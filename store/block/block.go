@@ -29,7 +29,9 @@ type Store struct {
 	fd       int // data goes through here
 	witness  int // a second description, only for fdatasync: see fdio.Syncer
 	readOnly bool
-	info     store.Info
+	size     atomic.Int64
+	measure  func() (int64, error) // asks the device for its size
+	info     store.Info            // but for Size
 	syncer   *fdio.Syncer
 	align    direct.Align
 	io       *direct.IO
@@ -42,7 +44,23 @@ type Store struct {
 }
 
 // Info describes the store.
-func (s *Store) Info() store.Info { return s.info }
+func (s *Store) Info() store.Info {
+	i := s.info
+	i.Size = s.size.Load()
+	return i
+}
+
+// Can says what the store can do: it takes requests with io_uring, and gives space back where the
+// device can.
+func (s *Store) Can(c store.Capability) bool {
+	switch c {
+	case store.Submitting:
+		return s.queue != nil
+	case store.Trimming:
+		return s.info.Granularity != 0
+	}
+	return true // its other methods it has always
+}
 
 // Bounced is how many calls had to copy, and how many bytes.
 func (s *Store) Bounced() (calls, bytes uint64) { return s.io.Bounced() }
@@ -53,8 +71,8 @@ func (s *Store) begin(ctx context.Context, op string, off, n int64, write bool) 
 	switch {
 	case s.closed.Load():
 		return fmt.Errorf("%s: %s: %w", s.path, op, store.ErrClosed)
-	case off < 0 || n < 0 || off > s.info.Size-n:
-		return fmt.Errorf("%s: %s: %d bytes at %d are outside the device of %d bytes", s.path, op, n, off, s.info.Size)
+	case off < 0 || n < 0 || off > s.size.Load()-n:
+		return fmt.Errorf("%s: %s: %d bytes at %d are outside the device of %d bytes", s.path, op, n, off, s.size.Load())
 	case write && s.readOnly:
 		return fmt.Errorf("%s: %s: %w: opened for reading", s.path, op, store.ErrReadOnly)
 	}

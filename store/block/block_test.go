@@ -34,8 +34,13 @@ func openFile(cfg Config, block int64) (*Store, error) {
 		}
 		s.align = direct.Align{Offset: block, Memory: block}
 		s.info = store.Info{
-			Size: st.Size, PhysicalBlock: 4096, ReadOnly: cfg.ReadOnly, Cached: true, Granularity: block, Concurrency: concurrency,
+			PhysicalBlock: 4096, ReadOnly: cfg.ReadOnly, Cached: true, Granularity: block, Concurrency: concurrency,
 		}
+		s.measure = func() (int64, error) {
+			err := unix.Fstat(fd, &st)
+			return st.Size, err
+		}
+		s.size.Store(st.Size)
 		return nil
 	})
 }
@@ -76,7 +81,7 @@ func TestSuiteFile(t *testing.T) {
 							return nil, err
 						}
 						test.change(s)
-						return s.finished(Config{IO: mode})
+						return s, s.startQueue(mode)
 					}
 				})
 			})
@@ -101,7 +106,7 @@ func modes(t *testing.T) []string {
 	if err != nil {
 		return []string{ringio.Threads} // which says why it is not tested
 	}
-	if _, err := s.finished(Config{IO: ringio.Uring}); err != nil {
+	if err := s.startQueue(ringio.Uring); err != nil {
 		t.Logf("not tested with io_uring: %v", err)
 		return []string{ringio.Threads}
 	}
@@ -269,7 +274,7 @@ func submitted(t *testing.T, s *Store, l *buffer.Lease) {
 	}
 	done := make(chan error, 1)
 	r := &store.Request{Data: l, Done: func(_ *store.Request, err error) { done <- err }}
-	if n := testing.AllocsPerRun(50, func() { submitting{s}.Submit(r); <-done }); n != 0 && !raceEnabled {
+	if n := testing.AllocsPerRun(50, func() { s.Submit(r); <-done }); n != 0 && !raceEnabled {
 		t.Errorf("%v allocations for a request", n)
 	}
 	if calls, _ := s.Bounced(); calls != 0 {
@@ -282,10 +287,10 @@ func TestModes(t *testing.T) {
 	if err != nil {
 		t.Skipf("no direct I/O: %v", err)
 	}
-	if _, ok := any(s).(store.Submitter); ok {
+	if _, ok := store.As[store.Submitter](s); ok {
 		t.Error("a store without a ring is a Submitter")
 	}
-	if _, err := s.finished(Config{IO: "aio"}); err == nil || !strings.Contains(err.Error(), "none of") {
+	if err := s.startQueue("aio"); err == nil || !strings.Contains(err.Error(), "none of") {
 		t.Errorf("a mode that is not one: %v", err)
 	}
 	if err := s.Flush(t.Context()); !errors.Is(err, store.ErrClosed) {

@@ -29,7 +29,11 @@ func ioctl[T uint16 | int32 | uint32 | uint64](fd int, request uint) (v T, err e
 
 // askDevice fills in what the kernel knows of the block device dev.
 func (s *Store) askDevice(dev uint64) error {
-	size, err := ioctl[uint64](s.fd, unix.BLKGETSIZE64)
+	s.measure = func() (int64, error) {
+		size, err := ioctl[uint64](s.fd, unix.BLKGETSIZE64)
+		return int64(size), err
+	}
+	size, err := s.measure()
 	if err != nil {
 		return fmt.Errorf("%s: ask for its size: %w", s.path, err)
 	}
@@ -53,8 +57,8 @@ func (s *Store) askDevice(dev uint64) error {
 		s.align.Memory = a.Memory
 	}
 	q := findQueue(dev)
+	s.size.Store(size)
 	s.info = store.Info{
-		Size:          int64(size),
 		PhysicalBlock: int(max(int64(physical), int64(logical))),
 		ReadOnly:      s.readOnly,
 		Cached:        q.text("write_cache") != "write through",

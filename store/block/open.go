@@ -25,26 +25,17 @@ type Config struct {
 	IO string
 }
 
-// Open opens a block device for itself alone. With io_uring it is a
-// [store.Submitter].
-func Open(cfg Config) (store.Store, error) {
+// Open opens a block device for itself alone. What the store can do depends on cfg, on the device
+// and on the system: see [Store.Can].
+func Open(cfg Config) (*Store, error) {
 	s, err := open(cfg, fdio.Linger)
 	if err != nil {
 		return nil, err
 	}
-	return s.finished(cfg)
-}
-
-// finished is the store with the capabilities that it has.
-func (s *Store) finished(cfg Config) (store.Store, error) {
 	if err := s.startQueue(cfg.IO); err != nil {
-		_ = s.Close()
 		return nil, err
 	}
-	if s.queue == nil {
-		return s, nil
-	}
-	return submitting{s}, nil
+	return s, nil
 }
 
 // open waits for patience if someone else has the device: that may be a process which is no
@@ -111,10 +102,10 @@ func finish(cfg Config, fd int, ask func(*Store) error) (*Store, error) {
 
 func (s *Store) check() error {
 	switch {
-	case s.info.Size <= 0:
+	case s.size.Load() <= 0:
 		return fmt.Errorf("%s: it has no medium: its size is 0", s.path)
-	case s.info.Size%s.align.Offset != 0:
-		return fmt.Errorf("%s: its size of %d bytes is not a multiple of its blocks of %d", s.path, s.info.Size, s.align.Offset)
+	case s.size.Load()%s.align.Offset != 0:
+		return fmt.Errorf("%s: its size of %d bytes is not a multiple of its blocks of %d", s.path, s.size.Load(), s.align.Offset)
 	}
 	return nil
 }

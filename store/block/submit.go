@@ -1,47 +1,51 @@
 package block
 
 import (
-	"context"
-	"fmt"
-
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/internal/ringio"
 )
 
-// submitting is a store with a ring: a [store.Submitter].
-type submitting struct{ *Store }
-
 // Submit starts r: by the ring what is aligned and not FUA, the rest on goroutines.
-func (s submitting) Submit(r *store.Request) {
-	n := r.Data.Len()
-	write := r.Op == store.OpWrite
-	op := "read"
-	if write {
-		op = "write"
-	}
-	err := s.begin(context.Background(), op, r.Off, n, write)
-	if err == nil && r.Op > store.OpWrite {
-		err = fmt.Errorf("%s: request %d: %w", s.path, r.Op, store.ErrNotSupported)
-	}
+func (s *Store) Submit(r *store.Request) {
+	err := s.begin(r.Ctx(), r.Op.String(), r.Off, r.Size(), r.Op.Changes())
 	switch {
 	case err != nil:
 		r.Done(r, err)
-	case n == 0 || write && r.Flags&store.FUA != 0 || !s.io.Aligned(r.Data, r.Off) || write && !s.io.TryBegin():
-		s.queue.Aside(r)
-	default:
+	case s.ringTakes(r):
 		s.queue.Submit(r)
+	default:
+		s.queue.Aside(r)
 	}
 }
 
-// startQueue gives the store a ring if it may have one.
+// Cancel ends r soon if that is possible: see [store.Submitter].
+func (s *Store) Cancel(r *store.Request) { s.queue.Cancel(r) }
+
+// ringTakes reports that r is for the ring. If r writes it has begun that: left ends it.
+func (s *Store) ringTakes(r *store.Request) bool {
+	if r.Op > store.OpWrite || r.Data.Len() == 0 {
+		return false
+	}
+	if r.Op == store.OpRead {
+		return s.io.Aligned(r.Data, r.Off)
+	}
+	return r.Flags&store.FUA == 0 && s.io.Aligned(r.Data, r.Off) && s.io.TryBegin()
+}
+
+// left ends what ringTakes has begun.
+func (s *Store) left(r *store.Request) {
+	if r.Op == store.OpWrite {
+		s.io.End()
+	}
+}
+
+// startQueue gives the store a ring if it may have one; if it fails the store is closed.
 func (s *Store) startQueue(mode string) (err error) {
 	s.queue, err = ringio.Open(mode, ringio.Config{
-		Path: s.path, FD: s.fd, Store: s, Workers: s.info.Concurrency,
-		Left: func(r *store.Request) {
-			if r.Op == store.OpWrite {
-				s.io.End()
-			}
-		},
+		Path: s.path, FD: s.fd, Store: s, Workers: s.info.Concurrency, Left: s.left,
 	})
+	if err != nil {
+		_ = s.Close()
+	}
 	return err
 }

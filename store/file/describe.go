@@ -44,7 +44,6 @@ func (s *Store) describe(past bool) error {
 		block = minPhysical
 	}
 	s.info = store.Info{
-		Size:          s.size,
 		PhysicalBlock: int(block),
 		ReadOnly:      s.readOnly,
 		Cached:        !s.durable,
@@ -80,9 +79,10 @@ func (s *Store) mode(past bool) error {
 	if !ok || align.Offset == 0 {
 		return fmt.Errorf("%s: direct I/O: %w by its file system", s.path, store.ErrNotSupported)
 	}
-	if s.size%align.Offset != 0 {
-		return fmt.Errorf("%s: direct I/O: its size of %d bytes is not a multiple of %d, which is how much is moved at a time", s.path, s.size, align.Offset)
+	if size := s.size.Load(); size%align.Offset != 0 {
+		return fmt.Errorf("%s: direct I/O: its size of %d bytes is not a multiple of %d, which is how much is moved at a time", s.path, size, align.Offset)
 	}
+	s.unit = align.Offset
 	var err error
 	if s.direct, err = direct.New(s.fd, align); err != nil {
 		return fmt.Errorf("%s: direct I/O: %w", s.path, err)
@@ -116,7 +116,7 @@ func (s *Store) canPunch(block int64) bool {
 	if s.readOnly {
 		return false
 	}
-	at := (s.size + block - 1) / block * block
+	at := (s.size.Load() + block - 1) / block * block
 	return nil == fdio.Retry(func() error {
 		return unix.Fallocate(s.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, block)
 	})

@@ -245,14 +245,13 @@ func TestNonblocking(t *testing.T) {
 
 // TestMissed: what is not in the page cache is read by the ring.
 func TestMissed(t *testing.T) {
-	core := must(t, Config{Path: create(t, t.TempDir(), 1<<20, 7)})
-	if err := core.startQueue(ringio.Auto); err != nil || core.queue == nil {
+	s := must(t, Config{Path: create(t, t.TempDir(), 1<<20, 7)})
+	if err := s.startQueue(ringio.Auto); err != nil || s.queue == nil {
 		t.Skipf("no io_uring: %v", err)
 	}
-	if err := errors.Join(core.Flush(t.Context()), unix.Fadvise(core.fd, 0, 0, unix.FADV_DONTNEED)); err != nil {
+	if err := errors.Join(s.Flush(t.Context()), unix.Fadvise(s.fd, 0, 0, unix.FADV_DONTNEED)); err != nil {
 		t.Fatal(err)
 	}
-	s := cachedSubmitting{core}
 	done := make(chan error)
 	for _, n := range []int{512, 4096, inlineMax, inlineMax + 4096} {
 		l := filled(n, 0)

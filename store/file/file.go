@@ -53,13 +53,14 @@ type Store struct {
 	path     string
 	fd       int // data goes through here
 	witness  int // a second description, only for fdatasync: see fdio.Syncer
-	size     int64
+	size     atomic.Int64
 	made     bool // by Open
 	grown    bool // by Open, from an empty file
 	readOnly bool
-	durable  bool // Config.Sync
-	memory   bool // tmpfs: no call ever waits for a disk
-	info     store.Info
+	durable  bool       // Config.Sync
+	memory   bool       // tmpfs: no call ever waits for a disk
+	info     store.Info // but for Size
+	unit     int64      // what the size is a multiple of
 	syncer   *fdio.Syncer
 	direct   *direct.IO    // nil: through the page cache
 	queue    *ringio.Queue // nil: without io_uring
@@ -72,15 +73,19 @@ type Store struct {
 }
 
 // Info describes the store.
-func (s *Store) Info() store.Info { return s.info }
+func (s *Store) Info() store.Info {
+	i := s.info
+	i.Size = s.size.Load()
+	return i
+}
 
 // check refuses what is outside the store, and everything after Close.
 func (s *Store) check(op string, off, n int64) error {
 	if s.closed.Load() {
 		return fmt.Errorf("%s: %s: %w", s.path, op, store.ErrClosed)
 	}
-	if off < 0 || n < 0 || off > s.size-n {
-		return fmt.Errorf("%s: %s: %d bytes at %d are outside the store of %d bytes", s.path, op, n, off, s.size)
+	if off < 0 || n < 0 || off > s.size.Load()-n {
+		return fmt.Errorf("%s: %s: %d bytes at %d are outside the store of %d bytes", s.path, op, n, off, s.size.Load())
 	}
 	return nil
 }
@@ -153,8 +158,11 @@ func (s *Store) write(ctx context.Context, from *buffer.Lease, off int64, flags 
 }
 
 // Flush makes all that was written durable.
-func (s *Store) Flush(context.Context) error {
+func (s *Store) Flush(ctx context.Context) error {
 	if err := s.check("flush", 0, 0); err != nil || s.readOnly {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return s.syncer.Sync()

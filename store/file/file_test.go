@@ -248,11 +248,10 @@ func TestNoAllocations(t *testing.T) {
 
 func BenchmarkTryReadAt(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "disk.img")
-	core, err := open(Config{Path: path, Size: 1 << 20}, 0)
+	s, err := open(Config{Path: path, Size: 1 << 20}, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := cached{core}
 	defer s.Close()
 	data := filled(4096, 1)
 	s.TryWriteAt(data, 0)

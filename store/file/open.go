@@ -14,15 +14,18 @@ import (
 )
 
 // Open opens the file, and makes it first if cfg has a size. When it fails, a file
-// that it made is gone again, and one that was empty still is. The file is locked until Close: [ErrInUse] if someone
-// else serves it. Through the page cache it is a [store.Tryer], with io_uring a
-// [store.Submitter].
-func Open(cfg Config) (store.Store, error) {
+// that it made is gone again, and one that was empty still is. The file is locked until Close:
+// [ErrInUse] if someone else serves it. What the store can do depends on cfg and on the system:
+// see [Store.Can].
+func Open(cfg Config) (*Store, error) {
 	s, err := open(cfg, fdio.Linger)
 	if err != nil {
 		return nil, err
 	}
-	return s.finished(cfg)
+	if err := s.startQueue(cfg.IO); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // open waits for patience if someone else has the file: that may be a process which is no
@@ -34,7 +37,7 @@ func open(cfg Config, patience time.Duration) (*Store, error) {
 	case cfg.Size < 0 || cfg.Size%512 != 0:
 		return nil, fmt.Errorf("%s: size %d is not a positive multiple of 512 bytes", cfg.Path, cfg.Size)
 	}
-	s := &Store{path: cfg.Path, fd: -1, witness: -1, readOnly: cfg.ReadOnly, durable: cfg.Sync}
+	s := &Store{path: cfg.Path, fd: -1, witness: -1, unit: 512, readOnly: cfg.ReadOnly, durable: cfg.Sync}
 	var err error
 	if s.made, err = s.openOrCreate(cfg); err != nil {
 		return nil, err
@@ -112,7 +115,7 @@ func (s *Store) set(cfg Config, patience time.Duration) error {
 	if err := s.lock(patience); err != nil {
 		return err
 	}
-	err := s.resize(cfg)
+	err := s.measure(cfg)
 	if err == nil {
 		err = s.describe(cfg.Direct)
 	}
@@ -153,8 +156,8 @@ func (s *Store) lock(patience time.Duration) error {
 	return fmt.Errorf("%s: %w: another process, or another unit of this one, serves it", s.path, ErrInUse)
 }
 
-// resize checks the size, and sets it where there is none yet.
-func (s *Store) resize(cfg Config) error {
+// measure checks the size, and sets it where there is none yet.
+func (s *Store) measure(cfg Config) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(s.fd, &st); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
@@ -162,12 +165,12 @@ func (s *Store) resize(cfg Config) error {
 	if err := regular(s.path, &st); err != nil {
 		return err
 	}
-	s.size = st.Size
+	s.size.Store(st.Size)
 	switch {
 	case cfg.Size == 0 && st.Size == 0:
 		return fmt.Errorf("%s: it is empty, and no size is given", s.path)
 	case cfg.Size != 0 && st.Size == 0 && !cfg.ReadOnly:
-		s.size = cfg.Size
+		s.size.Store(cfg.Size)
 		if err := fdio.Retry(func() error { return unix.Ftruncate(s.fd, cfg.Size) }); err != nil {
 			return fmt.Errorf("%s: cannot give it %d bytes: %w", s.path, cfg.Size, err)
 		}

@@ -75,8 +75,8 @@ func (s *Store) clear(ctx context.Context, off, n int64, punch bool) error {
 // punch makes a hole of whole blocks, and zeros of the rest. What follows the store in
 // its last block is nobody's: it must not keep that block from being given back.
 func (s *Store) punch(ctx context.Context, off, n int64) error {
-	if g := s.info.Granularity; off+n == s.size && n > 0 {
-		n += (g - s.size%g) % g
+	if g, size := s.info.Granularity, s.size.Load(); off+n == size && n > 0 {
+		n += (g - size%g) % g
 	}
 	return fdio.Allocate(ctx, s.fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 }

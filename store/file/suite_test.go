@@ -16,14 +16,14 @@ import (
 const size = 2<<20 + 512
 
 // must opens a file that a test may write, and closes it in the end.
-func must(t *testing.T, cfg Config) cached {
+func must(t *testing.T, cfg Config) *Store {
 	t.Helper()
 	s, err := open(cfg, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return cached{s}
+	return s
 }
 
 // dirs are places on the file systems that this machine has.
@@ -91,7 +91,7 @@ func TestSuite(t *testing.T) {
 						if test.change != nil {
 							test.change(s)
 						}
-						return s.finished(cfg)
+						return s, s.startQueue(cfg.IO)
 					}
 					n := int64(size)
 					if cfg.Direct {

@@ -14,26 +14,28 @@ import (
 // [store.As] looks beneath, it does not find such a capability in the filter.)
 type Beneath struct {
 	store.Store
-	Lender    store.Lender
-	Tryer     store.Tryer
-	Submitter store.Submitter
-	Trimmer   store.Trimmer
-	Zeroer    store.Zeroer
-	Mapper    store.Mapper
-	Resizer   store.Resizer
+	Lender        store.Lender
+	Tryer         store.Tryer
+	Submitter     store.Submitter
+	Trimmer       store.Trimmer
+	Zeroer        store.Zeroer
+	Mapper        store.Mapper
+	CompareWriter store.CompareWriter
+	Resizer       store.Resizer
 }
 
 // Over finds the capabilities of s.
 func Over(s store.Store) Beneath {
 	return Beneath{
-		Store:     s,
-		Lender:    find[store.Lender](s),
-		Tryer:     find[store.Tryer](s),
-		Submitter: find[store.Submitter](s),
-		Trimmer:   find[store.Trimmer](s),
-		Zeroer:    find[store.Zeroer](s),
-		Mapper:    find[store.Mapper](s),
-		Resizer:   find[store.Resizer](s),
+		Store:         s,
+		Lender:        find[store.Lender](s),
+		Tryer:         find[store.Tryer](s),
+		Submitter:     find[store.Submitter](s),
+		Trimmer:       find[store.Trimmer](s),
+		Zeroer:        find[store.Zeroer](s),
+		Mapper:        find[store.Mapper](s),
+		CompareWriter: find[store.CompareWriter](s),
+		Resizer:       find[store.Resizer](s),
 	}
 }
 
@@ -55,7 +57,11 @@ func (none) Lend(int64, int64, store.Access) (*buffer.Lease, error)         { re
 func (none) TryReadAt(*buffer.Lease, int64) (bool, error)                   { return false, nil }
 func (none) TryWriteAt(*buffer.Lease, int64) (bool, error)                  { return false, nil }
 func (none) Submit(r *store.Request)                                        { r.Done(r, refuse("submit")) }
+func (none) Cancel(*store.Request)                                          {}
 func (none) Trim(context.Context, int64, int64) error                       { return refuse("trim") }
 func (none) Zero(context.Context, int64, int64, store.Flags) error          { return refuse("zero") }
 func (none) Extent(context.Context, int64, int64) (e store.Extent, _ error) { return e, refuse("map") }
-func (none) Resized() <-chan int64                                          { return nil }
+func (none) Resize(context.Context, int64) error                            { return refuse("resize") }
+func (none) CompareAndWrite(context.Context, *buffer.Lease, *buffer.Lease, int64, store.Flags) error {
+	return refuse("compare and write")
+}

@@ -38,7 +38,7 @@ const (
 // safe for concurrent use. What it holds is lost by Close.
 type Store struct {
 	mem    []byte // page aligned; longer than size by less than a page
-	size   int64
+	size   atomic.Int64
 	page   int64
 	dirty  pageMap
 	leases buffer.Pool
@@ -64,7 +64,8 @@ func Open(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("memory: the kernel refuses huge pages: %w", err)
 		}
 	}
-	s := &Store{mem: mem, size: cfg.Size, page: page}
+	s := &Store{mem: mem, page: page}
+	s.size.Store(cfg.Size)
 	if err := s.dirty.open(int64(len(mem)) / page); err != nil {
 		_ = unix.Munmap(mem)
 		return nil, fmt.Errorf("memory: cannot map the page map of %d bytes: %w", cfg.Size, err)
@@ -84,7 +85,7 @@ func mapZero(n int64) ([]byte, error) {
 // Info describes the store: volatile, trimmed by pages.
 func (s *Store) Info() store.Info {
 	return store.Info{
-		Size:          s.size,
+		Size:          s.size.Load(),
 		PhysicalBlock: 512,
 		Volatile:      true,
 		Granularity:   s.page,
@@ -97,8 +98,8 @@ func (s *Store) check(off, n int64) error {
 	if s.closed.Load() {
 		return fmt.Errorf("memory: %w", store.ErrClosed)
 	}
-	if off < 0 || n < 0 || off > s.size-n {
-		return fmt.Errorf("memory: %d bytes at %d are outside the store of %d bytes", n, off, s.size)
+	if off < 0 || n < 0 || off > s.size.Load()-n {
+		return fmt.Errorf("memory: %d bytes at %d are outside the store of %d bytes", n, off, s.size.Load())
 	}
 	return nil
 }

@@ -32,6 +32,13 @@ func (m *pageMap) close() error {
 	return unix.Munmap(m.mem)
 }
 
+// copy takes the marks of the first so many pages of another map. Nobody else uses either.
+func (m *pageMap) copy(from *pageMap, pages int64) {
+	for w := int64(0); w*64 < pages; w++ {
+		m.words[w].Store(from.words[w].Load() & part(w, 0, pages))
+	}
+}
+
 // part is the bits of word w that stand for pages of [from, to).
 func part(w, from, to int64) uint64 {
 	bits := ^uint64(0)

@@ -29,7 +29,7 @@ func (s *Store) Trim(ctx context.Context, off, n int64) error {
 	end := off + n
 	first := (off + s.page - 1) / s.page * s.page
 	last := end / s.page * s.page
-	if end == s.size { // what follows in the last page belongs to nobody
+	if end == s.size.Load() { // what follows in the last page belongs to nobody
 		last = int64(len(s.mem))
 	}
 	if first >= last {
@@ -46,7 +46,7 @@ func (s *Store) Trim(ctx context.Context, off, n int64) error {
 	}
 	// Locked memory cannot be given back, only cleared.
 	s.dirty.set(first/s.page, last/s.page)
-	return s.clear(ctx, first, min(last, s.size))
+	return s.clear(ctx, first, min(last, s.size.Load()))
 }
 
 // clearPart clears a part of one page, unless the page was never written.

@@ -23,7 +23,7 @@ const region = 16 << 20
 
 // A Store reads as zeros, and discards what is written. It is safe for concurrent use.
 type Store struct {
-	size   int64
+	size   atomic.Int64
 	zeros  []byte // may only be read: a write to it is a fault
 	waste  []byte // shared by all that are lent memory to write
 	leases buffer.Pool
@@ -43,12 +43,14 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("null: cannot map %d bytes: %w", region, err), unix.Munmap(zeros))
 	}
-	return &Store{size: cfg.Size, zeros: zeros, waste: waste}, nil
+	s := &Store{zeros: zeros, waste: waste}
+	s.size.Store(cfg.Size)
+	return s, nil
 }
 
 // Info describes the store.
 func (s *Store) Info() store.Info {
-	return store.Info{Size: s.size, PhysicalBlock: 512, Volatile: true, Granularity: 512, Concurrency: 1}
+	return store.Info{Size: s.size.Load(), PhysicalBlock: 512, Volatile: true, Granularity: 512, Concurrency: 1}
 }
 
 // check refuses what is outside the store, and everything after Close.
@@ -56,8 +58,8 @@ func (s *Store) check(off, n int64) error {
 	if s.closed.Load() {
 		return fmt.Errorf("null: %w", store.ErrClosed)
 	}
-	if off < 0 || n < 0 || off > s.size-n {
-		return fmt.Errorf("null: %d bytes at %d are outside the store of %d bytes", n, off, s.size)
+	if off < 0 || n < 0 || off > s.size.Load()-n {
+		return fmt.Errorf("null: %d bytes at %d are outside the store of %d bytes", n, off, s.size.Load())
 	}
 	return nil
 }
@@ -99,6 +101,21 @@ func (s *Store) Zero(_ context.Context, off, n int64, _ store.Flags) error { ret
 // Extent says that nothing is mapped.
 func (s *Store) Extent(_ context.Context, off, n int64) (store.Extent, error) {
 	return store.Extent{Off: off, Len: n}, s.check(off, n)
+}
+
+// Resize changes the number of bytes that the store takes and forgets.
+func (s *Store) Resize(_ context.Context, size int64) error {
+	if err := s.check(0, 0); err != nil {
+		return err
+	}
+	switch {
+	case size == 0:
+		return nil
+	case size < 0 || size%512 != 0:
+		return fmt.Errorf("null: resize: %w: %d is not a positive multiple of 512 bytes", store.ErrNotSupported, size)
+	}
+	s.size.Store(size)
+	return nil
 }
 
 // Lend lends zeros to read, and to write memory that everyone writes over. Up to

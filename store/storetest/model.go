@@ -18,6 +18,13 @@ func newModel(size int64) *model { return &model{make([]byte, size)} }
 
 func (m *model) size() int64 { return int64(len(m.bytes)) }
 
+// resize adds zeros or cuts off.
+func (m *model) resize(size int64) {
+	b := make([]byte, size)
+	copy(b, m.bytes)
+	m.bytes = b
+}
+
 // differ is the first index at which a and b differ, or -1.
 func differ(a, b []byte) int {
 	if bytes.Equal(a, b) {
@@ -60,6 +67,9 @@ func (w *worker) run(n int) error {
 		{"read", w.readBack}, {"write", w.write}, {"write FUA", w.writeFUA}, {"flush", w.flush},
 		{"try read", w.tryRead}, {"try write", w.tryWrite},
 		{"submit read", w.submitRead}, {"submit write", w.submitWrite}, {"submit write FUA", w.submitWriteFUA},
+		{"submit flush", w.submitFlush}, {"submit trim", w.submitTrim},
+		{"submit zero", w.submitZero}, {"submit zero, may trim", w.submitZeroTrim},
+		{"compare and write", w.swap}, {"compare and write FUA", w.swapFUA},
 		{"lend for reading", w.lendRead}, {"lend for writing", w.lendWrite},
 		{"trim", w.trim}, {"zero", w.zero}, {"zero, may trim", w.zeroTrim}, {"extent", w.extent},
 	}

@@ -57,6 +57,9 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"Canceled", (*fixture).canceled, false},
 		{"ManyAtOnce", (*fixture).manyAtOnce, true},
 		{"SubmitRefused", (*fixture).submitRefused, false},
+		{"SubmitCanceled", (*fixture).submitCanceled, true},
+		{"CompareAndWrite", (*fixture).compareAndWrite, true},
+		{"Resize", (*fixture).resize, true},
 		{"Faults", (*fixture).faults, true},
 		{"Closed", (*fixture).closed, false},
 	} {
@@ -86,6 +89,8 @@ type fixture struct {
 	trimmer   store.Trimmer
 	zeroer    store.Zeroer
 	mapper    store.Mapper
+	comparer  store.CompareWriter
+	resizer   store.Resizer
 }
 
 func newFixture(t *testing.T, s Subject) *fixture {
@@ -107,11 +112,10 @@ func (f *fixture) use(s store.Store) {
 	f.tryer, _ = store.As[store.Tryer](s)
 	f.submitter, _ = store.As[store.Submitter](s)
 	f.zeroer, _ = store.As[store.Zeroer](s)
+	f.trimmer, _ = store.As[store.Trimmer](s)
 	f.mapper, _ = store.As[store.Mapper](s)
-	f.trimmer = nil
-	if s.Info().Granularity != 0 { // 0: a Trimmer in type only
-		f.trimmer, _ = store.As[store.Trimmer](s)
-	}
+	f.comparer, _ = store.As[store.CompareWriter](s)
+	f.resizer, _ = store.As[store.Resizer](s)
 }
 
 // close ends every test: nothing may be left lent.
@@ -184,14 +188,8 @@ func (f *fixture) info() {
 	if i.Granularity < 0 || i.Granularity == 0 && i.Alignment != 0 || i.Alignment > i.Granularity {
 		f.Errorf("Granularity %d, Alignment %d", i.Granularity, i.Alignment)
 	}
-	trimmer, ok := store.As[store.Trimmer](f.Store)
-	switch {
-	case i.Granularity != 0 && !ok:
-		f.Errorf("Granularity %d without a Trimmer", i.Granularity)
-	case i.Granularity == 0 && ok && !i.ReadOnly:
-		if err := trimmer.Trim(f.Context(), 0, Block); !errors.Is(err, store.ErrNotSupported) {
-			f.Errorf("Granularity 0, but Trim answers %v", err)
-		}
+	if trims := f.trimmer != nil; trims != (i.Granularity != 0) {
+		f.Errorf("Granularity %d, but a Trimmer is %v", i.Granularity, trims)
 	}
 	if i.Volatile && f.Reopen != nil {
 		f.Error("Volatile, but it can be reopened")
@@ -221,6 +219,26 @@ func (f *fixture) refusesWrites() {
 	if f.submitter != nil {
 		check("submit write", f.submit(store.OpWrite, l, 0, 0))
 		check("submit write FUA", f.submit(store.OpWrite, l, 0, store.FUA))
+		if f.trimmer != nil {
+			check("submit trim", f.submitRange(store.OpTrim, 0, Block, 0))
+		}
+		if f.zeroer != nil {
+			check("submit zero", f.submitRange(store.OpZero, 0, Block, 0))
+		}
+		if err := f.submitRange(store.OpFlush, 0, 0, 0); err != nil {
+			f.Errorf("submit flush: %v", err)
+		}
+	}
+	if f.comparer != nil {
+		check("compare and write", f.comparer.CompareAndWrite(f.Context(), l, l, 0, 0))
+	}
+	if f.resizer != nil {
+		if err := f.resizer.Resize(f.Context(), f.model.size()+8*Block); !errors.Is(err, store.ErrNotSupported) {
+			check("resize", err)
+		}
+		if err := f.resizer.Resize(f.Context(), 0); err != nil {
+			f.Errorf("resize to what is there: %v", err)
+		}
 	}
 	if f.trimmer != nil {
 		check("trim", f.trimmer.Trim(f.Context(), 0, Block))

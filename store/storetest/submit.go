@@ -11,7 +11,7 @@ import (
 	"github.com/lunette-io/lunette/store"
 )
 
-// told tells how a request has ended, at the end of the run that it was in.
+// told tells how a request has ended, at the end of the batch that it was in.
 type told struct {
 	err  error
 	done chan error
@@ -19,28 +19,39 @@ type told struct {
 
 func (t *told) Flush() { t.done <- t.err }
 
-// ending counts requests as ended at the end of the runs that they were in.
+// ending counts requests as ended at the end of the batches that they were in.
 type ending struct {
 	sync.WaitGroup
-	ended atomic.Int64 // in runs that have not ended
+	ended atomic.Int64 // in batches that have not ended
 }
 
-func (e *ending) in(run *store.Run, n int64) {
+func (e *ending) in(batch *store.Batch, n int64) {
 	e.ended.Add(1)
-	run.Add(e, n)
+	batch.Add(e, n)
 }
 
 func (e *ending) Flush() { e.Add(-int(e.ended.Swap(0))) }
 
 // submit does what a call that waits would do.
 func (f *fixture) submit(op store.Op, l *buffer.Lease, off int64, flags store.Flags) error {
+	return f.run(&store.Request{Op: op, Flags: flags, Off: off, Data: l})
+}
+
+// submitRange does what a call that waits would do, if that has no data.
+func (f *fixture) submitRange(op store.Op, off, n int64, flags store.Flags) error {
+	return f.run(&store.Request{Op: op, Flags: flags, Off: off, Len: n})
+}
+
+// run submits r and waits for its end.
+func (f *fixture) run(r *store.Request) error {
 	done := make(chan error, 2)
-	r := &store.Request{Op: op, Flags: flags, Off: off, Data: l, Owner: f}
+	l := r.Data
+	r.Owner, r.Context = f, f.Context()
 	r.Done = func(ended *store.Request, err error) {
 		if ended != r || r.Owner != any(f) || r.Data != l {
 			err = errors.Join(err, errors.New("another request, or a changed one, has ended"))
 		}
-		ended.Run.Add(&told{err, done}, ended.Data.Len())
+		ended.Batch.Add(&told{err, done}, ended.Size())
 	}
 	f.submitter.Submit(r)
 	return <-done
@@ -81,8 +92,34 @@ func (w *worker) submitFlags(off, n int64, flags store.Flags) error {
 	return nil
 }
 
+func (w *worker) submitFlush(_, _ int64) error {
+	if w.submitter == nil {
+		return nil
+	}
+	return w.submitRange(store.OpFlush, 0, 0, 0)
+}
+
+func (w *worker) submitTrim(off, n int64) error {
+	if w.submitter == nil || w.trimmer == nil {
+		return nil
+	}
+	clear(w.model.bytes[off : off+n])
+	return w.submitRange(store.OpTrim, off, n, 0)
+}
+
+func (w *worker) submitZero(off, n int64) error     { return w.submitZeros(off, n, store.FUA) }
+func (w *worker) submitZeroTrim(off, n int64) error { return w.submitZeros(off, n, store.MayTrim) }
+
+func (w *worker) submitZeros(off, n int64, flags store.Flags) error {
+	if w.submitter == nil || w.zeroer == nil {
+		return nil
+	}
+	clear(w.model.bytes[off : off+n])
+	return w.submitRange(store.OpZero, off, n, flags)
+}
+
 // manyAtOnce has more requests outstanding than any store can have under way, next to calls
-// that wait; requests are submitted again from where they end, and every run has an end.
+// that wait; requests are submitted again from where they end, and every batch has an end.
 func (f *fixture) manyAtOnce() {
 	if f.submitter == nil {
 		return
@@ -113,7 +150,7 @@ func (f *fixture) manyAtOnce() {
 		r.Done = func(r *store.Request, err error) {
 			if err != nil {
 				fail(fmt.Errorf("seed %d, request %d, round %d: %w", seed, i, round, err))
-				all.in(r.Run, size)
+				all.in(r.Batch, size)
 				return
 			}
 			if r.Op == store.OpRead {
@@ -123,7 +160,7 @@ func (f *fixture) manyAtOnce() {
 				}
 				if round++; round == rounds {
 					copy(f.model.bytes[off:], b)
-					all.in(r.Run, size)
+					all.in(r.Batch, size)
 					return
 				}
 				b = pattern(size, seed+uint64(round*requests)+uint64(i))
@@ -133,7 +170,7 @@ func (f *fixture) manyAtOnce() {
 				l.Clear(0, size)
 				r.Op, r.Flags = store.OpRead, 0
 			}
-			r.Run = nil
+			r.Batch = nil
 			f.submitter.Submit(r)
 		}
 		f.submitter.Submit(r)
@@ -170,6 +207,9 @@ func (f *fixture) submitRefused() {
 		}
 		if err := f.submit(store.OpWrite, l, off, 0); err == nil {
 			f.Errorf("write at %d: no error", off)
+		}
+		if f.submitRange(store.OpTrim, off, Block, 0) == nil || f.submitRange(store.OpZero, off, Block, 0) == nil {
+			f.Errorf("trim or zero at %d: no error", off)
 		}
 	}
 	f.verify("after requests outside the store")

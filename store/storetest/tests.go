@@ -31,7 +31,9 @@ func (f *fixture) boundaries() {
 		for name, op := range map[string]func(off, n int64) error{
 			"write": w.write, "write FUA": w.writeFUA, "try write": w.tryWrite, "try read": w.tryRead,
 			"submit write": w.submitWrite, "submit write FUA": w.submitWriteFUA, "submit read": w.submitRead,
-			"lend for reading": w.lendRead, "lend for writing": w.lendWrite,
+			"submit trim": w.submitTrim, "submit zero": w.submitZero, "submit zero, may trim": w.submitZeroTrim,
+			"compare and write": w.swap,
+			"lend for reading":  w.lendRead, "lend for writing": w.lendWrite,
 			"trim": w.trim, "zero": w.zero, "zero, may trim": w.zeroTrim, "extent": w.extent,
 		} {
 			if err := op(r[0], r[1]); err != nil {
@@ -210,6 +212,12 @@ func (f *fixture) canceled() {
 			check("zero", f.zeroer.Zero(ctx, Block, Block, 0))
 			clear(f.model.bytes[Block : 2*Block])
 		}
+		if f.comparer != nil {
+			check("compare and write", f.comparer.CompareAndWrite(ctx, l, l, 0, 0))
+		}
+		if f.resizer != nil {
+			check("resize", f.resizer.Resize(ctx, f.model.size()))
+		}
 	}
 	if f.mapper != nil {
 		_, err := f.mapper.Extent(ctx, 0, Block)
@@ -264,6 +272,10 @@ func (f *fixture) closed() {
 	check("flush", f.Flush(f.Context()))
 	if f.submitter != nil {
 		check("submit read", f.submit(store.OpRead, l, 0, 0))
+		check("submit flush", f.submitRange(store.OpFlush, 0, 0, 0))
+	}
+	if f.resizer != nil {
+		check("resize", f.resizer.Resize(f.Context(), 0))
 	}
 	if f.Info().ReadOnly {
 		return
@@ -278,5 +290,8 @@ func (f *fixture) closed() {
 	}
 	if f.zeroer != nil {
 		check("zero", f.zeroer.Zero(f.Context(), 0, Block, 0))
+	}
+	if f.comparer != nil {
+		check("compare and write", f.comparer.CompareAndWrite(f.Context(), l, l, 0, 0))
 	}
 }

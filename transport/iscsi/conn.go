@@ -1,12 +1,11 @@
 package iscsi
 
 import (
-	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
@@ -17,79 +16,78 @@ const (
 	pingTag = 0xfffffffd
 )
 
-// A Conn is the session's side of one connection: the Handler of its mover.
+// A Conn is the session's side of one connection: the Handler of its mover. What it does is
+// divided between parts that have an owner each:
+//
+//   - login: the goroutine that the mover delivers PDUs on, until full feature phase;
+//   - numbers: whoever stamps outgoing PDUs, one at a time in the order of the wire;
+//   - text and leaving: the one who has the session's delivery;
+//   - watch: the node's clock, but for its atomics;
+//   - unexpected: a lock of its own.
+//
+// The tasks belong to the session, and the data-out of each is a part with a lock of its own.
 type Conn struct {
 	node   *Node
+	portal *Portal
 	m      Mover
 	traits Traits
 	since  time.Time
 
-	// Login. neg is nil in full feature phase. Only the mover's goroutine is here.
-	wishes *login.Config
-	neg    *login.Negotiator
-	cid    uint16
-	sess   *Session
-	params login.Params
-	text   *login.TextExchange
-	leave  bool // a Logout is being answered: nothing new is taken
+	login *loginPhase // nil in full feature phase
 
-	statSN uint32        // Stamp only
-	first  atomic.Uint32 // ExpCmdSN before there is a session
+	// Set before full feature phase.
+	sess    *Session
+	channel *target.Channel // nil: a discovery session
+	cid     uint16
 
-	heard  atomic.Int64 // node.tick when something came last
-	pinged atomic.Int64 // node.tick of the NOP-In that waits for its answer; 0: none
+	// params are what was negotiated. The value is never edited: a text negotiation stores
+	// another one.
+	params atomic.Pointer[login.Params]
 
+	text    textNegotiation
+	leaving bool // a Logout is being answered: nothing new is taken
+
+	numbers    numbers
+	watch      watch
 	unexpected unexpected
 
-	mu        sync.Mutex
-	tasks     taskTable
-	free      *task
-	pieces    *piece // free
-	immediate int    // immediate commands that are not answered
-	solicited int64  // bytes of data-out that tasks wait for
-	waiting   []*task
-	copied    int64 // bytes of immediate and kept data, beside what the mover copies
-	dead      bool
+	immediate atomic.Int32 // immediate commands that are not answered
+	owing     atomic.Int32 // tasks for which the initiator owes data
+	copied    atomic.Int64 // bytes of retained data, beside what the mover and the target copy
 
-	// What look compares from second to second.
-	sent, came, stalled int64
-
-	full atomic.Bool
+	full atomic.Bool   // it is in full feature phase
 	gone chan struct{} // closed: the connection and its tasks have ended
 }
 
-func newConn(n *Node, m Mover) *Conn {
-	c := &Conn{node: n, m: m, traits: m.Traits(), since: time.Now(), statSN: 1, gone: make(chan struct{})}
-	c.heard.Store(n.tick.Load())
-	c.params = login.DefaultParams()
-	c.wishes = c.traits.Login
-	if c.wishes == nil {
-		c.wishes = &n.cfg.Login
-	}
-	c.neg = login.New(c.wishes, admission{c})
+func newConn(p *Portal, m Mover) *Conn {
+	n := p.node
+	c := &Conn{node: n, portal: p, m: m, traits: m.Traits(), since: time.Now(), gone: make(chan struct{})}
+	params := login.DefaultParams()
+	c.params.Store(&params)
+	c.numbers.init()
+	c.watch.init(c)
+	c.login = newLoginPhase(c)
 	return c
 }
 
 // ControlArrived implements Handler.
 func (c *Conn) ControlArrived(p *Arrival) {
-	c.heard.Store(c.node.tick.Load())
-	if c.neg != nil {
-		c.login(p)
+	c.watch.heardNow()
+	if c.login != nil {
+		c.login.take(p)
 		return
 	}
 	c.unexpected.acknowledged(p.H.ExpStatSN())
 	s := c.sess
-	s.turn.Lock()
-	if !c.leave {
+	s.delivery.Lock()
+	if !c.leaving {
 		c.take(p)
 	}
-	if s.early.Load() > 0 {
-		s.deliverHeld()
-	}
-	s.turn.Unlock()
+	s.deliverRetained()
+	s.delivery.Unlock()
 }
 
-// take takes a PDU of full feature phase. The session's turn is held.
+// take takes a PDU of full feature phase. The session's delivery is held.
 func (c *Conn) take(p *Arrival) {
 	op := p.H.Opcode()
 	switch {
@@ -117,12 +115,13 @@ func (c *Conn) take(p *Arrival) {
 	switch c.sess.order(p.H.CmdSN()) {
 	case deliver:
 		c.perform(p)
-	case keepBack:
-		c.sess.keep(c, p)
+	case retain:
+		c.sess.retainCommand(c, p)
 	}
 }
 
-// perform executes a command whose turn has come, on whatever goroutine.
+// perform executes a command whose turn has come, on whatever goroutine. The session's delivery is
+// held.
 func (c *Conn) perform(p *Arrival) {
 	if p.BadDigest {
 		c.reject(p.H, pdu.RejectDataDigest)
@@ -135,59 +134,56 @@ func (c *Conn) perform(p *Arrival) {
 	case pdu.OpTMFRequest:
 		c.manage(p)
 	case pdu.OpNOPOut:
-		c.ping(p)
+		c.nopOut(p)
 	case pdu.OpTextRequest:
-		c.negotiate(p)
+		c.textRequest(p)
 	case pdu.OpLogoutRequest:
 		c.logout(p)
 	default:
-		c.retire(p.H)
+		c.noTask(p.H)
 		c.reject(p.H, pdu.RejectNotSupported)
 	}
 }
 
-// retire gives the window slot of a command back that is not a task.
-func (c *Conn) retire(h *pdu.BHS) {
+// noTask opens the window again for a PDU that has consumed a number and makes no task: there
+// will be no response that does so.
+func (c *Conn) noTask(h *pdu.BHS) {
 	if !h.Immediate() {
-		c.sess.retire()
+		c.sess.window.advanceMaxCmdSN()
 	}
 }
 
-// Stamp implements Handler.
-func (c *Conn) Stamp(h *pdu.BHS) {
-	exp := c.first.Load()
-	most := exp + uint32(c.node.cfg.Window) - 1
-	if c.full.Load() {
-		exp, most = c.sess.exp.Load(), c.sess.max.Load()
+// reject sends a Reject (11.17) for the PDU with header h, unless the initiator has no room for it.
+func (c *Conn) reject(h *pdu.BHS, reason pdu.RejectReason) {
+	c.node.log.Debug("rejected", "remote", c.traits.Remote, "pdu", h.Opcode(), "reason", reason)
+	if !c.unexpected.may(answered(h)) {
+		return
 	}
-	n := c.statSN
-	switch h.Opcode() {
-	case pdu.OpDataIn:
-		if h[1]&1 == 0 { // no status: the field is reserved (11.7.4)
-			n = 0
-			break
+	p := c.m.Control()
+	pdu.Reject{Reason: reason}.Put(&p.BHS)
+	p.Data = append(p.Room[:0], h[:]...)
+	c.m.SendControl(p)
+}
+
+// DataMoved implements Handler.
+func (c *Conn) DataMoved(x *Transfer, err error) {
+	switch o := x.Owner.(type) {
+	case *earlyPDU:
+		c.sess.earlyDataArrived(o, err)
+	case *task:
+		switch {
+		case !x.Put:
+			o.out.arrived(x, err)
+		case x == &o.last:
+			c.lastSent(o)
+		default:
+			c.pieceMoved(o, x)
 		}
-		c.statSN++
-	case pdu.OpR2T: // the next one, not consumed
-	case pdu.OpNOPIn:
-		if h.ITT() != pdu.NoTag {
-			c.statSN++
-		}
-	case pdu.OpReject, pdu.OpAsync:
-		c.unexpected.numbered(n)
-		c.statSN++
-	default:
-		c.statSN++
 	}
-	h.SetNumbers(n, exp, most)
 }
 
 // Terminated implements Handler.
 func (c *Conn) Terminated(cause error) {
-	c.mu.Lock()
-	c.dead = true
-	c.mu.Unlock()
-	c.dropLaterIf(everyTask)
 	finish := func() {
 		close(c.gone)
 		c.node.disconnected(c)
@@ -198,78 +194,6 @@ func (c *Conn) Terminated(cause error) {
 		finish()
 		return
 	}
-	log.Info("connection ended", "initiator", c.sess.key.initiator, "target", c.sess.key.target, "cid", c.cid, "cause", cause)
+	log.Info("connection ended", "initiator", c.sess.Initiator, "target", c.sess.Target, "cid", c.cid, "cause", cause)
 	c.sess.left(c, cause, finish)
-}
-
-// look is called every second: time-outs.
-func (c *Conn) look(now int64) {
-	cfg := &c.node.cfg
-	seconds := func(d time.Duration) int64 { return max(1, int64(d/time.Second)) }
-	if !c.full.Load() {
-		if time.Since(c.since) >= cfg.LoginTimeout {
-			c.m.Terminate(errors.New("login timed out"))
-		}
-		return
-	}
-	s := c.m.Stats()
-	// It takes what we send: nothing else can be asked of it. What asks it for data may be behind
-	// that, and not have been sent yet.
-	takes := s.Queued > 0 && s.BytesOut != c.sent
-	// No progress: something is queued and nothing is sent, or data is owed and none comes.
-	if !takes && (s.Queued > 0 || (s.DataOut == c.came && c.waitsForData())) {
-		c.stalled++
-	} else {
-		c.stalled = 0
-	}
-	if takes {
-		c.heard.Store(now)
-	}
-	c.sent, c.came = s.BytesOut, s.DataOut
-	if c.stalled >= seconds(cfg.StallTimeout) {
-		c.m.Terminate(errors.New("the initiator does not take or send data"))
-		return
-	}
-	idle := now - c.heard.Load()
-	switch at := c.pinged.Load(); {
-	case at == 0 && idle >= seconds(cfg.PingAfter):
-		c.pinged.Store(max(now, 1))
-		if !c.unexpected.mayPing() { // it has one, and does not answer
-			return
-		}
-		p := c.m.Control()
-		pdu.NOPIn{ITT: pdu.NoTag, TTT: pingTag}.Put(&p.BHS)
-		c.m.SendControl(p)
-		c.m.Flush()
-	case at != 0 && idle < seconds(cfg.PingAfter):
-		c.pinged.Store(0)
-	case at != 0 && now-at >= seconds(cfg.PingTimeout):
-		c.m.Terminate(errors.New("the initiator does not answer"))
-	}
-}
-
-// waitsForData reports that the initiator owes data that it was asked for or has announced.
-func (c *Conn) waitsForData() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	owes := false
-	if c.tasks.n > 0 {
-		c.tasks.each(func(k *task) { owes = owes || k.data.flying > 0 || !k.data.done })
-	}
-	return owes
-}
-
-// askLogout asks the initiator to log out within d (11.9.1, event 1), if it has room for that.
-func (c *Conn) askLogout(d time.Duration) {
-	if !c.full.Load() {
-		c.m.Terminate(ErrClosed)
-		return
-	}
-	if !c.unexpected.may(false) {
-		return
-	}
-	p := c.m.Control()
-	pdu.Async{Event: pdu.AsyncLogoutRequest, Param3: uint16(min(max(1, d/time.Second), 1<<16-1))}.Put(&p.BHS)
-	c.m.SendControl(p)
-	c.m.Flush()
 }

@@ -1,306 +1,261 @@
 package iscsi
 
 import (
+	"sync"
+
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/target"
-	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
-// A dataOut is the way of a command's data to the device server. What comes unasked comes
-// first: immediate data, then Data-Outs up to FirstBurstLength. It goes straight into the
-// memory that the device server has asked for it, or is kept until it does. Then R2Ts
-// fetch the rest of what was asked for. Everything is guarded by the connection's mu.
+// maxR2T is how many R2Ts a task has outstanding at most: the MaxOutstandingR2T we offer.
+const maxR2T = 4
+
+// A dataOut is the way of a command's data to where the device server wants it. What comes unasked
+// comes first: the command's own data segment if it was not here in time (what was is Task.First,
+// which the target takes care of), then Data-Outs up to FirstBurstLength. It goes straight to the
+// place that the device server has asked for, or is retained until it asks. Then R2Ts fetch the rest.
+//
+//	                         command
+//	     all data is here ┌─────┴─────┐ unasked data is to come
+//	                      v           v
+//	                    quiet <─── arriving ──────────────> withheld
+//	ReceiveDataOut │      ^    the     │ ReceiveDataOut      │ SendResponse: the response
+//	               v      │    end     v                     v waits for the end of it
+//	             fetching ┘ <────── awaited                answered
+//	                        the end
+//
+// In awaited and fetching the device server waits: its step is called when the state is left for
+// quiet (or for arriving, if it has asked for less than comes). An abort goes the same ways, without
+// waiting for the initiator. mu guards all of it, and is held when the mover is asked to
+// move something, never when the target or the mover's Flush is called.
 type dataOut struct {
+	k     *task
+	mu    sync.Mutex
+	state dataOutState
+	owes  bool // counted in Conn.owing
+	ended bool // the target has forgotten the task
+	err   error
+
 	// Unasked data.
-	first    int64  // bytes that are to come in all, at most
-	got      int64  // bytes that came, from offset 0
-	done     bool   // no more comes
-	atHand   []byte // immediate data in the mover's memory, until ControlArrived returns
-	arriving bool   // immediate data is on its way and has no place yet
-	dataSN   uint32
-	kept     *buffer.Lease // where it is kept
-	un       Transfer      // its way from the mover
-	busy     bool          // un is the mover's
+	from     int64 // its offset: what came before is Task.First
+	most     int64 // where it ends at the latest
+	got      int64 // where what has come ends
+	final    bool  // its last PDU has come, or nobody waits for it any more
+	busy     bool  // unasked is the mover's, or will be in a moment
+	nextSN   uint32
+	retained *buffer.Lease // what has come from offset from on
+	unasked  Transfer
 
-	// What the device server asked for.
-	into   *buffer.Lease // nil: nothing
-	at     int64         // its offset in the command's data
-	have   int64         // bytes of into that are there, from its start
-	asked  int64         // bytes of into that are there or R2T'd
-	out    [maxR2T]Transfer
-	flying int // of out with the mover
-	used   [maxR2T]bool
+	// What the device server has asked for.
+	into      *buffer.Lease // nil: nothing
+	off       int64         // its offset in the command's data
+	have      int64         // bytes of into that are there, from its start
+	asked     int64         // bytes of into that are there or R2T'd
+	r2tSN     uint32
+	solicited [maxR2T]Transfer
+	used      [maxR2T]bool
+	flying    int // of solicited with the mover
 
-	err error
+	response *target.Response // that waits, in the state withheld
 }
+
+// A dataOutState is what goes on with a command's data-out.
+type dataOutState uint8
+
+const (
+	dataQuiet    dataOutState = iota // nothing comes, and nobody waits
+	dataArriving                     // unasked data comes
+	dataAwaited                      // unasked data comes, and the device server waits for data
+	dataFetching                     // data comes that was asked for
+	dataWithheld                     // unasked data comes, and the response waits for its end
+)
+
+// A follow is what is to be done when mu has been left: what it calls may end the task.
+type follow uint8
+
+const (
+	nothing  follow = iota
+	flush           // R2Ts are queued
+	received        // the device server's step has its data, or the error
+	respond         // the response that was withheld goes out
+	withdraw        // it does not
+)
 
 func (d *dataOut) init(k *task) {
-	d.un.Owner = k
-	for i := range d.out {
-		d.out[i].Owner = k
+	d.k = k
+	d.unasked.Owner = k
+	for i := range d.solicited {
+		d.solicited[i].Owner = k
 	}
 }
 
+// reset makes d ready for a command of which all data is here that comes unasked. Nobody else knows
+// it.
 func (d *dataOut) reset() {
-	d.first, d.got, d.done, d.atHand, d.arriving, d.dataSN = 0, 0, false, nil, false, 0
-	d.into, d.at, d.have, d.asked, d.err = nil, 0, 0, 0, nil
+	d.state, d.owes, d.ended, d.err = dataQuiet, false, false, nil
+	d.from, d.most, d.got, d.final, d.busy, d.nextSN = 0, 0, 0, true, false, 0
+	d.into, d.r2tSN, d.response = nil, 0, nil
 }
 
-// keepFirst makes a place for unasked data of which the device server has not said yet
-// where it goes, and copies what is at hand. c.mu is held.
-func (c *Conn) keepFirst(k *task) {
-	d := &k.data
-	if d.kept == nil && d.err == nil && d.first > 0 {
-		l, err := c.node.cfg.Arena.Get(d.first)
-		if err != nil {
-			d.err = errExhausted
-		}
-		d.kept = l
-	}
-	if d.atHand != nil {
-		if d.kept != nil {
-			d.kept.Copy(0, d.atHand)
-			c.copied += int64(len(d.atHand))
-		}
-		d.got = int64(len(d.atHand))
-		d.atHand = nil
-		k.First = buffer.Lease{}
-	}
+// expect says that unasked data is to come: bytes from on, up to most. segment: the rest of the
+// command's own data segment, for which place is called; more: Data-Outs. It is called before the
+// task is executed.
+func (d *dataOut) expect(from, most int64, segment, more bool) {
+	d.mu.Lock()
+	defer d.unlock()
+	d.state = dataArriving
+	d.from, d.got, d.most, d.busy, d.final = from, from, most, segment, !more
 }
 
-// settle ends the mover's loan of a command's immediate data: what nobody has used is
-// kept, what has not arrived yet gets its place.
-func (c *Conn) settle(k *task, p *Arrival) {
-	c.mu.Lock()
-	d := &k.data
-	switch {
-	case k.ended:
-	case p.Pending == 0:
-		if d.atHand != nil {
-			c.keepFirst(k)
-		}
-	default:
-		n := int64(p.H.DataSegmentLength())
-		d.arriving = false
-		if c.place(k, 0, n) {
-			c.mu.Unlock()
-			c.m.Accept(&d.un) // never done at once: it is pending
-			c.mu.Lock()
+// refuse has all that comes thrown away: the command is not executed.
+func (d *dataOut) refuse() {
+	d.mu.Lock()
+	d.err = ErrDataAmount
+	d.unlock()
+}
+
+// unlock leaves mu, and counts the task among those whose initiators owe data if it is one. d.mu is
+// held.
+func (d *dataOut) unlock() {
+	if owes := d.comes() || d.flying > 0; owes != d.owes {
+		d.owes = owes
+		if owes {
+			d.k.c.owing.Add(1)
+		} else {
+			d.k.c.owing.Add(-1)
 		}
 	}
-	k.drop()
-	c.mu.Unlock()
+	d.mu.Unlock()
 }
 
-// place prepares d.un for n unasked bytes at offset off of the command's data. c.mu is held.
-func (c *Conn) place(k *task, off, n int64) bool {
-	d := &k.data
-	d.got = off + n
-	x := &d.un
-	switch {
-	case d.into != nil && d.at == 0:
-		x.Data, x.At, x.Len = d.into, off, min(n, d.into.Len()-off)
-	default:
-		c.keepFirst(k)
-		x.Data, x.At, x.Len = d.kept, off, n
+// comes reports that unasked data is still to come. d.mu is held.
+func (d *dataOut) comes() bool { return !d.final || d.busy }
+
+// receive begins what the device server has asked for. Of into, have bytes are there.
+func (d *dataOut) receive(off int64, into *buffer.Lease, have int64) {
+	c := d.k.c
+	d.mu.Lock()
+	if d.k.Aborted() { // and terminate may have been called
+		d.mu.Unlock()
+		d.k.DataOutReceived(target.ErrAborted)
+		return
 	}
-	if x.Data == nil || x.Len <= 0 || d.err != nil {
-		return false
+	d.into, d.off, d.have, d.asked = into, off, have, 0
+	if d.state == dataArriving {
+		d.state = dataAwaited
+	} else {
+		d.state = dataFetching
 	}
-	d.busy = true
-	k.hold()
-	return true
+	if !d.busy {
+		d.useRetained()
+	}
+	f, err := d.next()
+	d.unlock()
+	d.follow(c, f, err)
 }
 
-// unsolicited takes a Data-Out that answers no R2T (11.7).
-func (c *Conn) unsolicited(p *Arrival) {
-	out, err := pdu.ParseDataOut(p.H)
-	c.mu.Lock()
-	k := c.tasks.find(out.ITT)
-	if k == nil || k.data.done {
-		c.mu.Unlock()
-		if k == nil && !p.kept && c.sess.keepData(c, p) {
-			return
+// next goes on as far as possible, and returns what to do when mu has been left. d.mu is held.
+func (d *dataOut) next() (follow, error) {
+	switch d.state {
+	case dataArriving:
+		if !d.comes() {
+			d.state = dataQuiet
 		}
-		return // of a task that was aborted, or more than was announced: thrown away
-	}
-	d := &k.data
-	n := int64(p.H.DataSegmentLength())
-	off := int64(out.BufferOffset)
-	switch {
-	case d.err != nil:
-	case err != nil || out.DataSN != d.dataSN || off != d.got:
-		d.err = ErrDataSequence
-	case off+n > d.first || (out.Final && off+n != d.first):
-		d.err = ErrDataAmount
-	}
-	d.dataSN++
-	if out.Final {
-		d.done = true
-	}
-	if d.err == nil && n > 0 && c.place(k, off, n) {
-		c.mu.Unlock()
-		if p.kept {
-			c.DataMoved(&d.un, d.un.fill(p))
-		} else if done, err := c.m.Accept(&d.un); done {
-			c.DataMoved(&d.un, err)
+	case dataWithheld:
+		if !d.comes() {
+			d.state = dataQuiet
+			return respond, nil
 		}
-		return
-	}
-	c.goOn(k)
-}
-
-// fill copies the data of a Data-Out that was held.
-func (x *Transfer) fill(p *Arrival) error {
-	if p.BadDigest {
-		return ErrDataDigest
-	}
-	x.Data.Copy(x.At, p.Data[:x.Len])
-	return nil
-}
-
-// ReceiveDataOut implements target.Services.
-func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease) {
-	k := t.Private.(*task)
-	c, d := k.c, &k.data
-	c.mu.Lock()
-	if c.dead || t.Aborted() {
-		c.mu.Unlock()
-		t.DataOutReceived(target.ErrAborted)
-		return
-	}
-	d.into, d.at, d.have, d.asked = into, off, 0, 0
-	switch {
-	case off != 0:
-	case d.atHand != nil:
-		d.have = min(int64(len(d.atHand)), into.Len())
-		into.Copy(0, d.atHand[:d.have])
-		c.copied += d.have
-		d.got = int64(len(d.atHand))
-		d.atHand = nil
-	case d.kept != nil && !d.busy:
-		c.takeKept(k)
-	}
-	c.goOn(k)
-}
-
-// takeKept moves what was kept to where it was asked for. c.mu is held.
-func (c *Conn) takeKept(k *task) {
-	d := &k.data
-	for n := min(d.got, d.into.Len()); d.have < n; {
-		p := d.kept.At(d.have)
-		p = p[:min(int64(len(p)), n-d.have)]
-		d.have += int64(d.into.Copy(d.have, p))
-	}
-	c.copied += d.have
-	d.kept.Release()
-	d.kept = nil
-}
-
-// goOn does what can be done next for the data of k: R2Ts, or the device server's next
-// step. It is called with c.mu held and returns without.
-func (c *Conn) goOn(k *task) {
-	d := &k.data
-	if k.hasLater && d.done && !d.busy {
-		r := k.later
-		k.hasLater = false
-		c.respond(k, &r)
-		c.m.Flush()
-		return
-	}
-	if d.into == nil || d.busy || d.arriving {
-		c.mu.Unlock()
-		return
-	}
-	if d.err != nil {
-		if d.flying == 0 && d.done {
-			c.nextStep(k, dataError(d.err))
-			return
+	case dataAwaited:
+		if d.comes() {
+			if d.busy || d.err != nil || d.have < d.into.Len() {
+				return nothing, nil
+			}
+			d.state, d.into = dataArriving, nil // it has asked for less
+			return received, nil
 		}
-		c.mu.Unlock()
-		return
+		d.state = dataFetching
+		return d.fetch()
+	case dataFetching:
+		return d.fetch()
 	}
-	if d.have == d.into.Len() {
-		c.nextStep(k, nil)
-		return
+	return nothing, nil
+}
+
+// fetch asks for what is missing, by R2Ts. d.mu is held.
+func (d *dataOut) fetch() (follow, error) {
+	c := d.k.c
+	if d.err == nil && d.have == d.into.Len() {
+		d.state, d.into = dataQuiet, nil
+		return received, nil
 	}
-	if !d.done {
-		c.mu.Unlock()
-		return
-	}
+	prm := &c.sess.Params
+	limit := int(min(prm.MaxOutstandingR2T, maxR2T))
 	d.asked = max(d.asked, d.have)
-	limit := int(min(c.sess.params.MaxOutstandingR2T, maxR2T))
-	sent := false
-	for d.flying < limit && d.asked < d.into.Len() {
+	f := nothing
+	for d.err == nil && d.flying < limit && d.asked < d.into.Len() {
 		i := 0
 		for d.used[i] {
 			i++
 		}
-		x := &d.out[i]
-		x.LUN, x.ITT, x.SN, x.Offset = uint64(k.LUN), k.itt, k.r2tSN, uint32(d.at+d.asked)
-		x.Data, x.At, x.Len = d.into, d.asked, min(int64(c.sess.params.MaxBurstLength), d.into.Len()-d.asked)
-		x.Window = k.memory.Out
+		x := &d.solicited[i]
+		x.LUN, x.ITT, x.R2TSN, x.Offset = uint64(d.k.LUN), d.k.itt, d.r2tSN, uint32(d.off+d.asked)
+		x.Data, x.At, x.Len = d.into, d.asked, min(int64(prm.MaxBurstLength), d.into.Len()-d.asked)
+		x.Window = d.k.memory.Out
 		if !c.m.GetData(x) {
-			d.err = ErrTerminated
+			x.Data, d.err = nil, ErrTerminated
 			break
 		}
+		d.k.hold()
 		d.used[i] = true
 		d.flying++
-		k.hold()
-		k.r2tSN++
+		d.r2tSN++
 		d.asked += x.Len
-		sent = true
+		f = flush
 	}
 	if d.err != nil && d.flying == 0 {
-		c.nextStep(k, target.ErrAborted)
-		return
+		d.state, d.into = dataQuiet, nil
+		return received, dataError(d.err)
 	}
-	c.mu.Unlock()
-	if sent {
+	return f, nil
+}
+
+// follow does what next has returned. No lock is held. The task may be gone afterwards; where R2Ts
+// were queued it may be gone already, so that c has to be known.
+func (d *dataOut) follow(c *Conn, f follow, err error) {
+	switch f {
+	case flush:
 		c.m.Flush()
+	case received:
+		d.k.DataOutReceived(err)
+	case respond:
+		c.respond(d.k, d.response)
+		d.k.responded()
+		c.m.Flush()
+	case withdraw:
+		d.k.responded()
 	}
 }
 
-// nextStep gives the data to the device server. It is called with c.mu held and returns
-// without; the task may be gone afterwards.
-func (c *Conn) nextStep(k *task, err error) {
-	k.data.into = nil
-	c.mu.Unlock()
-	k.DataOutReceived(err)
-}
-
-// DataMoved implements Handler.
-func (c *Conn) DataMoved(x *Transfer, err error) {
-	switch o := x.Owner.(type) {
-	case *heldPDU:
-		c.sess.arrived(o, err)
-	case *task:
-		if x == &o.in {
-			c.dataInSent(o, x)
-			return
-		}
-		c.dataOutArrived(o, x, err)
-	case *piece:
-		c.pieceSent(o)
-	}
-}
-
-func (c *Conn) dataOutArrived(k *task, x *Transfer, err error) {
-	c.mu.Lock()
-	d := &k.data
+// arrived takes back a transfer.
+func (d *dataOut) arrived(x *Transfer, err error) {
+	c := d.k.c
+	d.mu.Lock()
 	if err != nil && d.err == nil {
 		d.err = err
 	}
-	if x == &d.un {
+	if x == &d.unasked {
 		d.busy = false
-		if x.Data == d.into {
+		switch {
+		case x.Data == nil:
+		case x.Data == d.into:
 			d.have = x.At + x.Len
-		} else if d.into != nil && d.at == 0 && d.err == nil {
-			c.takeKept(k)
+		case d.err == nil:
+			d.useRetained()
 		}
 	} else {
-		for i := range d.out {
-			if x == &d.out[i] {
+		for i := range d.solicited {
+			if x == &d.solicited[i] {
 				d.used[i] = false
 			}
 		}
@@ -308,60 +263,65 @@ func (c *Conn) dataOutArrived(k *task, x *Transfer, err error) {
 		d.have += x.Len
 	}
 	x.Data = nil
-	k.hold() // goOn may end the task
-	k.drop() // the transfer's
-	c.goOn(k)
-	k.release()
+	if d.ended && !d.busy {
+		d.release()
+	}
+	f, e := d.next()
+	d.unlock()
+	d.follow(c, f, e)
+	d.k.drop() // the transfer's
 }
 
-// cancelUnsolicited takes back the transfers of k. When it returns none touches memory of
-// k, and a step of the device server that waits for data has been called; or the last
-// transfer that cannot be stopped calls it, and the task does not end before.
-func (c *Conn) cancelUnsolicited(k *task) {
-	c.mu.Lock()
-	k.hold()
-	if k.paced {
-		k.paced = false
-		c.mu.Unlock()
-		k.DataInSent()
-		c.mu.Lock()
+// withhold reports that the response has to wait for the end of the unasked data, so that the
+// initiator's last Data-Out does not meet a tag that is free again (RFC 7143 11.4.3).
+func (d *dataOut) withhold(r *target.Response) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.comes() {
+		return false
 	}
-	d := &k.data
-	if d.busy && c.m.Cancel(&d.un) {
+	d.state, d.response = dataWithheld, r
+	return true
+}
+
+// terminate stops moving data: nobody waits for the initiator any more. When it returns the
+// device server's step has been called, or the last transfer that cannot be stopped calls it. The
+// caller has a reference to the task.
+func (d *dataOut) terminate() {
+	k, c := d.k, d.k.c
+	d.mu.Lock()
+	d.final = true
+	if d.busy && c.m.Cancel(&d.unasked) {
 		d.busy = false
 		k.drop()
 	}
-	for i := range d.out {
-		if d.used[i] && c.m.Cancel(&d.out[i]) {
+	for i := range d.solicited {
+		if d.used[i] && c.m.Cancel(&d.solicited[i]) {
 			d.used[i] = false
 			d.flying--
 			k.drop()
 		}
 	}
-	if d.into != nil && d.flying == 0 && !d.busy {
-		c.nextStep(k, target.ErrAborted)
-		c.mu.Lock()
-	} else if d.into != nil {
-		d.err = target.ErrAborted // whoever gives the last transfer back goes on
-		d.done = true
+	f, err := nothing, error(nil)
+	switch d.state {
+	case dataWithheld:
+		d.state, f = dataQuiet, withdraw
+	case dataAwaited, dataFetching:
+		d.err = target.ErrAborted
+		f, err = d.next()
+	default:
+		f, err = d.next()
 	}
-	k.drop()
-	c.mu.Unlock()
+	d.unlock()
+	d.follow(c, f, err)
 }
 
-// TerminateTransfers implements target.Services.
-func (s *Session) TerminateTransfers(t *target.Task) {
-	k := t.Private.(*task)
-	k.c.cancelUnsolicited(k)
-}
-
-// Keep implements target.Services.
-func (s *Session) Keep(t *target.Task) error {
-	k := t.Private.(*task)
-	k.c.mu.Lock()
-	defer k.c.mu.Unlock()
-	if k.data.atHand != nil {
-		k.c.keepFirst(k)
+// end gives back what nobody needs any more: the target has forgotten the task.
+func (d *dataOut) end() {
+	d.mu.Lock()
+	defer d.unlock()
+	d.ended, d.final = true, true
+	if !d.busy {
+		d.release()
 	}
-	return k.data.err
 }

@@ -233,59 +233,63 @@ func testManyR2Ts(t *testing.T, start transporttest.Start) {
 	}
 }
 
-// TestBudget has more data outstanding than a connection may: commands wait their turn.
+// TestBudget has more data outstanding than a connection may: commands wait with asking for it.
 func TestBudget(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{Solicited: 1 << 20}, nil)
 	cfg := s.Config(1)
 	cfg.Withhold = true
-	open := make(chan pdu.R2T, 1000)
-	cfg.Events.R2T = func(r pdu.R2T) { open <- r }
+	asked := map[uint32]int{} // R2Ts by the tag of their command
+	cfg.Events.R2T = func(r pdu.R2T) { asked[r.ITT]++ }
 	cfg.Login.InitialR2T, cfg.Login.ImmediateData = true, false
 	c := s.Dial(cfg)
-	cmds := make([]initiator.Command, 10)
-	for i := range cmds {
-		cmds[i] = initiator.Command{CDB: write(uint32(1024*i), 512<<10, transporttest.Later), Out: make([]byte, 512<<10)}
-		_ = c.Submit(&cmds[i])
-	}
-	for range 5 {
+	ping := func() {
+		t.Helper()
 		if _, err := c.Ping(nil); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
-	if n := s.Units[0].Started.Load(); n != 2 {
-		t.Fatalf("%d commands were started", n)
+	// settled asks until n commands have asked for data, and a while longer for more.
+	settled := func(n int) {
+		t.Helper()
+		transporttest.Eventually(t, "commands ask for data", func() bool { ping(); return len(asked) >= n })
+		for range 5 {
+			ping()
+			time.Sleep(2 * time.Millisecond)
+		}
+		if len(asked) != n {
+			t.Fatalf("%d commands have asked for data instead of %d", len(asked), n)
+		}
 	}
-	good(t, c, read(0, 4096, transporttest.Lend), nil, make([]byte, 4096)) // reads pass
+	cmds := make([]initiator.Command, 10)
+	for i := range cmds {
+		cmds[i] = initiator.Command{CDB: write(uint32(1024*i), 512<<10, transporttest.Lease), Out: make([]byte, 512<<10)}
+		_ = c.Submit(&cmds[i])
+	}
+	settled(2)
+	good(t, c, read(20000, 4096, transporttest.Lend), nil, make([]byte, 4096)) // reads pass
 	// So does the first write to another unit, which a slow one does not hold up.
 	elsewhere := make([]initiator.Command, 2)
 	for i := range elsewhere {
-		elsewhere[i] = initiator.Command{LUN: 1 << 48, CDB: write(0, 512<<10, transporttest.Later), Out: make([]byte, 512<<10)}
+		elsewhere[i] = initiator.Command{LUN: 1 << 48, CDB: write(0, 512<<10, transporttest.Lease), Out: make([]byte, 512<<10)}
 		_ = c.Submit(&elsewhere[i])
 	}
-	if _, err := c.Ping(nil); err != nil {
-		t.Fatal(err)
-	}
-	if n := s.Units[1].Started.Load(); n != 1 {
-		t.Fatalf("%d commands were started on the other unit", n)
-	}
+	settled(3)
+	started := s.Units[0].Started.Load()
 	ordered := initiator.Command{CDB: read(0, 512, transporttest.Lend), In: make([]byte, 512), Attr: pdu.AttrOrdered}
 	_ = c.Submit(&ordered)
 	behind := initiator.Command{CDB: read(0, 512, transporttest.Lend), In: make([]byte, 512)}
 	_ = c.Submit(&behind) // does not pass the ordered one
-	if _, err := c.Ping(nil); err != nil {
-		t.Fatal(err)
+	ping()
+	if n := s.Units[0].Started.Load(); n != started {
+		t.Fatalf("%d commands were started before an older one has ended", n-started)
 	}
-	if n := s.Units[0].Started.Load(); n != 3 {
-		t.Fatalf("%d commands were started", n)
-	}
-	// An abort of one that waits, and of those that have started.
+	// An abort of one that waits, and of those that have asked.
 	for _, k := range []*initiator.Command{&cmds[9], &cmds[0], &elsewhere[0]} {
 		if r, err := c.Manage(pdu.TMFAbortTask, k.LUN, k); err != nil || r != pdu.TMFComplete {
 			t.Fatal(r, err)
 		}
 	}
-	transporttest.Eventually(t, "the next command starts", func() bool { return s.Units[0].Started.Load() == 4 })
+	settled(5) // one more of each unit
 }
 
 // TestRefusedWhileOthersWait refuses an ORDERED command that breaks the rules while the

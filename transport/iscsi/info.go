@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/lunette-io/lunette/target"
@@ -33,41 +35,38 @@ type ConnectionInfo struct {
 // Sessions describes the sessions there are.
 func (n *Node) Sessions() []SessionInfo {
 	n.mu.Lock()
-	var all []*Session
-	for _, s := range n.byTSIH {
-		all = append(all, s)
-	}
+	all := slices.Collect(maps.Values(n.byTSIH))
 	n.mu.Unlock()
 	infos := make([]SessionInfo, 0, len(all))
 	for _, s := range all {
 		i := SessionInfo{
-			Initiator: s.key.initiator, Alias: s.alias, ISID: s.key.isid.String(), Target: s.key.target,
-			User: s.user, TSIH: s.tsih, Discovery: s.target == nil, Since: s.since, Params: s.params,
+			Initiator: s.Initiator, Alias: s.Alias, ISID: s.ISID.String(), Target: s.Target,
+			User: s.User, TSIH: s.TSIH, Discovery: s.Discovery, Since: s.Since, Params: s.Params,
 		}
 		if s.nexus != nil {
 			i.Totals = s.nexus.Totals()
 		}
-		s.mu.Lock()
-		for _, c := range s.conns {
+		for _, c := range s.connections() {
 			if !c.full.Load() {
 				continue
 			}
+			p := c.params.Load()
 			i.Connections = append(i.Connections, ConnectionInfo{
 				CID: c.cid, Transport: c.traits.Name, Network: c.traits.Network, Local: c.traits.Local, Remote: c.traits.Remote, Since: c.since,
-				HeaderDigest: c.params.HeaderDigest, DataDigest: c.params.DataDigest, Stats: c.stats(),
+				HeaderDigest: p.HeaderDigest, DataDigest: p.DataDigest, Stats: c.stats(),
 			})
 		}
-		s.mu.Unlock()
 		infos = append(infos, i)
 	}
 	return infos
 }
 
-// stats are the mover's counters, and the copies that the session made itself.
+// stats are the mover's counters, with the copies that were made behind it.
 func (c *Conn) stats() MoverStats {
 	s := c.m.Stats()
-	c.mu.Lock()
-	s.Copied += c.copied
-	c.mu.Unlock()
+	s.Copied += c.copied.Load()
+	if c.channel != nil {
+		s.Copied += c.channel.Copied()
+	}
 	return s
 }

@@ -10,9 +10,9 @@ import (
 // manage takes a task management request (11.5). The response goes out when nothing touches
 // the memory of an affected task any more.
 func (c *Conn) manage(p *Arrival) {
-	c.retire(p.H)
+	c.noTask(p.H)
 	req, err := pdu.ParseTMFRequest(p.H)
-	if err == nil && c.sess.nexus == nil {
+	if err == nil && c.channel == nil {
 		err = &pdu.FormatError{Opcode: pdu.OpTMFRequest, Reason: pdu.RejectNotSupported, Detail: "task management in a discovery session"}
 	}
 	if err != nil {
@@ -34,31 +34,16 @@ func (c *Conn) manage(p *Arrival) {
 		answer(pdu.TMFNotSupported)
 		return
 	}
-	lun := scsi.LUN(req.LUN)
-	if f == target.AbortTask && c.dropIf(func(k *task) bool { return k.itt == req.ReferencedTaskTag }) > 0 {
-		answer(pdu.TMFComplete)
-		return
-	}
-	switch f {
-	case target.AbortTaskSet, target.ClearTaskSet, target.ResetLogicalUnit:
-		for _, o := range c.sess.connections() {
-			o.dropIf(func(k *task) bool { return k.LUN.Canonical() == lun.Canonical() })
-		}
-	case target.ResetTarget, target.ResetNexus:
-		for _, o := range c.sess.connections() {
-			o.dropIf(everyTask)
-		}
-	}
 	number := p.H.CmdSN()
-	c.sess.nexus.Manage(f, lun, uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
+	c.sess.nexus.Manage(f, scsi.LUN(req.LUN), uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
 		code := response(r)
-		if f == target.AbortTask && r == target.NoSuchTask && serial.Less(req.RefCmdSN, number) && c.sess.plug(req.RefCmdSN) {
+		if f == target.AbortTask && r == target.NoSuchTask && serial.Less(req.RefCmdSN, number) && c.sess.fillGap(req.RefCmdSN) {
 			code = pdu.TMFComplete // it has not come yet, and never will
 		}
 		answer(code)
 		switch req.Function {
 		case pdu.TMFTargetColdReset:
-			c.coldReset()
+			c.sess.coldReset()
 		case pdu.TMFNexusReset:
 			c.sess.end(nil) // it was asked for: the answer goes out first
 		}
@@ -67,7 +52,7 @@ func (c *Conn) manage(p *Arrival) {
 
 // function translates the function code; those of RFC 7144 need iSCSIProtocolLevel 2.
 func (c *Conn) function(f pdu.TMFFunction) (target.Function, bool) {
-	level2 := c.sess.params.ProtocolLevel >= 2
+	level2 := c.sess.Params.ProtocolLevel >= 2
 	switch f {
 	case pdu.TMFAbortTask:
 		return target.AbortTask, true
@@ -107,36 +92,4 @@ func response(r target.FunctionResult) pdu.TMFResponseCode {
 		return pdu.TMFNotSupported
 	}
 	return pdu.TMFRejected
-}
-
-func everyTask(*task) bool { return true }
-
-// dropIf drops the tasks that match and that the target does not know: those that it has
-// not seen yet, and those that it has ended but for the response.
-func (c *Conn) dropIf(match func(*task) bool) int {
-	return c.dropWaitingIf(match) + c.dropLaterIf(match)
-}
-
-// coldReset ends every session with the target (11.5.1: like a power on).
-func (c *Conn) coldReset() {
-	n := c.node
-	n.mu.Lock()
-	var all []*Session
-	for _, s := range n.sessions {
-		if s.target == c.sess.target && s != c.sess {
-			all = append(all, s)
-		}
-	}
-	n.mu.Unlock()
-	all = append(all, c.sess) // who has asked for it sees the end when it is one for everybody
-	for _, s := range all {
-		s.end(nil)
-	}
-}
-
-// connections are the session's connections now.
-func (s *Session) connections() []*Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]*Conn(nil), s.conns...)
 }

@@ -157,7 +157,7 @@ func testManageAnswers(t *testing.T, start transporttest.Start) {
 		{pdu.TMFQueryTask, 0, &other, pdu.TMFComplete},
 		{pdu.TMFQueryTaskSet, 0, nil, pdu.TMFSucceeded},
 		{pdu.TMFQueryTaskSet, lun1, nil, pdu.TMFComplete},
-		{pdu.TMFQueryAsyncEvent, 0, nil, pdu.TMFComplete},
+		{pdu.TMFQueryAsyncEvent, 0, nil, pdu.TMFNotSupported},
 		{pdu.TMFAbortTask, 0, &other, pdu.TMFNoTask},
 		{pdu.TMFAbortTask, lun1, &k, pdu.TMFNoTask},
 		{pdu.TMFAbortTask, 5 << 48, &k, pdu.TMFNoLUN},

@@ -58,7 +58,8 @@ type Mover interface {
 	// Accept, called inside ControlArrived, puts the data segment of the PDU that is
 	// being handled into x, as far as x.Len reaches; the rest is thrown away. If all of it
 	// is here already it is done at once: done is true, and err as for DataMoved. Else
-	// the mover takes x until DataMoved. Data that is not accepted is thrown away.
+	// the mover takes x until DataMoved. Data that is not accepted is thrown away; if x.Len is
+	// 0, and there is no x.Data, all of it is, and x only tells when it has come.
 	Accept(x *Transfer) (done bool, err error)
 
 	// Cancel takes x back from GetData or Accept (8.9, for one transfer). When it has
@@ -85,9 +86,14 @@ type Handler interface {
 	// DataMoved gives x back (9.3), on any goroutine.
 	DataMoved(x *Transfer, err error)
 
-	// Stamp sets StatSN, ExpCmdSN and MaxCmdSN of an outgoing header. The mover calls it
-	// in the order of the wire, so that the order of the numbers is the same.
-	Stamp(h *pdu.BHS)
+	// Stamp sets the sequence numbers of an outgoing header: StatSN, ExpCmdSN and MaxCmdSN of
+	// all, DataSN of a Data-In, ExpDataSN of a SCSI Response. owner is the Owner of the PDU,
+	// or of the transfer whose data the PDU has. The mover calls it once for each PDU, when it
+	// has been cut and goes out next, in the order of the wire: so the numbers are in that order,
+	// and nobody has to know beforehand how a transfer will be cut. It may be called with locks of the
+	// mover held, calls nobody back and takes no locks. A PDU that is never sent, since the
+	// connection has ended, gets none.
+	Stamp(h *pdu.BHS, owner any)
 
 	// Terminated tells once that the connection has ended and every transfer has been
 	// given back (9.2).
@@ -141,7 +147,7 @@ type Arrival struct {
 	// Memory is what a SCSI Command says of the initiator's memory.
 	Memory Memory
 
-	kept bool // the session's: it is not from the mover now, Data is the session's copy
+	retained bool // the session's: it came before its turn, and is a copy
 }
 
 // A PDU is an outgoing PDU that is not part of a data transfer. It comes from
@@ -152,6 +158,7 @@ type PDU struct {
 	Room [288]byte
 	// Memory is that of the command which a SCSI Response ends.
 	Memory Memory
+	Owner  any  // the session's, for Stamp
 	Next   *PDU // for whoever owns the PDU
 	Frame  any  // the mover's
 }
@@ -185,7 +192,7 @@ type Window struct {
 type Transfer struct {
 	LUN    uint64
 	ITT    uint32
-	SN     uint32 // PutData: the first DataSN; GetData: the R2TSN
+	R2TSN  uint32 // GetData
 	Offset uint32 // in the initiator's buffer
 	Data   *buffer.Lease
 	At     int64 // where in Data it begins

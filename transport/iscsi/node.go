@@ -1,7 +1,6 @@
 package iscsi
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,85 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/internal/ratelog"
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
-
-// Config says how a node behaves. The zero value of a field means its default.
-type Config struct {
-	Log   *slog.Logger
-	Arena *buffer.Arena
-	Login login.Config // DefaultLogin if its MaxRecvDataSegmentLength is 0
-
-	// Window is how many commands a session may have outstanding: the distance from
-	// ExpCmdSN to MaxCmdSN (RFC 7143 4.2.2.1). Default 128.
-	Window int
-	// Solicited bounds the data-out, in bytes, that the tasks of one connection wait for
-	// at a time; more commands wait their turn. Default 16 MiB.
-	Solicited int64
-
-	MaxConnections int // logged in; default 20000
-	MaxLogins      int // connections not logged in yet; default 1000
-
-	LoginTimeout time.Duration // from connection to full feature phase; default 15 s
-	PingAfter    time.Duration // idle time before a NOP-In asks whether the peer is there; default 30 s
-	PingTimeout  time.Duration // for its answer; default 15 s
-	StallTimeout time.Duration // without progress of R2T'd data or of sending; default 60 s
-}
-
-func (c *Config) defaults() {
-	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
-	if c.Arena == nil {
-		c.Arena = buffer.NewArena(1 << 30)
-	}
-	if c.Login.MaxRecvDataSegmentLength == 0 {
-		c.Login = DefaultLogin()
-	}
-	if !slices.ContainsFunc(c.Login.Keys, func(k login.Key) bool { return k.Name == login.RDMAExtensions }) {
-		c.Login.Keys = append(slices.Clone(c.Login.Keys), login.WithoutRDMA())
-	}
-	c.Window = cmp.Or(c.Window, 128)
-	c.Solicited = cmp.Or(c.Solicited, 16<<20)
-	c.MaxConnections = cmp.Or(c.MaxConnections, 20000)
-	c.MaxLogins = cmp.Or(c.MaxLogins, 1000)
-	c.LoginTimeout = cmp.Or(c.LoginTimeout, 15*time.Second)
-	c.PingAfter = cmp.Or(c.PingAfter, 30*time.Second)
-	c.PingTimeout = cmp.Or(c.PingTimeout, 15*time.Second)
-	c.StallTimeout = cmp.Or(c.StallTimeout, time.Minute)
-}
-
-// DefaultLogin is what a node wants of a login: few, large transfers.
-func DefaultLogin() login.Config {
-	c := login.DefaultConfig()
-	c.MaxConnections = 4
-	c.MaxBurstLength = 1 << 20
-	c.FirstBurstLength = 256 << 10
-	c.MaxOutstandingR2T = maxR2T
-	c.ProtocolLevel = 2
-	return c
-}
-
-// A Target is a SCSI target as iSCSI shows it.
-type Target struct {
-	SCSI  *target.Target // its Name is the iSCSI name
-	Alias string
-	// Auth makes one run of the authentication that initiators must pass; nil: none.
-	Auth func() login.Authenticator
-	// Initiators are the names that may log in, in normal form; empty: all.
-	Initiators []string
-
-	port *target.Port
-}
-
-func (t *Target) admits(initiator string) bool {
-	return len(t.Initiators) == 0 || slices.Contains(t.Initiators, initiator)
-}
-
-// portalGroup is the one portal group: every portal leads to every target.
-const portalGroup = 1
 
 // A Node is an iSCSI target node (RFC 7143 4.1): targets, and the sessions with them,
 // through any number of portals of any movers.
@@ -101,15 +25,15 @@ type Node struct {
 	tick    atomic.Int64   // seconds since the node started: the clock of time-outs
 	refused ratelog.Events // logins, and connections
 
+	topology atomic.Pointer[topology] // changed with mu, read without
+
 	mu       sync.Mutex
-	targets  map[string]*Target
-	portals  []portal
 	conns    map[*Conn]struct{}
 	pending  []*Conn // not logged in, oldest first
 	sessions map[sessionKey]*Session
 	byTSIH   map[uint16]*Session
 	closing  bool
-	changed  sync.Cond // with mu: a connection has gone
+	changed  sync.Cond // with mu: a connection or a session has gone
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -129,53 +53,20 @@ func NewNode(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log,
-		targets:  make(map[string]*Target),
 		conns:    make(map[*Conn]struct{}),
 		sessions: make(map[sessionKey]*Session),
 		byTSIH:   make(map[uint16]*Session),
 		stop:     make(chan struct{}),
 	}
+	n.topology.Store(&topology{targets: make(map[string]*servedTarget)})
 	n.changed.L = &n.mu
 	n.done.Add(1)
 	go n.clock()
 	return n, nil
 }
 
-// AddTarget shows a target. Its name must be an iSCSI name in normal form.
-func (n *Node) AddTarget(t Target) error {
-	name, err := login.NormalizeName(t.SCSI.Name)
-	if err != nil {
-		return fmt.Errorf("iscsi: target %q: %w", t.SCSI.Name, err)
-	}
-	if name != t.SCSI.Name {
-		return fmt.Errorf("iscsi: target name %q is not in normal form: %q", t.SCSI.Name, name)
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.targets[name] != nil {
-		return fmt.Errorf("iscsi: target %q is there already", name)
-	}
-	t.port = &target.Port{
-		Target: t.SCSI, Protocol: scsi.ProtocolISCSI, Relative: 1,
-		Name: fmt.Sprintf("%s,t,0x%04x", name, portalGroup),
-	}
-	n.targets[name] = &t
-	return nil
-}
-
 // RequireDiscoveryAuth makes discovery sessions pass auth.
 func (n *Node) RequireDiscoveryAuth(auth func() login.Authenticator) { n.auth = auth }
-
-// A portal is an address that discovery tells of, to those who come by the same network.
-type portal struct{ network, addr string }
-
-// AddPortal makes addr, ADDR:PORT, known to discovery; network is the [Traits] Network of
-// its movers.
-func (n *Node) AddPortal(network, addr string) {
-	n.mu.Lock()
-	n.portals = append(n.portals, portal{network, addr})
-	n.mu.Unlock()
-}
 
 // Login is what the node wants of a login, for a mover that wants it changed.
 func (n *Node) Login() login.Config { return n.cfg.Login }
@@ -201,10 +92,11 @@ func (n *Node) room() error {
 	return nil
 }
 
-// Connect makes the session's side of a new connection. An error means that there are too
-// many, or that the node is closing; the caller then closes the connection.
-func (n *Node) Connect(m Mover) (*Conn, error) {
-	c := newConn(n, m)
+// Connect makes the session's side of a new connection that came to the portal. An error means
+// that there are too many, or that the node is closing; the caller then closes the connection.
+func (p *Portal) Connect(m Mover) (*Conn, error) {
+	n := p.node
+	c := newConn(p, m)
 	n.mu.Lock()
 	if err := n.room(); err != nil {
 		n.mu.Unlock()
@@ -224,6 +116,12 @@ func (n *Node) Connect(m Mover) (*Conn, error) {
 		victim.m.Terminate(errors.New("too many connections that are not logged in"))
 	}
 	return c, nil
+}
+
+func (n *Node) isClosing() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.closing
 }
 
 // loggedIn takes c off the list of connections that are not.
@@ -276,7 +174,7 @@ func (n *Node) clock() {
 			now := n.tick.Add(1)
 			n.tellRefused()
 			for _, c := range n.connections() {
-				c.look(now)
+				c.watch.check(now)
 			}
 		}
 	}
@@ -311,6 +209,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		n.changed.Wait()
 	}
 	n.mu.Unlock()
+	for _, t := range n.topology.Load().targets {
+		t.SCSI.RemovePort(t.port)
+	}
 	close(n.stop)
 	n.done.Wait()
 	n.tellRefused()

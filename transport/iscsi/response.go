@@ -7,158 +7,134 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
-// A piece is data-in that goes ahead of the response. It belongs to the connection's
-// free list.
-type piece struct {
-	Transfer
-	k    *task
-	next *piece
-}
+// A Conn is the services of its channel (target.Services): whatever moves for a task goes by the
+// connection to which the task has allegiance.
 
 // SendDataIn implements target.Services.
-func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) bool {
-	k := t.Private.(*task)
-	c := k.c
-	c.mu.Lock()
-	p := c.pieces
-	if p != nil {
-		c.pieces = p.next
-	} else {
-		p = new(piece)
-		p.Owner = p
-	}
-	p.k = k
-	k.hold()
-	k.unsent++
-	ok := c.put(k, &p.Transfer, off, data)
-	c.mu.Unlock()
-	if !ok {
-		c.pieceSent(p)
-		return true // the task is aborted soon
+func (c *Conn) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
+	k := taskOf(t)
+	x := k.piece()
+	if !c.put(k, x, off, data) {
+		c.pieceMoved(k, x) // the task is aborted soon
+		return
 	}
 	c.m.Flush()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k.paced = k.unsent >= maxUnsent && !c.dead && !t.Aborted()
-	return !k.paced
 }
 
-// maxUnsent is how many pieces of a task's data-in wait to be sent at a time: one that is
-// being sent, one to follow it at once.
-const maxUnsent = 2
-
-func (c *Conn) pieceSent(p *piece) {
-	p.Data.Release()
-	p.Data = nil
-	c.mu.Lock()
-	k := p.k
-	p.k = nil
-	p.next = c.pieces
-	c.pieces = p
-	k.unsent--
-	more := k.paced && k.unsent < maxUnsent
-	if more {
-		k.paced = false
+// piece takes a free one of the task's. The target lets no more of them be on their way than there
+// are; if it did there would be one more.
+func (k *task) piece() *Transfer {
+	for i := range k.pieces {
+		if p := &k.pieces[i]; p.state.CompareAndSwap(pieceFree, pieceQueued) {
+			return &p.Transfer
+		}
 	}
-	k.drop()
-	c.mu.Unlock()
-	if more {
-		k.DataInSent() // the device server has it: it has not ended yet
+	return &Transfer{Owner: k}
+}
+
+// pieceMoved takes a piece of data-in back from the mover.
+func (c *Conn) pieceMoved(k *task, x *Transfer) {
+	data := x.Data
+	x.Data = nil
+	data.Release()
+	told := false
+	for i := range k.pieces {
+		if p := &k.pieces[i]; x == &p.Transfer {
+			told = p.state.Swap(pieceFree) == pieceGivenUp
+		}
+	}
+	if !told {
+		k.DataInSent()
+	}
+	k.drop() // the transfer's
+}
+
+// giveUpPieces lets the end of an aborted task not wait for data-in that is queued in a stream: the
+// initiator throws away what still comes of it. (By RDMA it is written to memory that the
+// initiator would use for something else, so that there the end has to wait.)
+func (k *task) giveUpPieces() {
+	for i := range k.pieces {
+		if k.pieces[i].state.CompareAndSwap(pieceQueued, pieceGivenUp) {
+			k.DataInSent()
+		}
 	}
 }
 
-// put queues data-in. c.mu is held.
+// put gives data-in to the mover, with a reference to the task. If the connection has ended it
+// reports false; the reference is there nevertheless.
 func (c *Conn) put(k *task, x *Transfer, off int64, data *buffer.Lease) bool {
-	x.LUN, x.ITT, x.Offset, x.SN = uint64(k.LUN), k.itt, uint32(off), k.sn
+	k.hold()
+	k.sentIn = true
+	x.LUN, x.ITT, x.Offset = uint64(k.LUN), k.itt, uint32(off)
 	x.Data, x.At, x.Len, x.Put, x.Window = data, 0, data.Len(), true, k.memory.In
-	if !c.traits.RDMA { // there are no Data-In PDUs to count
-		k.sn += c.dataInPDUs(x.Len)
-	}
 	return c.m.PutData(x)
 }
 
-// dataInPDUs is how many Data-In PDUs a transfer of n bytes takes: sequences of at most
-// MaxBurstLength in PDUs of at most the initiator's MaxRecvDataSegmentLength.
-func (c *Conn) dataInPDUs(n int64) uint32 {
-	burst, seg := int64(c.sess.params.MaxBurstLength), int64(c.maxDataIn())
-	if n <= min(seg, burst) {
-		return 1
-	}
-	per := (burst + seg - 1) / seg
-	return uint32(n/burst*per + (n%burst+seg-1)/seg)
+// ReceiveDataOut implements target.Services.
+func (c *Conn) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease, have int64) {
+	taskOf(t).out.receive(off, into, have)
 }
 
 // SendResponse implements target.Services.
-func (s *Session) SendResponse(t *target.Task, r *target.Response) {
-	k := t.Private.(*task)
-	c := k.c
-	c.mu.Lock()
-	if (!k.data.done || k.data.busy) && !c.dead {
-		// Unasked data is still to come: the response waits for the end of it, so that the
-		// initiator's last Data-Out does not meet a tag that is free again (RFC 7143 11.4.3).
-		k.later, k.hasLater = *r, true
-		k.later.Run = nil // it is over by then
-		c.mu.Unlock()
-		return
+func (c *Conn) SendResponse(t *target.Task, r *target.Response) bool {
+	k := taskOf(t)
+	if k.unasked && k.out.withhold(r) {
+		return false
 	}
-	run, n := r.Run, int64(pdu.HeaderLen)
+	batch, n := r.Batch, int64(pdu.HeaderLen)
 	if r.DataIn != nil {
 		n += r.DataIn.Len()
 	}
 	c.respond(k, r)
-	if run != nil {
-		run.Add(c.m, n)
+	if batch != nil {
+		batch.Add(c.m, n)
 	} else {
 		c.m.Flush()
 	}
+	return true
 }
 
-// respond queues the end of a command. It is called with c.mu held and returns without.
+// respond queues the end of a command: the last data-in, and the status with it or behind it.
 func (c *Conn) respond(k *task, r *target.Response) {
+	k.vacate()
 	collapse := r.DataIn != nil && r.Status != scsi.CheckCondition && c.traits.PhaseCollapse
-	data := r.DataIn
-	if data != nil {
-		x := &k.in
+	if data := r.DataIn; data != nil {
+		x := &k.last
 		x.Status = collapse
 		x.SCSI = byte(r.Status)
 		x.Overflow, x.Underflow, x.Residual = residual(r.Residual)
-		k.hold()
-		if c.put(k, x, r.At, data) {
-			data = nil
-		} else {
-			x.Data = nil
-			k.drop()
-			collapse = true // the connection has ended
+		if !c.put(k, x, r.At, data) { // the connection has ended
+			c.lastSent(k)
+			return
 		}
 	}
 	if !collapse {
 		c.status(k, r)
 	}
-	wait := c.finish(k)
-	c.mu.Unlock()
-	if data != nil {
-		data.Release()
-	}
-	if wait {
-		c.unblock()
-	}
 }
 
-// status queues a SCSI Response. c.mu is held.
+// lastSent tells that the data-in is on its way which came with the response.
+func (c *Conn) lastSent(k *task) {
+	data := k.last.Data
+	k.last.Data = nil
+	data.Release()
+	k.drop() // the transfer's
+}
+
+// status queues a SCSI Response (11.4).
 func (c *Conn) status(k *task, r *target.Response) {
 	p := c.m.Control()
-	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt, ExpDataSN: k.sn}
+	x := pdu.SCSIResponse{Status: uint8(r.Status), ITT: k.itt}
 	x.Overflow, x.Underflow, x.Residual = residual(r.Residual)
 	x.Put(&p.BHS)
 	p.Memory = k.memory
+	if k.sentIn && !c.traits.RDMA { // ExpDataSN is known when the last Data-In has been cut
+		k.hold() // until Stamp
+		p.Owner = k
+	}
 	if r.Status == scsi.CheckCondition {
-		b := p.Room[:2]
-		if r.Descriptor {
-			b = r.Sense.AppendDescriptor(b)
-		} else {
-			b = r.Sense.AppendFixed(b)
-		}
-		n := len(scsi.CutSense(b[2:], int(c.params.MaxSendDataSegmentLength)-2))
+		b := r.AppendSense(p.Room[:2])
+		n := len(scsi.CutSense(b[2:], int(c.params.Load().MaxSendDataSegmentLength)-2))
 		b[0], b[1] = byte(n>>8), byte(n)
 		p.Data = b[:2+n]
 	}
@@ -176,69 +152,26 @@ func residual(n int64) (over, under bool, count uint32) {
 	return false, false, 0
 }
 
-// finish takes k out of the books: its tag is free, its window slot too. c.mu is held. It reports
-// that tasks wait, for which there may be room now: then the caller unblocks them. One
-// that comes later sees what k has left.
-func (c *Conn) finish(k *task) bool {
-	c.tasks.remove(k)
-	c.solicited -= k.budget
-	k.budget = 0
-	k.ended = true
-	k.data.done = true
-	if k.immediate {
-		c.immediate--
-	} else {
-		c.sess.retire()
+// TerminateTransfers implements target.Services.
+func (c *Conn) TerminateTransfers(t *target.Task) {
+	k := taskOf(t)
+	k.hold() // it may end inside
+	defer k.drop()
+	if !c.traits.RDMA && t.Aborted() {
+		k.giveUpPieces()
 	}
-	k.drop()
-	return len(c.waiting) > 0
+	k.out.terminate()
 }
 
-// Dropped implements target.Services.
-func (s *Session) Dropped(t *target.Task) {
-	k := t.Private.(*task)
-	c := k.c
-	c.mu.Lock()
-	wait := c.finish(k)
-	c.mu.Unlock()
-	if wait {
-		c.unblock()
+// Ended implements target.Services.
+func (c *Conn) Ended(t *target.Task) {
+	k := taskOf(t)
+	k.vacate() // if it was aborted
+	if k.unasked {
+		k.out.end()
 	}
+	k.drop() // the target's
 }
 
-func (c *Conn) dataInSent(k *task, x *Transfer) {
-	data := x.Data
-	x.Data = nil
-	data.Release()
-	k.release()
-}
-
-// dropLaterIf forgets the responses that wait for the end of unasked data, of the tasks
-// that match, and returns how many they were.
-func (c *Conn) dropLaterIf(match func(*task) bool) int {
-	c.mu.Lock()
-	var late []*task
-	c.tasks.each(func(k *task) {
-		if k.hasLater && match(k) {
-			late = append(late, k)
-		}
-	})
-	for _, k := range late {
-		k.hasLater = false
-		if k.later.DataIn != nil {
-			k.later.DataIn.Release()
-			k.later.DataIn = nil
-		}
-		if k.data.busy && c.m.Cancel(&k.data.un) {
-			k.data.busy = false
-			k.data.un.Data = nil
-			k.drop()
-		}
-		c.finish(k)
-	}
-	c.mu.Unlock()
-	if len(late) > 0 {
-		c.unblock()
-	}
-	return len(late)
-}
+// Overdue implements target.Services.
+func (c *Conn) Overdue(_ *target.Task, why error) { c.m.Terminate(why) }

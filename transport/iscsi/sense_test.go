@@ -6,6 +6,7 @@ import (
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
@@ -27,7 +28,7 @@ func TestSenseRoom(t *testing.T) {
 		for room := 2 + 8; room <= 130; room++ {
 			m := &catcher{}
 			c := &Conn{m: m}
-			c.params.MaxSendDataSegmentLength = uint32(room)
+			c.params.Store(&login.Params{MaxSendDataSegmentLength: uint32(room)})
 			k := &task{itt: 7}
 			c.status(k, &target.Response{Status: scsi.CheckCondition, Sense: long, Descriptor: descriptor, Residual: 512})
 			b := m.sent.Data

@@ -7,168 +7,96 @@ import (
 	"github.com/lunette-io/lunette/target"
 )
 
-// maxR2T is how many R2Ts a task has outstanding at most: the MaxOutstandingR2T we offer.
-const maxR2T = 4
-
-// A task is one SCSI command of a connection: the target's Task and what iSCSI knows of it.
-// Tasks are recycled by their connection when nobody refers to them any more.
+// A task is one SCSI command: the target's Task and what iSCSI knows of it. Tasks belong to the
+// session, and c is the connection that their command came by and their data and status go by: the
+// allegiance (RFC 7143 4.2.2.1). They are recycled when nobody refers to them any more: a
+// reference each is held by the target from Channel.Execute to Ended, by the one who executes
+// while data lies in the mover's memory, by every transfer that the mover has, and by a queued
+// response that is not stamped.
 type task struct {
 	target.Task
 	c    *Conn
-	next *task // free list
+	next *task // in the pool
+	refs atomic.Int32
 
+	// Of the command: set before Channel.Execute, and not changed.
 	itt       uint32
-	immediate bool // consumed no CmdSN
+	immediate bool // it consumed no CmdSN
 	cdb       [16]byte
 	long      []byte // room for a CDB of more than 16 bytes
 	memory    Memory // at the initiator
-	refs      atomic.Int32
+	unasked   bool   // data that nobody has asked for follows the command
+	refusal   *target.Response
 
-	in    Transfer // the last data-in, with the status
-	sn    uint32   // DataSN of the next Data-In
-	r2tSN uint32
+	// open: the tag is in use, and the place in the command window too. It ends once, when the
+	// response is queued, or when the task ends without one.
+	open atomic.Bool
 
-	// The rest is guarded by c.mu.
-	ended   bool  // the target is done with it
-	budget  int64 // of c.solicited
-	unsent  int   // pieces of data-in that wait to be sent
-	paced   bool  // the device server waits for DataInSent
-	waiting bool  // not given to the target yet
+	sentIn bool   // data-in was given to the mover; of the one who drives the task
+	dataSN uint32 // of the next Data-In: of the one who stamps, while a PDU of the task is queued
 
-	data dataOut
-
-	later    target.Response // waits for the end of the unsolicited data
-	hasLater bool
+	last   Transfer // the data-in that comes with the response
+	pieces [2]piece // those that go ahead of it
+	out    dataOut
 }
 
-// task takes a task from the free list. c.mu is held.
-func (c *Conn) task() *task {
-	k := c.free
-	if k != nil {
-		c.free = k.next
-		k.next = nil
-	} else {
-		k = new(task)
-		k.c = c
-		k.Private = k
-		k.in.Owner = k
-		k.data.init(k)
+// A piece is data-in that goes ahead of the response.
+type piece struct {
+	Transfer
+	state atomic.Uint32
+}
+
+// The states of a piece.
+const (
+	pieceFree    uint32 = iota
+	pieceQueued         // it is on its way to the mover, or the mover has it
+	pieceGivenUp        // the mover has it, and the task was aborted: nobody waits for it
+)
+
+func newTask() *task {
+	k := new(task)
+	k.Private = k
+	k.last.Owner = k
+	for i := range k.pieces {
+		k.pieces[i].Owner = k
 	}
-	k.refs.Store(1)
-	k.ended, k.waiting, k.hasLater = false, false, false
-	k.budget, k.sn, k.r2tSN = 0, 0, 0
-	k.unsent, k.paced = 0, false
-	k.data.reset()
+	k.out.init(k)
 	return k
 }
 
+// reset makes k ready for a command that came by c. Nobody else knows k.
+func (k *task) reset(c *Conn) {
+	k.c = c
+	k.refs.Store(1)
+	k.open.Store(true)
+	k.unasked, k.refusal, k.sentIn, k.dataSN = false, nil, false, 0
+	k.out.reset()
+}
+
+// hold adds a reference.
 func (k *task) hold() { k.refs.Add(1) }
 
-// drop ends a reference. c.mu is held.
+// drop ends a reference. It takes no lock. The caller does not touch k afterwards.
 func (k *task) drop() {
-	if k.refs.Add(-1) > 0 {
+	if k.refs.Add(-1) == 0 {
+		k.CDB = nil
+		k.First = buffer.Lease{}
+		k.c.sess.tasks.put(k)
+	}
+}
+
+// vacate gives back the tag of k and its place in the command window, if that was not done yet.
+// It comes before the response is queued, so that the response tells the initiator of it.
+func (k *task) vacate() {
+	if !k.open.Swap(false) {
 		return
 	}
-	if l := k.data.kept; l != nil {
-		k.data.kept = nil
-		l.Release()
-	}
-	k.CDB = nil
-	k.First = buffer.Lease{}
-	k.next = k.c.free
-	k.c.free = k
-}
-
-// release is drop for those who do not hold c.mu.
-func (k *task) release() {
-	k.c.mu.Lock()
-	k.drop()
-	k.c.mu.Unlock()
-}
-
-// A taskTable finds the tasks of a connection by Initiator Task Tag: open addressing with
-// linear probing, never more than half full. It grows with the connection's queue depth.
-type taskTable struct {
-	slots []*task
-	n     int
-}
-
-func (t *taskTable) init(n int) {
-	size := 16
-	for size < 2*n {
-		size *= 2
-	}
-	t.slots = make([]*task, size)
-}
-
-func (t *taskTable) at(itt uint32) int {
-	return int(itt*2654435769>>7) & (len(t.slots) - 1)
-}
-
-func (t *taskTable) find(itt uint32) *task {
-	for i := t.at(itt); ; i = (i + 1) & (len(t.slots) - 1) {
-		if k := t.slots[i]; k == nil || k.itt == itt {
-			return k
-		}
+	if k.immediate {
+		k.c.immediate.Add(-1)
+	} else {
+		k.c.sess.window.advanceMaxCmdSN()
 	}
 }
 
-// add reports false if the tag is in use.
-func (t *taskTable) add(k *task) bool {
-	if 2*t.n >= len(t.slots) {
-		old := t.slots
-		t.init(len(old))
-		t.n = 0
-		for _, o := range old {
-			if o != nil {
-				t.add(o)
-			}
-		}
-	}
-	i := t.at(k.itt)
-	for t.slots[i] != nil {
-		if t.slots[i].itt == k.itt {
-			return false
-		}
-		i = (i + 1) & (len(t.slots) - 1)
-	}
-	t.slots[i] = k
-	t.n++
-	return true
-}
-
-func (t *taskTable) remove(k *task) {
-	mask := len(t.slots) - 1
-	i := t.at(k.itt)
-	for t.slots[i] != k {
-		if t.slots[i] == nil {
-			return
-		}
-		i = (i + 1) & mask
-	}
-	t.n--
-	for j := i; ; {
-		t.slots[i] = nil
-		for { // close the gap with the next one that may stand there
-			j = (j + 1) & mask
-			if t.slots[j] == nil {
-				return
-			}
-			home := t.at(t.slots[j].itt)
-			if (j-home)&mask >= (j-i)&mask {
-				break
-			}
-		}
-		t.slots[i] = t.slots[j]
-		i = j
-	}
-}
-
-// each calls do for every task.
-func (t *taskTable) each(do func(*task)) {
-	for _, k := range t.slots {
-		if k != nil {
-			do(k)
-		}
-	}
-}
+// taskOf is iSCSI's side of a task.
+func taskOf(t *target.Task) *task { return t.Private.(*task) }

@@ -2,7 +2,9 @@ package loopback
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/target"
@@ -17,15 +19,17 @@ type exchange struct {
 	mu      sync.Mutex
 	pending *buffer.Lease // ReceiveDataOut that has not ended
 	off     int64
-	moving  bool // a goroutine copies into pending
-	stopped bool // TerminateTransfers was called
+	have    int64 // bytes of pending that are there
+	moving  bool  // a goroutine copies into pending
+	stopped bool  // TerminateTransfers was called
 	idle    sync.Cond
 	in      int64
 
-	result  Result
-	dropped bool
-	done    chan struct{}
-	next    *exchange
+	result    Result
+	refs      atomic.Int32 // 0: Wait may return
+	withdrawn bool         // the response was taken back
+	done      chan struct{}
+	next      *exchange
 }
 
 // Reclaim is for First, which is never released by anybody.
@@ -64,7 +68,7 @@ func (s *Session) Start(c Command) Pending {
 	if c.WantIn == 0 {
 		c.WantIn = int64(len(c.In))
 	}
-	e.cmd, e.pending, e.stopped, e.in, e.dropped, e.result = c, nil, false, 0, false, Result{}
+	e.cmd, e.pending, e.stopped, e.in, e.result, e.withdrawn = c, nil, false, 0, Result{}, false
 	e.Tag, e.LUN, e.Attr, e.CDB = c.Tag, c.LUN, c.Attr, c.CDB
 	e.HaveOut, e.WantIn = c.HaveOut, c.WantIn
 	e.Work = target.Work{}
@@ -72,8 +76,14 @@ func (s *Session) Start(c Command) Pending {
 	if first < 0 || first > int64(len(c.Out)) {
 		first = int64(len(c.Out))
 	}
-	e.First.Init(e, buffer.Segment{Mem: c.Out[:first]})
-	s.Nexus.Execute(&e.Task)
+	e.First = buffer.Lease{}
+	e.Unasked = first
+	if first > 0 {
+		e.First.Init(e, buffer.Segment{Mem: c.Out[:first]})
+	}
+	e.refs.Store(2) // the target's, and that of First
+	s.channel.Execute(&e.Task)
+	s.drop(e)
 	return Pending{e, c.Tag}
 }
 
@@ -87,7 +97,7 @@ func (p Pending) Wait(ctx context.Context) (Result, error) {
 		<-e.done
 	}
 	r, err := e.result, error(nil)
-	if e.dropped {
+	if e.Aborted() || e.withdrawn {
 		err = ErrDropped
 	}
 	s := e.s
@@ -101,12 +111,18 @@ func of(t *target.Task) *exchange { return t.Private.(*exchange) }
 
 // SendDataIn copies to the initiator's buffer, so there is always room for more; unless the
 // options say otherwise.
-func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) bool {
-	s.copyIn(of(t), off, data)
-	if s.opt.Pace {
-		s.late.Go(t.DataInSent)
+func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
+	e := of(t)
+	s.copyIn(e, off, data)
+	if !s.opt.Pace {
+		t.DataInSent()
+		return
 	}
-	return !s.opt.Pace
+	e.refs.Add(1)
+	s.late.Go(func() {
+		t.DataInSent()
+		s.drop(e)
+	})
 }
 
 func (s *Session) copyIn(e *exchange, off int64, data *buffer.Lease) {
@@ -127,7 +143,7 @@ func (s *Session) copyIn(e *exchange, off int64, data *buffer.Lease) {
 }
 
 // ReceiveDataOut copies from the initiator's buffer as the options say.
-func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease) {
+func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease, have int64) {
 	e := of(t)
 	if off < 0 || off+into.Len() > e.cmd.HaveOut {
 		s.broken("data-out of %d bytes at %d, there are %d", into.Len(), off, e.cmd.HaveOut)
@@ -145,7 +161,7 @@ func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease) 
 		return
 	}
 	if s.opt.Never {
-		e.pending, e.off = into, off
+		e.pending, e.off, e.have = into, off, have
 		e.mu.Unlock()
 		return
 	}
@@ -155,12 +171,12 @@ func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease) 
 		return
 	}
 	if !s.opt.Later {
-		e.copyOut(off, into, 0, into.Len())
+		e.copyOut(off, into, have, into.Len()-have)
 		e.mu.Unlock()
 		t.DataOutReceived(nil)
 		return
 	}
-	e.pending, e.off, e.moving = into, off, true
+	e.pending, e.off, e.have, e.moving = into, off, have, true
 	e.mu.Unlock()
 	s.late.Go(func() { e.move(t) })
 }
@@ -182,7 +198,7 @@ func (e *exchange) move(t *target.Task) {
 	if piece <= 0 {
 		piece = into.Len()
 	}
-	for at := int64(0); at < into.Len(); at += piece {
+	for at := e.have; at < into.Len(); at += piece {
 		if e.stopped {
 			err = target.ErrAborted
 			break
@@ -223,13 +239,12 @@ func (s *Session) TerminateTransfers(t *target.Task) {
 	if ended {
 		t.DataOutReceived(target.ErrAborted)
 	}
+	s.withdraw(e)
 }
 
-// Keep has nothing to do: what First lends is the initiator's buffer.
-func (s *Session) Keep(*target.Task) error { return s.opt.FailKeep }
-
-// SendResponse copies the last data-in and ends the command.
-func (s *Session) SendResponse(t *target.Task, r *target.Response) {
+// SendResponse copies the last data-in. With the option HoldResponse the response has its place
+// only when Release is called.
+func (s *Session) SendResponse(t *target.Task, r *target.Response) bool {
 	e := of(t)
 	if r.DataIn != nil {
 		s.copyIn(e, r.At, r.DataIn)
@@ -238,17 +253,59 @@ func (s *Session) SendResponse(t *target.Task, r *target.Response) {
 	if e.pending != nil {
 		s.broken("a response while data-out is pending")
 	}
-	e.result = Result{Status: r.Status, Sense: r.Sense, Descriptor: r.Descriptor, Residual: r.Residual, In: e.in}
+	e.result = Result{Status: r.Status, Sense: r.Sense, Descriptor: r.Descriptor, SenseData: slices.Clone(r.SenseData), Residual: r.Residual, In: e.in}
 	e.mu.Unlock()
-	if r.Run == nil {
-		s.end(e)
-		return
+	if s.opt.HoldResponse && s.hold(e) {
+		return false
 	}
+	if r.Batch == nil {
+		return true
+	}
+	e.refs.Add(1)
 	s.mu.Lock()
-	s.live--
 	e.next, s.queued = s.queued, e
 	s.mu.Unlock()
-	r.Run.Add(s, e.in)
+	r.Batch.Add(s, e.in)
+	return true
+}
+
+// hold keeps the response of e back, unless it is not wanted any more.
+func (s *Session) hold(e *exchange) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		e.withdrawn = true
+		return false
+	}
+	s.mu.Lock()
+	s.responses = append(s.responses, e)
+	s.mu.Unlock()
+	return true
+}
+
+// Release lets the responses go that HoldResponse holds.
+func (s *Session) Release() {
+	s.mu.Lock()
+	all := s.responses
+	s.responses = nil
+	s.mu.Unlock()
+	for _, e := range all {
+		e.Responded()
+	}
+}
+
+// withdraw takes the response of e back, if it is held.
+func (s *Session) withdraw(e *exchange) {
+	s.mu.Lock()
+	i := slices.Index(s.responses, e)
+	if i >= 0 {
+		s.responses = slices.Delete(s.responses, i, i+1)
+		e.withdrawn = true
+	}
+	s.mu.Unlock()
+	if i >= 0 {
+		e.Responded()
+	}
 }
 
 // Flush lets Wait return for commands that have ended with others.
@@ -258,23 +315,30 @@ func (s *Session) Flush() {
 	s.queued = nil
 	s.mu.Unlock()
 	for e := first; e != nil; {
-		next := e.next // e may be another command's when done is told
-		e.done <- struct{}{}
+		next := e.next // e may be another command's when Wait has returned
+		s.drop(e)
 		e = next
 	}
 }
 
-// end lets Wait return. The command counts as ended before its nexus can be.
-func (s *Session) end(e *exchange) {
+// drop ends a reference to e; with the last of them Wait returns. The command counts as ended
+// before its nexus can be.
+func (s *Session) drop(e *exchange) {
+	if e.refs.Add(-1) == 0 {
+		e.done <- struct{}{}
+	}
+}
+
+// Ended ends a command, answered or aborted.
+func (s *Session) Ended(t *target.Task) {
 	s.mu.Lock()
 	s.live--
 	s.mu.Unlock()
-	e.done <- struct{}{}
+	s.drop(of(t))
 }
 
-// Dropped ends a command that was aborted.
-func (s *Session) Dropped(t *target.Task) {
-	e := of(t)
-	e.dropped = true
-	s.end(e)
+// Overdue ends the session's connection: its tasks are aborted.
+func (s *Session) Overdue(*target.Task, error) {
+	s.overdue.Add(1)
+	s.late.Go(func() { s.channel.Lost(func() {}) })
 }

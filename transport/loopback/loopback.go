@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -36,14 +37,22 @@ type Options struct {
 	Pace bool
 	// FailDataOut, if it is not nil, is what every ReceiveDataOut ends with.
 	FailDataOut error
-	// FailKeep, if it is not nil, is what every Keep returns.
-	FailKeep error
+	// HoldResponse keeps responses back until Release is called.
+	HoldResponse bool
+	// Arena lends memory for data-out; nil: a small one that the session makes.
+	Arena *buffer.Arena
+	// Solicited is the budget of the channel; 0: plenty.
+	Solicited int64
 }
 
 // A Session is one I_T nexus. It is a [target.Services]; its own methods may be called
 // by many goroutines.
 type Session struct {
 	Nexus *target.Nexus
+
+	channel *target.Channel
+	arena   *buffer.Arena // its own, or nil
+	overdue atomic.Int32
 
 	opt  Options
 	late sync.WaitGroup // goroutines that move data-out
@@ -54,15 +63,45 @@ type Session struct {
 	live int
 	// Commands whose responses were put off to the end of a run, by next.
 	queued *exchange
-	err    error // the first broken contract
+	// Those that HoldResponse holds.
+	responses []*exchange
+	err       error // the first broken contract
 }
 
-// Login makes an I_T nexus of from with port.
+// Login makes an I_T nexus of from with port. It panics if the port is closed: see Try.
 func Login(port *target.Port, from target.Initiator, opt Options) *Session {
-	s := &Session{opt: opt}
-	s.Nexus = port.Login(s, from)
+	s, err := Try(port, from, opt)
+	if err != nil {
+		panic(err)
+	}
 	return s
 }
+
+// Try is Login that reports a port which is closed.
+func Try(port *target.Port, from target.Initiator, opt Options) (*Session, error) {
+	s := &Session{opt: opt}
+	n, err := port.Login(from)
+	if err != nil {
+		return nil, err
+	}
+	limits := target.ChannelLimits{Solicited: opt.Solicited, Arena: opt.Arena}
+	if limits.Solicited == 0 {
+		limits.Solicited = 1 << 40
+	}
+	if limits.Arena == nil {
+		s.arena = buffer.NewArena(64 << 20)
+		limits.Arena = s.arena
+	}
+	s.Nexus = n
+	s.channel = n.Channel(s, limits)
+	return s, nil
+}
+
+// Overdues is how often the target has called the session overdue.
+func (s *Session) Overdues() int { return int(s.overdue.Load()) }
+
+// Copied is how many bytes of First the target has copied.
+func (s *Session) Copied() int64 { return s.channel.Copied() }
 
 // A Command is what an initiator sends.
 type Command struct {
@@ -82,6 +121,7 @@ type Result struct {
 	Status     scsi.Status
 	Sense      scsi.Sense
 	Descriptor bool
+	SenseData  []byte // instead of Sense, if it is raw
 	Residual   int64
 	In         int64 // bytes of data-in that came, counted from the start of the buffer
 }
@@ -131,10 +171,15 @@ func (s *Session) Close() error {
 	s.late.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	err := s.err
 	if s.live != 0 {
-		return errors.Join(s.err, fmt.Errorf("%w: %d tasks are left", ErrProtocol, s.live))
+		err = errors.Join(err, fmt.Errorf("%w: %d tasks are left", ErrProtocol, s.live))
 	}
-	return s.err
+	if s.arena != nil {
+		err = errors.Join(err, s.arena.Close())
+		s.arena = nil
+	}
+	return err
 }
 
 // broken notes a broken contract.

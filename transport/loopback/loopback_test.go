@@ -10,7 +10,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/loopback"
 )
@@ -22,7 +21,7 @@ type unit struct {
 	run func(*target.Task)
 }
 
-func (u unit) Identity() scsi.Identity         { return scsi.Identity{} }
+func (u unit) Order([]byte) target.Order       { return target.Order{} }
 func (u unit) Attach(*target.ITL)              {}
 func (u unit) Detach(*target.ITL)              {}
 func (u unit) Execute(t *target.Task)          { u.run(t) }
@@ -35,7 +34,11 @@ func login(t *testing.T, opt loopback.Options, run func(*target.Task)) *loopback
 	if err != nil {
 		t.Fatal(err)
 	}
-	return loopback.Login(&target.Port{Target: tgt, Relative: 1}, target.Initiator{}, opt)
+	port, err := tgt.AddPort(target.PortConfig{Name: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loopback.Login(port, target.Initiator{}, opt)
 }
 
 // Data comes back as it went, in every shape that the options give it.
@@ -46,8 +49,7 @@ func TestEcho(t *testing.T) {
 			if want := min(opt.First, int64(len(out))); opt.First >= 0 && x.First.Len() != want {
 				t.Errorf("%+v: %d bytes came along", opt, x.First.Len())
 			}
-			l := buffer.Of(make([]byte, x.HaveOut))
-			x.ReceiveDataOut(0, l, func(x *target.Task, err error) {
+			x.ReceiveDataOut(0, x.HaveOut, func(x *target.Task, l *buffer.Lease, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -69,7 +71,7 @@ func TestEcho(t *testing.T) {
 // A wait that ends aborts the task.
 func TestTimeout(t *testing.T) {
 	s := login(t, loopback.Options{Never: true}, func(x *target.Task) {
-		x.ReceiveDataOut(0, buffer.Of(make([]byte, 1)), func(x *target.Task, err error) {
+		x.ReceiveDataOut(0, 1, func(x *target.Task, _ *buffer.Lease, err error) {
 			if !errors.Is(err, target.ErrAborted) {
 				t.Errorf("%v", err)
 			}
@@ -94,7 +96,7 @@ func TestBrokenContracts(t *testing.T) {
 			x.Respond(target.Response{})
 		},
 		"too much data-out": func(x *target.Task) {
-			x.ReceiveDataOut(5, buffer.Of(make([]byte, 6)), func(x *target.Task, _ error) { x.Respond(target.Response{}) })
+			x.ReceiveDataOut(5, 6, func(x *target.Task, l *buffer.Lease, _ error) { l.Release(); x.Respond(target.Response{}) })
 		},
 	} {
 		s := login(t, loopback.Options{}, run)

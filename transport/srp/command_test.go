@@ -256,7 +256,7 @@ func testViolations(t *testing.T, start starter) {
 			}
 			c.Abandon()
 			s.Units[0].Release()
-			transporttest.Eventually(t, "the nexus is lost", func() bool { s.Units[0].Release(); return len(s.Node.Sessions()) == 0 })
+			transporttest.Eventually(t, "the nexus is lost", func() bool { s.Units[0].Release(); return len(s.Target.Nexuses()) == 0 })
 		})
 	}
 }

@@ -1,51 +1,61 @@
 package srp
 
-import "github.com/lunette-io/lunette/transport/srp/iu"
+// Credits (SRP 4.4) are a channel's request limit. It is shared out between the requests that the
+// initiator may still send, those that are open, and those that it may send again as soon as it
+// is told: left + open + due is the limit, always. An answer gives back all that is due. The
+// channel's requests guard them.
+type credits struct {
+	limit int
+	left  int
+	open  int
+	due   int
+	asked bool // a CRED_REQ has not been confirmed
+}
 
-// Credits (SRP 4.4). The limit is shared out between what the initiator may still send, requests
-// that are open, and what is due to it again. An answer gives back all that is due: its own
-// credit, and those of commands that got no answer.
-
-// takeCredit opens a request. c.mu is held. false: the initiator has sent more than it may.
-func (c *channel) takeCredit() bool {
-	if c.credits == 0 {
+// take opens a request. false: the initiator has sent more than it may.
+func (c *credits) take() bool {
+	if c.left == 0 {
 		return false
 	}
-	c.credits--
+	c.left--
 	c.open++
-	c.requests++
 	return true
 }
 
-// sendCredits gives back what is due without an answer, if none is sure to come soon. c.mu is held,
-// and given up with unlock. The initiator answers, and has room for one such message at a time.
-func (c *channel) sendCredits() {
-	soon := len(c.managing) > 0 || (c.open > 0 && 4*c.due < c.node.cfg.Credits && c.credits > 1)
-	if c.due == 0 || c.asked || soon || c.leaving {
-		return
-	}
-	x := c.note()
-	x.Head = iu.CreditRequest{Solicited: c.noteLimit, Delta: int32(c.due), Tag: creditTag}.Append(x.head[:0])
-	x.Solicited = c.noteLimit
-	if !c.post(x) {
-		return
-	}
-	c.credits += c.due
-	c.due = 0
-	c.asked, c.flush = true, true
+// drop ends a request that gets no answer.
+func (c *credits) drop() {
+	c.open--
+	c.due++
 }
 
-// creditTag is the tag of our requests: there is one at a time.
-const creditTag = 1
+// answer ends a request, and returns what its answer gives back.
+func (c *credits) answer() (delta int32) {
+	c.drop()
+	return c.give()
+}
 
-// creditTaken takes the answer of the initiator.
-func (c *channel) creditTaken() error {
-	c.mu.Lock()
-	defer c.unlock()
-	if !c.asked {
-		return errNoRequest
+// give gives back all that is due.
+func (c *credits) give() (delta int32) {
+	delta = int32(c.due)
+	c.left += c.due
+	c.due = 0
+	return delta
+}
+
+// ask is what a CRED_REQ has to give back now: nothing if answers will do it soon. The initiator
+// confirms it, and has room for one at a time.
+func (c *credits) ask(functions int) (delta int32) {
+	soon := functions > 0 || (c.open > 0 && 4*c.due < c.limit && c.left > 1)
+	if c.due == 0 || c.asked || soon {
+		return 0
 	}
+	c.asked = true
+	return c.give()
+}
+
+// confirm takes the initiator's answer to a CRED_REQ. false: there was none.
+func (c *credits) confirm() bool {
+	was := c.asked
 	c.asked = false
-	c.sendCredits()
-	return nil
+	return was
 }

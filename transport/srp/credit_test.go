@@ -21,8 +21,9 @@ type careful struct {
 	managed map[uint64]func()
 }
 
-// hear takes what the target has sent.
-func (p *careful) hear(t *rapid.T, limit int) {
+// hear takes what the target has sent. It returns what follows from answers to functions, for when
+// all channels have been heard: what was sent before an answer on another one comes before it.
+func (p *careful) hear(t *rapid.T, limit int) (after []func()) {
 	for _, b := range p.c.take() {
 		switch iu.Opcode(b[0]) {
 		case iu.OpResponse:
@@ -35,7 +36,7 @@ func (p *careful) hear(t *rapid.T, limit int) {
 			}
 			p.credits += int(x.Delta)
 			if then := p.managed[x.Tag]; then != nil {
-				then()
+				after = append(after, then)
 				delete(p.managed, x.Tag)
 			} else if !p.open[x.Tag] {
 				t.Fatalf("a response to %d, which is not open", x.Tag)
@@ -55,6 +56,7 @@ func (p *careful) hear(t *rapid.T, limit int) {
 			t.Fatalf("%d credits with %d commands and %d functions open", p.credits, len(p.open), len(p.managed))
 		}
 	}
+	return after
 }
 
 // TestCredits holds that credits neither leak nor grow, whatever becomes of commands.
@@ -69,8 +71,12 @@ func TestCredits(t *testing.T) {
 		}
 		tag := uint64(0)
 		hear := func() {
+			var after []func()
 			for _, p := range peers {
-				p.hear(t, limit)
+				after = append(after, p.hear(t, limit)...)
+			}
+			for _, f := range after {
+				f()
 			}
 		}
 		pick := func(t *rapid.T) *careful { return rapid.SampledFrom(peers).Draw(t, "channel") }
@@ -167,7 +173,9 @@ func TestCredits(t *testing.T) {
 			for _, p := range peers {
 				for p.c.complete(nil) {
 				}
-				hear()
+			}
+			hear()
+			for _, p := range peers {
 				for ; p.asked > 0; p.asked-- {
 					p.c.h.Received(message(iu.CreditResponse{Tag: 1}.Append(nil)))
 				}

@@ -206,9 +206,10 @@ type fakeUnit struct {
 	arena          *buffer.Arena
 	held           []*target.Task
 	started, ended int
+	taken          func(*buffer.Lease) // looks at data-out
 
 	more func(*target.Task) // method values allocate
-	then func(*target.Task, error)
+	then func(*target.Task, *buffer.Lease, error)
 }
 
 func newFakeUnit(a *buffer.Arena) *fakeUnit {
@@ -217,7 +218,15 @@ func newFakeUnit(a *buffer.Arena) *fakeUnit {
 	return u
 }
 
-func (u *fakeUnit) Identity() scsi.Identity         { return scsi.Identity{} }
+func (u *fakeUnit) Order(cdb []byte) target.Order {
+	switch cdb[0] {
+	case 0x28:
+		return target.Order{Class: target.Reads, Blocks: 1}
+	case 0x2a:
+		return target.Order{Class: target.Writes, Blocks: 1}
+	}
+	return target.Order{}
+}
 func (u *fakeUnit) Attach(*target.ITL)              {}
 func (u *fakeUnit) Detach(*target.ITL)              {}
 func (u *fakeUnit) Event(target.Event, *target.ITL) {}
@@ -227,7 +236,6 @@ func (u *fakeUnit) Execute(t *target.Task) {
 	u.started++
 	t.Work = target.Work{Len: int64(binary.BigEndian.Uint16(t.CDB[7:])) * 512}
 	if t.CDB[9]&8 != 0 {
-		_ = t.Keep()
 		u.held = append(u.held, t)
 		return
 	}
@@ -306,17 +314,18 @@ func (u *fakeUnit) write(t *target.Task) {
 		u.end(t, target.Response{Moves: w.Len})
 		return
 	}
-	if w.Data = u.get(t, n); w.Data == nil {
-		return
-	}
-	t.ReceiveDataOut(0, w.Data, u.then)
+	t.ReceiveDataOut(0, n, u.then)
 }
 
-func (u *fakeUnit) written(t *target.Task, err error) {
-	t.Work.Data.Release()
+func (u *fakeUnit) written(t *target.Task, data *buffer.Lease, err error) {
 	r := target.Response{Moves: t.Work.Len}
 	if err != nil {
 		r = target.Response{Status: scsi.CheckCondition, Sense: scsi.AbortedCommand(scsi.ASCDataPhaseError)}
+	} else {
+		if u.taken != nil {
+			u.taken(data)
+		}
+		data.Release()
 	}
 	u.end(t, r)
 }
@@ -345,7 +354,7 @@ func newFake(tb tb, cfg srp.Config) *fake {
 	if f.node, err = srp.NewNode(cfg); err != nil {
 		tb.Fatal(err)
 	}
-	if err = f.node.AddTarget(srp.Target{SCSI: f.tgt, IDExt: 1, IOCGUID: 2}); err != nil {
+	if err = f.node.SetTarget(srp.Target{SCSI: f.tgt, IDExt: 1, IOCGUID: 2}); err != nil {
 		tb.Fatal(err)
 	}
 	if f.portal, err = srp.Listen(context.Background(), f.dev, "", f.node); err != nil {

@@ -46,7 +46,7 @@ func (n *Node) Sessions() []SessionInfo {
 		}
 		infos = append(infos, SessionInfo{
 			Initiator: nx.port.String(), Target: nx.target.SCSI.Name, Port: nx.target.id.String(), Address: addr,
-			Since: nx.since, Totals: nx.x.Totals(),
+			Since: nx.since, Totals: nx.scsi.Totals(),
 		})
 		channels = append(channels, append([]*channel(nil), nx.channels...))
 	}
@@ -60,18 +60,16 @@ func (n *Node) Sessions() []SessionInfo {
 }
 
 // describe is what there is to say of a channel. One whose login is just being answered has no
-// Stats yet: its initiator may know before us that it is made.
+// Stats yet.
 func (c *channel) describe() ChannelInfo {
-	c.mu.Lock()
+	info, conn := c.link.describe()
 	x := ChannelInfo{
-		Number: c.number, Transport: c.info.Provider, Local: c.info.Local, Remote: c.info.Remote, Since: c.since,
-		Immediate: c.offset > 0, Credits: c.credits, Open: c.open, Due: c.due, Requests: c.requests, Aborted: c.aborted,
+		Number: c.number, Transport: info.Provider, Local: info.Local, Remote: info.Remote, Since: c.since, Immediate: c.offset > 0,
 	}
-	conn, copied := c.conn, c.copied
-	c.mu.Unlock()
+	c.requests.describe(&x)
 	if conn != nil {
 		x.Stats = conn.Stats()
-		x.Stats.Copied += copied
+		x.Stats.Copied += c.door.Copied() + c.copied.Load()
 	}
 	return x
 }

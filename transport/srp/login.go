@@ -3,7 +3,6 @@ package srp
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
@@ -13,21 +12,19 @@ import (
 // formats are what commands may come with.
 const formats = iu.FormatsDirect | iu.FormatsIndirect
 
-// A refusal is why a login is rejected.
-type refusal struct {
+// A rejection is why a login is rejected.
+type rejection struct {
 	reason iu.RejectReason
 	why    string
 }
 
-func (r *refusal) Error() string { return r.why }
-
 var (
-	tooManyLogins = &refusal{iu.RejectResources, "too many logins are under way"}
-	nodeCloses    = &refusal{iu.RejectResources, "the node is closing"}
+	tooManyLogins = &rejection{iu.RejectResources, "too many logins are under way"}
+	nodeCloses    = &rejection{iu.RejectResources, "the node is closing"}
 )
 
 // beginLogin counts a login, or says why there is none.
-func (n *Node) beginLogin() *refusal {
+func (n *Node) beginLogin() *rejection {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
@@ -48,14 +45,13 @@ func (n *Node) endLogin() {
 }
 
 // reject answers that there will be no channel.
-func (n *Node) reject(r rdma.Request, tag uint64, why *refusal) {
+func (n *Node) reject(r rdma.Request, tag uint64, why *rejection) {
 	n.refused.Warn(n.log, "SRP login refused", "remote", r.Info().Remote, "why", why.why)
 	_ = r.Reject(iu.LoginReject{Reason: why.reason, Tag: tag, Formats: formats}.Append(nil)) // the peer may be gone
 }
 
-// login answers a request for a channel, and ends what beginLogin began. The checks are in the order
-// of Linux's target.
-func (n *Node) login(r rdma.Request) {
+// login answers a request for a channel that came to the portal p, and ends what beginLogin began.
+func (n *Node) login(p *Portal, r rdma.Request) {
 	defer n.endLogin()
 	b := r.Private()
 	parse := iu.ParseCMLoginRequest
@@ -64,11 +60,11 @@ func (n *Node) login(r rdma.Request) {
 	}
 	x, err := parse(b)
 	if err != nil {
-		n.reject(r, 0, &refusal{iu.RejectUnable, err.Error()})
+		n.reject(r, 0, &rejection{iu.RejectUnable, err.Error()})
 		return
 	}
 	info := r.Info()
-	c, result, why := n.admit(&x, &info)
+	c, result, why := n.admit(p, &x, &info)
 	if why != nil {
 		n.reject(r, x.Tag, why)
 		return
@@ -85,17 +81,19 @@ func (n *Node) login(r rdma.Request) {
 		c.Closed(err)
 		return
 	}
-	n.log.Info("logged in by SRP", "remote", info.Remote, "initiator", c.nx.port, "target", c.nx.target.SCSI.Name,
+	n.log.Info("logged in by SRP", "remote", info.Remote, "initiator", c.nexus.port, "target", c.nexus.target.SCSI.Name,
 		"channel", c.number, "immediate", c.offset > 0)
-	c.begin(conn)
+	c.link.begin(conn, c)
 }
 
 // spare is how many messages a channel takes beyond its requests: the responses to ours, a
 // logout, and one with which the initiator breaks the rules and is told so.
 const spare = 4
 
-// admit makes a channel, and its nexus or its place in one.
-func (n *Node) admit(x *iu.LoginRequest, info *rdma.Info) (*channel, iu.Result, *refusal) {
+// admit makes a channel, and its nexus or its place in one. The checks are in the order of Linux's
+// target. A login that is alone in its nexus waits for the end of the connections that it
+// terminates, and not for that of their tasks: a unit at which some are left answers BUSY.
+func (n *Node) admit(p *Portal, x *iu.LoginRequest, info *rdma.Info) (*channel, iu.Result, *rejection) {
 	addr := addressOf(info.Remote)
 	n.mu.Lock()
 	t := n.targets[x.Target]
@@ -103,15 +101,15 @@ func (n *Node) admit(x *iu.LoginRequest, info *rdma.Info) (*channel, iu.Result, 
 	port := portOf(x.Initiator, addr)
 	switch {
 	case x.MaxIU < iu.LoginRequestLen || int64(x.MaxIU) > int64(n.cfg.MaxIU):
-		return nil, 0, &refusal{iu.RejectIULength, fmt.Sprintf("IUs of %d bytes", x.MaxIU)}
-	case t == nil:
-		return nil, 0, &refusal{iu.RejectTarget, fmt.Sprintf("there is no target %v", x.Target)}
+		return nil, 0, &rejection{iu.RejectIULength, fmt.Sprintf("IUs of %d bytes", x.MaxIU)}
+	case t == nil || !p.shows(t.SCSI.Name):
+		return nil, 0, noTarget(x.Target)
 	case !t.access.admits(x.Initiator, port, addr): // which targets there are is nobody's business
-		return nil, 0, &refusal{iu.RejectTarget, fmt.Sprintf("%v at %v may not use target %v", x.Initiator, addr, x.Target)}
+		return nil, 0, &rejection{iu.RejectTarget, fmt.Sprintf("%v at %v may not use target %v", x.Initiator, addr, x.Target)}
 	case x.Needs&^formats != 0:
-		return nil, 0, &refusal{iu.RejectFormats, fmt.Sprintf("data buffer descriptor formats %#x", uint16(x.Needs))}
+		return nil, 0, &rejection{iu.RejectFormats, fmt.Sprintf("data buffer descriptor formats %#x", uint16(x.Needs))}
 	case x.Action != iu.Single && x.Action != iu.Multi:
-		return nil, 0, &refusal{iu.RejectMultichannel, fmt.Sprintf("multi-channel action %d", x.Action)}
+		return nil, 0, &rejection{iu.RejectMultichannel, fmt.Sprintf("multi-channel action %d", x.Action)}
 	}
 	c := newChannel(n, x, info)
 	key := nexusKey{initiator: port, target: t.id, addr: addr}
@@ -128,51 +126,52 @@ func (n *Node) admit(x *iu.LoginRequest, info *rdma.Info) (*channel, iu.Result, 
 		}
 		if x.Action == iu.Single {
 			result = iu.Terminated
-			old.end(errReplaced)
+			// Nothing waits for the initiator: it has said itself that it does not use them any more.
+			old.end(iu.LogoutReplaced, errReplaced, false)
 		}
 		select {
-		case <-old.gone:
+		case <-old.connected:
 		case <-late.C:
-			return nil, 0, &refusal{iu.RejectResources, "the channels of the nexus do not end"}
+			return nil, 0, &rejection{iu.RejectResources, "the channels of the nexus do not end"}
 		}
 	}
+}
+
+func noTarget(id iu.PortID) *rejection {
+	return &rejection{iu.RejectTarget, fmt.Sprintf("there is no target %v", id)}
 }
 
 var errReplaced = errors.New("replaced by a login")
 
-// enter puts c into its nexus, or makes one. What it returns, if not nil, is the nexus that must
-// end first.
-func (n *Node) enter(c *channel, key nexusKey, t *Target, a iu.Action) (*nexus, iu.Result, *refusal) {
+// enter puts c into its nexus, or makes one. What it returns, if not nil, is the nexus whose
+// connections must end first.
+func (n *Node) enter(c *channel, key nexusKey, t *servedTarget, a iu.Action) (*nexus, iu.Result, *rejection) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	old := n.nexuses[key]
+	nx := n.nexuses[key]
 	switch {
 	case n.closing:
 		return nil, 0, nodeCloses
 	case len(n.channels) >= n.cfg.MaxChannels:
-		return nil, 0, &refusal{iu.RejectResources, fmt.Sprintf("there are %d channels", len(n.channels))}
-	case old != nil && (old.ended || a == iu.Single):
-		return old, 0, nil
-	case old != nil && len(old.channels) >= n.cfg.MaxNexusChannels:
-		return nil, 0, &refusal{iu.RejectChannels, fmt.Sprintf("the nexus has %d channels", len(old.channels))}
+		return nil, 0, &rejection{iu.RejectResources, fmt.Sprintf("there are %d channels", len(n.channels))}
+	case nx != nil && (nx.ending || a == iu.Single):
+		return nx, 0, nil
+	case nx != nil && len(nx.channels) >= n.cfg.MaxNexusChannels:
+		return nil, 0, &rejection{iu.RejectChannels, fmt.Sprintf("the nexus has %d channels", len(nx.channels))}
 	}
 	result := iu.Maintained
-	if old == nil {
-		old = newNexus(n, key, t)
-		n.nexuses[key] = old
+	if nx == nil {
+		var err error
+		if nx, err = newNexus(n, key, t); err != nil { // the target has been removed in the meantime
+			return nil, 0, noTarget(t.id)
+		}
+		n.nexuses[key] = nx
+		n.all[nx] = struct{}{}
 		result = iu.NoChannels
 	}
 	n.numbers++
 	c.number = n.numbers
-	c.nx = old
-	old.channels = append(old.channels, c)
+	nx.join(c)
 	n.channels[c] = struct{}{}
 	return nil, result, nil
-}
-
-// A nexusKey names an I_T nexus. Initiators by software iWARP send no identifier, so that their
-// address tells them apart, without the port, which is another for every channel.
-type nexusKey struct {
-	initiator, target iu.PortID
-	addr              netip.Addr
 }

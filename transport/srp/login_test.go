@@ -162,15 +162,20 @@ func TestAccess(t *testing.T) {
 	}
 	tgt, _ := target.NewTarget("t")
 	for _, list := range []string{"", "0x12", "iqn.2026-11.io.lunette", "10.0.0.1:5555", "10.0.0.0/8"} {
-		if err := node.AddTarget(srp.Target{SCSI: tgt, Initiators: []string{list}}); err == nil {
+		if err := node.SetTarget(srp.Target{SCSI: tgt, Initiators: []string{list}}); err == nil {
 			t.Errorf("%q is an initiator", list)
 		}
 	}
-	if err := node.AddTarget(srp.Target{SCSI: tgt, IDExt: 1}); err != nil {
+	if err := node.SetTarget(srp.Target{SCSI: tgt, IDExt: 1}); err != nil {
 		t.Error(err)
 	}
-	if err := node.AddTarget(srp.Target{SCSI: tgt, IDExt: 1}); err == nil {
+	other, _ := target.NewTarget("other")
+	if err := node.SetTarget(srp.Target{SCSI: other, IDExt: 1}); err == nil {
 		t.Error("two targets have one identifier")
+	}
+	again, _ := target.NewTarget("t")
+	if err := node.SetTarget(srp.Target{SCSI: again, IDExt: 2}); err == nil {
+		t.Error("two targets have one name")
 	}
 	_ = node.Shutdown(context.Background())
 	for _, cfg := range []srp.Config{{Credits: 1}, {Credits: 1 << 20}, {MaxIU: 63}, {MaxIU: 2 << 20}, {MaxDescriptors: -1}, {MaxDescriptors: 1 << 20}, {Reads: -1}} {
@@ -257,20 +262,38 @@ func testChannels(t *testing.T, start starter) {
 	dial(cfg, iu.NoChannels)
 }
 
-// A login that replaces channels does not wait for ever for commands that do not end.
+// A login that replaces channels does not wait for commands that do not end: until they have the
+// unit at which they hang answers BUSY, and no other.
 func TestReplacedButHeld(t *testing.T) { over(t, testReplacedButHeld) }
 
 func testReplacedButHeld(t *testing.T, start starter) {
-	s := start(t, srp.Config{LoginTimeout: 20 * time.Millisecond})
-	c := s.Dial(s.Config(1))
-	k := initiator.Command{CDB: read(0, 512, transporttest.Hold), In: make([]byte, 512)}
-	_ = c.Submit(&k)
-	transporttest.Eventually(t, "it is held", func() bool { return s.Units[0].Held.Load() == 1 })
-	x := iu.LoginRequest{MaxIU: 276, Initiator: s.Config(1).Initiator, Target: s.Config(1).Target}
-	rejected(t, s, s.Config(1), x.AppendCM(nil), iu.RejectResources)
+	s := start(t, srp.Config{})
+	cfg := s.Config(1)
+	c := s.Dial(cfg)
+	held(t, s, c, 1)
+	for range 3 { // one after the other
+		c = s.Dial(cfg)
+		if c.Login.Result != iu.Terminated {
+			t.Fatalf("result %d", c.Login.Result)
+		}
+		k := initiator.Command{CDB: read(0, 512, 0), In: make([]byte, 512)}
+		if err := c.Do(&k); err != nil || k.Status != scsi.Busy {
+			t.Errorf("%v, %v", err, k.Status)
+		}
+		k = initiator.Command{LUN: 1 << 48, CDB: read(0, 512, 0), In: make([]byte, 512)}
+		if err := c.Do(&k); err != nil || k.Status != scsi.Good {
+			t.Errorf("the other unit: %v, %v", err, k.Status)
+		}
+	}
+	ready(t, s.Dial(s.Config(2))) // another initiator
+	if n := len(s.Node.Sessions()); n != 2 {
+		t.Errorf("%d sessions", n)
+	}
 	s.Units[0].Release()
-	transporttest.Eventually(t, "the nexus is lost", func() bool { return len(s.Node.Sessions()) == 0 })
-	ready(t, s.Dial(s.Config(1)))
+	transporttest.Eventually(t, "the unit is there again", func() bool {
+		k := initiator.Command{CDB: make([]byte, 6)}
+		return c.Do(&k) == nil && k.Status == scsi.Good
+	})
 }
 
 func TestTooMany(t *testing.T) { over(t, testTooMany) }

@@ -1,8 +1,6 @@
 package srp
 
 import (
-	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/scsi"
@@ -10,43 +8,26 @@ import (
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 
-// A manage is a task management request. It is answered when nothing touches the memory of a task
-// that it affects any more, on whichever channel: after the answer the initiator uses that memory
-// for something else.
-type manage struct {
-	c       *channel
-	x       iu.TaskManagement
-	result  iu.Code
-	pending atomic.Int32
+// A function is a task management request. It is answered when the tasks that it affects have
+// ended, on whichever channel, and nothing touches their memory any more: after the answer the
+// initiator uses that for something else.
+//
+// It has a place among the arrivals of each channel of the nexus, since it is about their commands
+// too. It is performed when all that came before it is with the target, and so long what came
+// after it waits.
+type function struct {
+	c         *channel
+	x         iu.TaskManagement
+	lists     []*arrivals  // where it has a place
+	ahead     atomic.Int32 // in how many of them something is before it
+	performed atomic.Bool
 }
 
-// watch lets m wait for the end of k. The lock of k's channel is held.
-func (m *manage) watch(k *task) {
-	m.pending.Add(1)
-	k.watchers = append(k.watchers, m)
-}
-
-// done ends one of the things that m waits for. No lock is held.
-func (m *manage) done() {
-	if m.pending.Add(-1) > 0 {
-		return
-	}
-	c := m.c
-	r := iu.Response{Solicited: m.x.Notify.Wants(m.result == iu.CodeComplete), Tag: m.x.Tag, HasCode: true, Code: m.result}
-	c.mu.Lock()
-	c.open--
-	c.managing = slices.DeleteFunc(c.managing, func(o *manage) bool { return o == m })
-	c.due++
-	x := c.note()
-	r.Delta = int32(c.due)
-	x.Head = r.Append(x.head[:0])
-	x.Solicited = r.Solicited
-	if c.post(x) {
-		c.credits += c.due
-		c.due = 0
-	}
-	c.mu.Unlock()
-	c.conn.Flush()
+// A marker keeps a function's place among the arrivals of one channel, to which it belongs.
+type marker struct {
+	f       *function
+	reached bool // nothing is before it
+	last    bool // of the function's places it is the one that was reached last
 }
 
 // functions are what SRP's codes ask of the target.
@@ -61,157 +42,131 @@ func (c *channel) manage(b []byte) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	if !c.takeCredit() {
-		c.mu.Unlock()
-		return errOverrun
+	if err := c.requests.function(x.Tag); err != nil {
+		return err
 	}
-	if c.inUse(x.Tag) {
-		c.mu.Unlock()
-		return fmt.Errorf("%w: %#016x", errTag, x.Tag)
+	f := &function{c: c, x: x}
+	c.nexus.enqueue(f)
+	for _, a := range f.lists {
+		a.advance()
 	}
-	m := &manage{c: c, x: x}
-	m.pending.Store(1)
-	c.managing = append(c.managing, m)
-	c.mu.Unlock()
-	f, ok := functions[x.Function]
-	lun := scsi.LUN(x.LUN)
-	unit := func(k *task) bool { return k.LUN.Canonical() == lun.Canonical() }
-	all := c.nx.list()
-	switch {
-	case !ok:
-		m.result = iu.CodeNotSupported
-		m.done()
-		return nil
-	case f == target.AbortTask:
-		c.abortTask(m, lun)
-		return nil
-	case f != target.ClearACA:
-		for _, o := range all {
-			o.kill(m, unit)
-		}
-	}
-	c.nx.x.Manage(f, lun, 0, func(r target.FunctionResult) {
-		m.result = code(r)
-		for _, o := range all {
-			o.await(m, unit)
-		}
-		m.done()
-	})
 	return nil
+}
+
+// enqueue gives f its place among the arrivals of each channel. Functions are in the same order
+// everywhere, so that no two wait for each other.
+func (nx *nexus) enqueue(f *function) {
+	channels := nx.list()
+	nx.order.Lock()
+	defer nx.order.Unlock()
+	for _, c := range channels {
+		f.lists = append(f.lists, &c.arrivals)
+	}
+	f.ahead.Store(int32(len(f.lists)))
+	for _, a := range f.lists {
+		a.push(&marker{f: f})
+	}
+}
+
+// complete implements arrival.
+func (m *marker) complete() bool {
+	m.reach()
+	return m.last || m.f.performed.Load()
+}
+
+// reach notes that nothing is before the place any more.
+func (m *marker) reach() {
+	if !m.reached {
+		m.reached = true
+		m.last = m.f.ahead.Add(-1) == 0
+	}
+}
+
+// retain implements arrival.
+func (*marker) retain() {}
+
+// deliver implements arrival.
+func (m *marker) deliver() {
+	f := m.f
+	if !m.last {
+		return
+	}
+	f.perform()
+	f.performed.Store(true)
+	for _, a := range f.lists {
+		a.advance()
+	}
+}
+
+// lose implements arrival: what was before it has ended with its connection.
+func (m *marker) lose() {
+	if !m.reached {
+		m.reach()
+		m.deliver()
+	}
+}
+
+// perform hands f to the target. No lock is held.
+func (f *function) perform() {
+	switch known, ok := functions[f.x.Function]; {
+	case !ok:
+		f.answer(iu.CodeNotSupported)
+	case known == target.AbortTask:
+		f.abortTask()
+	default:
+		f.c.nexus.scsi.Manage(known, scsi.LUN(f.x.LUN), 0, func(r target.FunctionResult) { f.answer(code(r)) })
+	}
 }
 
 // abortTask is ABORT TASK: of the channel's own task with that tag or, if it has none, of those of
-// the nexus's other channels.
-func (c *channel) abortTask(m *manage, lun scsi.LUN) {
-	var found []*task // referred to, so that they stay themselves
-	hold := func(o *channel) {
-		o.mu.Lock()
-		if k := o.named(m.x.Managed); k != nil {
-			k.refs++
-			found = append(found, k)
-		}
-		o.mu.Unlock()
-	}
-	if hold(c); len(found) == 0 {
-		for _, o := range c.nx.list() {
-			if o != c {
-				hold(o)
+// the nexus's other channels, since the answer that it is aborted must not be a lie.
+func (f *function) abortTask() {
+	nx, lun := f.c.nexus.scsi, scsi.LUN(f.x.LUN)
+	elsewhere := false // the tag is that of a task of another unit
+	named := func(own bool) func(*target.Task) bool {
+		return func(t *target.Task) bool {
+			if t.Tag != f.x.Managed || (of(t).c == f.c) != own {
+				return false
 			}
+			same := t.LUN.Canonical() == lun.Canonical()
+			elsewhere = elsewhere || !same
+			return same
 		}
 	}
-	release := func() {
-		for _, k := range found {
-			k.c.mu.Lock()
-			k.drop()
-			k.c.unlock()
-		}
-		m.done()
-	}
-	if len(found) == 0 { // it has ended, unless it asks for a unit that is not there
-		c.nx.x.Manage(target.QueryTask, lun, m.x.Managed, func(r target.FunctionResult) { m.result = code(r) })
-		m.done()
-		return
-	}
-	for _, k := range found {
-		if k.LUN.Canonical() != lun.Canonical() {
-			m.result = iu.CodeInvalid
-			release()
-			return
+	result := iu.CodeComplete
+	var steps atomic.Int32
+	steps.Store(3)
+	step := func() {
+		if steps.Add(-1) == 0 {
+			f.answer(result)
 		}
 	}
-	for _, k := range found {
-		k.c.kill(m, func(o *task) bool { return o == k })
+	n := nx.AbortTasks(named(true), step)
+	if n == 0 && !elsewhere {
+		n = nx.AbortTasks(named(false), step)
+	} else {
+		step()
 	}
-	c.nx.x.Abort(func(t *target.Task) bool {
-		for _, k := range found {
-			if t == &k.Task {
-				return true
-			}
-		}
-		return false
-	}, func() {
-		for _, k := range found {
-			k.c.await(m, func(o *task) bool { return o == k })
-		}
-		release()
-	})
+	switch {
+	case n > 0:
+	case elsewhere:
+		result = iu.CodeInvalid
+	default: // it has ended, unless the function asks for a unit that is not there
+		nx.Manage(target.QueryTask, lun, f.x.Managed, func(r target.FunctionResult) { result = code(r) })
+	}
+	step()
 }
 
-// named is the task with a tag: one that is open or, if there is none, one that has been answered
-// and whose works are not all done. c.mu is held.
-func (c *channel) named(tag uint64) *task {
-	if k := c.tasks.find(tag); k != nil {
-		return k
+// answer posts the answer. No lock is held.
+func (f *function) answer(result iu.Code) {
+	c := f.c
+	r := iu.Response{
+		Solicited: f.x.Notify.Wants(result == iu.CodeComplete), Tag: f.x.Tag, HasCode: true, Code: result,
+		Delta: c.requests.answerFunction(f.x.Tag),
 	}
-	for _, k := range c.all {
-		if k.refs > 0 && k.tag == tag {
-			return k
-		}
+	if sendNote(c.link.conn, r.Append(nil), r.Solicited, false) {
+		c.link.conn.Flush()
 	}
-	return nil
-}
-
-// kill ends the tasks that match as far as the target does not know them: those that it has not
-// seen yet, those on their way to it, and those that it has ended, but of whose data not all is
-// posted. m waits for their end. No lock is held.
-func (c *channel) kill(m *manage, match func(*task) bool) {
-	c.mu.Lock()
-	n := c.dropWaiting(match, m)
-	for _, k := range c.all {
-		switch {
-		case k.refs == 0 || !match(k):
-		case k.state == starting:
-			k.kill = true
-			m.watch(k)
-		case k.state == ending && !k.finished:
-			m.watch(k)
-			k.mute = true
-			k.refs++
-			c.stopParts(k)
-			c.conclude(k)
-			k.drop()
-			n++
-		}
-	}
-	c.unlock()
-	if n > 0 {
-		c.unblock()
-		c.conn.Flush()
-	}
-}
-
-// await lets m wait for the tasks that match and that the target has ended. Those of m's own
-// channel whose response is posted are not waited for: the answer comes behind it, and it behind
-// the data. No lock is held.
-func (c *channel) await(m *manage, match func(*task) bool) {
-	c.mu.Lock()
-	for _, k := range c.all {
-		if k.refs > 0 && k.state == ending && match(k) && (c != m.c || !k.finished || k.mute) {
-			m.watch(k)
-		}
-	}
-	c.mu.Unlock()
 }
 
 // code translates a service response. A task that is not there is as good as aborted (SAM-5 7.2).

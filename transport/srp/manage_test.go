@@ -185,15 +185,22 @@ func testAbortDuringRead(t *testing.T, w transporttest.Way) {
 	s.Close()
 }
 
-// TestAbortOfTheUnseen aborts commands that the target has not seen: they wait for their turn, or
-// for a descriptor table that has been asked for.
-func TestAbortOfTheUnseen(t *testing.T) { synctest.Test(t, testAbortOfTheUnseen) }
+// TestAbortOfTheUnseen aborts commands whose descriptor table has been asked for, by their own
+// channel and by another: the function waits until the target has the commands, and ends them.
+func TestAbortOfTheUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { testAbortOfTheUnseen(t, false) })
+	synctest.Test(t, func(t *testing.T) { testAbortOfTheUnseen(t, true) })
+}
 
-func testAbortOfTheUnseen(t *testing.T) {
+func testAbortOfTheUnseen(t *testing.T, byAnother bool) {
 	s, n := simulate(t, srp.Config{Solicited: 64 << 10})
 	cfg := s.Config(1)
-	cfg.Segment, cfg.Inline = 4096, -1
+	cfg.Segment, cfg.Inline, cfg.Action = 4096, -1, iu.Multi
 	c := s.Dial(cfg)
+	by := c
+	if byAnother {
+		by = s.Dial(cfg)
+	}
 	ready(t, c)
 	n.Break(func(e sim.Event) (f sim.Fate) {
 		if e.Op == rdma.Read && e.Len <= 256 {
@@ -205,32 +212,33 @@ func testAbortOfTheUnseen(t *testing.T) {
 	})
 	all := make([]initiator.Command, 6)
 	for i := range all {
-		all[i] = initiator.Command{CDB: write(0, 64<<10, transporttest.Lend), Out: pattern(64<<10, 1)}
+		all[i] = initiator.Command{CDB: write(0, 64<<10, transporttest.Lease), Out: pattern(64<<10, 1)}
 		_ = c.Submit(&all[i])
 	}
 	transporttest.Eventually(t, "they are there", func() bool { return session(t, s, cfg).Channels[0].Open == 6 })
-	// Nothing of them has started: each table is on its way.
-	if code, err := c.Manage(iu.AbortTask, 0, all[5].Tag); err != nil || code != iu.CodeComplete {
+	if n := s.Units[0].Started.Load(); n != 1 { // TEST UNIT READY: each table is on its way
+		t.Fatalf("%d commands started", n)
+	}
+	for _, i := range []int{5, 4} {
+		if code, err := by.Manage(iu.AbortTask, 0, all[i].Tag); err != nil || code != iu.CodeComplete {
+			t.Fatal(code, err)
+		}
+	}
+	if code, err := by.Manage(iu.LogicalUnitReset, 0, 0); err != nil || code != iu.CodeComplete {
 		t.Fatal(code, err)
 	}
-	transporttest.Eventually(t, "the first has started", func() bool { return s.Units[0].Started.Load() == 2 }) // with TEST UNIT READY
-	if code, err := c.Manage(iu.AbortTask, 0, all[4].Tag); err != nil || code != iu.CodeComplete {
-		t.Fatal(code, err)
+	if n := session(t, s, cfg).Channels[0].Stats.Reads; n > 6+16 { // tables, and the data of the first
+		t.Errorf("%d Reads", n)
 	}
-	if code, err := c.Manage(iu.LogicalUnitReset, 0, 0); err != nil || code != iu.CodeComplete {
-		t.Fatal(code, err)
-	}
+	c.Aborted(func(*initiator.Command) bool { return true })
 	for i := range all {
 		if err := c.Finish(&all[i]); !errors.Is(err, initiator.ErrAborted) {
 			t.Error(i, err)
 		}
 	}
-	if n := s.Units[0].Started.Load(); n != 2 {
-		t.Errorf("%d commands started", n)
-	}
 	n.Break(nil)
-	quiet(t, s, cfg, c)
 	ready(t, c)
+	ready(t, by)
 }
 
 // TestAbortOfTheSlow aborts commands whose data-in is not all posted: no response comes any more.
@@ -362,7 +370,7 @@ func testNoAnswerToCredits(t *testing.T, start starter) {
 	}
 	c, d := s.Dial(cfg), s.Dial(s.Config(2))
 	all := held(t, s, c, 2)
-	wait := managed(t, d, iu.ClearTaskSet, 0, 0)
+	wait := managed(t, d, iu.LogicalUnitReset, 0, 0)
 	ended(t, s, cfg, 0)
 	s.Units[0].Release()
 	wait()

@@ -1,105 +1,118 @@
 package srp
 
 import (
+	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 
-// A nexus is an I_T nexus: one or more channels that share one target.Nexus. It is its
-// target.Services; a command's are those of the channel that it came by.
+// A nexus is an I_T nexus: one or more channels that share one target.Nexus.
+//
+//	            its last connection has ended,           its last task
+//	            nobody logs in to it any more            has ended
+//	logged in ────────────────────────────────► lost ────────────────────► over
+//
+// While it is lost the same initiator may log in anew, to another nexus.
 type nexus struct {
 	node   *Node
 	key    nexusKey
 	port   iu.PortID // of the initiator
-	target *Target
-	x      *target.Nexus
+	target *servedTarget
+	scsi   *target.Nexus
 	since  time.Time
 
-	// Guarded by node.mu.
+	connected chan struct{} // closed: no connection is left, and the target knows
+
+	order sync.Mutex // held while a function gets its places; arrivals.mu comes after it
+
+	// The node's mu guards these.
 	channels []*channel
-	ended    bool
-
-	gone chan struct{} // closed: every task has ended, the nexus is lost
+	ending   bool // nobody logs in to it any more
+	over     []func()
 }
 
-// newNexus logs an initiator in. n.mu is held.
-func newNexus(n *Node, key nexusKey, t *Target) *nexus {
-	nx := &nexus{node: n, key: key, port: key.initiator, target: t, since: time.Now(), gone: make(chan struct{})}
-	nx.x = t.port.Login(nx, target.Initiator{Name: nx.port.String(), Port: scsi.SRPPort(nx.port)})
-	return nx
+// A nexusKey names an I_T nexus. Initiators by software iWARP send no identifier, so that their
+// address tells them apart, without the port, which is another for every channel.
+type nexusKey struct {
+	initiator, target iu.PortID
+	addr              netip.Addr
 }
 
-// list are the channels now.
+// newNexus logs an initiator in. The error is target.ErrClosed. n.mu is held.
+func newNexus(n *Node, key nexusKey, t *servedTarget) (*nexus, error) {
+	x, err := t.port.Login(target.Initiator{Name: key.initiator.String(), Port: scsi.SRPPort(key.initiator)})
+	if err != nil {
+		return nil, err
+	}
+	return &nexus{node: n, key: key, port: key.initiator, target: t, scsi: x, since: time.Now(), connected: make(chan struct{})}, nil
+}
+
+// join makes c one of the nexus's channels. nx.node.mu is held.
+func (nx *nexus) join(c *channel) {
+	cfg := &nx.node.cfg
+	c.nexus = nx
+	c.door = nx.scsi.Channel(c, target.ChannelLimits{Solicited: cfg.Solicited, Arena: cfg.Arena})
+	nx.channels = append(nx.channels, c)
+}
+
+// list is the channels now.
 func (nx *nexus) list() []*channel {
 	nx.node.mu.Lock()
 	defer nx.node.mu.Unlock()
 	return slices.Clone(nx.channels)
 }
 
-// end ends all channels, and with them the nexus; gone tells when. Nothing waits for the
-// initiator: it has said itself that it does not use them any more.
-func (nx *nexus) end(cause error) {
+// end ends all channels, and with them the nexus. If it is not gentle nothing waits for the
+// initiator to hear of it.
+func (nx *nexus) end(r iu.LogoutReason, cause error, gentle bool) {
 	nx.node.mu.Lock()
-	nx.ended = true
+	nx.ending = true
 	nx.node.mu.Unlock()
 	for _, c := range nx.list() {
-		c.end(iu.LogoutReplaced, cause, false)
+		c.link.end(r, cause, gentle)
 	}
 }
 
-// left takes a channel that has ended out of the nexus: its tasks end, and with the last channel
-// the nexus is lost.
+// left takes a channel whose connection has ended out of the nexus. Its tasks end, and with the
+// last channel the nexus is lost. Only when the target knows that the same initiator may log in
+// anew.
 func (nx *nexus) left(c *channel) {
 	n := nx.node
 	n.mu.Lock()
 	nx.channels = slices.DeleteFunc(nx.channels, func(o *channel) bool { return o == c })
 	last := len(nx.channels) == 0
-	if last {
-		nx.ended = true
-	}
+	nx.ending = nx.ending || last
 	n.mu.Unlock()
-	finish := func() {
-		n.mu.Lock()
-		delete(n.channels, c)
-		if last {
-			delete(n.nexuses, nx.key)
-			close(nx.gone)
-		}
-		n.changed.Broadcast()
-		n.mu.Unlock()
-	}
-	if last {
-		nx.x.Lost(finish)
+	if !last {
+		c.door.Lost(func() { n.forget(c, nil) })
 		return
 	}
-	nx.x.Abort(func(t *target.Task) bool { return of(t).c == c }, finish)
+	nx.scsi.Lost(func() { n.forget(c, nx) })
+	n.mu.Lock()
+	delete(n.nexuses, nx.key)
+	close(nx.connected)
+	n.changed.Broadcast()
+	n.mu.Unlock()
 }
 
-func of(t *target.Task) *task { return t.Private.(*task) }
-
-// SendDataIn implements target.Services.
-func (nx *nexus) SendDataIn(t *target.Task, off int64, data *buffer.Lease) bool {
-	return of(t).c.sendDataIn(of(t), off, data)
+// forget takes what has no task any more out of the node's books: a channel and, if it was its
+// last, its nexus.
+func (n *Node) forget(c *channel, nx *nexus) {
+	var over []func()
+	n.mu.Lock()
+	delete(n.channels, c)
+	if nx != nil {
+		delete(n.all, nx)
+		over = nx.over
+	}
+	n.changed.Broadcast()
+	n.mu.Unlock()
+	for _, f := range over {
+		f()
+	}
 }
-
-// ReceiveDataOut implements target.Services.
-func (nx *nexus) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease) {
-	of(t).c.receiveDataOut(of(t), off, into)
-}
-
-// SendResponse implements target.Services.
-func (nx *nexus) SendResponse(t *target.Task, r *target.Response) { of(t).c.sendResponse(of(t), r) }
-
-// Keep implements target.Services.
-func (nx *nexus) Keep(t *target.Task) error { return of(t).c.keep(of(t)) }
-
-// TerminateTransfers implements target.Services.
-func (nx *nexus) TerminateTransfers(t *target.Task) { of(t).c.terminate(of(t)) }
-
-// Dropped implements target.Services.
-func (nx *nexus) Dropped(t *target.Task) { of(t).c.dropped(of(t)) }

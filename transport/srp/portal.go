@@ -3,6 +3,7 @@ package srp
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/network/rdma"
 )
@@ -11,10 +12,12 @@ import (
 type Portal struct {
 	l    rdma.Listener
 	node *Node
+	only atomic.Pointer[[]string] // names of the targets that it shows; nil: all
 	done sync.WaitGroup
 }
 
-// Listen makes a portal at addr, HOST:PORT, of a device. Start lets it accept.
+// Listen makes a portal at addr, HOST:PORT, of a device, which shows all targets of the node. Start
+// lets it accept.
 func Listen(ctx context.Context, dev rdma.Device, addr string, node *Node) (*Portal, error) {
 	l, err := dev.Listen(ctx, addr)
 	if err != nil {
@@ -29,7 +32,8 @@ func (p *Portal) Start() { p.done.Go(p.accept) }
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
 
-// Close stops accepting. Channels, and logins that are under way, stay; see [Node.Shutdown].
+// Close stops accepting. Channels, and logins that are under way, stay; see [Node.Shutdown]. The
+// node knows nothing of its portals, so that one is removed by this.
 func (p *Portal) Close() error {
 	err := p.l.Close()
 	p.done.Wait()
@@ -46,6 +50,6 @@ func (p *Portal) accept() {
 			p.node.reject(r, 0, why)
 			continue
 		}
-		go p.node.login(r) // it may wait for channels that it terminates; Shutdown waits for it
+		go p.node.login(p, r) // it may wait for channels that it terminates; Shutdown waits for it
 	}
 }

@@ -160,14 +160,17 @@ func TestAbortOfTheAnswered(t *testing.T) {
 	if !done() {
 		t.Fatal("not answered when the data has left")
 	}
-	// On its own channel the answer comes behind the data, and no other's task is meant.
+	// On its own channel it waits as well, and no other's task is meant.
 	b.send(iu.Command{CDB: [16]byte{0x28, 8: 4, 9: 8}, In: twoKiB}) // with tag 1, and held
 	a.tag = 0
 	a.read(0, iu.AttrSimple)
-	if done = abort(a.c, 1); !done() {
-		t.Error("not answered")
+	if done = abort(a.c, 1); done() {
+		t.Error("answered while data is under way")
 	}
 	for a.c.complete(nil) {
+	}
+	if !done() {
+		t.Error("not answered")
 	}
 	for b.c.complete(nil) {
 	}

@@ -1,8 +1,12 @@
 package srp
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
@@ -10,176 +14,144 @@ import (
 // maxOut is the longest IU that we send, in bytes: a response with as much sense data as there is.
 const maxOut = iu.ResponseLen + 252
 
-// A state is where a task is.
-type state uint8
-
-const (
-	waiting  state = iota // for its descriptor table, or for its turn
-	starting              // on its way to the target, after it has waited
-	running               // the target's
-	ending                // the target is done with it
-)
-
-// A task is one SCSI command of a channel: the target's Task and what SRP knows of it. Tasks are
-// recycled by their channel when nobody refers to them any more.
+// A task is one SCSI command of a channel: the target's Task and what SRP knows of it.
+//
+//	          its table is not there                  its table has come
+//	arrives ─────────────────────────► fetching ─────────────────────────► with the target
+//	   │                                  │ the connection                    │
+//	   │ wrong                            │ has ended                         ├─ SendResponse ──► answering
+//	   ▼                                  ▼                                   │                      │
+//	refused                             dropped ◄───────── Ended, aborted ────┘       all data-in is │
+//	   │                                  ▲ the tag is free, the credit due            posted, and   │
+//	   │                                  │                                            the response  │
+//	   │                                  └───────── withdrawn ◄──── TerminateTransfers ─────────────┤
+//	   │                                                                                             ▼
+//	   └──────────────────────────────────────────────────────────────────────────────────────► answered
+//	                                                                        the tag is free, the credit
+//	                                                                        has gone with the response
+//
+// An answered or withdrawn task is told to the target (Responded) when the connection has given
+// back all of its works: so a task management function, by whichever channel, is answered when
+// nothing of ours can touch the memory of the initiator any more. Then the target gives the task
+// back (Ended).
 type task struct {
 	target.Task
 	c    *channel
-	next *task // free list
+	next *task // of requests.free
 
-	tag     uint64
-	notify  iu.Notify
-	cdb     [16]byte
-	long    []byte // room for a CDB of more than 16 bytes
-	out, in memory
+	// Of the command: set before it is delivered, and not changed while it is with the target.
+	tag      uint64
+	notify   iu.Notify
+	cdb      [16]byte
+	long     []byte // room for a CDB of more than 16 bytes
+	out, in  remoteBuffer
+	refusal  *refusal      // why the target never sees it
+	retained *buffer.Lease // immediate data, if it had to be retained
 
-	// The response.
-	send rdma.Work
-	head [maxOut]byte
-	last transfer // the last data-in, before it
-	get  transfer // the data-out that the device server has asked for
+	fetching atomic.Int32 // descriptor tables that have not come
 
-	// Guarded by c.mu.
-	refs     int
-	state    state
-	finished bool          // the tag is free, the credit counted
-	mute     bool          // it gets no response
-	kill     bool          // to be aborted as soon as the target has it
-	fail     *wrong        // it is refused when its turn comes
-	fetching int           // descriptor tables that have not come
-	budget   int64         // of c.solicited
-	unposted int           // transfers of data-in of which not all is posted
-	unsent   int           // pieces of data-in that are not sent
-	parts    *transfer     // these, by next
-	paced    bool          // the device server waits for DataInSent
-	hand     []byte        // immediate data in the connection's memory, until Received returns
-	kept     *buffer.Lease // and where it is kept
-	taken    int64         // how much of it the device server has got
-	lost     bool          // there was no memory to keep it
-	watchers []*manage
-	watched  [2]*manage // room for them
+	// refs counts who refers to the task: the one who delivers it, the target until Ended, every
+	// work from its posting until what follows from its end is done, and calls of the target that
+	// could otherwise be overtaken by the end of the task.
+	refs atomic.Int32
+	// settled: the response is posted or withdrawn, and the target has not been told.
+	settled atomic.Bool
+
+	mu     sync.Mutex // guards what follows
+	answer answer
+	send   rdma.Work // of the response; its memory is head
+	head   [maxOut]byte
+	last   transfer    // the data-in that comes with the response
+	pieces []*transfer // those that go ahead of it; as many as there ever were at a time
+	get    transfer    // the data-out that the device server has asked for
 }
 
-// task takes a task from the free list. c.mu is held.
-func (c *channel) task() *task {
-	k := c.free
-	if k != nil {
-		c.free, k.next = k.next, nil
-	} else {
-		k = &task{c: c}
-		k.Private = k
-		k.send.Owner = k // its Op is Send
-		k.last.k, k.last.mem = k, &k.in
-		k.get.k, k.get.mem = k, &k.out
-		k.watchers = k.watched[:0]
-		c.all = append(c.all, k)
-	}
-	k.ready(&k.last)
-	k.ready(&k.get)
-	k.refs = 1
-	k.state, k.finished, k.mute, k.kill, k.fail = running, false, false, false, nil
-	k.fetching, k.budget, k.unposted, k.unsent, k.paced, k.taken, k.lost = 0, 0, 0, 0, false, 0, false
+// An answer is how far a task's response has come.
+type answer uint8
+
+const (
+	none      answer = iota // the device server has not responded
+	waiting                 // for data-in to be posted
+	placed                  // it is posted, or the connection has ended
+	withdrawn               // it is never sent
+)
+
+func newTask(c *channel) *task {
+	k := &task{c: c}
+	k.Private = k
+	k.send.Owner = k // its Op is Send
+	k.in.k, k.out.k = k, k
+	k.in.fetch.Owner, k.out.fetch.Owner = &k.in, &k.out
+	k.last.init(k, rdma.Write, &k.in)
+	k.get.init(k, rdma.Read, &k.out)
 	return k
 }
 
-// ready makes one of k's own transfers what it is for.
-func (k *task) ready(x *transfer) {
-	x.data, x.role, x.op = nil, dataOut, rdma.Read
-	if x == &k.last {
-		x.role, x.op = lastData, rdma.Write
+// set makes k ready for the command x. Nobody else knows k.
+func (k *task) set(x *iu.Command) {
+	k.refs.Store(1)
+	k.fetching.Store(0)
+	k.settled.Store(false)
+	k.answer, k.refusal = none, nil
+	k.tag, k.notify, k.cdb = x.Tag, x.Notify, x.CDB
+	k.Tag, k.LUN, k.Attr, k.CDB = x.Tag, scsi.LUN(x.LUN), target.Simple, k.cdb[:]
+	if len(x.Additional) > 0 {
+		k.long = append(append(k.long[:0], k.cdb[:]...), x.Additional...)
+		k.CDB = k.long
+	}
+	k.WantIn, k.HaveOut, k.Unasked = 0, 0, 0
+}
+
+// drop ends a reference. The caller does not touch k afterwards. No lock is held.
+func (k *task) drop() {
+	switch n := k.refs.Add(-1); {
+	case n == 1 && k.settled.CompareAndSwap(true, false): // the one left is the target's
+		k.Responded()
+	case n == 0:
+		k.recycle()
 	}
 }
 
-// drop ends a reference. c.mu is held, and given up with unlock.
-func (k *task) drop() {
-	if k.refs--; k.refs > 0 {
-		return
-	}
-	if k.kept != nil {
-		k.kept.Release()
-		k.kept = nil
+// recycle gives back what k has. Nobody refers to it any more.
+func (k *task) recycle() {
+	if k.retained != nil {
+		k.retained.Release()
+		k.retained = nil
 	}
 	k.in.reset()
 	k.out.reset()
 	k.CDB = nil
 	k.First = buffer.Lease{}
-	c := k.c
-	k.next, c.free = c.free, k
-	if k.mute { // nothing of it is left: only now the initiator may send another
-		c.open--
-		c.due++
-		c.aborted++
-		c.sendCredits()
-	}
-	if len(k.watchers) > 0 {
-		c.told = append(c.told, k.watchers...)
-		clear(k.watchers)
-	}
-	k.watchers = k.watched[:0]
+	k.c.requests.recycle(k)
 }
 
-// finish takes k out of the books: its tag is free. c.mu is held.
-func (c *channel) finish(k *task) {
-	k.finished = true
-	c.tasks.remove(k)
-	c.solicited -= k.budget
-	k.budget = 0
-	k.drop()
-}
-
-// A taskTable finds the tasks of a channel by tag: open addressing with linear probing, never more
-// than half full, since a channel has no more tasks than credits.
-type taskTable struct {
-	slots []*task
-	shift uint
-}
-
-func (t *taskTable) init(n int) {
-	t.shift = 64 - 4
-	for 1<<(64-t.shift) < 2*n {
-		t.shift--
-	}
-	t.slots = make([]*task, 1<<(64-t.shift))
-}
-
-func (t *taskTable) home(tag uint64) int { return int(tag * 0x9e3779b97f4a7c15 >> t.shift) }
-
-func (t *taskTable) find(tag uint64) *task {
-	for i := t.home(tag); ; i = (i + 1) & (len(t.slots) - 1) {
-		if k := t.slots[i]; k == nil || k.tag == tag {
-			return k
+// piece is a transfer for data-in ahead of the response. k.mu is held.
+func (k *task) piece() *transfer {
+	for _, x := range k.pieces {
+		if x.data == nil {
+			return x
 		}
 	}
+	x := new(transfer)
+	x.init(k, rdma.Write, &k.in)
+	k.pieces = append(k.pieces, x)
+	return x
 }
 
-// add puts in a task whose tag is not there.
-func (t *taskTable) add(k *task) {
-	i := t.home(k.tag)
-	for t.slots[i] != nil {
-		i = (i + 1) & (len(t.slots) - 1)
-	}
-	t.slots[i] = k
-}
-
-func (t *taskTable) remove(k *task) {
-	mask := len(t.slots) - 1
-	i := t.home(k.tag)
-	for t.slots[i] != k {
-		i = (i + 1) & mask
-	}
-	for j := i; ; { // close the gap with the next one that may stand there
-		t.slots[i] = nil
-		for {
-			j = (j + 1) & mask
-			o := t.slots[j]
-			if o == nil {
-				return
-			}
-			if (j-t.home(o.tag))&mask >= (j-i)&mask {
-				break
-			}
+// allPosted reports that no data-in waits to be posted. k.mu is held.
+func (k *task) allPosted() bool {
+	for _, x := range k.pieces {
+		if !x.posted() {
+			return false
 		}
-		t.slots[i] = t.slots[j]
-		i = j
+	}
+	return k.last.posted()
+}
+
+// stopDataIn posts no more data-in. k.mu is held.
+func (k *task) stopDataIn() {
+	k.last.stop(target.ErrAborted)
+	for _, x := range k.pieces {
+		x.stop(target.ErrAborted)
 	}
 }

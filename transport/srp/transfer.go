@@ -1,230 +1,224 @@
 package srp
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 )
 
-// maxFlying is how many works a transfer has with the connection at a time. A list of descriptors
-// can be much longer: works are memory as well.
+// maxFlying is how many works of a transfer are with the connection at a time. A list of
+// descriptors can be much longer: works are memory as well.
 const maxFlying = 64
 
-// maxIdle is how many works a channel keeps for the next commands.
-const maxIdle = 4 * maxFlying
+// maxSpare is how many unused works a channel keeps for the next commands.
+const maxSpare = 4 * maxFlying
 
-// A role is what a transfer is for.
-type role uint8
-
-const (
-	lastData  role = iota // data-in with the response
-	dataPiece             // data-in before it
-	dataOut               // data that the device server has asked for
-	dataTable             // an external descriptor table
-)
-
-// A transfer moves data between a lease and a memory of the initiator. c.mu guards it.
+// A transfer moves data between a lease and a buffer of the initiator. It belongs to its task,
+// whose mu guards it.
 type transfer struct {
-	k    *task
-	role role
-	op   rdma.Op
-	mem  *memory
-	cur  cursor
+	k   *task
+	op  rdma.Op
+	buf *remoteBuffer
+	cur cursor // in buf, where the next work goes
 
 	data *buffer.Lease // nil: there is no transfer
 	off  int64         // how much of it is posted
 	len  int64
 
-	counts bool  // in k.unposted
-	stop   bool  // no more is posted
-	err    error // the first of a work
-	flying int
-	works  *work // with the connection, by next
-
-	next *transfer // free list of the channel, or data pieces of the task
+	stopped bool  // no more is posted
+	err     error // the first of a work, or why it was stopped
+	flying  int
+	list    *work // with the connection, by next
+	own     work  // the first: most transfers need no other
 }
 
-// A work is one RDMA Write or Read of a transfer. It belongs to the channel's free list.
+// A work is one RDMA Write or Read of a transfer.
 type work struct {
 	rdma.Work
-	x          *transfer
+	x          *transfer // nil: it is not used
 	prev, next *work
 }
 
-// move sets x up for data, at offset off of the memory, and posts what may be posted. c.mu is
-// held.
-func (c *channel) move(x *transfer, data *buffer.Lease, off int64) {
-	x.data, x.off, x.len, x.stop, x.err = data, 0, data.Len(), false, nil
-	x.cur = x.mem.seek(off)
-	if x.op == rdma.Write {
-		x.counts = true
-		x.k.unposted++
-	}
-	c.pump(x)
+// works are those that a channel's transfers share.
+type works struct {
+	reads atomic.Int32 // RDMA Reads that the initiator owes
+
+	mu    sync.Mutex // guards what follows
+	spare *work      // by next
+	n     int        // how many
 }
 
-// posted reports that nothing of x is posted any more.
-func (x *transfer) posted() bool { return x.stop || x.off == x.len }
-
-// over reports that nothing of x is with the connection any more.
-func (x *transfer) over() bool { return x.flying == 0 && x.posted() }
-
-// pump posts what may be posted. c.mu is held. It reports that there was something.
-func (c *channel) pump(x *transfer) bool {
-	some := false
-	for !x.posted() && x.flying < maxFlying {
-		d := x.mem.next(&x.cur, x.len-x.off)
-		if d.Len == 0 { // more than the device server was told that there is
-			x.stop, x.err = true, errBeyond
-			break
-		}
-		if !c.postWork(x, rdma.Remote{Key: rdma.Key(d.Key), Addr: d.Addr}, int64(d.Len)) {
-			break
-		}
-		some = true
+func (p *works) take() *work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.spare
+	if w == nil {
+		w = new(work)
+		w.Owner = w
+		return w
 	}
-	x.count()
-	return some
+	p.spare, w.next = w.next, nil
+	p.n--
+	return w
 }
 
-// count takes x out of what the response waits for when all is posted. c.mu is held.
-func (x *transfer) count() {
-	if x.counts && x.posted() {
-		x.counts = false
-		x.k.unposted--
+func (p *works) put(w *work) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n < maxSpare {
+		w.next, p.spare = p.spare, w
+		p.n++
+	}
+}
+
+func (x *transfer) init(k *task, op rdma.Op, m *remoteBuffer) {
+	x.k, x.op, x.buf = k, op, m
+	x.own.Owner = &x.own
+}
+
+// start moves data, from its byte at on, to or from offset off of the buffer, as far as works may
+// be posted now. It takes data, or borrows it. x.k.mu is held.
+func (x *transfer) start(data *buffer.Lease, at, off int64) {
+	x.data, x.off, x.len, x.stopped, x.err = data, at, data.Len(), false, nil
+	x.cur = x.buf.seek(off)
+	x.pump()
+}
+
+// posted reports that nothing of x is posted any more. x.k.mu is held.
+func (x *transfer) posted() bool { return x.data == nil || x.stopped || x.off == x.len }
+
+// stop lets nothing more of x be posted, because of err. x.k.mu is held.
+func (x *transfer) stop(err error) {
+	x.stopped = true
+	if x.err == nil {
+		x.err = err
 	}
 }
 
 var errBeyond = &target.DataError{Sense: scsi.AbortedCommand(scsi.ASCDataOutBufferError)}
 
-// postWork posts the next n bytes of x. c.mu is held. false: the connection has ended.
-func (c *channel) postWork(x *transfer, to rdma.Remote, n int64) bool {
-	w := c.works
-	if w != nil {
-		c.works, w.next = w.next, nil
-		c.idle--
-	} else {
-		w = new(work)
-		w.Owner = w
+// pump posts what may be posted, and reports that there was something. x.k.mu is held.
+func (x *transfer) pump() bool {
+	some := false
+	for !x.posted() && x.flying < maxFlying {
+		d := x.buf.next(&x.cur, x.len-x.off)
+		if d.Len == 0 { // more than the device server was told that there is
+			x.stop(errBeyond)
+			break
+		}
+		if !x.post(rdma.Remote{Key: rdma.Key(d.Key), Addr: d.Addr}, int64(d.Len)) {
+			x.stop(target.ErrAborted) // the connection has ended
+			break
+		}
+		some = true
+	}
+	return some
+}
+
+// post posts the next n bytes. x.k.mu is held.
+func (x *transfer) post(to rdma.Remote, n int64) bool {
+	c := x.k.c
+	w := &x.own
+	if w.x != nil {
+		w = c.works.take()
 	}
 	w.Op, w.Data, w.At, w.Len, w.Remote = x.op, x.data, x.off, n, to
 	w.x = x
-	if !c.conn.Post(&w.Work) {
-		c.putWork(w)
-		x.stop, x.err = true, target.ErrAborted
-		return false
-	}
-	if w.next = x.works; w.next != nil {
+	if w.next = x.list; w.next != nil {
 		w.next.prev = w
 	}
-	x.works = w
-	x.off += n
+	x.list = w
 	x.flying++
-	x.k.refs++
+	x.k.refs.Add(1)
+	if x.op == rdma.Read {
+		c.works.reads.Add(1)
+	}
+	if !c.link.conn.Post(&w.Work) {
+		x.back(w)
+		x.k.refs.Add(-1) // who has called has one as well
+		return false
+	}
+	x.off += n
 	return true
 }
 
-func (c *channel) putWork(w *work) {
-	w.Data, w.x, w.prev, w.next = nil, nil, nil, nil
-	if c.idle < maxIdle {
-		w.next, c.works = c.works, w
-		c.idle++
-	}
-}
-
-// back takes a work that the connection has given back out of its transfer. c.mu is held.
-func (c *channel) back(w *work) {
-	x := w.x
+// back takes a work that the connection has not any more out of its transfer. Its reference to the
+// task becomes the caller's. x.k.mu is held.
+func (x *transfer) back(w *work) {
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
-		x.works = w.next
+		x.list = w.next
 	}
 	if w.next != nil {
 		w.next.prev = w.prev
 	}
 	x.flying--
-	c.putWork(w)
+	w.Data, w.x, w.prev, w.next = nil, nil, nil, nil
+	c := x.k.c
+	if x.op == rdma.Read {
+		c.works.reads.Add(-1)
+	}
+	if w != &x.own {
+		c.works.put(w)
+	}
 }
 
-// cancel stops x, and takes back what can be. c.mu is held, and somebody else has a reference to
-// the task.
-func (c *channel) cancel(x *transfer) {
-	if x.data == nil {
-		return
-	}
-	x.stop = true
-	x.count()
-	if x.err == nil {
-		x.err = target.ErrAborted
-	}
-	if x.op != rdma.Read {
-		return // those have left, or leave soon
-	}
-	for w := x.works; w != nil; {
+// cancel stops x, and takes back the Reads that the initiator has not been asked for. The caller has
+// a reference to the task. x.k.mu is held.
+func (x *transfer) cancel() {
+	x.stop(target.ErrAborted)
+	for w := x.list; w != nil; {
 		next := w.next
-		if c.conn.Cancel(&w.Work) {
-			c.back(w)
-			x.k.refs--
+		if x.k.c.link.conn.Cancel(&w.Work) {
+			x.back(w)
+			x.k.refs.Add(-1)
 		}
 		w = next
 	}
 }
 
-// take ends x if it is over, and returns its data. c.mu is held.
-func (x *transfer) take() *buffer.Lease {
-	if x.data == nil || !x.over() {
-		return nil
+// take ends x if nothing of it is with the connection any more, and returns its data and how it
+// ended. x.k.mu is held.
+func (x *transfer) take() (*buffer.Lease, error) {
+	if x.data == nil || x.flying > 0 || !x.posted() {
+		return nil, nil
 	}
 	data := x.data
 	x.data = nil
-	return data
+	return data, x.err
 }
 
-// moved takes a work back and goes on with its transfer. No lock is held.
-func (c *channel) moved(w *work, err error) {
-	c.mu.Lock()
+// done takes a work back and goes on with its transfer. No lock is held.
+func (w *work) done(err error) {
 	x := w.x
-	k, role := x.k, x.role
-	c.back(w)
+	k := x.k
+	conn := k.c.link.conn
+	k.mu.Lock()
 	if err != nil {
-		x.stop = true
-		x.count()
-		if x.err == nil {
-			x.err = target.ErrAborted
+		x.stop(target.ErrAborted)
+	}
+	x.back(w)
+	flush := x.pump()
+	flush = k.conclude() || flush
+	data, err := x.take()
+	k.mu.Unlock()
+	switch {
+	case data == nil:
+	case x == &k.get:
+		k.DataOutReceived(err)
+	default:
+		data.Release()
+		if x != &k.last {
+			k.DataInSent()
 		}
 	}
-	flush := c.pump(x)
-	flush = c.conclude(k) || flush
-	data, more := x.take(), false
-	err = x.err
-	if data != nil {
-		switch role {
-		case dataPiece:
-			more = c.pieceSent(x)
-		case dataTable:
-			c.fetched(x)
-		}
-	}
-	wait := len(c.waiting) > 0
 	k.drop()
-	c.unlock()
-	if data != nil {
-		switch role {
-		case lastData, dataPiece:
-			data.Release()
-			if more {
-				k.DataInSent() // the device server has it: it has not ended yet
-			}
-		case dataOut:
-			k.DataOutReceived(err) // as above
-		}
-	}
-	if wait {
-		c.unblock()
-	}
 	if flush {
-		c.conn.Flush()
+		conn.Flush()
 	}
 }

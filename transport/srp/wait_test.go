@@ -1,8 +1,12 @@
 package srp_test
 
 import (
+	"bytes"
 	"testing"
 
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
@@ -32,7 +36,7 @@ func (s *sender) read(lun uint64, attr uint8) {
 	s.send(iu.Command{LUN: lun << 48, Attr: attr, CDB: [16]byte{0x28, 8: 4}, In: twoKiB})
 }
 
-// started expects so many commands to have been started, on either unit.
+// is expects so many commands to have been started, on either unit.
 func (f *fake) is(t *testing.T, step string, first, second int) {
 	t.Helper()
 	if f.unit.started != first || f.other.started != second {
@@ -40,68 +44,113 @@ func (f *fake) is(t *testing.T, step string, first, second int) {
 	}
 }
 
+// reads is how many RDMA Reads are posted and not done.
+func (c *fakeConn) reads() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.open {
+		if w.Op == rdma.Read {
+			n++
+		}
+	}
+	return n
+}
+
 // A channel fetches so much data at a time, and a slow unit holds up no other.
 func TestBudget(t *testing.T) {
 	f := newFake(t, srp.Config{Solicited: 4096})
 	defer f.close()
 	s := &sender{c: f.dial(68, iu.Single)}
+	fetches := func(step string, want int) {
+		t.Helper()
+		if n := s.c.reads(); n != want {
+			t.Fatalf("%s: data of %d commands is fetched instead of %d", step, n, want)
+		}
+	}
 	for range 4 {
 		s.write(0, iu.AttrSimple)
 	}
-	f.is(t, "two fit", 2, 0)
+	fetches("two fit", 2)
 	s.read(0, iu.AttrSimple)
-	f.is(t, "reads pass", 3, 0)
+	f.is(t, "reads pass", 5, 0)
 	s.write(1, iu.AttrSimple)
-	f.is(t, "another unit has a share", 3, 1)
+	fetches("another unit has a share", 3)
 	s.write(1, iu.AttrSimple)
-	f.is(t, "and not more", 3, 1)
+	fetches("and not more", 3)
 	s.write(0, iu.AttrHeadOfQueue)
-	f.is(t, "a write has to wait even so", 3, 1)
+	fetches("a write has to wait even so", 3)
 	s.c.complete(nil) // of the first write
-	f.is(t, "there is room for the next of another unit, or of this", 3, 1)
-	s.c.complete(nil) // of the second
-	if f.unit.started+f.other.started < 5 {
-		t.Errorf("%d and %d have started", f.unit.started, f.other.started)
-	}
+	fetches("what the other unit fetches counts too", 2)
 	for s.c.complete(nil) {
 	}
 	f.is(t, "everything comes to its turn", 6, 2)
+	fetches("and to an end", 0)
 }
 
-// Ordered commands pass nothing that waits, and only HEAD OF QUEUE passes them.
-func TestOrder(t *testing.T) {
+// Commands come to the target in the order in which they came to the channel, whatever their
+// attributes, also if a descriptor table has to be fetched. Another channel goes on.
+func TestArrivals(t *testing.T) {
+	f := newFake(t, srp.Config{})
+	defer f.close()
+	s, other := &sender{c: f.dial(68, iu.Single)}, &sender{c: f.dial(68, iu.Multi)}
+	s.send(iu.Command{CDB: [16]byte{0x28, 8: 4}, In: inTable})
+	s.read(1, iu.AttrSimple)
+	s.send(iu.Command{CDB: [16]byte{0x2a, 8: 4}, Out: inTable})
+	s.read(1, iu.AttrHeadOfQueue)
+	data := []byte("immediate data")
+	s.send(iu.Command{CDB: [16]byte{0x2a, 8: 4}, Out: iu.Buffer{Format: iu.Immediate, Len: 14, Data: data}})
+	f.is(t, "a table is not there", 0, 0)
+	other.read(0, iu.AttrSimple)
+	f.is(t, "another channel does not wait", 1, 0)
+	s.c.complete(nil)
+	f.is(t, "up to the next table", 2, 1)
+	var got []byte
+	f.unit.taken = func(l *buffer.Lease) {
+		got = make([]byte, l.Len())
+		l.Read(0, got)
+	}
+	for s.c.complete(nil) {
+	}
+	f.is(t, "all", 4, 2)
+	if string(got) != string(data) {
+		t.Errorf("immediate data that had to wait came as %q", got)
+	}
+	if i := f.node.Sessions()[0].Channels[0]; i.Stats.Copied != 2*14 { // and once into the unit's memory
+		t.Errorf("%d bytes copied", i.Stats.Copied)
+	}
+}
+
+// With no memory left for immediate data that has to wait the command fails.
+func TestArrivalsWithoutMemory(t *testing.T) {
 	f := newFake(t, srp.Config{})
 	defer f.close()
 	s := &sender{c: f.dial(68, iu.Single)}
 	s.send(iu.Command{CDB: [16]byte{0x28, 8: 4}, In: inTable})
-	f.is(t, "its table is not there", 0, 0)
-	s.read(0, iu.AttrSimple)
-	f.is(t, "a simple one passes", 1, 0)
-	s.read(0, iu.AttrOrdered)
-	f.is(t, "an ordered one does not", 1, 0)
-	s.read(0, iu.AttrSimple)
-	f.is(t, "and is not passed", 1, 0)
-	s.read(0, iu.AttrHeadOfQueue)
-	f.is(t, "but by the head of the queue", 2, 0)
-	s.write(0, iu.AttrSimple)
-	f.is(t, "nor by a write", 2, 0)
+	all, err := f.arena.Get(7 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var more []*buffer.Lease
+	for n := int64(1 << 20); n >= 512; n /= 2 {
+		for l, err := f.arena.Get(n); err == nil; l, err = f.arena.Get(n) {
+			more = append(more, l)
+		}
+	}
+	s.send(iu.Command{CDB: [16]byte{0x2a, 8: 4}, Out: iu.Buffer{Format: iu.Immediate, Len: 600, Data: make([]byte, 600)}})
+	all.Release()
+	for _, l := range more {
+		l.Release()
+	}
 	for s.c.complete(nil) {
 	}
-	f.is(t, "the table has come", 6, 0)
-}
-
-// Writes to a unit keep their order: the second waits with the first.
-func TestWritesInOrder(t *testing.T) {
-	f := newFake(t, srp.Config{})
-	defer f.close()
-	s := &sender{c: f.dial(68, iu.Single)}
-	s.send(iu.Command{CDB: [16]byte{0x2a, 8: 4}, Out: inTable})
-	s.write(0, iu.AttrSimple)
-	f.is(t, "behind one whose table is not there", 0, 0)
-	s.write(1, iu.AttrSimple)
-	f.is(t, "but another unit's", 0, 1)
-	s.c.complete(nil)
-	f.is(t, "the table has come", 2, 1)
-	for s.c.complete(nil) {
+	for _, b := range s.c.take() {
+		x, err := iu.ParseResponse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := target.ErrExhausted.Sense.AppendFixed(nil); x.Tag == 2 && !bytes.Equal(x.Sense, want) {
+			t.Errorf("sense %x instead of %x", x.Sense, want)
+		}
 	}
+	f.is(t, "it has not been executed", 1, 0)
 }

@@ -127,6 +127,7 @@ func Script(t *testing.T, login func(t *testing.T, n int) Initiator) {
 		good(w, append(data, make([]byte, 512)...), 0, 512)
 		good(w, data[:n-512], 0, -512)
 	}
+	partBlocks(t, do)
 	good([]byte{0x35, 9: 0}, nil, 0, 0)
 	block := bytes.Repeat([]byte{0xa5}, 512)
 	same := make([]byte, 16)

@@ -29,11 +29,11 @@ type SRP struct {
 	Units   [2]*Unit
 	Target  *target.Target
 	Devices Devices
+	Portal  *srp.Portal
 
-	tb     testing.TB
-	portal *srp.Portal
-	down   sync.Once
-	shut   bool
+	tb   testing.TB
+	down sync.Once
+	shut bool
 }
 
 // StartSRP starts a node on devices, which it closes at the end; change, if not nil, edits the
@@ -60,12 +60,12 @@ func StartSRP(tb testing.TB, d Devices, cfg srp.Config, change func(*srp.Target)
 	if change != nil {
 		change(&st)
 	}
-	err = s.Node.AddTarget(st)
+	err = s.Node.SetTarget(st)
 	must()
-	s.portal, err = srp.Listen(context.Background(), d.Target, d.Addr, s.Node)
+	s.Portal, err = srp.Listen(context.Background(), d.Target, d.Addr, s.Node)
 	must()
-	s.portal.Start()
-	s.Addr = s.portal.Addr()
+	s.Portal.Start()
+	s.Addr = s.Portal.Addr()
 	tb.Cleanup(func() {
 		s.Close()
 		goleak.VerifyNone(tb, before)
@@ -78,7 +78,7 @@ func (s *SRP) Close() { s.down.Do(s.close) }
 
 func (s *SRP) close() {
 	tb := s.tb
-	if err := s.portal.Close(); err != nil {
+	if err := s.Portal.Close(); err != nil {
 		tb.Error(err)
 	}
 	ended := make(chan struct{})

@@ -70,7 +70,7 @@ func scriptSRP(t *testing.T, devices func() transporttest.Devices) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := node.AddTarget(srp.Target{SCSI: disk, IDExt: 1, IOCGUID: 2}); err != nil {
+		if err := node.SetTarget(srp.Target{SCSI: disk, IDExt: 1, IOCGUID: 2}); err != nil {
 			t.Fatal(err)
 		}
 		d := devices()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -27,7 +28,7 @@ const (
 	Hold              // waits for Unit.Release, then as Later
 	Half              // asks for the first half of the data only, then CHECK CONDITION
 	Pieces            // data-in in pieces ahead of the response; data-out in pieces of MaxPiece
-	KeepIt            // keeps what came along, goes on as Later
+	KeepIt            // waits a while before it asks for data, then as Later
 	Sense             // data-in, and CHECK CONDITION with it
 )
 
@@ -50,7 +51,8 @@ type Unit struct {
 	gate chan struct{}
 	work sync.WaitGroup
 
-	then func(*target.Task, error) // written: a method value allocates
+	landed   func(*target.Task, error)                // method values, which allocate
+	received func(*target.Task, *buffer.Lease, error) // the same
 }
 
 // NewUnit makes a unit of size bytes.
@@ -60,7 +62,7 @@ func NewUnit(size int64, a *buffer.Arena) (*Unit, error) {
 		return nil, err
 	}
 	u := &Unit{Store: s, Arena: a, gate: make(chan struct{})}
-	u.then = u.written
+	u.landed, u.received = u.written, u.arrived
 	return u, nil
 }
 
@@ -72,8 +74,19 @@ func (u *Unit) Release() {
 	u.mu.Unlock()
 }
 
-// Identity implements target.LogicalUnit.
-func (u *Unit) Identity() scsi.Identity { return scsi.Identity{} }
+// Order implements target.LogicalUnit.
+func (u *Unit) Order(cdb []byte) target.Order {
+	o := target.Order{First: uint64(binary.BigEndian.Uint32(cdb[2:])), Blocks: uint64(binary.BigEndian.Uint16(cdb[7:]))}
+	switch scsi.Opcode(cdb[0]) {
+	case scsi.OpRead10:
+		o.Class = target.Reads
+	case scsi.OpWrite10:
+		o.Class = target.Writes
+	default:
+		return target.Order{}
+	}
+	return o
+}
 
 // Attach implements target.LogicalUnit.
 func (u *Unit) Attach(*target.ITL) { u.Attached.Add(1) }
@@ -171,24 +184,18 @@ func (u *Unit) move(t *target.Task) {
 		u.mu.Lock()
 		gate := u.gate
 		u.mu.Unlock()
-		err := t.Keep()
 		u.Held.Add(1)
 		u.later(t, func(t *target.Task) {
 			<-gate
 			u.Held.Add(-1)
-			if err != nil {
-				u.respond(t, target.Response{Status: scsi.TaskSetFull})
-				return
-			}
 			u.transfer(t, write)
 		})
 		return
 	case KeepIt:
-		if t.Keep() != nil {
-			u.respond(t, target.Response{Status: scsi.TaskSetFull})
-			return
-		}
-		u.later(t, func(t *target.Task) { u.transfer(t, write) })
+		u.later(t, func(t *target.Task) {
+			time.Sleep(100 * time.Microsecond) // what came along has been used for something else by now
+			u.transfer(t, write)
+		})
 		return
 	case Later:
 		u.later(t, func(t *target.Task) { u.transfer(t, write) })
@@ -275,25 +282,40 @@ func (u *Unit) write(t *target.Task) {
 		u.respond(t, target.Response{Moves: w.Len})
 		return
 	}
-	l, ok := u.get(t, w.Off+w.Done, n, store.ForWrite)
-	if !ok {
+	if u.way(t) != Lend {
+		t.ReceiveDataOut(w.Done, n, u.received)
 		return
 	}
+	l, err := u.Store.Lend(w.Off+w.Done, n, store.ForWrite)
+	if err != nil {
+		panic(err)
+	}
 	w.Data = l
-	t.ReceiveDataOut(w.Done, l, u.then)
+	t.LandDataOut(w.Done, l, u.landed)
 }
 
-func (u *Unit) written(t *target.Task, err error) {
+// arrived has data in memory that is ours now.
+func (u *Unit) arrived(t *target.Task, l *buffer.Lease, err error) {
 	w := &t.Work
-	l := w.Data
-	w.Data = nil
-	if err == nil && u.way(t) != Lend {
+	if err == nil {
 		if _, err := u.Store.TryWriteAt(l, w.Off+w.Done); err != nil {
 			panic(err)
 		}
 	}
-	n := l.Len()
-	l.Release()
+	w.Data = l
+	u.written(t, err)
+}
+
+// written has data in the store.
+func (u *Unit) written(t *target.Task, err error) {
+	w := &t.Work
+	l := w.Data
+	w.Data = nil
+	n := int64(0)
+	if l != nil {
+		n = l.Len()
+		l.Release()
+	}
 	if err != nil {
 		u.failWith(t, err)
 		return

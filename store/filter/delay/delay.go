@@ -117,5 +117,18 @@ func (s *Store) Extent(ctx context.Context, off, n int64) (store.Extent, error) 
 	return s.beneath.Mapper.Extent(ctx, off, n)
 }
 
-// Resized passes on what the store beneath says.
-func (s *Store) Resized() <-chan int64 { return s.beneath.Resizer.Resized() }
+// CompareAndWrite takes the time of a read and that of a write, and passes the call on.
+func (s *Store) CompareAndWrite(ctx context.Context, expect, with *buffer.Lease, off int64, f store.Flags) error {
+	if err := s.cfg.Read.wait(ctx); err != nil {
+		return err
+	}
+	if err := s.cfg.Write.wait(ctx); err != nil {
+		return err
+	}
+	return s.beneath.CompareWriter.CompareAndWrite(ctx, expect, with, off, f)
+}
+
+// Resize passes the call on, at once.
+func (s *Store) Resize(ctx context.Context, size int64) error {
+	return s.beneath.Resizer.Resize(ctx, size)
+}

@@ -30,6 +30,16 @@ func TestSuite(t *testing.T) {
 	}
 }
 
+func TestComparingSuite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
+		m, err := memory.Open(memory.Config{Size: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return storetest.Subject{Store: New(storetest.NewComparing(m), Config{})}
+	})
+}
+
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Config{

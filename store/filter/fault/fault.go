@@ -133,5 +133,14 @@ func (s *Store) Extent(ctx context.Context, off, n int64) (e store.Extent, err e
 	return e, err
 }
 
-// Resized passes on what the store beneath says.
-func (s *Store) Resized() <-chan int64 { return s.beneath.Resizer.Resized() }
+// CompareAndWrite is a Compare.
+func (s *Store) CompareAndWrite(ctx context.Context, expect, with *buffer.Lease, off int64, f store.Flags) error {
+	return s.apply("compare and write", Compare, off, with.Len(), func() error {
+		return s.beneath.CompareWriter.CompareAndWrite(ctx, expect, with, off, f)
+	})
+}
+
+// Resize is a Resize, which touches everything.
+func (s *Store) Resize(ctx context.Context, size int64) error {
+	return s.apply("resize", Resize, 0, s.Info().Size, func() error { return s.beneath.Resizer.Resize(ctx, size) })
+}

@@ -26,7 +26,7 @@ func TestSuite(t *testing.T) {
 		s := open(t)
 		var faults []storetest.Fault
 		for _, late := range []bool{false, true} {
-			for _, want := range []error{store.ErrMedium, store.ErrOutOfSpace, store.ErrReadOnly} {
+			for _, want := range []error{store.ErrMedium, store.ErrOutOfSpace, store.ErrReadOnly, store.ErrUnavailable} {
 				faults = append(faults, storetest.Fault{
 					Name: want.Error(),
 					Arm:  func() { s.Set(Rule{Ops: Write, Err: want, Late: late}) },
@@ -40,6 +40,65 @@ func TestSuite(t *testing.T) {
 		}
 		return storetest.Subject{Store: s, Faults: faults}
 	})
+}
+
+func comparing(t *testing.T) store.Store {
+	m, err := memory.Open(memory.Config{Size: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return storetest.NewComparing(m)
+}
+
+func TestComparingSuite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject { return storetest.Subject{Store: New(comparing(t), 1)} })
+}
+
+// TestUnavailable: each way to use a store that cannot be reached for now says so, and works again.
+func TestUnavailable(t *testing.T) {
+	m, err := memory.Open(memory.Config{Size: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(m, 1)
+	defer s.Close()
+	c := New(comparing(t), 1)
+	defer c.Close()
+	l := buffer.Of(make([]byte, 512))
+	ctx := t.Context()
+	calls := map[string]func() error{
+		"read":  func() error { return s.ReadAt(ctx, l, 0) },
+		"write": func() error { return s.WriteAt(ctx, l, 0, 0) },
+		"flush": func() error { return s.Flush(ctx) },
+		"trim":  func() error { return s.Trim(ctx, 0, 512) },
+		"zero":  func() error { return s.Zero(ctx, 0, 512, 0) },
+		"map":   func() error { _, err := s.Extent(ctx, 0, 512); return err },
+		"try":   func() error { _, err := s.TryWriteAt(l, 0); return err },
+		"lend": func() error {
+			l, err := s.Lend(0, 512, store.ForRead)
+			if err == nil {
+				l.Release()
+			}
+			return err
+		},
+		"compare and write": func() error { return c.CompareAndWrite(ctx, l, l, 0, 0) },
+		"resize":            func() error { return s.Resize(ctx, 2<<20) },
+	}
+	for _, f := range []*Store{s, c} {
+		f.Set(Rule{Ops: All, Err: store.ErrUnavailable})
+	}
+	for name, do := range calls {
+		if err := do(); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.Set()
+	c.Set()
+	for name, do := range calls {
+		if err := do(); err != nil {
+			t.Errorf("%s afterwards: %v", name, err)
+		}
+	}
 }
 
 func TestRules(t *testing.T) {

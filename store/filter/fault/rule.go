@@ -18,21 +18,24 @@ const (
 	Trim
 	Zero
 	Map
-	All = Read | Write | Flush | Trim | Zero | Map
+	Compare // CompareAndWrite
+	Resize
+	All = Read | Write | Flush | Trim | Zero | Map | Compare | Resize
 )
 
 // A Rule says which calls fail, and how. Of several that match, the first applies.
 type Rule struct {
 	Ops Op
 	// Off and Len restrict the rule to calls that touch this range of bytes; Len 0
-	// reaches to the end. Flush touches everything.
+	// reaches to the end. Flush and Resize touch everything.
 	Off, Len int64
 	// Skip lets this many matching calls pass first, and Times ends the rule after
 	// that many failures; 0 never ends it. The nth call alone: Skip n-1, Times 1.
 	Skip, Times int64
 	// Probability that a call which the rest of the rule matches fails; 0 means 1.
 	Probability float64
-	// Err is what the call answers; nil means [store.ErrMedium].
+	// Err is what the call answers; nil means [store.ErrMedium]. [store.ErrUnavailable] is
+	// storage that cannot be reached for now.
 	Err error
 	// Late fails the call after it was done, as when the answer got lost.
 	Late bool
@@ -61,7 +64,7 @@ func (s *state) judge(op Op, off, n int64) (late bool, err error) {
 	defer s.mu.Unlock()
 	for i := range s.rules {
 		r := &s.rules[i]
-		if r.Ops&op == 0 || op != Flush && (off+n <= r.Off || r.Len != 0 && off >= r.Off+r.Len) {
+		if r.Ops&op == 0 || op&(Flush|Resize) == 0 && (off+n <= r.Off || r.Len != 0 && off >= r.Off+r.Len) {
 			continue
 		}
 		if s.seen[i]++; s.seen[i] <= r.Skip {

@@ -62,14 +62,17 @@ func (s *Store) TryReadAt(into *buffer.Lease, off int64) (bool, error) {
 // TryWriteAt fails with [store.ErrReadOnly].
 func (s *Store) TryWriteAt(*buffer.Lease, int64) (bool, error) { return true, refuse("write") }
 
-// Submit passes reads on; a write fails with [store.ErrReadOnly].
+// Submit passes on what reads, and flushes; the rest fails with [store.ErrReadOnly].
 func (s *Store) Submit(r *store.Request) {
-	if r.Op != store.OpRead {
-		r.Done(r, refuse("submitted write"))
+	if r.Op != store.OpRead && r.Op != store.OpFlush {
+		r.Done(r, refuse("submitted "+r.Op.String()))
 		return
 	}
 	s.beneath.Submitter.Submit(r)
 }
+
+// Cancel passes the call on.
+func (s *Store) Cancel(r *store.Request) { s.beneath.Submitter.Cancel(r) }
 
 // Trim fails with [store.ErrReadOnly].
 func (s *Store) Trim(context.Context, int64, int64) error { return refuse("trim") }
@@ -82,5 +85,16 @@ func (s *Store) Extent(ctx context.Context, off, n int64) (store.Extent, error) 
 	return s.beneath.Mapper.Extent(ctx, off, n)
 }
 
-// Resized passes on what the store beneath says.
-func (s *Store) Resized() <-chan int64 { return s.beneath.Resizer.Resized() }
+// CompareAndWrite fails with [store.ErrReadOnly].
+func (s *Store) CompareAndWrite(context.Context, *buffer.Lease, *buffer.Lease, int64, store.Flags) error {
+	return refuse("compare and write")
+}
+
+// Resize passes the call on if it only follows what others have done, and else fails with
+// [store.ErrReadOnly].
+func (s *Store) Resize(ctx context.Context, size int64) error {
+	if size != 0 {
+		return refuse("resize")
+	}
+	return s.beneath.Resizer.Resize(ctx, size)
+}

@@ -19,6 +19,10 @@ func TestSubmitSuite(t *testing.T) {
 	suite(t, func(m *memory.Store) store.Store { return storetest.NewLate(m) })
 }
 
+func TestComparingSuite(t *testing.T) {
+	suite(t, func(m *memory.Store) store.Store { return storetest.NewComparing(m) })
+}
+
 func suite(t *testing.T, beneath func(*memory.Store) store.Store) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		m, err := memory.Open(memory.Config{Size: 1 << 20})
@@ -55,8 +59,8 @@ func TestCapabilities(t *testing.T) {
 	if _, err := l.Lend(0, 512, store.ForWrite); !errors.Is(err, store.ErrReadOnly) {
 		t.Error(err)
 	}
-	if _, ok := store.As[store.Resizer](s); ok {
-		t.Error("invents a Resizer")
+	if _, ok := store.As[store.CompareWriter](s); ok {
+		t.Error("invents a CompareWriter")
 	}
 	if _, ok := store.As[store.Submitter](s); ok {
 		t.Error("invents a Submitter")

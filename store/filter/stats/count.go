@@ -19,13 +19,14 @@ const (
 	Trim
 	Zero
 	Map
+	Compare // CompareAndWrite
 	// Ops is how many there are.
 	Ops
 )
 
 // String is the operation's name in lower case.
 func (o Op) String() string {
-	return [Ops + 1]string{"read", "write", "flush", "trim", "zero", "map", "unknown"}[min(o, Ops)]
+	return [Ops + 1]string{"read", "write", "flush", "trim", "zero", "map", "compare and write", "unknown"}[min(o, Ops)]
 }
 
 // Buckets is how many times Counts tells apart.

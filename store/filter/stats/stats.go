@@ -3,6 +3,7 @@ package stats
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -107,5 +108,20 @@ func (s *Store) TryWriteAt(from *buffer.Lease, off int64) (bool, error) {
 	return done, err
 }
 
-// Resized passes on what the store beneath says.
-func (s *Store) Resized() <-chan int64 { return s.beneath.Resizer.Resized() }
+// CompareAndWrite is a Compare, whose bytes are those that were written. A miscompare is no error
+// of the store.
+func (s *Store) CompareAndWrite(ctx context.Context, expect, with *buffer.Lease, off int64, f store.Flags) error {
+	start := time.Now()
+	err := s.beneath.CompareWriter.CompareAndWrite(ctx, expect, with, off, f)
+	if errors.Is(err, store.ErrMiscompare) {
+		s.timed(Compare, 0, start, nil)
+	} else {
+		s.timed(Compare, with.Len(), start, err)
+	}
+	return err
+}
+
+// Resize passes the call on, uncounted.
+func (s *Store) Resize(ctx context.Context, size int64) error {
+	return s.beneath.Resizer.Resize(ctx, size)
+}

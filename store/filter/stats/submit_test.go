@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -15,15 +16,47 @@ func TestSubmitSuite(t *testing.T) {
 	})
 }
 
+func TestComparingSuite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
+		return storetest.Subject{Store: New(storetest.NewComparing(open(t)))}
+	})
+}
+
+// TestCanceled: a request that is canceled above the filter is canceled beneath it.
+func TestCanceled(t *testing.T) {
+	late := storetest.NewLate(open(t))
+	s := New(late)
+	defer s.Close()
+	late.Hold()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	r := &store.Request{
+		Op: store.OpFlush, Context: ctx,
+		Done: func(_ *store.Request, err error) { done <- err },
+	}
+	s.Submit(r)
+	s.Cancel(r) // its context has not ended
+	late.Await(1)
+	cancel()
+	s.Cancel(r)
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	s.Cancel(r) // it has ended
+	if got := s.Snapshot()[Flush]; got.Calls != 1 || got.Errors != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestSubmitted: requests are counted when they end, with their errors.
 func TestSubmitted(t *testing.T) {
 	late := storetest.NewLate(open(t))
 	s := New(late)
 	done := make(chan error, 8)
-	runs := make(map[*store.Run]int)
+	runs := make(map[*store.Batch]int)
 	submit := func(op store.Op, n int) {
 		s.Submit(&store.Request{Op: op, Data: buffer.Of(make([]byte, n)), Done: func(r *store.Request, err error) {
-			runs[r.Run]++
+			runs[r.Batch]++
 			done <- err
 		}})
 	}

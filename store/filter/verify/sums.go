@@ -34,6 +34,23 @@ func newSums(size int64) *sums {
 	}
 }
 
+// resized is a copy for another size: a block that has another length now, the last one before
+// or after, is not known.
+func (s *sums) resized(size int64) *sums {
+	n := newSums(size)
+	copy(n.crc, s.crc)
+	copy(n.known, s.known)
+	if size > s.size {
+		n.forget(s.size/Block*Block, s.size%Block)
+	} else if rest := size % Block; rest != 0 {
+		n.forget(size-rest, rest)
+	}
+	if spare := uint(len(n.crc)) % 64; spare != 0 { // bits of blocks that are gone
+		n.known[len(n.known)-1] &= 1<<spare - 1
+	}
+	return n
+}
+
 // blockLen is the length of block i: the last may be shorter.
 func (s *sums) blockLen(i int64) int64 { return min(Block, s.size-i*Block) }
 

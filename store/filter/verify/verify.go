@@ -4,6 +4,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 
@@ -129,6 +130,24 @@ func (s *Store) Zero(ctx context.Context, off, n int64, f store.Flags) error {
 	return s.clear(ctx, off, n, func() error { return s.beneath.Zeroer.Zero(ctx, off, n, f) })
 }
 
+// CompareAndWrite writes, and remembers, if the store beneath has compared well. Whether what it
+// has compared is what was written here it knows itself.
+func (s *Store) CompareAndWrite(ctx context.Context, expect, with *buffer.Lease, off int64, f store.Flags) error {
+	return s.change(ctx, off, with.Len(),
+		func() error { return s.beneath.CompareWriter.CompareAndWrite(ctx, expect, with, off, f) },
+		func(at int64, b []byte) { with.Read(at, b) },
+		func(at, n int64) uint32 { return s.sum(0, with, at, n) })
+}
+
+// Resize passes the call on, and keeps what it knows of the blocks that are the same.
+func (s *Store) Resize(ctx context.Context, size int64) error {
+	err := s.beneath.Resizer.Resize(ctx, size)
+	if now := s.Info().Size; now != s.sums.size {
+		s.sums = s.sums.resized(now)
+	}
+	return err
+}
+
 func (s *Store) clear(ctx context.Context, off, n int64, do func() error) error {
 	whole := crc32.Checksum(make([]byte, Block), s.sums.table)
 	return s.change(ctx, off, n, do,
@@ -171,7 +190,9 @@ func (s *Store) change(ctx context.Context, off, n int64, do func() error,
 		edges[i] = crc32.Checksum(b, s.sums.table)
 	}
 	if err := do(); err != nil {
-		s.sums.forget(off, n)
+		if !errors.Is(err, store.ErrMiscompare) { // that has changed nothing
+			s.sums.forget(off, n)
+		}
 		return err
 	}
 	for at := off; at < off+n; {

@@ -28,6 +28,41 @@ func TestSuite(t *testing.T) {
 	})
 }
 
+func TestComparingSuite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
+		return storetest.Subject{Store: New(storetest.NewComparing(open(t, 2<<20+512)))}
+	})
+}
+
+// TestResized: what is known of blocks that stay is known, and no more than that.
+func TestResized(t *testing.T) {
+	m := open(t, 1<<20+512)
+	s := New(m)
+	defer s.Close()
+	if err := s.WriteAt(t.Context(), filled(1<<20+512, 1), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(at int64, want error) {
+		t.Helper()
+		if err := m.WriteAt(t.Context(), filled(512, 2), at, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ReadAt(t.Context(), filled(512, 0), at); !errors.Is(err, want) {
+			t.Errorf("after a change at %d: %v", at, err)
+		}
+	}
+	for _, size := range []int64{2 << 20, 1<<19 + 1024, 1 << 20} {
+		if err := s.Resize(t.Context(), size); err != nil {
+			t.Fatal(err)
+		}
+		spoil(size-512, nil)
+	}
+	spoil(1<<20-1024, nil)
+	spoil(1<<19+4096, nil) // it was cut off in between
+	spoil(1<<19, nil)      // a part of it was
+	spoil(1<<19-4096, store.ErrMedium)
+}
+
 func filled(n int, b byte) *buffer.Lease { return buffer.Of(bytes.Repeat([]byte{b}, n)) }
 
 func TestCorruption(t *testing.T) {

@@ -22,6 +22,9 @@ func Kind(err error) error {
 		return store.ErrOutOfSpace
 	case unix.EROFS, unix.EPERM, unix.EACCES:
 		return store.ErrReadOnly
+	case unix.ENOLINK, unix.ETIMEDOUT, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENOTCONN:
+		// What the kernel says of a disk, or of a file system's server, that it cannot reach.
+		return store.ErrUnavailable
 	case unix.EOPNOTSUPP, unix.ENOTTY, unix.ENOSYS:
 		return store.ErrNotSupported
 	}

@@ -140,6 +140,7 @@ func TestErrors(t *testing.T) {
 		unix.ENOSPC: store.ErrOutOfSpace, unix.EDQUOT: store.ErrOutOfSpace, unix.EFBIG: store.ErrOutOfSpace,
 		unix.EIO: store.ErrMedium, unix.EBADMSG: store.ErrMedium, unix.ENOMEM: store.ErrMedium,
 		unix.EROFS: store.ErrReadOnly, unix.EPERM: store.ErrReadOnly, unix.EACCES: store.ErrReadOnly,
+		unix.ENOLINK: store.ErrUnavailable, unix.ETIMEDOUT: store.ErrUnavailable, unix.EHOSTUNREACH: store.ErrUnavailable,
 		unix.EOPNOTSUPP: store.ErrNotSupported, io.ErrUnexpectedEOF: store.ErrMedium, io.ErrShortWrite: store.ErrMedium,
 		context.Canceled: context.Canceled, context.DeadlineExceeded: context.DeadlineExceeded,
 	} {

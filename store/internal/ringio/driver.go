@@ -16,7 +16,7 @@ type driver struct {
 	q     *Queue
 	slots slots
 	first *store.Request // taken from the queue, in order
-	run   store.Run      // those that are ending
+	batch store.Batch    // those that are ending
 
 	// Regions of the arena by their numbers: what was seen is registered once. Regions of
 	// another arena may have the same numbers; they go unregistered.
@@ -30,9 +30,13 @@ type driver struct {
 // A slot is a request that the kernel has.
 type slot struct {
 	*store.Request
-	vec  [16]unix.Iovec
-	next int // free slot
+	vec    [16]unix.Iovec
+	next   int  // free slot
+	cancel bool // the kernel was asked to cancel it
 }
+
+// cancels is set in the numbers of operations that cancel others: the rest is the slot.
+const cancels = 1 << 32
 
 type slots struct {
 	all  [depth]slot
@@ -53,6 +57,9 @@ func (d *driver) Opened(r *uring.Ring) {
 
 // Fill starts as many requests as there are slots for.
 func (d *driver) Fill(r *uring.Ring) {
+	if d.q.canceled.Load() && d.q.canceled.Swap(false) {
+		d.cancel(r)
+	}
 	for d.slots.free < depth && d.more() {
 		i := d.slots.free
 		s := &d.slots.all[i]
@@ -61,6 +68,38 @@ func (d *driver) Fill(r *uring.Ring) {
 		d.first = d.first.Link
 		s.Link = nil
 		d.issue(r, i)
+	}
+}
+
+// cancel ends the requests whose contexts have ended, as far as they can be: those that wait here,
+// and by the kernel those that it has. It is rare, and looks at all of them.
+func (d *driver) cancel(r *uring.Ring) {
+	d.more()
+	for at := &d.first; *at != nil; {
+		w := *at
+		err := w.Canceled()
+		if err == nil {
+			at = &w.Link
+			continue
+		}
+		*at, w.Link = w.Link, nil
+		if d.q.cfg.Left != nil {
+			d.q.cfg.Left(w)
+		}
+		w.Done(w, err)
+	}
+	for i := range d.slots.all {
+		s := &d.slots.all[i]
+		if s.Request == nil || s.cancel || s.Canceled() == nil {
+			continue
+		}
+		e := r.Next(uint64(i) | cancels)
+		if e == nil {
+			d.q.canceled.Store(true) // the next time
+			return
+		}
+		e.Cancel(uint64(i))
+		s.cancel = true
 	}
 }
 
@@ -82,6 +121,11 @@ func (d *driver) more() bool {
 // each slot.
 func (d *driver) issue(r *uring.Ring, i int) {
 	s := &d.slots.all[i]
+	if err := s.Canceled(); err != nil { // it may have been canceled before it was here
+		q := d.leave(i)
+		q.Done(q, err)
+		return
+	}
 	e := r.Next(uint64(i))
 	if e == nil {
 		d.turnAway(i)
@@ -121,6 +165,9 @@ func (d *driver) registered(r *uring.Ring, region *buffer.Region) bool {
 
 // Ended goes on with a request that has moved a part of its data, and ends it otherwise.
 func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
+	if user&cancels != 0 {
+		return // the operation that it was about completes by itself
+	}
 	i := int(user)
 	s := &d.slots.all[i]
 	var err error
@@ -136,6 +183,9 @@ func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
 		err = io.ErrUnexpectedEOF
 	default:
 		errno := unix.Errno(-res)
+		if err = s.Canceled(); err != nil && (errno == unix.ECANCELED || errno == unix.EINTR) {
+			break
+		}
 		if passes(errno) {
 			d.turnAway(i)
 			return
@@ -143,16 +193,12 @@ func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
 		err = errno
 	}
 	q := d.leave(i)
-	op := "read"
-	if q.Op == store.OpWrite {
-		op = "write"
-	}
-	q.Run = &d.run
-	q.Done(q, fdio.Error(d.q.cfg.Path, op, q.Data.Len(), q.Off, err))
+	q.Batch = &d.batch
+	q.Done(q, fdio.Error(d.q.cfg.Path, q.Op.String(), q.Data.Len(), q.Off, err))
 }
 
-// Reaped ends the run of those that have ended.
-func (d *driver) Reaped() { d.run.End() }
+// Reaped ends the batch of those that have ended.
+func (d *driver) Reaped() { d.batch.End() }
 
 // passes reports an error that says nothing about the file: the blocking call knows better.
 func passes(errno unix.Errno) bool {
@@ -170,7 +216,7 @@ func (d *driver) turnAway(i int) { d.q.Aside(d.leave(i)) }
 func (d *driver) leave(i int) *store.Request {
 	s := &d.slots.all[i]
 	r := s.Request
-	s.Request, s.next = nil, d.slots.free
+	s.Request, s.next, s.cancel = nil, d.slots.free, false
 	clear(s.vec[:])
 	d.slots.free = i
 	if d.q.cfg.Left != nil {

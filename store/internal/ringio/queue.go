@@ -27,10 +27,16 @@ const (
 	regions = 256 // that are registered: 4 GiB of an arena
 )
 
-// A Blocking is a store as it is without a queue: what a ring cannot do it can.
+// A Blocking is a store as it is without a queue: what a ring cannot do it can. Flushes, trims
+// and zeros are among that: the kernel hands them, as operations of a ring, to threads of its
+// own, which gains nothing over a goroutine, and the flushes of a store have to come one after the
+// other (see fdio.Syncer).
 type Blocking interface {
 	ReadAt(ctx context.Context, into *buffer.Lease, off int64) error
 	WriteAt(ctx context.Context, from *buffer.Lease, off int64, f store.Flags) error
+	Flush(ctx context.Context) error
+	store.Trimmer
+	store.Zeroer
 }
 
 // Config says what Open makes a queue for.
@@ -47,10 +53,11 @@ type Config struct {
 
 // A Queue takes requests from any goroutine. None of its methods but Close waits.
 type Queue struct {
-	cfg     Config
-	loop    *uring.Loop
-	arrived atomic.Pointer[store.Request] // for the ring, by Link, the last one first
-	aside   workers
+	cfg      Config
+	loop     *uring.Loop
+	arrived  atomic.Pointer[store.Request] // for the ring, by Link, the last one first
+	canceled atomic.Bool                   // the ring's thread shall look for requests that are
+	aside    workers
 }
 
 // Open starts a queue if mode, one of the values above or "" for Auto, wants it and the
@@ -95,13 +102,33 @@ func (q *Queue) Submit(r *store.Request) {
 // Aside runs r on a goroutine, by the blocking calls of the store.
 func (q *Queue) Aside(r *store.Request) { q.aside.run(r) }
 
+// Cancel ends r soon if that is possible: what waits for a goroutine, or for room in the ring, at
+// once, and what the kernel has if the kernel can. It may be called when r has ended.
+func (q *Queue) Cancel(r *store.Request) {
+	if q.aside.cancel(r) {
+		return
+	}
+	q.canceled.Store(true)
+	q.loop.Wake()
+}
+
 // block is what the goroutines do.
 func (q *Queue) block(r *store.Request) {
+	ctx := r.Ctx()
 	var err error
-	if r.Op == store.OpWrite {
-		err = q.cfg.Store.WriteAt(context.Background(), r.Data, r.Off, r.Flags)
-	} else {
-		err = q.cfg.Store.ReadAt(context.Background(), r.Data, r.Off)
+	switch s := q.cfg.Store; r.Op {
+	case store.OpRead:
+		err = s.ReadAt(ctx, r.Data, r.Off)
+	case store.OpWrite:
+		err = s.WriteAt(ctx, r.Data, r.Off, r.Flags)
+	case store.OpFlush:
+		err = s.Flush(ctx)
+	case store.OpTrim:
+		err = s.Trim(ctx, r.Off, r.Len)
+	case store.OpZero:
+		err = s.Zero(ctx, r.Off, r.Len, r.Flags)
+	default:
+		err = fmt.Errorf("%s: request %d: %w", q.cfg.Path, r.Op, store.ErrNotSupported)
 	}
 	r.Done(r, err)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,15 @@ func (p *plain) WriteAt(_ context.Context, from *buffer.Lease, off int64, _ stor
 	_, err := fdio.WriteAt(p.fd, from, off, 0)
 	return err
 }
+
+func (p *plain) Flush(ctx context.Context) error {
+	p.calls.Add(1)
+	return ctx.Err()
+}
+
+func (p *plain) Trim(ctx context.Context, _, _ int64) error { return p.Flush(ctx) }
+
+func (p *plain) Zero(ctx context.Context, _, _ int64, _ store.Flags) error { return p.Flush(ctx) }
 
 func open(t testing.TB, change func(*Config)) (*Queue, *plain) {
 	t.Helper()
@@ -208,6 +218,99 @@ func TestAside(t *testing.T) {
 	q.aside.ended.Wait()
 	if p.calls.Load() != 100 {
 		t.Errorf("%d calls", p.calls.Load())
+	}
+}
+
+// canceled is a request with a way to cancel it.
+func canceled(q *Queue, r *store.Request) (cancel func(), done chan error) {
+	ctx, end := context.WithCancel(context.Background())
+	done = make(chan error, 2)
+	r.Context = ctx
+	r.Done = func(_ *store.Request, err error) { done <- err }
+	return func() { end(); q.Cancel(r) }, done
+}
+
+// TestCancelAside: what waits for a goroutine ends at once, though all of them are held up; what
+// has one ends with it.
+func TestCancelAside(t *testing.T) {
+	var p plain
+	q, _ := open(t, func(c *Config) { p.fd, p.hold, c.Store, c.Workers = c.FD, make(chan struct{}), &p, 1 })
+	if err := do(q, store.OpWrite, pieces(1, 512), 0); err != nil {
+		t.Fatal(err)
+	}
+	var cancels []func()
+	var dones []chan error
+	for range 5 {
+		r := &store.Request{Data: pieces(1, 512)}
+		cancel, done := canceled(q, r)
+		q.Aside(r)
+		cancels, dones = append(cancels, cancel), append(dones, done)
+	}
+	for p.calls.Load() == 0 {
+		runtime.Gosched()
+	}
+	for _, i := range []int{4, 2, 0} { // the last one, one in the middle, and the one that runs
+		cancels[i]()
+		if i > 0 {
+			if err := <-dones[i]; !errors.Is(err, context.Canceled) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		}
+	}
+	close(p.hold)
+	for _, i := range []int{0, 1, 3} {
+		if err := <-dones[i]; err != nil {
+			t.Errorf("request %d: %v", i, err)
+		}
+	}
+	if n := p.calls.Load(); n != 3 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// TestCancelInKernel: what the kernel waits for it gives up, and what waits behind that ends as
+// well.
+func TestCancelInKernel(t *testing.T) {
+	left := 0
+	q, _ := open(t, func(c *Config) {
+		var fds [2]int
+		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+		c.FD, c.Left = fds[0], func(*store.Request) { left++ } // nothing ever comes
+	})
+	var cancels []func()
+	var dones []chan error
+	const all = depth + 20
+	for range all {
+		r := &store.Request{Data: pieces(1, 512)}
+		cancel, done := canceled(q, r)
+		q.Submit(r)
+		cancels, dones = append(cancels, cancel), append(dones, done)
+	}
+	for i := range all {
+		i = (i*7 + 3) % all // in any order: 7 divides neither
+		cancels[i]()
+		if err := <-dones[i]; !errors.Is(err, context.Canceled) {
+			t.Errorf("request %d: %v", i, err)
+		}
+	}
+	if left != all {
+		t.Errorf("%d requests have left", left)
+	}
+}
+
+// TestOthers: flushes, trims and zeros are the store's blocking calls.
+func TestOthers(t *testing.T) {
+	q, p := open(t, nil)
+	done := make(chan error, 1)
+	for i, op := range []store.Op{store.OpFlush, store.OpTrim, store.OpZero, store.OpZero + 1} {
+		q.Aside(&store.Request{Op: op, Done: func(_ *store.Request, err error) { done <- err }})
+		err := <-done
+		if unknown := op > store.OpZero; unknown && !errors.Is(err, store.ErrNotSupported) || !unknown && (err != nil || p.calls.Load() != int64(i+1)) {
+			t.Errorf("%v: %v, %d calls", op, err, p.calls.Load())
+		}
 	}
 }
 

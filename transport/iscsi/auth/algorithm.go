@@ -43,18 +43,6 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("algorithm %d", uint8(a))
 }
 
-// ParseAlgorithm finds an algorithm by its name in String, whatever the case
-// and with or without hyphen.
-func ParseAlgorithm(name string) (Algorithm, error) {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "-", "")) }
-	for _, a := range All() {
-		if plain(name) == plain(a.String()) {
-			return a, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown CHAP algorithm %q: choose from SHA3-256, SHA-256, SHA1, MD5", name)
-}
-
 // Size is the length of a response in bytes.
 func (a Algorithm) Size() int {
 	switch a {

@@ -20,8 +20,8 @@ type Config struct {
 	// for it; nil: mutual authentication is refused.
 	Target *Account
 
-	// Algorithms are the allowed ones; empty: all. The order does not matter,
-	// the initiator's decides.
+	// Algorithms are the allowed ones; empty: all. Their order does not matter: that of the
+	// initiator decides.
 	Algorithms []Algorithm
 }
 
@@ -129,8 +129,8 @@ func owns(key string) bool {
 	return false
 }
 
-// errAuthentication is one and the same for an unknown user and a wrong
-// response.
+// errAuthentication is the same for an unknown user and for a wrong response, so that nobody learns
+// which users there are.
 var errAuthentication = errors.New("CHAP: unknown user or wrong response")
 
 // Next takes the initiator's keys: CHAP_A first, then CHAP_N and CHAP_R, with
@@ -198,8 +198,8 @@ func (r *Run) verify(k keys) ([]login.Pair, error) {
 	return out, nil
 }
 
-// prove answers the initiator's challenge. One that sends our own back wants us
-// to compute what it could not (RFC 7143 section 9.2.1).
+// prove answers the initiator's challenge. An initiator that sends the target's own challenge back
+// wants the target to compute the response that it could not (RFC 7143 section 9.2.1).
 func (r *Run) prove(id, challenge string) ([]login.Pair, error) {
 	if r.chap.target == nil {
 		return nil, errors.New("CHAP: the initiator wants the target to prove itself, for which no secret is configured")
@@ -221,8 +221,8 @@ func (r *Run) prove(id, challenge string) ([]login.Pair, error) {
 	}, nil
 }
 
-// secret is the secret of a user and 1, or a decoy and 0. It looks at all
-// accounts either way.
+// secret is the secret of a user and 1, or a decoy and 0. It looks at all accounts either way, so that
+// the time it takes does not tell whether the user exists.
 func (c *CHAP) secret(user string) (Secret, int) {
 	s, known := c.decoy, 0
 	for _, a := range c.accounts {

@@ -3,12 +3,10 @@ package auth
 import (
 	"bytes"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -128,20 +126,4 @@ func LoadSecret(path string) (Secret, error) {
 		return Secret{}, fmt.Errorf("secret file %s: %w", path, err)
 	}
 	return s, nil
-}
-
-// LoadAccount reads user:file, where file holds the secret. What is behind the
-// last colon is the file, since names like iqn.2026-11.io.example:host have
-// colons.
-func LoadAccount(s string) (Account, error) {
-	i := strings.LastIndexByte(s, ':')
-	if i <= 0 || i == len(s)-1 {
-		return Account{}, errors.New("write USER:FILE, where FILE holds the secret")
-	}
-	secret, err := LoadSecret(s[i+1:])
-	if err != nil {
-		return Account{}, err
-	}
-	a := Account{User: s[:i], Secret: secret}
-	return a, a.check()
 }

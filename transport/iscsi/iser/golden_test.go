@@ -52,7 +52,7 @@ func (s *script) DataMoved(x *iscsi.Transfer, err error) {
 	}
 }
 
-func (s *script) Stamp(h *pdu.BHS) {
+func (s *script) Stamp(h *pdu.BHS, _ any) {
 	if s.numbers != nil {
 		s.numbers(h)
 	}

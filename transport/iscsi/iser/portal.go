@@ -40,6 +40,7 @@ const (
 type Portal struct {
 	l       rdma.Listener
 	node    *iscsi.Node
+	portal  *iscsi.Portal
 	network string
 	wishes  login.Config
 	conn    rdma.Options
@@ -65,7 +66,7 @@ func Listen(ctx context.Context, d rdma.Device, addr string, node *iscsi.Node, o
 	if !p.wishes.InitialR2T {
 		p.conn.Messages += node.Window() * dataOuts(p.wishes.FirstBurstLength)
 	}
-	node.AddPortal(o.Network, l.Addr())
+	p.portal = node.AddPortal(o.Network, l.Addr())
 	return p, nil
 }
 
@@ -105,8 +106,12 @@ func (p *Portal) Start() { p.done.Go(p.accept) }
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
 
+// Show says which targets the portal shows; nil: all (iscsi.Portal.Show).
+func (p *Portal) Show(targets []string) { p.portal.Show(targets) }
+
 // Close stops accepting. Connections stay; see iscsi.Node.Shutdown.
 func (p *Portal) Close() error {
+	p.portal.Remove()
 	err := p.l.Close()
 	p.done.Wait()
 	return err
@@ -129,7 +134,7 @@ func (p *Portal) accept() {
 			continue // gone, or no room: the initiator will try again
 		}
 		m := New(c, p.network, ours, theirs, &p.wishes)
-		h, err := p.node.Connect(m)
+		h, err := p.portal.Connect(m)
 		if err != nil { // too many meanwhile, or going
 			p.node.Refused(c.Info().Remote, err)
 			c.Close(err)

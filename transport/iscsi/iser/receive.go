@@ -188,6 +188,8 @@ func (m *Mover) hello(h Header, now phase, n int) error {
 // Accept implements iscsi.Mover: all of a message is here.
 func (m *Mover) Accept(x *iscsi.Transfer) (done bool, err error) {
 	x.Moved = min(x.Len, int64(len(m.in.Data)))
-	x.Data.Copy(x.At, m.in.Data[:x.Moved])
+	if x.Moved > 0 {
+		x.Data.Copy(x.At, m.in.Data[:x.Moved])
+	}
 	return true, nil
 }

@@ -65,7 +65,7 @@ func (m *Mover) Control() *iscsi.PDU {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := &m.work().pdu
-	p.Data, p.Next, p.Memory, p.BHS = nil, nil, iscsi.Memory{}, pdu.BHS{}
+	p.Data, p.Owner, p.Next, p.Memory, p.BHS = nil, nil, nil, iscsi.Memory{}, pdu.BHS{}
 	return p
 }
 
@@ -181,11 +181,11 @@ func (m *Mover) encode(v *work) {
 	v.Op = rdma.Send
 	if !v.hello {
 		p := &v.pdu
-		m.h.Stamp(&p.BHS)
+		m.h.Stamp(&p.BHS, p.Owner)
 		p.BHS.SetDataSegmentLength(len(p.Data))
 		b := Header{Kind: Control}.Append(v.head[:0])
 		b = append(append(append(b, p.BHS[:]...), p.Data...), pdu.Padding(len(p.Data))...)
-		v.head, p.Data = b, nil
+		v.head, p.Data, p.Owner = b, nil, nil
 		// The response to a command ends what it has advertised (RFC 7145 7.3.2): of two tags
 		// the message has room for one, that of the data-in.
 		if key, ok := p.Memory.Ends(); ok && m.invalidate {

@@ -37,8 +37,8 @@ type Client struct {
 	cfg    ClientConfig
 	stage  pdu.Stage
 	first  bool
-	proved bool // our proof is given
-	judged bool // the target's answer to it is checked
+	proved bool // this side has proved who it is
+	judged bool // the target's answer to that, and its own proof, have been checked
 	in     Collector
 	offers map[string]string
 	seen   map[string]string

@@ -10,9 +10,9 @@ import (
 // A Request is who wants to log in to what, as the first request of a
 // connection says it.
 type Request struct {
-	InitiatorName  string // normalized
+	InitiatorName  string // as InitiatorName returns it, for comparing
 	InitiatorAlias string // "" if none came
-	TargetName     string // normalized; may be "" in a discovery session
+	TargetName     string // as NormalizeName returns it; may be "" in a discovery session
 	Discovery      bool
 	ISID           pdu.ISID
 	TSIH           uint16 // 0: a new session; else the session that the connection shall join
@@ -27,8 +27,8 @@ type Target struct {
 	// Alias is declared once the initiator is authenticated; "" is not.
 	Alias string
 
-	// Auth is one run of the authentication that this initiator must pass, fresh
-	// for this connection; nil: none is needed.
+	// Auth is one run of the authentication that this initiator must pass, made for this
+	// connection alone; nil: none is needed.
 	Auth Authenticator
 
 	// Redirect is where the initiator shall go, as a TargetAddress without
@@ -37,19 +37,19 @@ type Target struct {
 	Redirect string
 }
 
-// An Environment is what a login asks of the program around it. Its methods are
-// called from Step.
+// An Environment decides for the program around the login who is let in, and as what. Step calls its
+// methods on its own goroutine, and waits for them.
 type Environment interface {
-	// Target decides on the first request, before any authentication:
-	// LoginSuccess lets it go on, any other status ends it. What it answers is
-	// told to anybody who asks; a target that shall stay unknown to an initiator
-	// is answered with LoginNotFound, as one that does not exist.
+	// Target decides by the names of the first request, before any authentication: LoginSuccess
+	// lets the login go on, any other status ends it. Anybody who asks is told the status, so that
+	// a target whose existence an initiator shall not learn of is answered with LoginNotFound, like
+	// one that does not exist.
 	Target(r *Request) (Target, pdu.LoginStatus)
 
-	// Admit decides at the end, before the last response is made: it makes the
-	// session (or reinstates or joins one) and returns its TSIH, which is not 0.
-	// Any status but LoginSuccess refuses the login instead. r stays valid and
-	// is not changed afterwards but for its TSIH.
+	// Admit decides at the end, when the initiator has proved all that it must and before the
+	// last response is made: it makes a session, replaces one, or adds the connection to one, and
+	// returns the TSIH of the session, which is not 0. Any status but LoginSuccess refuses the
+	// login instead. r stays valid, and afterwards nothing of it changes but its TSIH.
 	Admit(r *Result) (tsih uint16, status pdu.LoginStatus)
 }
 
@@ -62,9 +62,9 @@ type Authenticator interface {
 	// Owns reports whether a key belongs to the method.
 	Owns(key string) bool
 
-	// Next takes the initiator's keys of one request, in order, and returns the
-	// answer. done means that the initiator has proved who it is. An error ends
-	// the login with status 0201; it must not hold secrets, since it is logged.
+	// Next takes the keys of one request that the method owns, in their order, and returns the
+	// answer. If done is true the initiator has proved who it is. An error ends the login with
+	// status 0201 (authentication failure); it has no secret in it, since it goes to the log.
 	Next(in []Pair) (out []Pair, done bool, err error)
 
 	// User is the name that was proved; valid once done.

@@ -50,15 +50,25 @@ type KeySpec struct {
 	// Default is the value when the key is not negotiated, "" if there is none.
 	Default string
 
-	// NotInDiscovery makes the key irrelevant in a discovery session.
+	// NotInDiscovery makes the key irrelevant in a discovery session. Only keys of datamovers are
+	// so: the keys of RFC 7143 that mean nothing there are answered with values all the same
+	// (docs/design/generosity.md).
 	NotInDiscovery bool
+
+	// InDiscovery, if not "", is the value that this side wants in a discovery session, whatever
+	// Config says.
+	InDiscovery string
 
 	// InReturn makes a Declarative key one that is declared only to an initiator that
 	// declares it, at once.
 	InReturn bool
 
-	// IrrelevantWhen, if set, makes the key irrelevant by what else was
-	// negotiated. Such keys are answered after all others of the same text.
+	// Last puts the answer after those to all other keys of the same text, since it depends on
+	// them.
+	Last bool
+
+	// IrrelevantWhen, if set, makes the key irrelevant by what else was negotiated. Such a key is
+	// answered as if it were Last.
 	IrrelevantWhen func(*Params) bool
 }
 
@@ -69,7 +79,7 @@ const maxLength = 1<<24 - 1
 var keySpecs = [...]KeySpec{
 	{Name: "HeaderDigest", Kind: Selection, Use: InitializeOnly, Sender: ByBoth, Default: "None"},
 	{Name: "DataDigest", Kind: Selection, Use: InitializeOnly, Sender: ByBoth, Default: "None"},
-	{Name: "MaxConnections", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1", NotInDiscovery: true},
+	{Name: "MaxConnections", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1", InDiscovery: "1"},
 	{Name: "SendTargets", Kind: Declarative, Use: FullFeatureOnly, Sender: ByInitiator},
 	{Name: "TargetName", Kind: Declarative, Use: Identification, Sender: ByBoth},
 	{Name: "InitiatorName", Kind: Declarative, Use: Identification, Sender: ByInitiator},
@@ -77,26 +87,23 @@ var keySpecs = [...]KeySpec{
 	{Name: "InitiatorAlias", Kind: Declarative, Use: AnyTime, Sender: ByInitiator},
 	{Name: "TargetAddress", Kind: Declarative, Use: AnyTime, Sender: ByTarget},
 	{Name: "TargetPortalGroupTag", Kind: Declarative, Use: InitializeOnly, Sender: ByTarget, Max: 65535},
-	{Name: "InitialR2T", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
-	{Name: "ImmediateData", Kind: And, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
+	{Name: "InitialR2T", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
+	{Name: "ImmediateData", Kind: And, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
 	{Name: "MaxRecvDataSegmentLength", Kind: Declarative, Use: AnyTime, Sender: ByBoth, Min: 512, Max: maxLength, Default: "8192"},
-	{Name: "MaxBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "262144", NotInDiscovery: true},
-	{
-		Name: "FirstBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "65536", NotInDiscovery: true,
-		IrrelevantWhen: func(p *Params) bool { return p.InitialR2T && !p.ImmediateData },
-	},
+	{Name: "MaxBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "262144"},
+	// FirstBurstLength is at most MaxBurstLength. Without unsolicited data it means nothing (section
+	// 13.14), and is answered with a value all the same (docs/design/generosity.md).
+	{Name: "FirstBurstLength", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 512, Max: maxLength, Default: "65536", Last: true},
 	{Name: "DefaultTime2Wait", Kind: Maximum, Use: LeadingOnly, Sender: ByBoth, Max: 3600, Default: "2"},
 	{Name: "DefaultTime2Retain", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 3600, Default: "20"},
-	{
-		Name: "MaxOutstandingR2T", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1", NotInDiscovery: true,
-		IrrelevantWhen: func(*Params) bool { return false }, // never, but it depends on two others
-	},
-	{Name: "DataPDUInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
-	{Name: "DataSequenceInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes, NotInDiscovery: true},
+	// MaxOutstandingR2T depends on ErrorRecoveryLevel and DataSequenceInOrder (section 13.17).
+	{Name: "MaxOutstandingR2T", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Min: 1, Max: 65535, Default: "1", Last: true},
+	{Name: "DataPDUInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
+	{Name: "DataSequenceInOrder", Kind: Or, Use: LeadingOnly, Sender: ByBoth, Default: Yes},
 	{Name: "ErrorRecoveryLevel", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 2, Default: "0"},
 	{Name: "SessionType", Kind: Declarative, Use: Identification, Sender: ByInitiator, Default: "Normal"},
-	{Name: "TaskReporting", Kind: Selection, Use: LeadingOnly, Sender: ByBoth, Default: "RFC3720", NotInDiscovery: true},
-	{Name: "iSCSIProtocolLevel", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 31, Default: "1", NotInDiscovery: true},
+	{Name: "TaskReporting", Kind: Selection, Use: LeadingOnly, Sender: ByBoth, Default: "RFC3720"},
+	{Name: "iSCSIProtocolLevel", Kind: Minimum, Use: LeadingOnly, Sender: ByBoth, Max: 31, Default: "1"},
 
 	{Name: "IFMarker", Kind: Obsolete, Use: InitializeOnly, Sender: ByBoth},
 	{Name: "OFMarker", Kind: Obsolete, Use: InitializeOnly, Sender: ByBoth},
@@ -148,3 +155,11 @@ func (c *Config) spec(name string) *KeySpec {
 
 // negotiated reports whether the key is answered.
 func (k *KeySpec) negotiated() bool { return k.Kind != Declarative }
+
+// last reports whether the key is answered after all others of the same text.
+func (k *KeySpec) last() bool { return k.Last || k.IrrelevantWhen != nil }
+
+// irrelevant reports whether the key means nothing in the session, and is answered so.
+func (k *KeySpec) irrelevant(p *Params, discovery bool) bool {
+	return discovery && k.NotInDiscovery || k.IrrelevantWhen != nil && k.IrrelevantWhen(p)
+}

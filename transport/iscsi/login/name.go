@@ -6,37 +6,23 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lunette-io/lunette/scsi"
 )
 
 // MaxNameLen is the length of the longest iSCSI name in bytes (RFC 7143 section 4.2.7.2).
 const MaxNameLen = 223
 
-// NormalizeName checks an iSCSI name and returns it in the form in which names
-// are compared, which is lower case (RFC 7143 section 4.2.7). The forms are
-// iqn.yyyy-mm.naming-authority[:anything], eui. with 16 and naa. with 16 or 32
-// hexadecimal digits. The underscore, which RFC 3722 does not allow, is let
-// pass, since initiators in the field have it in their names.
+// NormalizeName checks a name against RFC 7143 section 4.2.7 and returns it in the form in which
+// names are compared, which is lower case. The forms are iqn.yyyy-mm.naming-authority[:anything],
+// eui. with 16 and naa. with 16 or 32 hexadecimal digits. Targets must have such a name; the names
+// of initiators go through InitiatorName.
 func NormalizeName(s string) (string, error) {
-	if s == "" {
-		return "", errors.New("empty iSCSI name")
-	}
-	if len(s) > MaxNameLen {
-		return "", fmt.Errorf("iSCSI name of %d bytes; at most %d are allowed", len(s), MaxNameLen)
-	}
-	if !utf8.ValidString(s) {
-		return "", fmt.Errorf("iSCSI name %q is not UTF-8", s)
-	}
-	for _, r := range s {
-		switch {
-		case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '.', r == ':', r == '_':
-		case r > unicode.MaxASCII && unicode.IsMark(r):
-		default:
-			return "", fmt.Errorf("iSCSI name %q has the forbidden character %q", s, r)
-		}
-	}
-	s = strings.ToLower(s)
-	if len(s) > MaxNameLen {
-		return "", fmt.Errorf("iSCSI name of %d bytes; at most %d are allowed", len(s), MaxNameLen)
+	s, err := compared(s, func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-.:", r) || r > unicode.MaxASCII && unicode.IsMark(r)
+	})
+	if err != nil {
+		return "", err
 	}
 	var ok bool
 	switch {
@@ -47,12 +33,48 @@ func NormalizeName(s string) (string, error) {
 	case strings.HasPrefix(s, "naa."):
 		ok = (len(s) == 4+16 || len(s) == 4+32) && isHex(s[4:])
 	default:
-		return "", fmt.Errorf("iSCSI name %q begins with none of iqn., eui. and naa. as it must", s)
+		return "", fmt.Errorf("iSCSI name %s begins with none of iqn., eui. and naa. as it must", quote(s))
 	}
 	if !ok {
-		return "", fmt.Errorf("iSCSI name %q is malformed", s)
+		return "", fmt.Errorf("iSCSI name %s is malformed", quote(s))
 	}
 	return s, nil
+}
+
+// InitiatorName returns the name of an initiator in the form in which names are compared, which
+// for every name that RFC 7143 allows is that of NormalizeName. It does not ask whether the RFC allows
+// it: initiators in the field have names of other forms and characters (docs/design/generosity.md),
+// and a name proves nothing anyway. It refuses a name that could break a log or a terminal, or be
+// taken for something else:
+//
+//   - one that is empty, longer than MaxNameLen or not UTF-8;
+//   - one with a character that cannot be printed, such as a line break, or one that changes the
+//     direction of writing;
+//   - one with a comma, which ends the name in the name of an initiator port (RFC 7143 section
+//     4.4.2: NAME,i,0xISID) and so in the TransportIDs of persistent reservations.
+func InitiatorName(s string) (string, error) {
+	return compared(s, func(r rune) bool { return unicode.IsPrint(r) && r != ',' })
+}
+
+// compared returns s in lower case if it has at most MaxNameLen bytes of UTF-8 and allowed
+// characters alone.
+func compared(s string, allowed func(rune) bool) (string, error) {
+	if s == "" {
+		return "", errors.New("empty iSCSI name")
+	}
+	if !utf8.ValidString(s) {
+		return "", fmt.Errorf("iSCSI name %s is not UTF-8", quote(s))
+	}
+	for _, r := range s {
+		if !allowed(r) {
+			return "", fmt.Errorf("iSCSI name %s has the forbidden character %q", quote(s), r)
+		}
+	}
+	lower := scsi.FoldISCSIName(s)
+	if n := max(len(s), len(lower)); n > MaxNameLen { // some letters have a longer lower case
+		return "", fmt.Errorf("iSCSI name of %d bytes; at most %d are allowed", n, MaxNameLen)
+	}
+	return lower, nil
 }
 
 // isIQN checks what follows iqn.: a year, a month, a naming authority.
@@ -78,8 +100,7 @@ func isHex(s string) bool {
 	return true
 }
 
-// checkAlias checks an alias: text for people, which must not break a log or a
-// terminal.
+// checkAlias checks an alias, which is text for people: it must not break a log or a terminal.
 func checkAlias(s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("alias %s is not UTF-8", quote(s))

@@ -6,8 +6,8 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
-// maxSteps bounds the requests of one login, so that a peer cannot keep it
-// going for ever: 64 KiB in pieces of 512 bytes in both directions, and some.
+// maxSteps bounds the requests of one login, so that an initiator cannot keep it going for ever. It is
+// enough for 64 KiB of text in pieces of 512 bytes, in both directions.
 const maxSteps = 300
 
 // A Response is a Login Response to send. Its header is complete but for the
@@ -19,9 +19,9 @@ type Response struct {
 	Text   []byte // the data segment without padding; valid until the next Step
 }
 
-// A Negotiator is the target's side of the login of one connection. It does no
-// I/O and knows no time: the caller limits how long it waits for Step to end
-// the login. It is for one goroutine.
+// A Negotiator is the target's side of the login of one connection (RFC 7143 section 6.3; drawn in
+// docs/design/login.md). It does no I/O and knows no time: the caller limits how long it waits for
+// Step to end the login. It has no lock: one goroutine at a time may use it.
 type Negotiator struct {
 	cfg *Config
 	env Environment
@@ -34,7 +34,7 @@ type Negotiator struct {
 
 	in    Collector
 	out   []byte // what remains of an answer that takes several responses
-	ready bool   // as far as we are concerned the stage is over
+	ready bool   // this side has nothing more to negotiate in the stage
 
 	identified bool
 	target     Target
@@ -44,8 +44,8 @@ type Negotiator struct {
 	result     Result
 }
 
-// New starts the login of one connection. cfg and env are shared and not
-// written; cfg has passed Check.
+// New starts the login of one connection. The Negotiator reads cfg, which must have passed Check, and
+// never writes it, so that all connections can have the same.
 func New(cfg *Config, env Environment) *Negotiator {
 	n := &Negotiator{cfg: cfg, env: env, seen: make(map[string]struct{})}
 	n.result.Params = DefaultParams()
@@ -53,19 +53,18 @@ func New(cfg *Config, env Environment) *Negotiator {
 	return n
 }
 
-// Result is what the login came to, complete once Step has returned done. What
-// is known of a login under way or failed is there too, for logs.
+// Result is what the login has settled. It is complete once Step has returned done; during the login,
+// and after it has failed, it has what is known so far, for logs. It belongs to the Negotiator until then.
 func (n *Negotiator) Result() *Result { return &n.result }
 
 // Stage is the stage the initiator is in.
 func (n *Negotiator) Stage() pdu.Stage { return n.stage }
 
-// Step takes one PDU of the login phase: its header and its data segment
-// without padding, which are only used during the call. It returns the response
-// to send. done means that with this response the connection is in full feature
-// phase and Result holds. An error of type *Failure means that the response
-// carries the failure to the initiator and the connection is to be closed after
-// it; after the end Step returns ErrEnded and nothing to send.
+// Step takes one PDU of the login phase: its header and its data segment without padding, both
+// borrowed until Step returns. It returns the response to send. If done is true, the connection is in
+// full feature phase behind this response, and Result is complete. An error of type *Failure means
+// that the response tells the initiator of the failure, and that the caller closes the connection
+// behind it. Once the login has ended in either way, Step returns ErrEnded and nothing to send.
 func (n *Negotiator) Step(h *pdu.BHS, data []byte) (resp Response, done bool, err error) {
 	if n.ended {
 		return Response{}, false, ErrEnded
@@ -137,15 +136,18 @@ func (n *Negotiator) admissible(h *pdu.BHS, req pdu.LoginRequest, perr error, da
 		return nil
 	}
 	switch {
-	case req.ITT != n.first.ITT || req.ISID != n.first.ISID || req.TSIH != n.first.TSIH || req.CID != n.first.CID:
-		return fail(pdu.LoginInitiatorError, "tag, ISID, TSIH or CID differs from the first request")
+	case req.ISID != n.first.ISID || req.TSIH != n.first.TSIH || req.CID != n.first.CID:
+		// The tag may be another than that of the first request (docs/design/generosity.md).
+		return fail(pdu.LoginInitiatorError, "ISID, TSIH or CID differs from the first request")
 	case req.CSG != n.stage:
 		return fail(pdu.LoginInitiatorError, "request of the stage %v during %v", req.CSG, n.stage)
 	}
 	return nil
 }
 
-// answer takes a complete text and returns the answer to it. It sets ready.
+// answer takes the pairs of a complete text and returns the answers to them. It says in ready whether
+// this side has more to negotiate in the stage. No operational key is answered before the initiator
+// has proved all that it must.
 func (n *Negotiator) answer(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Failure) {
 	if n.identified {
 		pairs = slices.DeleteFunc(pairs, n.repeats)
@@ -187,7 +189,7 @@ func (n *Negotiator) answer(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Failur
 	return out, nil
 }
 
-// respond sends what is left of the answer, or the next piece of it, and moves
+// respond makes the response with what is left of the answer, or with the next piece of it, and moves
 // to the next stage if both sides are ready.
 func (n *Negotiator) respond(req pdu.LoginRequest) (Response, bool, *Failure) {
 	limit := min(MaxLoginData, int(n.result.Params.MaxSendDataSegmentLength))
@@ -212,7 +214,7 @@ func (n *Negotiator) respond(req pdu.LoginRequest) (Response, bool, *Failure) {
 	return n.response(req, true, false, req.NSG, text), true, nil
 }
 
-// admit asks for the session.
+// admit asks the environment for the session.
 func (n *Negotiator) admit() *Failure {
 	n.result.Params.settle()
 	if n.method == "" {

@@ -127,7 +127,7 @@ func run(t *testing.T, w *world, cfg login.Config, script ...exchange) *login.Ne
 		if resp.Header.DataSegmentLength() != len(resp.Text) {
 			t.Fatalf("%d: header says %d bytes of %d", i, resp.Header.DataSegmentLength(), len(resp.Text))
 		}
-		if got.ITT != 5 || got.ISID != (pdu.ISID{0x40, 0, 1, 2, 3, 4}) {
+		if got.ITT != h.ITT() || got.ISID != (pdu.ISID{0x40, 0, 1, 2, 3, 4}) {
 			t.Errorf("%d: ITT %d, ISID %v", i, got.ITT, got.ISID)
 		}
 		if f, ok := errors.AsType[*login.Failure](err); ok {
@@ -262,10 +262,10 @@ func TestDiscovery(t *testing.T) {
 	n := run(t, newWorld(t), login.DefaultConfig(), exchange{
 		flags: "T", csg: oper, nsg: full, trans: true, done: true,
 		text: "InitiatorName=IQN.2026-11.io.example:HOST;SessionType=Discovery;HeaderDigest=CRC32C;MaxConnections=1;InitialR2T=No;FirstBurstLength=512;TaskReporting=FastAbort;DefaultTime2Wait=9;MaxRecvDataSegmentLength=512",
-		want: "HeaderDigest=CRC32C;MaxConnections=Irrelevant;InitialR2T=Irrelevant;FirstBurstLength=Irrelevant;TaskReporting=Irrelevant;DefaultTime2Wait=9;TargetAlias=a disk;MaxRecvDataSegmentLength=262144",
+		want: "HeaderDigest=CRC32C;MaxConnections=1;InitialR2T=No;FirstBurstLength=512;TaskReporting=Reject;DefaultTime2Wait=9;TargetAlias=a disk;MaxRecvDataSegmentLength=262144",
 	})
 	r := n.Result()
-	if !r.Discovery || r.InitiatorName != initiator || r.TargetName != "" || !r.Params.HeaderDigest || r.Params.MaxSendDataSegmentLength != 512 || !r.Params.InitialR2T {
+	if !r.Discovery || r.InitiatorName != initiator || r.TargetName != "" || !r.Params.HeaderDigest || r.Params.MaxSendDataSegmentLength != 512 {
 		t.Errorf("result %+v", r)
 	}
 }
@@ -274,7 +274,7 @@ func TestRulesBetweenKeys(t *testing.T) {
 	const end = ";TargetAlias=a disk;MaxRecvDataSegmentLength=262144"
 	const begin = "TargetPortalGroupTag=7;"
 	for _, c := range []struct{ name, text, want string }{
-		{"no unsolicited data, whatever the order", "FirstBurstLength=4096;InitialR2T=Yes;ImmediateData=No", "FirstBurstLength=Irrelevant;InitialR2T=Yes;ImmediateData=No"},
+		{"no unsolicited data, whatever the order", "FirstBurstLength=4096;InitialR2T=Yes;ImmediateData=No", "FirstBurstLength=4096;InitialR2T=Yes;ImmediateData=No"},
 		{"first burst within burst", "FirstBurstLength=65536;MaxBurstLength=8192", "FirstBurstLength=8192;MaxBurstLength=8192"},
 		{"one R2T with recovery", "MaxOutstandingR2T=8;ErrorRecoveryLevel=2", "MaxOutstandingR2T=1;ErrorRecoveryLevel=2"},
 		{"unknown", "X-com.example.key=1;Y#x=2;Banana=3", "X-com.example.key=NotUnderstood;Y#x=NotUnderstood;Banana=NotUnderstood"},
@@ -352,7 +352,7 @@ func TestFailures(t *testing.T) {
 		{"no initiator name", 0, []exchange{{flags: "T", csg: oper, nsg: full, text: "TargetName=" + disk, want: "0207"}}},
 		{"no target name", 0, []exchange{{flags: "T", csg: oper, nsg: full, text: "InitiatorName=" + initiator, want: "0207"}}},
 		{"nothing", 0, []exchange{{flags: "T", csg: oper, nsg: full, want: "0207"}}},
-		{"bad initiator name", 0, []exchange{{csg: oper, text: "TargetName=" + disk + ";InitiatorName=evil", want: "0200"}}},
+		{"bad initiator name", 0, []exchange{{csg: oper, text: "TargetName=" + disk + ";InitiatorName=iqn.2026-11.io.example:a\nb", want: "0200"}}},
 		{"bad alias", 0, []exchange{{csg: oper, text: who + ";InitiatorAlias=\x1b[2J", want: "0200"}}},
 		{"bad target name", 0, []exchange{{csg: oper, text: "TargetName=x;InitiatorName=" + initiator, want: "0203"}}},
 		{"no such target", 0, []exchange{{csg: oper, text: "TargetName=" + disk + "2;InitiatorName=" + initiator, want: "0203"}}},
@@ -385,7 +385,8 @@ func TestFailures(t *testing.T) {
 		}},
 		{"target's key", 0, []exchange{{csg: oper, text: who + ";TargetAlias=me", want: "0200"}}},
 		{"operational key in security", 0, []exchange{{csg: sec, text: who + ";MaxConnections=1", want: "0200"}}},
-		{"security key in operational", 0, []exchange{{csg: oper, text: who + ";AuthMethod=None", want: "0200"}}},
+		{"security key in operational", 0, []exchange{{csg: oper, text: who + ";AuthMethod=CHAP", want: "0200"}}},
+		{"AuthMethod twice", 0, []exchange{{csg: sec, nsg: oper, flags: "T", trans: true, text: who + ";AuthMethod=None", want: "TargetPortalGroupTag=7;AuthMethod=None"}, {csg: oper, text: "AuthMethod=None", want: "0200"}}},
 		{"impossible declaration", 0, []exchange{{csg: oper, text: who + ";MaxRecvDataSegmentLength=1", want: "0200"}}},
 		{"only CHAP where nothing is needed", 0, []exchange{{csg: sec, text: who + ";AuthMethod=CHAP,KRB5", want: "0201"}}},
 		{"CHAP keys where nothing is needed", 0, []exchange{{csg: sec, text: who + ";CHAP_A=5", want: "0200"}}},

@@ -12,17 +12,17 @@ type negotiation struct {
 	params    *Params
 	discovery bool
 	leading   bool // the connection makes the session
-	declared  bool // our declarations went out
+	declared  bool // the declarations of this side have gone out
 }
 
-// answer works through the keys of one text and returns the answers in their
-// order. Keys that depend on others come last, whatever their place.
+// answer works through the keys of one text and returns the answers in the order of the keys. Keys
+// whose answers depend on other keys are worked out last, whatever their place.
 func (n *negotiation) answer(pairs []Pair) ([]Pair, *Failure) {
 	answers := make([]string, len(pairs))
 	for _, late := range []bool{false, true} {
 		for i, p := range pairs {
 			spec := n.cfg.spec(p.Key)
-			if (spec != nil && spec.IrrelevantWhen != nil) != late {
+			if (spec != nil && spec.last()) != late {
 				continue
 			}
 			a, f := n.one(spec, p)
@@ -51,17 +51,16 @@ func (n *negotiation) one(spec *KeySpec, p Pair) (string, *Failure) {
 		return Rejected, nil
 	case spec.Sender&ByInitiator == 0:
 		if reserved(p.Value) {
-			return "", nil // its word on a declaration of ours
+			return "", nil // an answer to a declaration of this side
 		}
 		return "", fail(pdu.LoginInitiatorError, "%s is not the initiator's to send", p.Key)
 	case spec.Use == SecurityOnly:
-		return "", fail(pdu.LoginInitiatorError, "%s outside of the security stage", p.Key)
+		return n.authMethod(p)
 	case spec.Use == Identification:
 		return "", fail(pdu.LoginInitiatorError, "%s after the first request", p.Key)
 	case spec.Use == FullFeatureOnly:
 		return Rejected, nil
-	case n.discovery && spec.NotInDiscovery,
-		spec.IrrelevantWhen != nil && spec.IrrelevantWhen(n.params):
+	case spec.irrelevant(n.params, n.discovery):
 		if !spec.negotiated() {
 			return "", nil
 		}
@@ -69,17 +68,39 @@ func (n *negotiation) one(spec *KeySpec, p Pair) (string, *Failure) {
 	case !spec.negotiated():
 		f := n.declaration(spec, p.Value)
 		if f == nil && spec.InReturn && spec.Sender&ByTarget != 0 && !reserved(p.Value) {
-			return n.cfg.own(p.Key, n.params), nil
+			return n.desired(spec), nil
 		}
 		return "", f
 	case spec.Use == LeadingOnly && !n.leading:
-		return Rejected, nil // the session has its value
+		return Rejected, nil // a connection that joins a session cannot change what is the session's
 	}
-	v, ok := spec.answer(p.Value, n.cfg.own(p.Key, n.params))
+	v, ok := spec.answer(p.Value, n.desired(spec))
 	if ok {
 		n.params.set(spec, v)
 	}
 	return v, nil
+}
+
+// desired is the value that this side wants of a key.
+func (n *negotiation) desired(spec *KeySpec) string {
+	if n.discovery && spec.InDiscovery != "" {
+		return spec.InDiscovery
+	}
+	return n.cfg.desired(spec.Name, n.params)
+}
+
+// authMethod answers a key of the security stage that comes among operational keys, where RFC 7143
+// section 12.1 has none. AuthMethod with None among its values is taken (docs/design/generosity.md):
+// no operational key is answered before the initiator has proved all that it must, so that None
+// asks for nothing that it does not have. Everything else is refused, so that nobody believes to
+// have been authenticated who was not.
+func (n *negotiation) authMethod(p Pair) (string, *Failure) {
+	if p.Key == "AuthMethod" {
+		if m, ok := firstSupported(p.Value, None); ok {
+			return m, nil
+		}
+	}
+	return "", fail(pdu.LoginInitiatorError, "%s outside of the security stage", p.Key)
 }
 
 // declaration takes a value that the initiator states.
@@ -104,8 +125,9 @@ func (n *negotiation) declaration(spec *KeySpec, value string) *Failure {
 	return nil
 }
 
-// declarations is what this side states unasked, once, in the operational
-// stage: an initiator may give up on a key it does not expect elsewhere.
+// declarations are the keys that this side declares without being asked. They go out once, with the
+// first answer of the operational stage: elsewhere an initiator may end the login when it meets a key
+// that it does not expect.
 func (n *negotiation) declarations(alias string) []Pair {
 	if n.declared {
 		return nil
@@ -117,14 +139,13 @@ func (n *negotiation) declarations(alias string) []Pair {
 	}
 	spec := n.cfg.spec("MaxRecvDataSegmentLength")
 	// On RDMA other keys take its place (RFC 7145 section 6.2).
-	if spec.IrrelevantWhen == nil || !spec.IrrelevantWhen(n.params) {
+	if !spec.irrelevant(n.params, n.discovery) {
 		out = append(out, Pair{spec.Name, strconv.FormatUint(uint64(n.cfg.MaxRecvDataSegmentLength), 10)})
 		n.params.MaxRecvDataSegmentLength = n.cfg.MaxRecvDataSegmentLength
 	}
 	for i := range n.cfg.Keys {
 		k := &n.cfg.Keys[i]
-		irrelevant := n.discovery && k.NotInDiscovery || k.IrrelevantWhen != nil && k.IrrelevantWhen(n.params)
-		if k.Kind == Declarative && k.Sender&ByTarget != 0 && k.Value != "" && !k.InReturn && !irrelevant && k.Name != spec.Name {
+		if k.Kind == Declarative && k.Sender&ByTarget != 0 && k.Value != "" && !k.InReturn && k.Name != spec.Name && !k.irrelevant(n.params, n.discovery) {
 			out = append(out, Pair{k.Name, k.Value})
 		}
 	}

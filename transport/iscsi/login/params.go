@@ -117,8 +117,7 @@ func (p *Params) set(k *KeySpec, value string) {
 	}
 }
 
-// settle applies the rules between keys that hold however the keys were spread
-// over the negotiation.
+// settle applies the rules between keys, which hold whatever the order in which the keys came.
 func (p *Params) settle() {
 	p.FirstBurstLength = min(p.FirstBurstLength, p.MaxBurstLength)
 	if p.ErrorRecoveryLevel > 0 && p.DataSequenceInOrder {
@@ -126,7 +125,7 @@ func (p *Params) settle() {
 	}
 }
 
-// Config is what this side wants of a negotiation.
+// Config is the parameters that this side desires of a negotiation.
 type Config struct {
 	HeaderDigest string // the supported ones: "CRC32C,None", or only one of them to insist
 	DataDigest   string // likewise
@@ -171,9 +170,9 @@ func DefaultConfig() Config {
 	}
 }
 
-// own is the value this side wants of a key: a list, Yes or No, or a number.
-// The value of a key it has no opinion on is "".
-func (c *Config) own(name string, p *Params) string {
+// desired is the value that this side wants of a key: a list, Yes or No, or a number. The value of a
+// key that it has no opinion on is "".
+func (c *Config) desired(name string, p *Params) string {
 	for i := range c.Keys {
 		if c.Keys[i].Name == name {
 			return c.Keys[i].Value
@@ -220,13 +219,13 @@ func (c *Config) own(name string, p *Params) string {
 	return ""
 }
 
-// Check says what is wrong with the wishes, naming the key as the standard does.
+// Check says what is wrong with the desired parameters, naming the key as the standard does.
 func (c *Config) Check() error {
 	p := DefaultParams()
 	p.MaxBurstLength = c.MaxBurstLength
 	for i := range keySpecs {
 		k := &keySpecs[i]
-		if v := c.own(k.Name, &p); k.Max > 0 && v != "" {
+		if v := c.desired(k.Name, &p); k.Max > 0 && v != "" {
 			if _, err := k.number(v); err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@ const (
 	ISERHelloRequired                = "iSERHelloRequired"
 )
 
-// RDMA is what a target wants of the keys of RFC 7145, in bytes and PDUs.
+// RDMA are the parameters that a target desires of the keys of RFC 7145, in bytes and PDUs.
 type RDMA struct {
 	TargetRecv uint32 // the longest data segment that it receives
 	// InitiatorRecv is the longest that it sends.
@@ -23,9 +23,9 @@ type RDMA struct {
 	MaxAHS     uint32 // the longest additional headers that it receives
 }
 
-// Keys makes the keys of a connection that runs on RDMA. What one side states and the
-// other does not need to know is stated only to an initiator that did so itself: those of
-// Linux give up on keys that they do not know.
+// Keys makes the keys of a connection that runs on RDMA. MaxOutstandingUnexpectedPDUs and MaxAHSLength
+// are declared only to an initiator that declares its own: Linux's initiator ends the login when it
+// meets a key that it does not know.
 func (r RDMA) Keys() []Key {
 	number := func(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 	segment := func(name string, n uint32) Key {

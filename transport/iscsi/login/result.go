@@ -6,12 +6,12 @@ import (
 )
 
 // answer is the result function of the key (RFC 7143 section 6.2): what the
-// answerer, who wants own, says to the value offered. ok is false if the offer
+// answerer, who desires a value itself, says to the value offered. ok is false if the offer
 // is not acceptable; the answer is then Reject and the old value stays.
-func (k *KeySpec) answer(offered, own string) (value string, ok bool) {
+func (k *KeySpec) answer(offered, desired string) (value string, ok bool) {
 	switch k.Kind {
 	case Selection:
-		if v, ok := firstSupported(offered, own); ok {
+		if v, ok := firstSupported(offered, desired); ok {
 			return v, true
 		}
 	case And, Or:
@@ -20,15 +20,15 @@ func (k *KeySpec) answer(offered, own string) (value string, ok bool) {
 			break
 		}
 		if k.Kind == And {
-			return FormatBool(o && own == Yes), true
+			return FormatBool(o && desired == Yes), true
 		}
-		return FormatBool(o || own == Yes), true
+		return FormatBool(o || desired == Yes), true
 	case Minimum, Maximum:
 		o, err := k.number(offered)
 		if err != nil {
 			break
 		}
-		w, err := k.number(own)
+		w, err := k.number(desired)
 		if err != nil {
 			break
 		}

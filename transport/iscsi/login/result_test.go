@@ -74,7 +74,7 @@ func TestAnswerProperties(t *testing.T) {
 			number, rapid.SampledFrom([]string{Yes, No, None, "CRC32C", "CRC32C,None", "None,CRC32C", "FastAbort,RFC3720", Rejected, Irrelevant}), rapid.String(),
 		).Draw(t, "offer")
 		p := DefaultParams()
-		own := cfg.own(k.Name, &p)
+		own := cfg.desired(k.Name, &p)
 		if own == "" && (k.Kind == And || k.Kind == Or) {
 			own = No
 		}

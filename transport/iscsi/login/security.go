@@ -39,7 +39,7 @@ func (n *Negotiator) identify(pairs []Pair) ([]Pair, *Failure) {
 	if initiator == nil {
 		return nil, fail(pdu.LoginMissingParameter, "no InitiatorName in the first request")
 	}
-	name, err := NormalizeName(*initiator)
+	name, err := InitiatorName(*initiator)
 	if err != nil {
 		return nil, fail(pdu.LoginInitiatorError, "InitiatorName: %v", err)
 	}
@@ -66,13 +66,13 @@ func (n *Negotiator) identify(pairs []Pair) ([]Pair, *Failure) {
 	return rest, nil
 }
 
-// repeats reports whether a pair only says again who the initiator is and what
-// it wants: libiscsi does so at the start of the operational stage.
+// repeats reports whether a pair only says again who the initiator is and what it wants, as libiscsi
+// does at the start of the operational stage (docs/design/generosity.md).
 func (n *Negotiator) repeats(p Pair) bool {
 	r := &n.result.Request
 	switch p.Key {
 	case "InitiatorName":
-		name, err := NormalizeName(p.Value)
+		name, err := InitiatorName(p.Value)
 		return err == nil && name == r.InitiatorName
 	case "TargetName":
 		name, err := NormalizeName(p.Value)
@@ -91,13 +91,14 @@ func (n *Negotiator) portalGroup() Pair {
 	return Pair{"TargetPortalGroupTag", strconv.FormatUint(uint64(n.target.PortalGroup), 10)}
 }
 
-// authenticated reports whether the initiator has proved all it must.
+// authenticated reports whether the initiator has proved all that it must. It decides alone who passes
+// the security stage: see docs/design/login.md.
 func (n *Negotiator) authenticated() bool {
 	return n.target.Auth == nil || n.result.AuthMethod != ""
 }
 
-// security answers the keys of the security stage (RFC 7143 sections 6.3.2 and
-// 12). It sets ready.
+// security answers the keys of the security stage (RFC 7143 sections 6.3.2 and 12). It says in ready
+// whether the initiator has proved all that it must.
 func (n *Negotiator) security(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Failure) {
 	var out, proof []Pair
 	chosen := n.method
@@ -151,16 +152,16 @@ func (n *Negotiator) security(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Fail
 	return out, nil
 }
 
-// chooseMethod picks from the initiator's AuthMethod list: what must be passed,
-// or nothing at all.
+// chooseMethod chooses from the initiator's AuthMethod list the one method that is required, which is
+// None if the initiator needs to prove nothing.
 func (n *Negotiator) chooseMethod(offered string) (string, *Failure) {
-	own := None
+	required := None
 	if n.target.Auth != nil {
-		own = n.target.Auth.Method()
+		required = n.target.Auth.Method()
 	}
-	m, ok := firstSupported(offered, own)
+	m, ok := firstSupported(offered, required)
 	if !ok {
-		return "", fail(pdu.LoginAuthenticationFail, "AuthMethod=%s where %s is needed", quote(offered), own)
+		return "", fail(pdu.LoginAuthenticationFail, "AuthMethod=%s where %s is needed", quote(offered), required)
 	}
 	return m, nil
 }

@@ -3,7 +3,6 @@ package login
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -57,9 +56,9 @@ func AppendPairs(b []byte, pairs []Pair) []byte {
 }
 
 // ParseText splits a complete text into its pairs, which do not refer to b.
-// Every pair must end in a zero byte, the last too (RFC 7143 section 6.1);
-// further zero bytes at the end are taken for padding that was counted. Errors
-// say which pair is wrong and why.
+// Pairs end in a zero byte (RFC 7143 section 6.1). Without one the last pair is taken as it is,
+// since the text is complete and some initiators forget it; further zero bytes at the end are
+// taken for padding that was counted. Errors say which pair is wrong and why.
 func ParseText(b []byte) ([]Pair, error) { return parseText(b, MaxKeys) }
 
 // ParseAnswer is ParseText for what an initiator reads: the answer to
@@ -72,9 +71,6 @@ func parseText(b []byte, maxKeys int) ([]Pair, error) {
 	}
 	if len(b) == 0 {
 		return nil, nil
-	}
-	if b[len(b)-1] != 0 {
-		return nil, errors.New("text that does not end in a zero byte")
 	}
 	b = bytes.TrimRight(b, "\x00")
 	var pairs []Pair
@@ -172,6 +168,3 @@ func (c *Collector) Add(piece []byte, cont bool) (text []byte, complete bool, er
 	text, c.text = c.text, nil
 	return text, true, nil
 }
-
-// Pending reports whether a text has begun and is not complete.
-func (c *Collector) Pending() bool { return len(c.text) > 0 }

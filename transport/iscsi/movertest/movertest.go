@@ -93,9 +93,13 @@ func (h *handler) DataMoved(x *iscsi.Transfer, err error) {
 	h.note()
 }
 
-func (h *handler) Stamp(b *pdu.BHS) {
+func (h *handler) Stamp(b *pdu.BHS, owner any) {
 	h.stamp++ // one at a time, in the order of the wire: the race detector watches
 	b.SetNumbers(h.stamp, 0, 0)
+	if n, ok := owner.(*uint32); ok {
+		b.SetDataSN(*n)
+		*n++
+	}
 }
 
 func (h *handler) Terminated(err error) {

@@ -58,6 +58,7 @@ func testControl(t *testing.T, b *bench) {
 		}
 	}
 	var all sync.WaitGroup
+	var owned uint32 // only Stamp counts it
 	for g := range 4 {
 		all.Go(func() {
 			for i, n := range sizes {
@@ -65,8 +66,11 @@ func testControl(t *testing.T, b *bench) {
 				if p.BHS != (pdu.BHS{}) && p.Data != nil {
 					t.Error("a PDU that is not empty")
 				}
+				if p.Owner != nil {
+					t.Error("a PDU that has an owner")
+				}
 				pdu.NOPIn{ITT: uint32(g<<8 | i), TTT: pdu.NoTag}.Put(&p.BHS)
-				p.Data = numbered(n)
+				p.Data, p.Owner = numbered(n), &owned
 				b.Mover.SendControl(p)
 				b.Mover.Flush()
 			}
@@ -77,7 +81,7 @@ func testControl(t *testing.T, b *bench) {
 		h, data, err := b.Peer.Receive()
 		must(t, err)
 		g, i := h.ITT()>>8, h.ITT()&255
-		if i != next[g] || !bytes.Equal(data, numbered(sizes[i])) || h.StatSN() != uint32(k+2) {
+		if i != next[g] || !bytes.Equal(data, numbered(sizes[i])) || h.StatSN() != uint32(k+2) || h.DataSN() != uint32(k) {
 			t.Fatalf("PDU %d of %d: %d bytes, number %d", i, g, len(data), h.StatSN())
 		}
 		next[g]++
@@ -95,7 +99,7 @@ func testPut(t *testing.T, b *bench) {
 			data := numbered(n + 10)
 			m := b.command(t, uint32(i), n, nil)
 			x := &iscsi.Transfer{
-				ITT: uint32(i), Data: scattered(data, piece), At: 7, Len: int64(n), Put: true, Window: m.In,
+				ITT: uint32(i), Data: scattered(data, piece), At: 7, Len: int64(n), Put: true, Window: m.In, Owner: new(uint32),
 				Status: b.Mover.Traits().PhaseCollapse,
 			}
 			if !b.Mover.PutData(x) {
@@ -161,15 +165,18 @@ func write(itt uint32, n int) *pdu.BHS {
 func testAccept(t *testing.T, b *bench) {
 	for _, n := range []int{512, 8 << 10, 64 << 10, 250_000} {
 		for _, part := range []int{0, n / 3, n} {
-			for _, room := range []int{n, n / 2, 0} {
+			for _, room := range []int{n, n / 2, 0, -1} { // -1: it is not accepted
 				mem := make([]byte, n)
 				x := &iscsi.Transfer{Data: scattered(mem, 3000), Len: int64(room)}
+				if room <= 0 {
+					x.Data, x.Len = nil, 0
+				}
 				b.h.mu.Lock()
 				b.h.accept = func(p *iscsi.Arrival) {
 					if len(p.Data)+p.Pending != n {
 						t.Errorf("%d and %d bytes", len(p.Data), p.Pending)
 					}
-					if room == 0 {
+					if room < 0 {
 						b.h.DataMoved(x, nil)
 						return
 					}
@@ -187,6 +194,7 @@ func testAccept(t *testing.T, b *bench) {
 				time.Sleep(time.Millisecond)
 				must(t, rest())
 				must(t, b.gotBack(t, x))
+				room = max(room, 0)
 				if !bytes.Equal(mem[:room], numbered(n)[:room]) || !bytes.Equal(mem[room:], make([]byte, n-room)) {
 					t.Fatalf("%d of %d bytes, %d of them first, came wrong", room, n, part)
 				}

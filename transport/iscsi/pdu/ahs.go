@@ -55,13 +55,6 @@ func ParseAHS(b []byte) (AHS, error) {
 	return a, nil
 }
 
-// AppendCDB appends the whole CDB of the SCSI Command h: the 16 bytes of the
-// header and what the additional headers hold.
-func (a AHS) AppendCDB(b []byte, h *BHS) []byte {
-	b = append(b, h.CDB()...)
-	return append(b, a.ExtendedCDB...)
-}
-
 // Append appends the additional headers in the form of the wire, padded; the
 // length goes to SetTotalAHSLength.
 func (a AHS) Append(b []byte) []byte {

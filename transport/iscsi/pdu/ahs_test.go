@@ -39,15 +39,6 @@ func TestAHS(t *testing.T) {
 	}
 }
 
-func TestAppendCDB(t *testing.T) {
-	var h BHS
-	SCSICommand{Final: true, CDB: [16]byte{0x7f, 1, 2, 15: 0xee}}.Put(&h)
-	got := AHS{ExtendedCDB: []byte{0xaa, 0xbb}}.AppendCDB(nil, &h)
-	if want := []byte{0x7f, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xee, 0xaa, 0xbb}; !bytes.Equal(got, want) {
-		t.Errorf("%x", got)
-	}
-}
-
 func TestBadAHS(t *testing.T) {
 	for _, b := range [][]byte{
 		{0, 1, 1},

@@ -6,7 +6,7 @@
 // everything it does not define. What belongs to no single PDU is not in the
 // structs but set on the header after Put: SetDataSegmentLength,
 // SetTotalAHSLength and the numbers of the session (SetCmdSN, SetExpStatSN,
-// SetNumbers). All integers on the wire are big-endian, except digests.
+// SetNumbers, SetDataSN). All integers on the wire are big-endian, except digests.
 package pdu
 
 import "encoding/binary"
@@ -100,21 +100,12 @@ func (h *BHS) SetNumbers(statSN, expCmdSN, maxCmdSN uint32) {
 	binary.BigEndian.PutUint32(h[32:36], maxCmdSN)
 }
 
-// PDULen is how many bytes the PDU takes on the wire with the given digests in
-// use: headers, digests, data and padding.
-func (h *BHS) PDULen(headerDigest, dataDigest bool) int {
-	n := HeaderLen + h.TotalAHSLength()
-	if headerDigest {
-		n += DigestLen
-	}
-	if d := h.DataSegmentLength(); d > 0 {
-		n += Padded(d)
-		if dataDigest {
-			n += DigestLen
-		}
-	}
-	return n
-}
+// DataSN is the number that counts the PDUs of one task and direction: DataSN of a Data-In or
+// Data-Out, R2TSN of an R2T. A SCSI Response has ExpDataSN there, their count.
+func (h *BHS) DataSN() uint32 { return h.u32(36) }
+
+// SetDataSN sets that number.
+func (h *BHS) SetDataSN(n uint32) { h.putU32(36, n) }
 
 // reset starts a header: everything zero but the opcode, the I bit and byte 1.
 func (h *BHS) reset(op Opcode, immediate bool, flags byte) {

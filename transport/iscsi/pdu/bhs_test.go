@@ -36,28 +36,6 @@ func TestHeaderSetters(t *testing.T) {
 	}
 }
 
-func TestPDULen(t *testing.T) {
-	for _, c := range []struct {
-		ahs, data    int
-		header, body bool
-		want         int
-	}{
-		{0, 0, false, false, 48},
-		{0, 0, true, true, 52},
-		{0, 1, false, false, 52},
-		{0, 1, true, true, 60},
-		{8, 512, true, false, 48 + 8 + 4 + 512},
-		{0, 8193, false, true, 48 + 8196 + 4},
-	} {
-		var h BHS
-		h.SetTotalAHSLength(c.ahs)
-		h.SetDataSegmentLength(c.data)
-		if got := h.PDULen(c.header, c.body); got != c.want {
-			t.Errorf("%+v: %d", c, got)
-		}
-	}
-}
-
 func TestPadding(t *testing.T) {
 	for n, want := range []int{0, 3, 2, 1, 0, 3} {
 		if PadLen(n) != want || len(Padding(n)) != want || Padded(n) != n+want {
@@ -90,7 +68,7 @@ func TestNamesOfCodes(t *testing.T) {
 	if !OpSNACK.FromInitiator() || OpNOPIn.FromInitiator() || Opcode(0x07).FromInitiator() || !OpLogoutRequest.FromInitiator() {
 		t.Error("FromInitiator")
 	}
-	if !LoginMovedTemporarily.Redirects() || LoginInitiatorError.Redirects() || !LoginNotFound.InitiatorsFault() || LoginTargetError.InitiatorsFault() {
+	if !LoginMovedTemporarily.Redirects() || LoginInitiatorError.Redirects() {
 		t.Error("classes of login status")
 	}
 	if TMFTargetColdReset.HasLUN() || !TMFAbortTask.HasLUN() {

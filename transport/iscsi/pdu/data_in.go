@@ -21,6 +21,9 @@ type DataIn struct {
 	Residual     uint32 // bytes, with Overflow or Underflow
 }
 
+// HasStatus reports the S bit of a Data-In: the PDU ends its command.
+func (h *BHS) HasStatus() bool { return h[1]&dataInStatus != 0 }
+
 // ParseDataIn reads a SCSI Data-In. The value is filled even if there is an
 // error.
 func ParseDataIn(h *BHS) (DataIn, error) {

@@ -40,34 +40,31 @@ type LoginStatus uint16
 
 // Login statuses.
 const (
-	LoginSuccess             LoginStatus = 0x0000
-	LoginMovedTemporarily    LoginStatus = 0x0101
-	LoginMovedPermanently    LoginStatus = 0x0102
-	LoginInitiatorError      LoginStatus = 0x0200
-	LoginAuthenticationFail  LoginStatus = 0x0201
-	LoginAuthorizationFail   LoginStatus = 0x0202
-	LoginNotFound            LoginStatus = 0x0203
-	LoginTargetRemoved       LoginStatus = 0x0204
-	LoginUnsupportedVersion  LoginStatus = 0x0205
-	LoginTooManyConnections  LoginStatus = 0x0206
-	LoginMissingParameter    LoginStatus = 0x0207
-	LoginCannotInclude       LoginStatus = 0x0208 // the target cannot include the connection in the session
-	LoginSessionType         LoginStatus = 0x0209 // session type not supported
-	LoginNoSession           LoginStatus = 0x020a
-	LoginInvalidDuringLogin  LoginStatus = 0x020b
-	LoginTargetError         LoginStatus = 0x0300
-	LoginServiceUnavailable  LoginStatus = 0x0301
-	LoginOutOfResources      LoginStatus = 0x0302
-	loginClassRedirect                   = 1
-	loginClassInitiatorError             = 2
+	LoginSuccess            LoginStatus = 0x0000
+	LoginMovedTemporarily   LoginStatus = 0x0101
+	LoginMovedPermanently   LoginStatus = 0x0102
+	LoginInitiatorError     LoginStatus = 0x0200
+	LoginAuthenticationFail LoginStatus = 0x0201
+	LoginAuthorizationFail  LoginStatus = 0x0202
+	LoginNotFound           LoginStatus = 0x0203
+	LoginTargetRemoved      LoginStatus = 0x0204
+	LoginUnsupportedVersion LoginStatus = 0x0205
+	LoginTooManyConnections LoginStatus = 0x0206
+	LoginMissingParameter   LoginStatus = 0x0207
+	LoginCannotInclude      LoginStatus = 0x0208 // the target cannot include the connection in the session
+	LoginSessionType        LoginStatus = 0x0209 // session type not supported
+	LoginNoSession          LoginStatus = 0x020a
+	LoginInvalidDuringLogin LoginStatus = 0x020b
+	LoginTargetError        LoginStatus = 0x0300
+	LoginServiceUnavailable LoginStatus = 0x0301
+	LoginOutOfResources     LoginStatus = 0x0302
 )
+
+// loginClassRedirect is the Status-Class of the statuses that send the initiator elsewhere.
+const loginClassRedirect = 1
 
 // Redirects reports whether the status sends the initiator elsewhere.
 func (s LoginStatus) Redirects() bool { return s>>8 == loginClassRedirect }
-
-// InitiatorsFault reports whether the status blames the initiator, so that
-// trying again unchanged is of no use.
-func (s LoginStatus) InitiatorsFault() bool { return s>>8 == loginClassInitiatorError }
 
 // String is the status in the standard's words.
 func (s LoginStatus) String() string {

@@ -28,7 +28,9 @@ func (t SNACKType) String() string {
 	return fmt.Sprintf("SNACK type %d", uint8(t))
 }
 
-// SNACK is a SNACK Request PDU (RFC 7143 section 11.16).
+// SNACK is a SNACK Request PDU (RFC 7143 section 11.16). A target at ErrorRecoveryLevel 0 rejects
+// every SNACK without parsing it, and an initiator there has none to send: this is for tests and for
+// higher levels.
 type SNACK struct {
 	Type      SNACKType
 	LUN       uint64

@@ -94,7 +94,7 @@ func (r TMFResponseCode) String() string {
 // TMFRequest is a Task Management Function Request PDU (RFC 7143 section 11.5).
 type TMFRequest struct {
 	Immediate         bool
-	Function          TMFFunction // unknown ones are answered, not rejected
+	Function          TMFFunction // an unknown one is answered with TMFNotSupported, not with a Reject
 	LUN               uint64
 	ITT               uint32
 	ReferencedTaskTag uint32 // NoTag where the function names no task

@@ -16,7 +16,7 @@ func (t *sender) build() {
 			t.params = *it.enable
 			t.waiting.Add(-1)
 		case it.p != nil:
-			t.m.h.Stamp(&it.p.BHS)
+			t.m.h.Stamp(&it.p.BHS, it.p.Owner)
 			it.p.BHS.SetDataSegmentLength(len(it.p.Data))
 			t.b.Append(it.p.BHS[:])
 			t.header(&it.p.BHS)
@@ -87,7 +87,7 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		}
 		last := x.Moved+int64(n) == x.Len
 		d := pdu.DataIn{
-			ITT: x.ITT, TTT: pdu.NoTag, DataSN: x.SN, BufferOffset: x.Offset + uint32(x.Moved),
+			ITT: x.ITT, TTT: pdu.NoTag, BufferOffset: x.Offset + uint32(x.Moved),
 			Final: last || (int(x.Moved)+n)%t.params.MaxBurst == 0,
 		}
 		if last && x.Status {
@@ -97,10 +97,9 @@ func (t *sender) dataIn(x *iscsi.Transfer) bool {
 		h := (*pdu.BHS)(t.b.Extend(pdu.HeaderLen))
 		d.Put(h)
 		h.SetDataSegmentLength(n)
-		t.m.h.Stamp(h)
+		t.m.h.Stamp(h, x.Owner)
 		t.header(h)
 		t.trailer(n, t.payload(x, n, staged))
-		x.SN++
 		x.Moved += int64(n)
 		t.size += n
 	}

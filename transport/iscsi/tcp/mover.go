@@ -159,7 +159,7 @@ func (m *Mover) GetData(x *iscsi.Transfer) bool {
 		return false
 	}
 	p := m.Control()
-	pdu.R2T{LUN: x.LUN, ITT: x.ITT, TTT: tag, R2TSN: x.SN, BufferOffset: x.Offset, DesiredLength: uint32(x.Len)}.Put(&p.BHS)
+	pdu.R2T{LUN: x.LUN, ITT: x.ITT, TTT: tag, R2TSN: x.R2TSN, BufferOffset: x.Offset, DesiredLength: uint32(x.Len)}.Put(&p.BHS)
 	m.SendControl(p)
 	return true
 }

@@ -57,10 +57,11 @@ func (v *receiver) finish() (more bool, err error) {
 		piece := v.mem[v.r : v.r+k]
 		m.mu.Lock()
 		if x := m.placing; x != nil {
-			take := min(int64(k), x.Len-x.Moved)
-			x.Data.Copy(x.At+x.Moved, piece[:take])
-			x.Moved += take
-			m.copied.Add(take)
+			if take := min(int64(k), x.Len-x.Moved); take > 0 {
+				x.Data.Copy(x.At+x.Moved, piece[:take])
+				x.Moved += take
+				m.copied.Add(take)
+			}
 		}
 		m.mu.Unlock()
 		if s.check {
@@ -129,8 +130,10 @@ func (m *Mover) Accept(x *iscsi.Transfer) (done bool, err error) {
 		return false, nil
 	}
 	x.Moved = min(x.Len, int64(len(v.in.Data)))
-	x.Data.Copy(x.At, v.in.Data[:x.Moved])
-	m.copied.Add(x.Moved)
+	if x.Moved > 0 {
+		x.Data.Copy(x.At, v.in.Data[:x.Moved])
+		m.copied.Add(x.Moved)
+	}
 	if v.in.BadDigest {
 		m.reject(pdu.RejectDataDigest, &v.seg.head)
 		return true, iscsi.ErrDataDigest

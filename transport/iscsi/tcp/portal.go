@@ -12,6 +12,7 @@ import (
 type Portal struct {
 	l       *tcp.Listener
 	node    *iscsi.Node
+	portal  *iscsi.Portal
 	engine  tcp.Engine
 	buffers *Buffers
 	done    sync.WaitGroup
@@ -24,8 +25,7 @@ func Listen(ctx context.Context, addr string, node *iscsi.Node, e tcp.Engine, op
 	if err != nil {
 		return nil, err
 	}
-	node.AddPortal(network, l.Addr())
-	return &Portal{l: l, node: node, engine: e, buffers: NewBuffers()}, nil
+	return &Portal{l: l, node: node, portal: node.AddPortal(network, l.Addr()), engine: e, buffers: NewBuffers()}, nil
 }
 
 // Start begins to accept. Connections end with the node's Shutdown.
@@ -34,8 +34,12 @@ func (p *Portal) Start() { p.done.Go(p.accept) }
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
 
+// Show says which targets the portal shows; nil: all (iscsi.Portal.Show).
+func (p *Portal) Show(targets []string) { p.portal.Show(targets) }
+
 // Close stops accepting. Connections stay; see iscsi.Node.Shutdown.
 func (p *Portal) Close() error {
+	p.portal.Remove()
 	err := p.l.Close()
 	p.done.Wait()
 	return err
@@ -51,7 +55,7 @@ func (p *Portal) accept() {
 		if err != nil {
 			continue // out of descriptors: the initiator will try again
 		}
-		h, err := p.node.Connect(m)
+		h, err := p.portal.Connect(m)
 		if err != nil { // too many, or going
 			p.node.Refused(m.Traits().Remote, err)
 			_ = m.Close()

@@ -109,7 +109,7 @@ func (t *sender) Sent() {
 		case it.x != nil:
 			t.m.h.DataMoved(it.x, nil)
 		case it.p != nil:
-			it.p.Data = nil // it may be large
+			it.p.Data, it.p.Owner = nil, nil // it may be large, and its owner is another's soon
 			it.p.Next, pdus = pdus, it.p
 		}
 		t.done[i] = item{}

@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/lunette-io/lunette/daemon/plugin"
+)
+
+// An openNetwork is the network of a provider.
+type openNetwork struct {
+	provider plugin.Provider
+	plugin.Network
+}
+
+func (n *openNetwork) name() string { return n.provider.Name }
+
+// networks are those that portals have needed: whichever transport uses one, it is the same.
+type networks struct {
+	d *Daemon
+	list[*openNetwork]
+}
+
+// need opens the network of a provider, and those below it, unless they are open; u takes it back.
+// Daemon.changing is held.
+func (c *networks) need(p plugin.Provider, u *undo) (plugin.Network, error) {
+	if n, ok := c.find(p.Name); ok {
+		return n.Network, nil
+	}
+	var below plugin.Network
+	if p.On() != "" {
+		on, err := plugin.Find(c.d.reg.Providers, "provider", p.On())
+		if err != nil {
+			return nil, err
+		}
+		if below, err = c.need(on, u); err != nil {
+			return nil, err
+		}
+	}
+	n, err := p.OpenNetwork(c.d.doc.Values, below)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: %w", p.Name, err)
+	}
+	c.put(&openNetwork{p, n})
+	u.add(func() error {
+		c.remove(p.Name)
+		return n.Close()
+	})
+	return n, nil
+}
+
+// close ends all networks, those that are on others first. Daemon.changing is held.
+func (c *networks) close() error {
+	var errs []error
+	all := c.load()
+	for i := len(all) - 1; i >= 0; i-- {
+		c.remove(all[i].name())
+		errs = append(errs, all[i].Close())
+	}
+	return errors.Join(errs...)
+}
+
+// An openNode is a transport at work.
+type openNode struct {
+	transport plugin.Transport
+	plugin.Node
+}
+
+func (n *openNode) name() string { return n.transport.Name }
+
+// nodes are the transports that portals have needed. Each shows all targets; a portal may show some.
+type nodes struct {
+	d *Daemon
+	list[*openNode]
+}
+
+// need makes the node of a transport, which shows all targets, unless there is one; u takes it back.
+// Daemon.changing is held.
+func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
+	if n, ok := c.find(t.Name); ok {
+		return n, nil
+	}
+	made, err := t.New(plugin.NodeConfig{
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: c.d.doc.Limits, Values: c.d.doc.Values,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := &openNode{t, made}
+	u.add(func() error {
+		c.remove(t.Name)
+		now, cancel := context.WithCancel(context.Background())
+		cancel() // nobody has come yet
+		return n.Shutdown(now)
+	})
+	for _, served := range c.d.targets.load() {
+		if err := n.SetTarget(served.shown()); err != nil {
+			return nil, err
+		}
+	}
+	c.put(n)
+	return n, nil
+}
+
+// shutdown ends all transports at the same time: initiators of each have all of it to leave.
+func (c *nodes) shutdown(ctx context.Context) error {
+	all := c.load()
+	errs := make([]error, len(all))
+	var ended sync.WaitGroup
+	for i, n := range all {
+		ended.Go(func() { errs[i] = n.Shutdown(ctx) })
+	}
+	ended.Wait()
+	return errors.Join(errs...)
+}

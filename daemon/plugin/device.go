@@ -1,0 +1,60 @@
+package plugin
+
+import (
+	"context"
+
+	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/target"
+)
+
+// A Device is a device type.
+type Device struct {
+	About
+	// Stores is how many stores a unit has.
+	Stores model.StoreUse
+	// Units are the names of the logical units of a unit; nil: there is one, with the unit's own
+	// name, which is empty here.
+	Units func(v model.Values) []string
+	// Open makes the logical units, as many and in the order as Units has them. Each of them takes
+	// the stores that were opened for it: its Close flushes and closes them. When Open fails, it has
+	// closed the logical units that it had made, and the daemon closes the stores that it has
+	// opened, but for those of which it has called [Opened.Taken].
+	Open func(ctx context.Context, p Parts) ([]Unit, error)
+}
+
+func (p Device) add(r *Registry) { r.Devices = append(r.Devices, p) }
+
+// Parts are what a device is made of.
+type Parts struct {
+	Name   string // of the unit
+	Values model.Values
+	Arena  *buffer.Arena // lends memory for data on its way
+	Stores Stores
+}
+
+// Stores open the stores of a unit, each with the unit's filters on it.
+type Stores interface {
+	// Names are the stores in the order of the document: one empty name for a device that has one
+	// store, none if it has none.
+	Names() []string
+	// Open opens a store. It may be called for as long as the unit is there, by a device that
+	// takes media out and puts others in; the device closes what it has opened.
+	Open(ctx context.Context, name string) (Opened, error)
+}
+
+// A Unit is one logical unit of a device.
+type Unit struct {
+	Name string // behind the unit's own and a slash; empty: it is the unit itself
+	LU   target.LogicalUnit
+	// Describe is what the unit says of itself. It may be called at any time, by any goroutine, and
+	// once more after the unit was closed.
+	Describe func() Description
+}
+
+// A Description is what a logical unit says of itself.
+type Description struct {
+	Summary string // one line, such as "2M disk of 512-byte blocks"
+	Facts   api.Facts
+}

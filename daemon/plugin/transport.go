@@ -1,0 +1,149 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+
+	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/target"
+)
+
+// A Transport is a SCSI transport: what shows targets to initiators, by one or more kinds of
+// portals.
+type Transport struct {
+	About
+	// Document and Target are what the transport has in the whole of a document, and in each of
+	// its targets. Groups of one name are put together with those of others.
+	Document, Target []model.Option
+	Check            func(c *model.Check) // nil: its options say all
+	// Restricts: see [model.Schema.Restricts]; nil: its options bind nobody else.
+	Restricts func(target model.Values) string
+	Portals   []PortalKind
+	// New makes the transport's node, which serves nothing yet.
+	New func(c NodeConfig) (Node, error)
+	// Show is what the transport says of a target that its portals show; nil: nothing.
+	Show func(s Showing) Shown
+}
+
+func (p Transport) add(r *Registry) { r.Transports = append(r.Transports, p) }
+
+// NodeConfig is what every transport gets.
+type NodeConfig struct {
+	Log    *slog.Logger
+	Arena  *buffer.Arena
+	Limits model.Limits
+	Values model.Values // of the document
+}
+
+// A Node is a transport at work. Its methods may be called by many goroutines.
+type Node interface {
+	// SetTarget shows a target, or shows it as t says from now on, if there is one of the name:
+	// what has changed counts for initiators that log in later. When it fails nothing has changed.
+	SetTarget(t Target) error
+	// RemoveTarget lets nobody log in to the target of the name any more, ends the sessions with
+	// it, and calls done when the last of them has ended and no unit knows it, perhaps before
+	// RemoveTarget returns. It fails, and does not call done, if there is no such target.
+	RemoveTarget(name string, done func()) error
+	// Sessions are the initiators now.
+	Sessions() []api.Session
+	// Shutdown asks initiators to leave, waits for them until ctx is done, and ends
+	// what is left. All portals are closed.
+	Shutdown(ctx context.Context) error
+}
+
+// A Target is what a transport is told of a target.
+type Target struct {
+	SCSI  *target.Target // its Name is the target's
+	Alias string
+	// Values are the options of all transports in the target.
+	Values model.Values
+}
+
+// A Portal is where a transport listens. [Over] makes them.
+type Portal interface {
+	// Addr is what the portal is bound to, as the provider writes it.
+	Addr() string
+	// Show sets the names of the targets that the portal shows; nil: all. It counts for initiators
+	// that log in later.
+	Show(targets []string)
+	// Start begins to accept. It is called once.
+	Start()
+	// Close stops accepting, and takes the portal out of what discovery tells. It returns when
+	// nothing is accepted any more; sessions that have come by it stay. A second call does nothing.
+	Close() error
+}
+
+// Binding is what a portal is made of.
+type Binding struct {
+	Provider string   // its name
+	Address  string   // as the provider writes it
+	Targets  []string // as for Portal.Show
+	Values   model.Values
+}
+
+// Showing is a target where it is shown.
+type Showing struct {
+	Target model.Target
+	At     []string // what initiators connect to: the portals of the transport that show it
+}
+
+// Shown is what a transport says of a target.
+type Shown struct {
+	Facts api.Facts
+	// Lines say at the start who may log in.
+	Lines []string
+	Notes []api.Note
+	// Open reports that whoever reaches a portal may log in; it is the flag that asks who they are.
+	Open string
+}
+
+// Attaching is a target that a user wants to attach by a portal.
+type Attaching struct {
+	Target model.Target
+	LUN    int
+	At     string // what initiators connect to
+	Local  bool   // the portal is one that only this machine reaches
+}
+
+// A PortalKind is a kind of portal of a transport: which networks it goes over, and how it listens
+// there. Its name is that before the plus of a portal.
+type PortalKind struct {
+	About
+	// Port is that of a portal which names none, on networks that have ports.
+	Port uint16
+	// Attach are lines for people: how to attach a target by such a portal; nil: there are none.
+	Attach func(a Attaching) []string
+
+	over   reflect.Type
+	listen func(ctx context.Context, n Node, network any, b Binding) (Portal, error)
+}
+
+// Over returns a kind of portals that go over every provider whose networks are an N. listen binds one
+// of them for a node; nothing is accepted before its Start.
+func Over[T Node, N any](k PortalKind, listen func(ctx context.Context, node T, network N, b Binding) (Portal, error)) PortalKind {
+	k.over = reflect.TypeFor[N]()
+	k.listen = func(ctx context.Context, node Node, network any, b Binding) (Portal, error) {
+		t, ok := node.(T)
+		if !ok {
+			return nil, fmt.Errorf("%s portals are not of this transport, a %T", k.Name, node)
+		}
+		n, ok := network.(N)
+		if !ok {
+			return nil, fmt.Errorf("%s portals do not go over a %T", k.Name, network)
+		}
+		return listen(ctx, t, n, b)
+	}
+	return k
+}
+
+// NetDevice is the network device of Linux that leads to the portal, or a word for it.
+func (a Attaching) NetDevice() string {
+	if a.Local {
+		return "lo"
+	}
+	return "DEVICE"
+}

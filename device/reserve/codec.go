@@ -1,0 +1,157 @@
+package reserve
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/lunette-io/lunette/scsi"
+)
+
+// The encoding of a snapshot, big endian:
+//
+//	magic "LNRS", format 1 (2 bytes), flags (2 bytes), version (8), PRGENERATION (4),
+//	type (1), reserved (1), number of registrations (2),
+//	holder, if flagHolder; owner, if flagReserved;
+//	the registrations: key (8), nexus.
+//
+// A nexus is: relative target port (2), protocol (1), flags (1), ISID (6), port name (16),
+// length of the initiator's name (2), length of the target's name (2), the names.
+const (
+	snapshotMagic  = "LNRS"
+	snapshotFormat = 1
+	snapshotHeader = 24
+	nexusHeader    = 30
+	nexusHasISID   = 0x01
+
+	flagPersist  = 0x01
+	flagReserved = 0x02
+	flagHolder   = 0x04
+)
+
+// maxTargetName bounds Nexus.Target in a snapshot, in bytes.
+const maxTargetName = 1024
+
+// Append appends the encoding of p, which [ParseSnapshot] reads.
+func (p Snapshot) Append(dst []byte) []byte {
+	var flags uint16
+	if p.Persist {
+		flags |= flagPersist
+	}
+	if p.Reserved {
+		flags |= flagReserved
+	}
+	if p.Holder != (Nexus{}) {
+		flags |= flagHolder
+	}
+	dst = append(dst, snapshotMagic...)
+	dst = binary.BigEndian.AppendUint16(dst, snapshotFormat)
+	dst = binary.BigEndian.AppendUint16(dst, flags)
+	dst = binary.BigEndian.AppendUint64(dst, p.Version)
+	dst = binary.BigEndian.AppendUint32(dst, p.Generation)
+	dst = append(dst, byte(p.Type), 0)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(p.Registrations)))
+	if flags&flagHolder != 0 {
+		dst = p.Holder.append(dst)
+	}
+	if p.Reserved {
+		dst = p.Owner.append(dst)
+	}
+	for _, r := range p.Registrations {
+		dst = binary.BigEndian.AppendUint64(dst, r.Key)
+		dst = r.Nexus.append(dst)
+	}
+	return dst
+}
+
+func (n Nexus) append(dst []byte) []byte {
+	id := n.Initiator
+	var flags byte
+	if id.HasISID {
+		flags = nexusHasISID
+	}
+	dst = binary.BigEndian.AppendUint16(dst, n.Port)
+	dst = append(dst, byte(id.Protocol), flags)
+	dst = append(append(dst, id.ISID[:]...), id.Port[:]...)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(id.Name)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(n.Target)))
+	return append(append(dst, id.Name...), n.Target...)
+}
+
+// ParseSnapshot reads the encoding of a snapshot, all of b. What it returns does not refer to
+// b, and [Restore] takes it.
+func ParseSnapshot(b []byte) (Snapshot, error) {
+	if len(b) < snapshotHeader || string(b[:4]) != snapshotMagic {
+		return Snapshot{}, fmt.Errorf("%w: it does not start as one", ErrSnapshot)
+	}
+	if f := binary.BigEndian.Uint16(b[4:]); f != snapshotFormat {
+		return Snapshot{}, fmt.Errorf("%w: format %d, known is %d", ErrSnapshot, f, snapshotFormat)
+	}
+	flags, n := binary.BigEndian.Uint16(b[6:]), int(binary.BigEndian.Uint16(b[22:]))
+	if flags&^(flagPersist|flagReserved|flagHolder) != 0 || b[21] != 0 {
+		return Snapshot{}, fmt.Errorf("%w: flags %#x", ErrSnapshot, flags)
+	}
+	if n > MaxRegistrations {
+		return Snapshot{}, fmt.Errorf("%w: %d registrations", ErrSnapshot, n)
+	}
+	p := Snapshot{
+		Version: binary.BigEndian.Uint64(b[8:]), Generation: binary.BigEndian.Uint32(b[16:]),
+		Type: scsi.ReservationType(b[20]), Persist: flags&flagPersist != 0, Reserved: flags&flagReserved != 0,
+	}
+	b = b[snapshotHeader:]
+	var err error
+	if flags&flagHolder != 0 {
+		if p.Holder, b, err = parseNexus(b); err != nil {
+			return Snapshot{}, err
+		}
+		if p.Holder == (Nexus{}) {
+			return Snapshot{}, fmt.Errorf("%w: a holder without a name", ErrSnapshot)
+		}
+	}
+	if p.Reserved {
+		if p.Owner, b, err = parseNexus(b); err != nil {
+			return Snapshot{}, err
+		}
+	}
+	for range n {
+		if len(b) < 8 {
+			return Snapshot{}, fmt.Errorf("%w: it ends too early", ErrSnapshot)
+		}
+		r := Registration{Key: binary.BigEndian.Uint64(b)}
+		if r.Nexus, b, err = parseNexus(b[8:]); err != nil {
+			return Snapshot{}, err
+		}
+		p.Registrations = append(p.Registrations, r)
+	}
+	if len(b) != 0 {
+		return Snapshot{}, fmt.Errorf("%w: %d bytes too many", ErrSnapshot, len(b))
+	}
+	if _, err := Restore(p); err != nil {
+		return Snapshot{}, err
+	}
+	return p, nil
+}
+
+// parseNexus reads the nexus at the start of b and returns what follows it.
+func parseNexus(b []byte) (n Nexus, rest []byte, err error) {
+	if len(b) < nexusHeader {
+		return Nexus{}, nil, fmt.Errorf("%w: it ends too early", ErrSnapshot)
+	}
+	name, target := int(binary.BigEndian.Uint16(b[26:])), int(binary.BigEndian.Uint16(b[28:]))
+	switch {
+	case name > scsi.MaxISCSINameLen || target > maxTargetName || len(b) < nexusHeader+name+target:
+		return Nexus{}, nil, fmt.Errorf("%w: names of %d and %d bytes", ErrSnapshot, name, target)
+	case b[2] > 0xf || b[3]&^nexusHasISID != 0:
+		return Nexus{}, nil, fmt.Errorf("%w: an initiator of protocol %#x with flags %#x", ErrSnapshot, b[2], b[3])
+	}
+	n.Port = binary.BigEndian.Uint16(b)
+	n.Initiator = scsi.TransportID{Protocol: scsi.Protocol(b[2]), HasISID: b[3] != 0}
+	copy(n.Initiator.ISID[:], b[4:])
+	copy(n.Initiator.Port[:], b[10:])
+	b = b[nexusHeader:]
+	n.Initiator.Name, n.Target = string(b[:name]), string(b[name:name+target])
+	if strings.ToLower(n.Initiator.Name) != n.Initiator.Name {
+		return Nexus{}, nil, fmt.Errorf("%w: the name %q is not in lower case", ErrSnapshot, n.Initiator.Name)
+	}
+	return n, b[name+target:], nil
+}

@@ -1,0 +1,51 @@
+package arch
+
+import (
+	"go/ast"
+	"testing"
+)
+
+// ownContexts are the functions of devices and stores that may have a context of their own, each
+// with its reason. All others get theirs: a command's call ends with the abort of the command.
+var ownContexts = map[string]string{
+	"device/disk/disk.go New":                      "the context of the disk itself, which ends with Close",
+	"device/disk/disk.go Close":                    "what was written is made durable though everybody has gone",
+	"device/mode.go init":                          "what is saved is read when the unit is made",
+	"device/nexus/reservations.go NewReservations": "the context of the commits, which ends with Close",
+	"store/request.go Ctx":                         "a request that nobody cancels",
+}
+
+// TestContexts: nothing that a command waits for waits without an end.
+func TestContexts(t *testing.T) {
+	used := make(map[string]bool)
+	for _, f := range tree(t) {
+		if f.test || !fits(f.dir, "device/...") && !fits(f.dir, "store/...") {
+			continue
+		}
+		for _, d := range f.ast.Decls {
+			name := f.path
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				name += " " + fn.Name.Name
+			}
+			ast.Inspect(d, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok || s.Sel.Name != "Background" && s.Sel.Name != "TO"+"DO" && s.Sel.Name != "WithoutCancel" {
+					return true
+				}
+				if x, ok := s.X.(*ast.Ident); !ok || x.Name != "context" {
+					return true
+				}
+				if ownContexts[name] == "" {
+					t.Errorf("%s: context.%s: take the context of the task, or add %q to the list with its reason", f.at(s), s.Sel.Name, name)
+				}
+				used[name] = true
+				return true
+			})
+		}
+	}
+	for name := range ownContexts {
+		if !used[name] {
+			t.Errorf("%s is on the list and makes no context", name)
+		}
+	}
+}

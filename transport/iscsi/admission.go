@@ -1,0 +1,153 @@
+package iscsi
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// admit makes a session for a connection that has passed its login, or reinstates one (RFC 7143
+// 6.3.5). t is the target that the login was for; nil: discovery.
+func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.LoginStatus) {
+	state := SessionState{
+		SessionIdentity: SessionIdentity{
+			Initiator: r.InitiatorName, ISID: r.ISID, Target: r.TargetName, Discovery: r.Discovery,
+			Alias: r.InitiatorAlias, User: r.User, Mover: c.traits.Name, Since: time.Now(), Params: r.Params,
+		},
+		ExpCmdSN: r.CmdSN, MaxCmdSN: r.CmdSN + uint32(n.cfg.Window) - 1,
+	}
+	if t != nil {
+		n.reinstate(state.key())
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closing || len(n.byTSIH) >= 65535 || len(n.conns) > n.cfg.MaxConnections {
+		return 0, pdu.LoginOutOfResources
+	}
+	for state.TSIH == 0 || n.byTSIH[state.TSIH] != nil {
+		var b [2]byte
+		rand.Read(b[:])
+		state.TSIH = binary.BigEndian.Uint16(b[:])
+	}
+	s := newSession(n, state)
+	if t != nil {
+		if now := n.sessions[s.key()]; now != nil && !now.ending() { // somebody else was faster
+			return 0, pdu.LoginServiceUnavailable
+		}
+		nexus, err := t.port.Login(target.Initiator{
+			Name: r.InitiatorName,
+			Port: scsi.ISCSIPort(r.InitiatorName, r.ISID),
+		})
+		if err != nil { // the target was removed meanwhile
+			return 0, pdu.LoginNotFound
+		}
+		s.target, s.nexus = t, nexus
+		n.sessions[s.key()] = s
+	}
+	n.byTSIH[s.TSIH] = s
+	s.take(c)
+	return s.TSIH, pdu.LoginSuccess
+}
+
+// reinstateTime is how long a login waits for the end of the tasks of the session, whose place it
+// takes. Most end at once. A unit at which some hang answers BUSY to the new session until they have
+// ended, and all others serve it.
+const reinstateTime = 250 * time.Millisecond
+
+// reinstate ends the session with a key, if there is one: another takes its place.
+func (n *Node) reinstate(key sessionKey) {
+	n.mu.Lock()
+	old := n.sessions[key]
+	n.mu.Unlock()
+	if old == nil {
+		return
+	}
+	n.log.Info("session reinstated", "initiator", key.initiator, "target", key.target)
+	old.end(errors.New("session reinstated"))
+	select {
+	case <-old.gone:
+	case <-time.After(reinstateTime):
+	}
+}
+
+// join adds c to a session, or puts it in the place of a connection with the same CID (RFC 7143
+// 6.3.4). The tasks of that one have to end first: no unit can tell the new connection's commands
+// from theirs, and a write that ended late would undo a newer one. If they do not end soon the
+// session ends: the initiator makes a new one, to which the units where they hang answer BUSY.
+func (n *Node) join(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
+	n.mu.Lock()
+	s := n.byTSIH[r.TSIH]
+	n.mu.Unlock()
+	key := sessionKey{initiator: r.InitiatorName, isid: r.ISID, target: r.TargetName}
+	if s == nil || s.key() != key || s.Discovery {
+		return 0, pdu.LoginNoSession
+	}
+	if s.Mover != c.traits.Name {
+		return 0, pdu.LoginCannotInclude
+	}
+	if same := s.connection(r.CID); same != nil {
+		same.m.Terminate(errors.New("connection reinstated"))
+		select {
+		case <-same.gone:
+		case <-time.After(n.cfg.LoginTimeout / 4):
+			s.end(errors.New("tasks of a connection that is reinstated do not end"))
+			return 0, pdu.LoginNoSession
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return 0, pdu.LoginNoSession
+	case len(s.conns) >= int(s.Params.MaxConnections):
+		return 0, pdu.LoginTooManyConnections
+	}
+	s.take(c)
+	return s.TSIH, pdu.LoginSuccess
+}
+
+// forget takes a session that has ended off the node's books.
+func (n *Node) forget(s *Session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sessions[s.key()] == s {
+		delete(n.sessions, s.key())
+	}
+	delete(n.byTSIH, s.TSIH)
+	close(s.gone)
+	n.changed.Broadcast()
+}
+
+// sessionsWith are the sessions with a target port, those included that are ending. n.mu is held.
+func (n *Node) sessionsWith(port *target.Port) []*Session {
+	var all []*Session
+	for _, s := range n.byTSIH {
+		if s.target != nil && s.target.port == port {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// endSessions ends sessions; done, if it is not nil, is called when all of them have ended.
+func (n *Node) endSessions(all []*Session, cause error, done func()) {
+	var left atomic.Int32
+	left.Store(int32(len(all)) + 1)
+	one := func() {
+		if left.Add(-1) == 0 && done != nil {
+			done()
+		}
+	}
+	for _, s := range all {
+		s.end(cause)
+		s.lose(one)
+	}
+	one()
+}

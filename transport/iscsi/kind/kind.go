@@ -1,0 +1,93 @@
+// Package kind is what a document can say of iSCSI, and what iSCSI says of itself.
+package kind
+
+import (
+	"context"
+
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/network/rdma"
+	tcp "github.com/lunette-io/lunette/network/tcp/kind"
+	"github.com/lunette-io/lunette/transport/iscsi/iser"
+	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
+)
+
+// port is that of iSCSI (RFC 7143 4.2.7.1), over TCP and over RDMA.
+const port = 3260
+
+// Bounds of first-burst: that of the key (RFC 7143 13.14), and what a command moves at a time.
+const (
+	minFirstBurst = 512
+	maxFirstBurst = 1 << 20
+)
+
+// Kind is the transport "iscsi", with the portals "iscsi" and "iser".
+func Kind() plugin.Transport {
+	return plugin.Transport{
+		About: plugin.About{Name: "iscsi", Help: "iSCSI (RFC 7143), over TCP and over RDMA (iSER, RFC 7145)."},
+		Document: []model.Option{
+			{Name: "discovery", Type: model.Group, Options: []model.Option{authOption("who may ask which targets there are")}},
+			{Name: "iscsi", Type: model.Group, Options: loginOptions()},
+		},
+		Target: []model.Option{
+			authOption("who may log in"),
+			{Name: "initiators", List: true, Check: checkInitiator, Help: "The names of the initiators that may log in; without it all may."},
+		},
+		Check: check, Restricts: restricts, New: newNode, Show: show,
+		Portals: []plugin.PortalKind{
+			plugin.Over(plugin.PortalKind{
+				About: plugin.About{Name: "iscsi", Help: "iSCSI, which every initiator speaks. Port 3260 unless another is given."},
+				Port:  port, Attach: attachTCP,
+			}, listenTCP),
+			plugin.Over(plugin.PortalKind{
+				About: plugin.About{Name: "iser", Help: "iSER, which is iSCSI over RDMA: Linux's ib_iser. Port 3260 unless another is given."},
+				Port:  port, Attach: attachISER,
+			}, listenISER),
+		},
+	}
+}
+
+// loginOptions say what data of a write may come unasked, over TCP and over RDMA, if the initiator
+// wants it as well. The keys are those of a login (RFC 7143 13.10, 13.11, 13.14).
+func loginOptions() []model.Option {
+	return []model.Option{
+		{Name: "initial-r2t", Default: model.Auto, Values: []string{model.Auto, "yes", "no"}, Help: "Whether all data of a write but what comes in the command is asked for; `auto`: over RDMA, where it need not be moved twice."},
+		{Name: "immediate-data", Default: "yes", Values: []string{"yes", "no"}, Help: "Whether commands may have data with them."},
+		{Name: "first-burst", Type: model.Bytes, Default: model.Auto, Words: []string{model.Auto}, Min: minFirstBurst, Max: maxFirstBurst, Help: "How much data may come unasked; `auto`: 256K, and over RDMA 16K if it is asked for."},
+	}
+}
+
+// authOption is CHAP. Without users nobody has to prove who they are. Names and files are checked by
+// [checkAuth], which says what CHAP would have them be.
+func authOption(what string) model.Option {
+	user := func() []model.Option {
+		return []model.Option{
+			{Name: "user", Help: "The name: CHAP_N."},
+			{Name: "secret-file", Type: model.Path, Help: "The file that has the secret."},
+		}
+	}
+	return model.Option{Name: "auth", Type: model.Group, Options: []model.Option{
+		{Name: "users", Type: model.Group, List: true, Options: user(), Help: "Who proves by CHAP to be one of these: " + what + "."},
+		{Name: "mutual", Type: model.Group, Options: user(), Help: "Who we prove to be, when we are asked."},
+	}}
+}
+
+// listenTCP makes a portal of connections that the network's engine waits for.
+func listenTCP(ctx context.Context, t *node, n *tcp.Network, b plugin.Binding) (plugin.Portal, error) {
+	p, err := iscsitcp.Listen(ctx, b.Address, t.Node, n.Engine, n.Options)
+	if err != nil {
+		return nil, err
+	}
+	p.Show(b.Targets)
+	return p, nil
+}
+
+// listenISER makes a portal of iSER over any provider of RDMA.
+func listenISER(ctx context.Context, t *node, n rdma.Device, b plugin.Binding) (plugin.Portal, error) {
+	p, err := iser.Listen(ctx, n, b.Address, t.Node, iser.Options{Network: b.Provider, Unsolicited: t.unsolicited})
+	if err != nil {
+		return nil, err
+	}
+	p.Show(b.Targets)
+	return p, nil
+}

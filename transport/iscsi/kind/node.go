@@ -1,0 +1,102 @@
+package kind
+
+import (
+	"fmt"
+
+	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/transport/iscsi"
+	"github.com/lunette-io/lunette/transport/iscsi/iser"
+)
+
+// node is the iSCSI node of a daemon: one for all of its movers, so that a session is the same over
+// each.
+type node struct {
+	*iscsi.Node
+	// unsolicited: Data-Outs may come unasked over RDMA as well.
+	unsolicited bool
+}
+
+func newNode(c plugin.NodeConfig) (plugin.Node, error) {
+	discovery, err := authenticator(c.Values.Group("discovery").Group("auth"))
+	if err != nil {
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	v := c.Values.Group("iscsi")
+	wishes := iscsi.DefaultLogin()
+	wishes.InitialR2T, wishes.ImmediateData = v.String("initial-r2t") == "yes", v.String("immediate-data") != "no"
+	if burst := v.Size("first-burst"); burst > 0 {
+		wishes.FirstBurstLength = uint32(burst)
+	}
+	n, err := iscsi.NewNode(iscsi.Config{
+		Log: c.Log, Arena: c.Arena, Login: wishes,
+		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
+		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if discovery != nil {
+		n.RequireDiscoveryAuth(discovery)
+	}
+	return &node{Node: n, unsolicited: v.String("initial-r2t") == "no"}, nil
+}
+
+// SetTarget implements [plugin.Node]. The secrets are read anew.
+func (n *node) SetTarget(t plugin.Target) error {
+	a, err := authenticator(t.Values.Group("auth"))
+	if err != nil {
+		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
+	}
+	shown := iscsi.Target{SCSI: t.SCSI, Alias: t.Alias, Auth: a, Initiators: t.Values.Strings("initiators")}
+	return n.Node.SetTarget(shown)
+}
+
+// Sessions implements [plugin.Node].
+func (n *node) Sessions() []api.Session {
+	var all []api.Session
+	for _, s := range n.Node.Sessions() {
+		a := api.Session{
+			ID: fmt.Sprintf("%#04x", s.TSIH), Transport: "iscsi", Initiator: s.Initiator, Alias: s.Alias,
+			Target: s.Target, User: s.User, Since: s.Since.UTC(), Connections: []api.Connection{},
+			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
+		}
+		for _, c := range s.Connections {
+			n := c.Stats
+			if c.Transport == iser.Name {
+				a.Transport = iser.Name
+			}
+			a.Connections = append(a.Connections, api.Connection{
+				ID: int(c.CID), Network: c.Network, Remote: c.Remote, Local: c.Local,
+				PDUsIn: n.PDUsIn, PDUsOut: n.PDUsOut, Receives: n.Receives, Sends: n.Sends,
+				Copied: n.Copied, CopiedPlaced: n.CopiedPlaced, Placed: n.Placed, Blocked: n.Blocked, Queued: n.BytesQueued,
+			})
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// check looks at what options alone do not say.
+func check(c *model.Check) {
+	v := c.Document.Values.Group("iscsi")
+	if v.String("initial-r2t") == "yes" && v.String("immediate-data") == "no" && v.Size("first-burst") > 0 {
+		c.Fail("iscsi.first-burst", "nothing comes unasked with initial-r2t: yes and immediate-data: no")
+	}
+	checkAuth(c, "discovery.auth", c.Document.Values.Group("discovery").Group("auth"))
+	for i, t := range c.Document.Targets {
+		checkAuth(c, fmt.Sprintf("targets[%d].auth", i), t.Values.Group("auth"))
+	}
+}
+
+// restricts is what keeps initiators out of a target.
+func restricts(target model.Values) string {
+	switch {
+	case len(target.Group("auth").Groups("users")) > 0:
+		return "asks for CHAP"
+	case len(target.Strings("initiators")) > 0:
+		return "lets initiators in by their iSCSI names"
+	}
+	return ""
+}

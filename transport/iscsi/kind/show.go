@@ -1,0 +1,96 @@
+package kind
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
+)
+
+// users are the names that the target takes.
+func users(t model.Target) []string {
+	var all []string
+	for _, u := range t.Values.Group("auth").Groups("users") {
+		all = append(all, u.String("user"))
+	}
+	return all
+}
+
+// show says who may log in to a target.
+func show(s plugin.Showing) plugin.Shown {
+	names := append([]string{}, s.Target.Values.Strings("initiators")...)
+	who := "every initiator"
+	if n := len(names); n == 1 {
+		who = "the initiator " + names[0]
+	} else if n > 1 {
+		who = "the initiators " + strings.Join(names, ", ")
+	}
+	auth := "none"
+	known := users(s.Target)
+	mutual := s.Target.Values.Group("auth").Group("mutual").String("user")
+	switch {
+	case len(known) == 0:
+		who += ", without authentication"
+	case mutual != "":
+		auth = "mutual chap"
+		who += fmt.Sprintf(" that authenticates by CHAP as %s; it proves itself as %s", strings.Join(known, " or "), mutual)
+	default:
+		auth = "chap"
+		who += " that authenticates by CHAP as " + strings.Join(known, " or ")
+	}
+	column := "any"
+	if len(names) > 0 {
+		column = strings.Join(names, " ")
+	}
+	shown := plugin.Shown{
+		Facts: api.Facts{
+			{Name: "auth", Value: auth, Column: "AUTH", Text: auth},
+			{Name: "initiators", Value: names, Column: "INITIATORS", Text: column},
+		},
+		Lines: []string{"    for " + who},
+	}
+	if len(known) == 0 && len(names) == 0 {
+		shown.Open = "--chap USER:FILE"
+	}
+	return shown
+}
+
+// attachTCP shows how to attach a unit over TCP.
+func attachTCP(a plugin.Attaching) []string {
+	user := ""
+	if known := users(a.Target); len(known) > 0 {
+		user = known[0] + "%SECRET@"
+	}
+	url := fmt.Sprintf("iscsi://%s%s/%s/%d", user, a.At, a.Target.Name, a.LUN)
+	lines := []string{"  Linux      iscsiadm -m discovery -t sendtargets -p " + a.At}
+	lines = append(lines, setAuth(a, "")...)
+	return append(lines,
+		fmt.Sprintf("             iscsiadm -m node -T %s -p %s --login", a.Target.Name, a.At),
+		fmt.Sprintf("  libiscsi   iscsi-inq '%s'", url),
+		fmt.Sprintf("  QEMU       qemu-system-x86_64 -drive 'file=%s,format=raw,if=virtio' ...", url))
+}
+
+// attachISER shows how to attach a unit over RDMA.
+func attachISER(a plugin.Attaching) []string {
+	lines := []string{
+		"  Linux iSER rdma link add siw0 type siw netdev " + a.NetDevice(),
+		"             iscsiadm -m discovery -t sendtargets -p " + a.At + " -I iser",
+	}
+	lines = append(lines, setAuth(a, " -I iser")...)
+	return append(lines, fmt.Sprintf("             iscsiadm -m node -T %s -p %s -I iser --login", a.Target.Name, a.At))
+}
+
+// setAuth shows how Linux's initiator is told of CHAP, if the target asks for it.
+func setAuth(a plugin.Attaching, iface string) []string {
+	known := users(a.Target)
+	if len(known) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, set := range [][2]string{{"authmethod", "CHAP"}, {"username", known[0]}, {"password", "SECRET"}} {
+		lines = append(lines, fmt.Sprintf("             iscsiadm -m node -T %s -p %s%s -o update -n node.session.auth.%s -v %s", a.Target.Name, a.At, iface, set[0], set[1]))
+	}
+	return lines
+}

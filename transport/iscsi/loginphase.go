@@ -1,0 +1,124 @@
+package iscsi
+
+import (
+	"fmt"
+
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+	"github.com/lunette-io/lunette/transport/iscsi/pdu"
+)
+
+// A loginPhase is a connection before full feature phase (RFC 7143 6). It belongs to the goroutine
+// that the mover delivers PDUs on, and is the environment of its own negotiation.
+type loginPhase struct {
+	c          *Conn
+	desired    *login.Config // what is negotiated for
+	negotiator *login.Negotiator
+
+	// target is what the first request has named: the login is for this value of it, whatever
+	// is changed meanwhile. nil: discovery.
+	target *servedTarget
+}
+
+func newLoginPhase(c *Conn) *loginPhase {
+	l := &loginPhase{c: c, desired: c.traits.Login}
+	if l.desired == nil {
+		l.desired = &c.node.cfg.Login
+	}
+	l.negotiator = login.New(l.desired, l)
+	return l
+}
+
+// Target implements login.Environment. A target that does not admit an initiator, or that the
+// portal does not show, is answered like one that does not exist: its name is nobody's business.
+func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
+	n := l.c.node
+	if r.Discovery {
+		t := login.Target{PortalGroup: portalGroup}
+		if n.auth != nil {
+			t.Auth = n.auth()
+		}
+		return t, pdu.LoginSuccess
+	}
+	if n.isClosing() {
+		return login.Target{}, pdu.LoginServiceUnavailable
+	}
+	t := n.topology.Load().target(l.c.portal, r.TargetName, r.InitiatorName)
+	if t == nil {
+		return login.Target{}, pdu.LoginNotFound
+	}
+	l.target = t
+	lt := login.Target{PortalGroup: portalGroup, Alias: t.Alias}
+	if t.Auth != nil {
+		lt.Auth = t.Auth()
+	}
+	return lt, pdu.LoginSuccess
+}
+
+// Admit implements login.Environment.
+func (l *loginPhase) Admit(r *login.Result) (uint16, pdu.LoginStatus) {
+	c := l.c
+	c.cid = r.CID
+	if c.traits.RDMA && !r.Discovery {
+		// Without RDMAExtensions=Yes this would be traditional iSCSI, for which there is no
+		// stream here (RFC 7145 6.3). It is the session's: who joins does not say it again.
+		switch v, said := r.Params.Extra[login.RDMAExtensions]; {
+		case r.TSIH != 0 || v == login.Yes:
+		case said:
+			return 0, pdu.LoginInitiatorError
+		default:
+			return 0, pdu.LoginMissingParameter
+		}
+		r.Params.DeriveRDMA()
+	}
+	if r.TSIH != 0 {
+		return c.node.join(c, r)
+	}
+	return c.node.admit(c, l.target, r)
+}
+
+// take takes a PDU of the login phase.
+func (l *loginPhase) take(p *Arrival) {
+	c := l.c
+	if p.H.Opcode() != pdu.OpLoginRequest {
+		c.m.Terminate(fmt.Errorf("%v before login", p.H.Opcode()))
+		return
+	}
+	c.numbers.login.Store(p.H.CmdSN())
+	resp, done, err := l.negotiator.Step(p.H, p.Data)
+	if err == login.ErrEnded {
+		return
+	}
+	out := c.m.Control()
+	out.BHS = resp.Header
+	out.Data = append(out.Room[:0], resp.Text...)
+	c.m.SendControl(out)
+	r := l.negotiator.Result()
+	switch {
+	case err != nil:
+		c.node.refused.Warn(c.node.log, "login refused", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
+		c.m.Flush()
+		c.m.Terminate(nil)
+	case done:
+		l.end(r)
+	}
+}
+
+// end begins full feature phase. The last response of the login is queued, and everything behind
+// it is sent by the parameters that were negotiated.
+func (l *loginPhase) end(r *login.Result) {
+	c := l.c
+	c.login = nil
+	own := connParams(c.sess.Params, r.Params)
+	own.MaxSendDataSegmentLength = c.maxSend(own.MaxSendDataSegmentLength)
+	c.params.Store(&own)
+	c.watch.heard.Store(c.node.tick.Load() + 1) // on RDMA its buffers are there soon, not at once: no ping before
+	c.text.begin(l.desired, &own, c.sendTargets)
+	if c.traits.RDMA {
+		c.unexpected.limit(&c.sess.Params)
+	}
+	c.m.Enable(moverParams(&own))
+	c.full.Store(true)
+	c.node.loggedIn(c)
+	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
+		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
+}

@@ -1,0 +1,25 @@
+package iscsi
+
+import "github.com/lunette-io/lunette/transport/iscsi/pdu"
+
+// nopOut takes a NOP-Out (11.18): the initiator's question whether we are there, which is
+// answered by a NOP-In with the same data, or its answer to ours.
+func (c *Conn) nopOut(p *Arrival) {
+	c.noTask(p.H)
+	nop, err := pdu.ParseNOPOut(p.H)
+	if err != nil {
+		c.reject(p.H, pdu.ReasonOf(err))
+		return
+	}
+	if nop.TTT == pingTag {
+		c.watch.answeredPing()
+	}
+	if nop.ITT == pdu.NoTag {
+		return
+	}
+	out := c.m.Control()
+	pdu.NOPIn{LUN: nop.LUN, ITT: nop.ITT, TTT: pdu.NoTag}.Put(&out.BHS)
+	echo := p.Data[:min(len(p.Data), int(c.params.Load().MaxSendDataSegmentLength))]
+	out.Data = append(out.Room[:0], echo...)
+	c.m.SendControl(out)
+}

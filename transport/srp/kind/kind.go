@@ -1,0 +1,133 @@
+// Package kind is what a document can say of SRP, and what SRP says of itself.
+package kind
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/transport/srp"
+)
+
+// port is that of portals: SRP has none of its own.
+const port = 5555
+
+// Kind is the transport "srp", with its portals.
+func Kind() plugin.Transport {
+	return plugin.Transport{
+		About: plugin.About{Name: "srp", Help: "The SCSI RDMA Protocol."},
+		Target: []model.Option{{Name: "srp", Type: model.Group, Options: []model.Option{
+			{Name: "id-ext", Help: "16 hexadecimal digits, the first half of the identifier of the target's port; without it, what follows from the target's name."},
+			{Name: "ioc-guid", Help: "The second half, as above."},
+			{Name: "initiators", List: true, Check: checkInitiator, Help: "Who may log in: 0x and the 32 digits of an initiator's port, or an address; without it all may."},
+		}}},
+		Check: check, New: newNode, Show: show,
+		Portals: []plugin.PortalKind{plugin.Over(plugin.PortalKind{
+			About: plugin.About{Name: "srp", Help: "SRP: Linux's ib_srp. SRP has no port of its own: 5555 unless another is given. What initiators must be told is in the start-up lines."},
+			Port:  port, Attach: attach,
+		}, listen)},
+	}
+}
+
+// listen makes a portal over any provider of RDMA.
+func listen(ctx context.Context, n *node, d rdma.Device, b plugin.Binding) (plugin.Portal, error) {
+	p, err := srp.Listen(ctx, d, b.Address, n.Node)
+	if err != nil {
+		return nil, err
+	}
+	p.Show(b.Targets)
+	return p, nil
+}
+
+// node is the SRP node of a daemon.
+type node struct{ *srp.Node }
+
+func newNode(c plugin.NodeConfig) (plugin.Node, error) {
+	n, err := srp.NewNode(srp.Config{
+		Log: c.Log, Arena: c.Arena, MaxChannels: c.Limits.Connections, MaxLogins: c.Limits.Logins, LoginTimeout: c.Limits.LoginTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &node{n}, nil
+}
+
+// SetTarget implements [plugin.Node].
+func (n *node) SetTarget(t plugin.Target) error {
+	id := identify(t.SCSI.Name, t.Values)
+	ext, err := strconv.ParseUint(id.ext, 16, 64)
+	if err != nil {
+		return fmt.Errorf("target %s: id-ext: %w", t.SCSI.Name, err)
+	}
+	guid, err := strconv.ParseUint(id.guid, 16, 64)
+	if err != nil {
+		return fmt.Errorf("target %s: ioc-guid: %w", t.SCSI.Name, err)
+	}
+	shown := srp.Target{SCSI: t.SCSI, IDExt: ext, IOCGUID: guid, Initiators: initiators(t.Values)}
+	return n.Node.SetTarget(shown)
+}
+
+// Sessions implements [plugin.Node].
+func (n *node) Sessions() []api.Session {
+	var all []api.Session
+	for _, s := range n.Node.Sessions() {
+		a := api.Session{
+			Transport: "srp", Initiator: s.Initiator, Target: s.Target, Since: s.Since.UTC(), Connections: []api.Connection{},
+			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
+		}
+		for _, c := range s.Channels {
+			n := c.Stats
+			if a.ID == "" {
+				a.ID = strconv.FormatInt(c.Number, 10) // of the first channel: nexuses have no numbers
+			}
+			a.Connections = append(a.Connections, api.Connection{
+				ID: int(c.Number), Network: c.Transport, Remote: c.Remote, Local: c.Local,
+				PDUsIn: n.MessagesIn, PDUsOut: n.MessagesOut, Receives: n.Receives, Sends: n.Sends,
+				Copied: n.Copied, CopiedPlaced: n.CopiedPlaced, Placed: n.Placed, Blocked: n.Blocked, Queued: n.BytesQueued,
+			})
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// show says who may log in to a target, and what each portal takes.
+func show(s plugin.Showing) plugin.Shown {
+	who := "every initiator"
+	if some := initiators(s.Target.Values); len(some) > 0 {
+		who = "initiators at " + strings.Join(some, ", ")
+	}
+	shown := plugin.Shown{Lines: []string{" by SRP " + who}}
+	if who == "every initiator" {
+		shown.Open = "--srp-initiator PORT"
+	}
+	var all []string
+	for _, at := range s.At {
+		line := login(s.Target, at)
+		all = append(all, line)
+		shown.Lines = append(shown.Lines, "        "+line)
+		shown.Notes = append(shown.Notes, api.Note{Title: "to attach " + s.Target.Name + " by SRP", Lines: []string{line}})
+	}
+	shown.Facts = api.Facts{{Name: "addTarget", Value: all}}
+	return shown
+}
+
+// login is what is written to Linux's add_target.
+func login(t model.Target, at string) string {
+	id := identify(t.Name, t.Values)
+	return fmt.Sprintf("id_ext=%s,ioc_guid=%s,dest=%s", id.ext, id.guid, at)
+}
+
+// attach shows how to attach a target.
+func attach(a plugin.Attaching) []string {
+	return []string{
+		"  Linux SRP  rdma link add siw0 type siw netdev " + a.NetDevice(),
+		"             modprobe ib_srp",
+		"             echo " + login(a.Target, a.At) + " >/sys/class/infiniband_srp/srp-siw0-1/add_target",
+	}
+}
