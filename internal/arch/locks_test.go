@@ -12,16 +12,7 @@ var lockExceptions = map[string]string{
 	"buffer/percpu.go give": "it takes back what take has handed out",
 
 	"store/internal/direct/direct.go End": "it ends what TryBegin has begun",
-
-	// Soon gone.
-	"device/disk/locks.go unshare": "stripes",
-	"device/disk/locks.go unlock":  "stripes",
-}
-
-// movingLocks are packages that do not keep the rules yet; each has its reason.
-var movingLocks = map[string]string{
-	"transport/iscsi": "it is being rebuilt",
-	"transport/srp":   "as above",
+	"daemon/serve.go change":              "it returns what unlocks",
 }
 
 // TestLocks reads what the comments of functions say of locks. A sentence "x.mu is held." says that
@@ -41,10 +32,6 @@ func TestLocks(t *testing.T) {
 		for _, f := range p.all {
 			annotated += len(f.holds)
 			for _, problem := range p.check(f) {
-				if movingLocks[f.file.dir] != "" {
-					used[f.file.dir] = true
-					continue
-				}
 				key := f.file.path + " " + f.decl.Name.Name
 				used[key] = true
 				if lockExceptions[key] == "" {
@@ -53,11 +40,9 @@ func TestLocks(t *testing.T) {
 			}
 		}
 	}
-	for _, list := range []map[string]string{lockExceptions, movingLocks} {
-		for key := range list {
-			if !used[key] {
-				t.Errorf("%s is on the list and does nothing of the kind", key)
-			}
+	for key := range lockExceptions {
+		if !used[key] {
+			t.Errorf("%s is on the list and does nothing of the kind", key)
 		}
 	}
 	if annotated < 20 {
@@ -108,7 +93,7 @@ func (b *B) own() {}
 		{"// f leaves. a.mu is held.\nfunc (a *A) f() { a.mu.Unlock() }", "is called with A.mu held and returns without"},
 		{"// f leaves. If it must be, a.mu is held.\nfunc (a *A) f() { a.inc() }", "calls inc without A.mu"},
 	} {
-		f := parse(t, "x.go", []byte(head+c.body))
+		f := parseText(t, "x.go", []byte(head+c.body))
 		got := ""
 		for _, p := range packages([]*file{f}) {
 			for _, fn := range p.all {

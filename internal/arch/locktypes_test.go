@@ -29,7 +29,7 @@ type function struct {
 	holds []string          // the locks that are held when it is called
 }
 
-func parse(t *testing.T, name string, text []byte) *file {
+func parseText(t *testing.T, name string, text []byte) *file {
 	t.Helper()
 	f := &file{path: name, dir: path.Dir(name), text: text, fset: token.NewFileSet()}
 	var err error
