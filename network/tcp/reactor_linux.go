@@ -190,6 +190,9 @@ func (r *reactor) add(s *reactorSocket) {
 	r.table[s.slot] = s
 	r.live++
 	r.listen(s)
+	if !s.closed.Load() && !s.h.MayBlock() {
+		r.receive(s) // of what was received before the connection came here there is no event
+	}
 }
 
 // listen tells the poller of s.

@@ -71,20 +71,24 @@ func newConn(p *Portal, m Mover) *Conn {
 }
 
 // ControlArrived implements Handler.
-func (c *Conn) ControlArrived(p *Arrival) {
+func (c *Conn) ControlArrived(p *Arrival) bool {
 	c.watch.heardNow()
 	if c.login != nil {
 		c.login.take(p)
-		return
+		return true
 	}
 	c.unexpected.acknowledged(p.H.ExpStatSN())
 	s := c.sess
 	s.delivery.Lock()
+	defer s.delivery.Unlock()
+	if s.isFrozen {
+		return false
+	}
 	if !c.leaving {
 		c.take(p)
 	}
 	s.deliverRetained()
-	s.delivery.Unlock()
+	return true
 }
 
 // take takes a PDU of full feature phase. c.sess.delivery is held.

@@ -36,12 +36,15 @@ func (c *Conn) manage(p *Arrival) {
 		return
 	}
 	number := p.H.CmdSN()
+	c.sess.managing.Add(1)
 	c.sess.nexus.Manage(f, scsi.LUN(req.LUN), uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
 		code := response(r)
 		if f == target.AbortTask && r == target.NoSuchTask && serial.Less(req.RefCmdSN, number) && c.sess.fillGap(req.RefCmdSN) {
 			code = pdu.TMFComplete // it has not come yet, and never will
 		}
 		answer(code)
+		c.sess.managing.Add(-1)
+		c.sess.eased()
 		switch req.Function {
 		case pdu.TMFTargetColdReset:
 			c.sess.coldReset()

@@ -74,14 +74,29 @@ type Mover interface {
 	// is called when nothing uses the connection any more.
 	Terminate(err error)
 
+	// Detach takes the connection off the mover at a PDU boundary; only where Traits.Detaches.
+	// The handler has frozen its session: it takes no PDU any more (ControlArrived reports
+	// false), and no transfer is left but of data that is queued to be sent, which comes back
+	// as if it had been sent. then is called when the mover has let the connection go, and
+	// Terminated never is; or the connection ends first, and Terminated is called.
+	Detach(then func(w Wire))
+
 	// Stats are the counters of the connection.
 	Stats() MoverStats
 }
 
+// A Wire is a connection in the hands of no mover: the connection itself, what it has brought of PDUs
+// that were not handled, and what of PDUs was not sent. The package of its mover knows it.
+type Wire interface {
+	// Close closes the connection.
+	Close() error
+}
+
 // A Handler is the session's side of a connection (RFC 5047 section 9).
 type Handler interface {
-	// ControlArrived delivers a PDU (9.1), in order, from one goroutine. It borrows p.
-	ControlArrived(p *Arrival)
+	// ControlArrived delivers a PDU (9.1), in order, from one goroutine. It borrows p. false: the
+	// PDU is not taken, and the mover keeps it, and what is behind it; see Mover.Detach.
+	ControlArrived(p *Arrival) bool
 
 	// DataMoved gives x back (9.3), on any goroutine.
 	DataMoved(x *Transfer, err error)
@@ -106,6 +121,7 @@ type Traits struct {
 	Network       string // what its portals are reached by: "tcp", "iwarp"; SendTargets shows those
 	PhaseCollapse bool   // status may ride on the last Data-In
 	Digests       bool   // header and data digests can be negotiated
+	Detaches      bool   // the connection can be taken off its mover
 	Local, Remote string // addresses, for people and for SendTargets
 
 	// RDMA: data moves by remote memory access, not in PDUs, and the login must say so

@@ -3,6 +3,7 @@ package iscsi
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/target"
 )
@@ -22,6 +23,12 @@ type Session struct {
 	delivery sync.Mutex
 	reorder  reorderBuffer
 	tasks    taskSet
+	managing atomic.Int32 // task management functions that are not answered
+
+	// A hand-over (handover.go).
+	draining atomic.Bool
+	isFrozen bool
+	frozen   chan struct{} // closed when isFrozen
 
 	mu    sync.Mutex
 	conns []*Conn
@@ -131,12 +138,7 @@ func (s *Session) lose(done func()) {
 // left takes a connection that has ended out of the session; the session ends with its
 // last one (ERL 0: nothing is kept for a recovery). done follows when its tasks have ended.
 func (s *Session) left(c *Conn, cause error, done func()) {
-	s.mu.Lock()
-	if i := slices.Index(s.conns, c); i >= 0 {
-		s.conns = slices.Delete(s.conns, i, i+1)
-	}
-	last := len(s.conns) == 0
-	s.mu.Unlock()
+	last := s.drop(c)
 	if last || s.nexus == nil {
 		s.end(cause)
 		done()
@@ -144,6 +146,16 @@ func (s *Session) left(c *Conn, cause error, done func()) {
 	}
 	s.skipConn(c)
 	c.endTasks(done)
+}
+
+// drop takes c off the connections of the session, and reports whether it was the last.
+func (s *Session) drop(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.conns, c); i >= 0 {
+		s.conns = slices.Delete(s.conns, i, i+1)
+	}
+	return len(s.conns) == 0
 }
 
 // coldReset ends every session with the target (11.5.1: like a power on).

@@ -79,9 +79,11 @@ func (k *task) hold() { k.refs.Add(1) }
 // drop ends a reference. It takes no lock. The caller does not touch k afterwards.
 func (k *task) drop() {
 	if k.refs.Add(-1) == 0 {
+		s := k.c.sess
 		k.CDB = nil
 		k.First = buffer.Lease{}
-		k.c.sess.tasks.put(k)
+		s.tasks.put(k)
+		s.eased()
 	}
 }
 

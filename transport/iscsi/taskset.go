@@ -37,6 +37,16 @@ func (s *taskSet) put(k *task) {
 	}
 }
 
+// idle reports that no task is left: nobody refers to any.
+func (s *taskSet) idle() bool {
+	for _, k := range s.table.All {
+		if k.refs.Load() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // take returns a task for a command that came by c.
 func (s *taskSet) take(c *Conn) *task {
 	if s.free == nil {

@@ -40,10 +40,11 @@ type script struct {
 	cause   chan error
 }
 
-func (s *script) ControlArrived(a *iscsi.Arrival) {
+func (s *script) ControlArrived(a *iscsi.Arrival) bool {
 	if s.arrived != nil {
 		s.arrived(a)
 	}
+	return true
 }
 
 func (s *script) DataMoved(x *iscsi.Transfer, err error) {

@@ -157,6 +157,9 @@ func (m *Mover) let() {
 	}
 }
 
+// Detach implements iscsi.Mover: the traits say that it is not asked for.
+func (m *Mover) Detach(func(iscsi.Wire)) {}
+
 // Stats implements iscsi.Mover.
 func (m *Mover) Stats() iscsi.MoverStats {
 	s := m.conn.Stats()

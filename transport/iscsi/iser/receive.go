@@ -87,7 +87,7 @@ func (m *Mover) take(h Header, b []byte) error {
 		}
 		m.dataOut.Add(int64(len(m.in.Data)))
 	}
-	m.h.ControlArrived(&m.in)
+	m.h.ControlArrived(&m.in) // taken: the connection cannot be detached
 	m.mu.Lock()
 	m.busy = false // the initiator may go on when it has the answer
 	m.post()

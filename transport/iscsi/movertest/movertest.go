@@ -53,6 +53,7 @@ type handler struct {
 	moved   map[*iscsi.Transfer]error
 	again   int // transfers that were given back twice
 	stamp   uint32
+	frozen  bool // nothing is taken any more
 	ended   int
 	cause   error
 	changed chan struct{}
@@ -70,8 +71,13 @@ func (h *handler) note() {
 	}
 }
 
-func (h *handler) ControlArrived(p *iscsi.Arrival) {
+func (h *handler) ControlArrived(p *iscsi.Arrival) bool {
 	h.mu.Lock()
+	if h.frozen {
+		h.mu.Unlock()
+		h.note()
+		return false
+	}
 	h.arrived = append(h.arrived, *p.H)
 	h.data = append(h.data, bytes.Clone(p.Data))
 	h.memory = p.Memory
@@ -81,6 +87,7 @@ func (h *handler) ControlArrived(p *iscsi.Arrival) {
 		accept(p)
 	}
 	h.note()
+	return true
 }
 
 func (h *handler) DataMoved(x *iscsi.Transfer, err error) {

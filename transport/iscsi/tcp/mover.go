@@ -66,15 +66,20 @@ type slot struct {
 // New makes a mover of the connection c, which it takes, for e to wait for. The caller
 // starts it by Start, or closes it.
 func New(c *tcp.Conn, e tcp.Engine, buffers *Buffers) (*Mover, error) {
+	return newMover(c, e, buffers, nil)
+}
+
+// newMover makes a mover that sends unsent before all else.
+func newMover(c *tcp.Conn, e tcp.Engine, buffers *Buffers, unsent []byte) (*Mover, error) {
 	m := &Mover{buffers: buffers, params: loginParams, traits: iscsi.Traits{
-		Name: network, Network: network, PhaseCollapse: true, Digests: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
+		Name: network, Network: network, PhaseCollapse: true, Digests: true, Detaches: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
 	}}
 	var err error
 	if m.conn, err = e.Attach(c); err != nil {
 		return nil, err
 	}
 	m.recv.m, m.recv.take = m, batchSize
-	m.tx.init(m)
+	m.tx.init(m, unsent)
 	return m, nil
 }
 

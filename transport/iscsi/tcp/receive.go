@@ -34,14 +34,16 @@ type receiver struct {
 	rest  []byte // the begin of a PDU while there is no batch buffer
 	late  int    // bytes that were thrown away after the end
 	place int    // how many of iov are memory of the transfer that is being placed
-	left  bool   // the batch was left for a shorter queue
-	take  int    // how much one receive takes into the batch buffer: see window
-	full  bool   // the last receive took as much
-	large bool   // a large data segment was in it
-	pdus  int    // that were handled since
-	err   error  // why the connection ends
-	seg   segment
-	in    iscsi.Arrival
+	left  bool   // the batch was left for a shorter queue, or since its next PDU was not taken
+	// stopped: the handler has not taken a PDU, and takes none before the connection is detached.
+	stopped bool
+	take    int   // how much one receive takes into the batch buffer: see window
+	full    bool  // the last receive took as much
+	large   bool  // a large data segment was in it
+	pdus    int   // that were handled since
+	err     error // why the connection ends
+	seg     segment
+	in      iscsi.Arrival
 }
 
 // early is the size from which on a data segment is handled before all of it is here.
@@ -74,6 +76,8 @@ func (m *Mover) Receive(fd uintptr) tcp.Next {
 		switch {
 		case next == tcp.End:
 			return next
+		case v.stopped:
+			return tcp.Pause
 		case m.tx.pause():
 			return tcp.Pause
 		case !v.left: // else the queue is short again already
@@ -141,15 +145,20 @@ func (v *receiver) end(err error) tcp.Next {
 	return tcp.End
 }
 
+// fetch takes a batch buffer, for what is kept without one.
+func (v *receiver) fetch() {
+	v.b = v.m.buffers.in.Get().(*batch)
+	v.mem, v.r, v.w = v.b.mem, 0, copy(v.b.mem, v.rest)
+	if v.rest = v.rest[:0]; cap(v.rest) > 2*restLen {
+		v.rest = nil
+	}
+}
+
 // attempt is one receive.
 func (v *receiver) attempt(fd uintptr) (int, error) {
 	m := v.m
 	if v.b == nil {
-		v.b = m.buffers.in.Get().(*batch)
-		v.mem, v.r, v.w = v.b.mem, 0, copy(v.b.mem, v.rest)
-		if v.rest = v.rest[:0]; cap(v.rest) > 2*restLen {
-			v.rest = nil
-		}
+		v.fetch()
 	}
 	n, err := v.fill(fd)
 	m.receives.Add(1)
@@ -348,8 +357,11 @@ func (v *receiver) handle() (again bool, err error) {
 	}
 	if op == pdu.OpDataOut && h.TTT() != pdu.NoTag {
 		v.solicited(h)
-	} else {
-		m.h.ControlArrived(&v.in)
+	} else if !m.h.ControlArrived(&v.in) {
+		m.pdusIn.Add(-1)
+		v.r -= head
+		v.left, v.stopped, s.anything = true, true, false
+		return false, nil
 	}
 	if whole {
 		v.r += n + tail

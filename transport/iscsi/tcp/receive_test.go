@@ -20,7 +20,7 @@ func TestEndWithBatchLeft(t *testing.T) {
 	defer unix.Close(fds[1])
 	m := &Mover{buffers: NewBuffers(), params: loginParams}
 	m.recv.m, m.recv.take = m, batchSize
-	m.tx.init(m)
+	m.tx.init(m, nil)
 	m.recv.left = true
 	m.ending.Store(true)
 	receive := func() tcp.Next {

@@ -42,10 +42,10 @@ type item struct {
 	enable *iscsi.MoverParams
 }
 
-func (t *sender) init(m *Mover) {
+func (t *sender) init(m *Mover, unsent []byte) {
 	t.m = m
 	t.params = loginParams
-	t.Init(tcp.SenderConfig{Source: t, Socket: m.conn, Batches: m.buffers.out})
+	t.Init(tcp.SenderConfig{Source: t, Socket: m.conn, Batches: m.buffers.out, Unsent: unsent})
 }
 
 // control takes a PDU from the free list.
