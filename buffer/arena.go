@@ -23,9 +23,8 @@ const (
 	regionSz = 16 << 20
 )
 
-// ErrExhausted reports that an arena has lent all it may. The caller answers
-// TASK SET FULL: nothing on a data path waits for memory, since what would free it
-// may be waiting for the same worker.
+// ErrExhausted reports that an arena has lent all it may. The caller refuses the command: nothing on
+// a data path waits for memory, since what would free it may wait for the same worker.
 var ErrExhausted = errors.New("buffer: arena exhausted")
 
 // An Arena lends page-aligned memory outside the Go heap, up to a limit. It is a
@@ -93,6 +92,7 @@ func (a *Arena) Get(n int64) (*Lease, error) {
 	return l, nil
 }
 
+// orderOf is the order of the smallest block that holds n bytes, or of the largest block.
 func orderOf(n int64) int {
 	if n >= MaxBlock {
 		return orders - 1
@@ -100,7 +100,8 @@ func orderOf(n int64) int {
 	return max(bits.Len64(uint64(n-1))-minShift, 0)
 }
 
-// take finds a block of the order, splitting a larger one or mapping a new region.
+// take takes a block of the order off the free lists; if need be it splits a larger one, or maps a new
+// region. It returns false if the limit is reached. a.mu is held.
 func (a *Arena) take(order int) (block, bool) {
 	if a.lent+MinBlock<<order > a.limit {
 		return block{}, false
@@ -129,6 +130,7 @@ func (a *Arena) take(order int) (block, bool) {
 	}
 }
 
+// push puts a free block into the list of its order. a.mu is held.
 func (a *Arena) push(b block, order int) {
 	a.state[b.region][b.page] = uint8(order + 1)
 	a.free[order] = append(a.free[order], b)
@@ -145,6 +147,7 @@ func (a *Arena) push(b block, order int) {
 	}
 }
 
+// grow maps a region, and pushes its blocks. a.mu is held.
 func (a *Arena) grow() error {
 	mem, err := unix.Mmap(-1, 0, regionSz, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
@@ -172,6 +175,7 @@ func (a *Arena) Reclaim(l *Lease) {
 	a.mu.Unlock()
 }
 
+// giveBack frees the blocks of a lease, and keeps the lease for the next Get. a.mu is held.
 func (a *Arena) giveBack(l *Lease) {
 	// To the capacity: Truncate hides the segments behind the end.
 	for _, s := range l.segs[:cap(l.segs)] {
@@ -192,6 +196,7 @@ func (a *Arena) giveBack(l *Lease) {
 	}
 }
 
+// merge pushes a block, together with its buddy if that is free, and so on. a.mu is held.
 func (a *Arena) merge(b block, order int) {
 	for order < orders-1 {
 		buddy := b.page ^ (1 << order)

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A Region is one block of memory outside the Go heap. RDMA devices and
-// io_uring register it once, so any part of it is ready for DMA.
+// A Region is one block of memory outside the Go heap. A ring of io_uring, or an RDMA device,
+// registers it once, and then any part of it is ready for DMA.
 type Region struct {
 	ID  int
 	Mem []byte // page aligned, never moved, never seen by the garbage collector
@@ -44,8 +44,8 @@ type Lease struct {
 	owner Owner
 	// Token is the owner's own note: where the memory came from.
 	Token uint64
-	next  *Lease   // free list of the owner
-	count *counter // of a Pool
+	next  *Lease   // in a free list of the owner
+	count *counter // of the Pool that has made the lease, or nil
 }
 
 // Init makes l a lease of segs that owner takes back. It is for owners, who

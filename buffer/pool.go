@@ -10,18 +10,18 @@ import (
 // nothing, and counts what is out. The zero Pool is ready to use.
 type Pool struct {
 	free sync.Pool // of *Lease
-	last sync.Pool // of *counter: those that the processors used last
+	last sync.Pool // of *counter: for each processor the one that it used last
 
 	mu       sync.Mutex
 	counters []*counter
 	next     int
 }
 
-// A counter counts leases that are out, of those that one processor made: they stay with it,
-// nearly always, and so does the counter.
+// A counter counts the leases that are out, of those that one processor has made. A lease nearly
+// always stays with the processor that has made it, and so does the counter.
 type counter struct {
 	n atomic.Int64
-	_ [120]byte // what lies behind it is somebody else's
+	_ [120]byte // so that no other variable is in the same cache line
 }
 
 // Get returns a lease of segs for owner.
@@ -39,7 +39,7 @@ func (p *Pool) Get(owner Owner, seg Segment) *Lease {
 	return l
 }
 
-// counter returns one for a new lease. There are at most twice as many as processors.
+// counter returns a counter for a new lease. There are at most twice as many counters as processors.
 func (p *Pool) counter() *counter {
 	c, _ := p.last.Get().(*counter)
 	if c == nil {
@@ -47,7 +47,7 @@ func (p *Pool) counter() *counter {
 		if n := 2 * runtime.GOMAXPROCS(0); len(p.counters) < n {
 			c = new(counter)
 			p.counters = append(p.counters, c)
-		} else { // the collector has emptied last: the one that waits longest is used again
+		} else { // the collector has emptied last: the counters are used again, one after the other
 			c = p.counters[p.next%len(p.counters)]
 			p.next++
 		}

@@ -146,7 +146,7 @@ func (t *sender) flush() error {
 func (t *sender) attempt(fd uintptr) bool {
 	t.err = nil
 	for len(t.left) > 0 {
-		n, err := tcp.SendMsg(fd, t.left[:min(len(t.left), maxVectors)], false)
+		n, err := tcp.SendMsg(fd, t.left[:min(len(t.left), maxVectors)])
 		if tcp.Again(err) {
 			t.again = true
 			return true

@@ -56,7 +56,7 @@ func (c *Conn) Write(try func(fd uintptr) bool) error { return c.raw.Write(try) 
 // control calls f with the descriptor, now, if the connection is not closed.
 func (c *Conn) control(f func(fd uintptr)) error { return c.raw.Control(f) }
 
-// shutdown ends both directions: a Read or Write that waits finds that.
+// shutdown ends both directions of the stream, which wakes a Read or Write that waits.
 func (c *Conn) shutdown() error {
 	var err error
 	if cerr := c.control(func(fd uintptr) { err = shutdown(int(fd), unix.SHUT_RDWR) }); cerr != nil {
@@ -65,7 +65,7 @@ func (c *Conn) shutdown() error {
 	return err
 }
 
-// shutdown is shutdown(2). That the peer was quicker is no error.
+// shutdown is shutdown(2). It is no error if the peer has ended the connection before.
 func shutdown(fd, how int) error {
 	if err := unix.Shutdown(fd, how); err != unix.ENOTCONN {
 		return os.NewSyscallError("shutdown", err)
@@ -114,8 +114,8 @@ func RecvMsg(fd uintptr, iov []unix.Iovec) (int, error) {
 	}
 }
 
-// open reports that the peer has not closed its direction of the stream, as far as is known. A
-// reset stays, for who receives or sends next.
+// open reports that the peer has not closed its direction of the stream, as far as the system knows.
+// It takes no error off the socket: a reset is reported to the next receive or send.
 func open(fd uintptr) bool {
 	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
 	var now unix.Timespec
@@ -128,13 +128,10 @@ func open(fd uintptr) bool {
 }
 
 // SendMsg sends iov without blocking and returns the number of bytes taken.
-func SendMsg(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
+func SendMsg(fd uintptr, iov []unix.Iovec) (int, error) {
 	msg := unix.Msghdr{Iov: unsafe.SliceData(iov)}
 	msg.SetIovlen(len(iov))
-	flags := uintptr(unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL)
-	if more {
-		flags |= unix.MSG_MORE
-	}
+	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&msg)), flags)
 		switch errno {
@@ -149,9 +146,9 @@ func SendMsg(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
 	}
 }
 
-// Reset breaks the connection of fd off, now: what was not sent is thrown away, and the peer
-// finds a reset behind what it has received, where Close would have it find an end that looks
-// orderly. The descriptor stays, for Close.
+// Reset breaks the connection of fd off at once: what was not sent is thrown away, and the peer
+// finds a reset behind what it has received. After Close the peer would find an end that looks
+// orderly. The descriptor stays open until Close.
 func Reset(fd uintptr) {
 	none := unix.RawSockaddr{Family: unix.AF_UNSPEC} // tcp(7): connect(2) to it dissolves the connection
 	_, _, _ = unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none))

@@ -50,11 +50,11 @@ func listen(t *testing.T, addr string, opts tcp.Options) *tcp.Listener {
 }
 
 // send sends all of iov.
-func send(c *tcp.Conn, iov []unix.Iovec, more bool) (err error) {
+func send(c *tcp.Conn, iov []unix.Iovec) (err error) {
 	if werr := c.Write(func(fd uintptr) bool {
 		for len(iov) > 0 && err == nil {
 			var n int
-			if n, err = tcp.SendMsg(fd, iov, more); tcp.Again(err) {
+			if n, err = tcp.SendMsg(fd, iov); tcp.Again(err) {
 				err = nil
 				return false
 			}
@@ -112,19 +112,9 @@ func TestStream(t *testing.T) {
 			out[i] = byte(i*step + i>>8)
 		}
 		from, into := cut(t, out, "out"), cut(t, in, "in")
-		more := rapid.Bool().Draw(t, "more")
 		sent := make(chan error, 1)
-		go func() {
-			err := send(server, from, more)
-			if more && err == nil { // the last byte is not held back
-				err = send(server, []unix.Iovec{tcp.Vector([]byte{0})}, false)
-			}
-			sent <- err
-		}()
+		go func() { sent <- send(server, from) }()
 		left, err := receive(client, into)
-		if more && err == nil {
-			left, err = receive(client, []unix.Iovec{tcp.Vector(make([]byte, 1))})
-		}
 		if err = errors.Join(err, <-sent); err != nil || len(left) > 0 {
 			t.Fatalf("%d vectors left, %v", len(left), err)
 		}
@@ -183,7 +173,7 @@ func TestEnds(t *testing.T) {
 		t.Errorf("past the deadline: %v", err)
 	}
 	server.SetReadDeadline(time.Time{})
-	if err := send(client, []unix.Iovec{tcp.Vector([]byte{42})}, false); err != nil {
+	if err := send(client, []unix.Iovec{tcp.Vector([]byte{42})}); err != nil {
 		t.Fatal(err)
 	}
 	if err := client.CloseWrite(); err != nil {
@@ -193,7 +183,7 @@ func TestEnds(t *testing.T) {
 	if left, err := receive(server, []unix.Iovec{tcp.Vector(got)}); err != nil || len(left) != 1 || left[0].Len != 1 || got[0] != 42 {
 		t.Errorf("at the end of the stream: %v %v %x", left, err, got)
 	}
-	if err := send(server, []unix.Iovec{tcp.Vector([]byte{43})}, false); err != nil {
+	if err := send(server, []unix.Iovec{tcp.Vector([]byte{43})}); err != nil {
 		t.Errorf("our direction after the peer's end: %v", err)
 	}
 	if left, err := receive(client, one()); err != nil || len(left) != 0 {
@@ -203,7 +193,7 @@ func TestEnds(t *testing.T) {
 	big := make([]byte, 1<<20)
 	var err error
 	for range 100 {
-		if err = send(server, []unix.Iovec{tcp.Vector(big)}, false); err != nil {
+		if err = send(server, []unix.Iovec{tcp.Vector(big)}); err != nil {
 			break
 		}
 	}
@@ -220,7 +210,7 @@ func TestCloseWakes(t *testing.T) {
 		_, err := receive(server, []unix.Iovec{tcp.Vector(make([]byte, 1))})
 		ended <- err
 	}()
-	go func() { ended <- send(server, []unix.Iovec{tcp.Vector(make([]byte, 64<<20))}, false) }()
+	go func() { ended <- send(server, []unix.Iovec{tcp.Vector(make([]byte, 64<<20))}) }()
 	time.Sleep(10 * time.Millisecond)
 	if err := server.Close(); err != nil {
 		t.Error(err)
@@ -245,7 +235,7 @@ func TestNoAllocation(t *testing.T) {
 	server, client := pair(t, "127.0.0.1:0", tcp.Options{})
 	var sent, got [1]byte
 	out, in := []unix.Iovec{tcp.Vector(sent[:])}, []unix.Iovec{tcp.Vector(got[:])}
-	tx := func(fd uintptr) bool { _, err := tcp.SendMsg(fd, out, false); return !tcp.Again(err) }
+	tx := func(fd uintptr) bool { _, err := tcp.SendMsg(fd, out); return !tcp.Again(err) }
 	rx := func(fd uintptr) bool { _, err := tcp.RecvMsg(fd, in); return !tcp.Again(err) }
 	if n := testing.AllocsPerRun(100, func() {
 		if err := errors.Join(server.Write(tx), client.Read(rx)); err != nil {

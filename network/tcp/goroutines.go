@@ -26,12 +26,12 @@ func NewGoroutines(spin Spin) *Goroutines {
 	return e
 }
 
-// crowd is from how many connections on, for each processor, they take turns.
+// crowd is how many connections there can be for each processor without taking turns.
 const crowd = 4
 
-// crowded says that connections have to take turns: one that has received all there was waits,
-// behind all others, even if there is something again already. Else one whose peer answers
-// quickly is served twice and more often while others wait.
+// crowded says that connections have to take turns: a connection that has received all there was
+// waits for the poller, behind all others, even if something is there again already. Else a
+// connection whose peer answers quickly would be served twice and more often while others wait.
 func (e *Goroutines) crowded() bool { return int(e.live.Load()) > crowd*runtime.GOMAXPROCS(0) }
 
 // Attach implements [Engine].
@@ -48,22 +48,22 @@ type goroutineSocket struct {
 	h       Handler
 	e       *Goroutines
 	next    Next
-	one     bool // the last thing that was received was One
+	one     bool // the last Receive has returned One
 	spin    spinner
-	closed  atomic.Bool                // or detached
+	closed  atomic.Bool                // nothing is received or sent any more: closed, or detached
 	leaving atomic.Pointer[detachment] // nil until Detach
 	room    func()                     // awaitRoom, made once
 	send    func(fd uintptr) bool      // w.Writable, made once
 
 	mu       sync.Mutex
-	wake     sync.Cond // with mu: something of what follows has changed
+	wake     sync.Cond // for who waits in pause or leave; its lock is mu
 	resumed  bool
 	started  bool
 	detached bool
 	rooms    int          // goroutines that await room, or are just ending
 	w        WriteHandler // of the last AwaitRoom
-	deadline time.Time    // for reading, as Inline.SetDeadline says
-	woken    bool         // but Detach has set another, which leave takes back
+	deadline time.Time    // for reading, as Inline.SetDeadline has set it
+	woken    bool         // Detach has set longAgo instead, until leave takes that back
 }
 
 func newGoroutineSocket(c *Conn, e *Goroutines) *goroutineSocket {
@@ -93,8 +93,9 @@ func (s *goroutineSocket) run() {
 	}
 }
 
-// over ends the handler if it has to, because of an error of Read or otherwise, or detaches the
-// connection; else it waits for the end of a pause.
+// over does what is to be done after Read has returned err, and reports whether the connection is not
+// ours any more: it has ended, or was detached. If the handler has asked for a pause, over waits until
+// the pause has ended.
 func (s *goroutineSocket) over(err error) bool {
 	leaving := s.leaving.Load() != nil
 	if leaving && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -116,8 +117,8 @@ func (s *goroutineSocket) over(err error) bool {
 	return false
 }
 
-// pause waits for Resume, and returns true if the connection was detached instead. asked says that
-// the handler was asked for that already.
+// pause waits for Resume, and returns true if the connection was detached meanwhile. asked says that
+// the handler was already asked whether the connection may be detached.
 func (s *goroutineSocket) pause(asked bool) bool {
 	s.mu.Lock()
 	for !s.resumed {
@@ -137,7 +138,7 @@ func (s *goroutineSocket) pause(asked bool) bool {
 	return false
 }
 
-// leave detaches the connection, if its handler lets it go.
+// leave detaches the connection if that was asked for and may says so, and reports whether it has.
 func (s *goroutineSocket) leave() bool {
 	d := s.leaving.Load()
 	s.mu.Lock()
@@ -173,7 +174,7 @@ func (s *goroutineSocket) Detach(may func() bool, then func(c *Conn)) {
 	defer s.mu.Unlock()
 	s.leaving.Store(&detachment{may, then})
 	s.woken = true
-	_ = s.c.SetReadDeadline(longAgo) // of a connection that is closed, which ends
+	_ = s.c.SetReadDeadline(longAgo) // it fails where the connection is closed, and ends anyway
 	s.wake.Broadcast()
 }
 
@@ -196,18 +197,18 @@ func (s *goroutineSocket) receive(fd uintptr) bool {
 			return true
 		case s.leaving.Load() != nil: // it may be detached now
 			return true
-		// What comes after all was received is an event for the poller: waiting for it is
-		// safe unless it is the end of the stream, which may have come before.
+		// What comes later is an event for the poller, so that we can wait for it; but not if the
+		// peer has closed its direction, which may have been an event before.
 		case s.e.crowded() && open(fd):
 			s.h.Idle()
 			return false
 		}
 	}
-	s.spin.found() // it spins no more
+	s.spin.found() // it spins no longer
 	return true
 }
 
-// gone is the error for what comes too late.
+// gone is the error of calls that come too late.
 func (s *goroutineSocket) gone() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,8 +269,8 @@ func (s *goroutineSocket) CloseWrite() error {
 	return s.c.CloseWrite()
 }
 
-// Close makes the goroutine end, which closes the descriptor: net.Conn.Close would wait for
-// the one who is just handling what has come, and that may be the caller.
+// Close makes the goroutine of the connection end, which closes the descriptor. It does not call
+// net.Conn.Close, which waits until Handler.Receive has returned: the caller may be inside of it.
 func (s *goroutineSocket) Close() error {
 	s.mu.Lock()
 	if s.detached {

@@ -100,7 +100,7 @@ func (o *echo) Writable(fd uintptr) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.out) > 0 {
-		n, err := tcp.SendMsg(fd, []unix.Iovec{tcp.Vector(o.out)}, false)
+		n, err := tcp.SendMsg(fd, []unix.Iovec{tcp.Vector(o.out)})
 		if tcp.Again(err) {
 			return false
 		}

@@ -12,12 +12,12 @@ import (
 // whoever calls Serve is the connection's goroutine meanwhile, and nobody else is woken. It does
 // not spin.
 type Inline struct {
-	mu      sync.Mutex // of who serves
+	mu      sync.Mutex // held by whoever serves; it guards wait and ended
 	s       *goroutineSocket
-	none    Goroutines // without connections
+	none    Goroutines // the engine of s: it has no connections, and so no turns
 	receive func(fd uintptr) bool
-	wait    bool
-	ended   bool
+	wait    bool // the call of Serve waits
+	ended   bool // the handler has ended, or the connection was detached
 }
 
 // Attach implements [Engine], once.

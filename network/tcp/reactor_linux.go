@@ -21,25 +21,25 @@ type reactor struct {
 	asleep  atomic.Bool
 	done    chan struct{}
 
-	mu   sync.Mutex // also guards what sockets want of the poller
+	mu   sync.Mutex // guards jobs, and what the sockets want of the poller
 	jobs []job
 
-	// The thread's.
+	// Only the thread uses what follows.
 	table  []*reactorSocket // by slot
 	free   []int32
 	doing  []job
 	events [maxEvents]unix.EpollEvent
 	live   int  // sockets that have not ended
-	one    bool // the last event brought One, and there was no other
-	last   bool
+	one    bool // the last event brought One, and there was no other event: the thread spins
+	last   bool // the thread ends when no socket is left
 }
 
 // A job is something to do on the thread.
 type job struct {
 	s       *reactorSocket
 	do      work
-	next    Next        // of back
-	leaving *detachment // of detach
+	next    Next        // what Receive has returned, for back
+	leaving *detachment // what Detach was called with, for detach
 }
 
 type work uint8
@@ -47,7 +47,7 @@ type work uint8
 const (
 	start work = iota
 	resume
-	back // Receive has returned
+	back // another goroutine has received, and Receive has returned
 	detach
 	stop
 )
@@ -94,8 +94,8 @@ func (r *reactor) post(j job) {
 	}
 }
 
-// run is the thread. It keeps to one, so that what it works with stays in the cache of
-// one processor.
+// run is the goroutine of the reactor. It is locked to one thread of the system, so that what it works
+// with stays in the cache of one processor.
 func (r *reactor) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -109,8 +109,8 @@ func (r *reactor) run() {
 				_, _ = unix.Read(r.bell, b[:])
 				continue
 			}
-			// The slot may have been given up, and perhaps taken again, by an event before:
-			// then this one is too old, or does no harm.
+			// An event before this one may have freed the slot, and a new socket may have it: then
+			// the event is too old, and does that socket no harm.
 			if s := r.table[ev.Fd]; s != nil {
 				r.handle(s, ev.Events)
 			}
@@ -120,7 +120,7 @@ func (r *reactor) run() {
 	}
 }
 
-// wait returns how many events there are. It may return none.
+// wait waits for events and returns how many there are, which may be none.
 func (r *reactor) wait() int {
 	for r.one && r.spin.more() {
 		if n := r.poll(); n > 0 || r.asked() {
@@ -156,7 +156,7 @@ func (r *reactor) asked() bool {
 	return len(r.jobs) > 0
 }
 
-// work does what was asked for.
+// work does the jobs.
 func (r *reactor) work() {
 	r.mu.Lock()
 	r.doing, r.jobs = r.jobs, r.doing[:0]
@@ -195,7 +195,7 @@ func (r *reactor) add(s *reactorSocket) {
 	}
 }
 
-// listen makes the poller know s.
+// listen tells the poller of s.
 func (r *reactor) listen(s *reactorSocket) {
 	r.mu.Lock()
 	err := r.control(unix.EPOLL_CTL_ADD, s)
@@ -206,7 +206,7 @@ func (r *reactor) listen(s *reactorSocket) {
 	}
 }
 
-// deafen makes the poller forget s. r.mu is held.
+// deafen makes the poller forget s, if it knows it. r.mu is held.
 func (r *reactor) deafen(s *reactorSocket) {
 	if s.known {
 		s.known = false
@@ -238,19 +238,19 @@ func (r *reactor) handle(s *reactorSocket, events uint32) {
 	}
 	switch {
 	case s.paused && events&broken != 0:
-		r.end(s, net.ErrClosed) // the poller would tell us again and again
+		r.end(s, net.ErrClosed) // the poller would report it again and again
 	case !s.paused && events&(arrivals|broken) != 0:
 		r.receive(s)
 	}
 }
 
-// receive lets the handler receive once. There will be an event for what is left.
+// receive lets the handler receive once. If it leaves something in the socket there is another event.
 func (r *reactor) receive(s *reactorSocket) {
 	if s.closed.Load() {
 		r.end(s, net.ErrClosed)
 		return
 	}
-	if s.h.MayBlock() { // not on this thread: what it waits for may need it
+	if s.h.MayBlock() { // not on this thread: what the handler waits for may need the thread
 		r.mu.Lock()
 		r.deafen(s)
 		r.mu.Unlock()
@@ -261,14 +261,14 @@ func (r *reactor) receive(s *reactorSocket) {
 	r.then(s, s.h.Receive(uintptr(s.fd)))
 }
 
-// back takes a socket back from the goroutine that has received from it.
+// back takes a socket back from another goroutine, which has received from it.
 func (r *reactor) back(s *reactorSocket, next Next) {
 	s.away = false
 	if next == End {
 		r.end(s, nil)
 		return
 	}
-	if !r.then(s, next) { // before there are events again
+	if !r.then(s, next) { // it comes before listen, so that no event comes in between
 		return
 	}
 	r.listen(s)
@@ -277,7 +277,7 @@ func (r *reactor) back(s *reactorSocket, next Next) {
 	}
 }
 
-// then does what a handler wants next. false: the connection is not the reactor's any more.
+// then does what a handler wants next. It returns false if the socket is not the reactor's any more.
 func (r *reactor) then(s *reactorSocket, next Next) bool {
 	r.one = next == One
 	switch next {
@@ -295,7 +295,8 @@ func (r *reactor) then(s *reactorSocket, next Next) bool {
 	return !r.detach(s)
 }
 
-// resume ends a pause. It may come before the pause that it is for.
+// resume ends a pause. If another goroutine receives just now, resume may come before the pause that
+// it ends, and is remembered.
 func (r *reactor) resume(s *reactorSocket) {
 	s.resumed = s.away
 	if !s.paused {
@@ -308,7 +309,8 @@ func (r *reactor) resume(s *reactorSocket) {
 	r.receive(s)
 }
 
-// detach detaches s if that was asked for and its handler lets it go.
+// detach detaches s if that was asked for and may says so, and reports whether s is not the reactor's
+// any more.
 func (r *reactor) detach(s *reactorSocket) bool {
 	if s.leaving == nil || s.away || s.closed.Load() || !s.leaving.may() {
 		return false
@@ -331,7 +333,7 @@ func (r *reactor) detach(s *reactorSocket) bool {
 	return true
 }
 
-// end gives s up.
+// end takes s off the reactor, and ends its handler.
 func (r *reactor) end(s *reactorSocket, err error) {
 	w := r.forget(s)
 	go func() {
@@ -343,7 +345,7 @@ func (r *reactor) end(s *reactorSocket, err error) {
 	}()
 }
 
-// forget ends what the reactor has to do with s, and returns who awaits room, or nil.
+// forget takes s off the reactor, and returns the handler that awaits room, or nil.
 func (r *reactor) forget(s *reactorSocket) WriteHandler {
 	s.closed.Store(true)
 	r.mu.Lock()

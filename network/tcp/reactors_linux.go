@@ -11,8 +11,8 @@ import (
 
 // ReactorOptions say what reactors there are.
 type ReactorOptions struct {
-	// Count is how many; 0: one less than there are processors, which leaves one to what is
-	// not a reactor, and at least one.
+	// Count is how many reactors there are. 0: one fewer than processors, so that one processor is
+	// left for all else, but at least one.
 	Count int
 	// Spin is how long a reactor looks for events before it sleeps.
 	Spin Spin
@@ -52,8 +52,8 @@ func (e *Reactors) Attach(c *Conn) (Socket, error) {
 			least = r
 		}
 	}
-	// A descriptor that the runtime's poller does not know of: that would wake a thread for
-	// each event as well.
+	// A copy of the descriptor, which the runtime's poller does not know: else the runtime would wake
+	// a thread for each event, too.
 	fd, err := -1, error(nil)
 	cerr := c.control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
 	_ = c.Close() // of the old descriptor: the connection goes on

@@ -13,28 +13,29 @@ type reactorSocket struct {
 	fd int
 	h  Handler
 
-	closed   atomic.Bool // or detached
+	closed   atomic.Bool // nothing is received or sent any more: closed, or detached
 	detached atomic.Bool
-	// users are those who use the descriptor: the socket itself until it has ended, and
-	// each Try. The last one closes it.
+	// users counts who uses the descriptor: the socket itself until it has ended or was detached,
+	// and each Try. The last one closes the descriptor.
 	users atomic.Int32
 
 	// Guarded by r.mu.
-	want    uint32 // events to wait for
-	known   bool   // to the poller
+	want    uint32 // the events to wait for
+	known   bool   // the poller knows the socket
 	started bool
 	over    bool         // the handler is ending
 	w       WriteHandler // who awaits room, or nil
 
-	// The reactor's thread only.
+	// Only the reactor's thread uses what follows.
 	slot    int32
 	paused  bool
 	away    bool        // another goroutine receives
-	resumed bool        // Resume was called meanwhile
+	resumed bool        // and Resume was called meanwhile
 	leaving *detachment // nil until Detach
 }
 
-// Always waited for, unless receiving pauses: data, and the end of the peer's direction.
+// arrivals are the events that a socket waits for, unless receiving pauses: data, and the end of the
+// peer's direction.
 const arrivals = unix.EPOLLIN | unix.EPOLLRDHUP
 
 func (s *reactorSocket) Start(h Handler) {
@@ -54,7 +55,7 @@ func (s *reactorSocket) Try(f func(fd uintptr)) error {
 	return nil
 }
 
-// gone is the error for what comes too late.
+// gone is the error of calls that come too late.
 func (s *reactorSocket) gone() error {
 	if s.detached.Load() {
 		return ErrDetached
@@ -62,7 +63,7 @@ func (s *reactorSocket) gone() error {
 	return net.ErrClosed
 }
 
-// use keeps the descriptor open; false: it is closed.
+// use keeps the descriptor open until leave. It returns false if the descriptor is closed.
 func (s *reactorSocket) use() bool {
 	for {
 		n := s.users.Load()
@@ -75,9 +76,10 @@ func (s *reactorSocket) use() bool {
 	}
 }
 
+// leave ends a use of the descriptor.
 func (s *reactorSocket) leave() {
 	if s.users.Add(-1) == 0 {
-		_ = unix.Close(s.fd) // nothing is lost that anyone waits for
+		_ = unix.Close(s.fd) // an error says nothing that anyone waits for
 		s.r.sockets.Add(-1)
 	}
 }
@@ -117,7 +119,7 @@ func (s *reactorSocket) Detach(may func() bool, then func(c *Conn)) {
 
 func (s *reactorSocket) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
 
-// Close makes the poller tell the reactor, which ends the socket.
+// Close shuts the connection down. The poller reports that to the reactor, which ends the socket.
 func (s *reactorSocket) Close() error {
 	if s.detached.Load() {
 		return ErrDetached

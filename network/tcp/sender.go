@@ -65,7 +65,7 @@ type Source interface {
 }
 
 // A SendFunc is [SendMsg], or acts like it.
-type SendFunc func(fd uintptr, iov []unix.Iovec, more bool) (int, error)
+type SendFunc func(fd uintptr, iov []unix.Iovec) (int, error)
 
 // SenderConfig says what a [Sender] works with. All of it is borrowed.
 type SenderConfig struct {
@@ -221,7 +221,7 @@ func (s *Sender) Writable(fd uintptr) bool {
 	s.err, s.full = nil, false
 	b := s.b
 	for left := b.iov[b.first:b.n]; len(left) > 0; b.first = b.n - len(left) {
-		n, err := s.conf.Send(fd, left, false)
+		n, err := s.conf.Send(fd, left)
 		s.calls.Add(1)
 		if Again(err) {
 			s.full = true

@@ -205,13 +205,13 @@ func TestSenderBroken(t *testing.T) {
 		l.most = 30
 		bad := errors.New("broken")
 		taken := 0
-		l.init(func(fd uintptr, iov []unix.Iovec, more bool) (int, error) {
+		l.init(func(fd uintptr, iov []unix.Iovec) (int, error) {
 			if taken > 30 {
 				return 0, bad
 			}
 			v := iov[0]
 			v.SetLen(min(int(v.Len), 10-taken%10, 6))
-			n, err := tcp.SendMsg(fd, []unix.Iovec{v}, more)
+			n, err := tcp.SendMsg(fd, []unix.Iovec{v})
 			taken += n
 			return n, err
 		})
@@ -300,7 +300,7 @@ func TestSenderHardEnd(t *testing.T) {
 // Sending allocates nothing.
 func TestSenderAllocations(t *testing.T) {
 	l := &line{tb: t, most: 1 << 20, sock: sink{}}
-	l.init(func(_ uintptr, iov []unix.Iovec, _ bool) (n int, err error) {
+	l.init(func(_ uintptr, iov []unix.Iovec) (n int, err error) {
 		for i := range iov {
 			n += int(iov[i].Len)
 		}

@@ -11,19 +11,19 @@ import (
 type Spin struct {
 	// Time is how long; 0: not at all.
 	Time time.Duration
-	// Always spins every time. Else it is done where it pays: while what is looked for does
-	// come in time, and for one processor less than there are.
+	// Always spins before every sleep. Else a sleeper spins where it pays: as long as work does come
+	// within Time, and on one processor fewer than there are.
 	Always bool
 }
 
-// AutoSpin spins where it pays. A peer that has one command out sends the next one within
-// that time, if it does not think: two wake-ups, and what both sides do between them. Engines
-// do not spin for a peer that sends much at a time: what follows is a batch again, which is
+// AutoSpin spins where it pays. A peer with one command outstanding, which sends the next one at once
+// when it has the answer, does so within that time: it takes two wake-ups, and what both sides do
+// between them. Engines do not spin for a peer that sends many commands at a time: the next batch is
 // worth a wake-up.
 func AutoSpin() Spin { return Spin{Time: 100 * time.Microsecond} }
 
-// spinners are those that spin with one Spin: at most one less than processors, since what
-// they wait for needs one.
+// spinners counts the sleepers that spin with one Spin. At most one fewer than processors may: what
+// they wait for needs a processor.
 type spinners struct {
 	Spin
 	now atomic.Int32
@@ -33,11 +33,12 @@ type spinners struct {
 type spinner struct {
 	all  *spinners
 	ends time.Time // of what it does now; zero: it does not spin
-	skip int       // sleeps until it tries again
-	back int       // how many that will be after the next time in vain
+	skip int       // how many times it sleeps without spinning before it tries again
+	back int       // what skip was after the last time that it has spun in vain
 }
 
-// maxBack is how many sleeps follow one spin in vain at most: what idles wastes nothing.
+// maxBack is how many sleeps without spinning follow a spin in vain, at most. So an idle connection
+// wastes next to nothing.
 const maxBack = 4096
 
 // more reports, when nothing was found, whether to look again.
@@ -74,7 +75,7 @@ func (s *spinner) begin() bool {
 	return true
 }
 
-// found ends spinning: there is work.
+// found ends spinning because there is work.
 func (s *spinner) found() {
 	if !s.ends.IsZero() {
 		s.end()

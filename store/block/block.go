@@ -56,8 +56,8 @@ func (s *Store) Can(c store.Capability) bool {
 	switch c {
 	case store.Submitting:
 		return s.queue != nil
-	case store.Trimming:
-		return s.info.Granularity != 0
+	case store.Trimming: // one that is read only could otherwise, and refuses it as it does writes
+		return s.info.Granularity != 0 || s.readOnly
 	}
 	return true // its other methods it has always
 }

@@ -188,7 +188,7 @@ func (f *fixture) info() {
 	if i.Granularity < 0 || i.Granularity == 0 && i.Alignment != 0 || i.Alignment > i.Granularity {
 		f.Errorf("Granularity %d, Alignment %d", i.Granularity, i.Alignment)
 	}
-	if trims := f.trimmer != nil; trims != (i.Granularity != 0) {
+	if trims := f.trimmer != nil; trims != (i.Granularity != 0) && !i.ReadOnly {
 		f.Errorf("Granularity %d, but a Trimmer is %v", i.Granularity, trims)
 	}
 	if i.Volatile && f.Reopen != nil {

@@ -32,7 +32,7 @@ func repository() (string, error) {
 // findProgram says where lunette is; it is built if it is nowhere.
 func findProgram(o *options, at *place) error {
 	var err error
-	for _, path := range []*string{&o.program, &o.spdk} { // peers have directories of their own
+	for _, path := range []*string{&o.program, &o.before, &o.spdk} { // peers have directories of their own
 		if *path != "" {
 			if *path, err = filepath.Abs(*path); err != nil {
 				return err

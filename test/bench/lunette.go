@@ -14,11 +14,17 @@ var variants = map[string][]string{
 	busy:     {"--busy-poll", "100us"},
 	reactors: {"--engine", "reactors"},
 	iserName: nil,
+	before:   nil,
+	iserOld:  nil,
 }
 
 // startLunette starts the daemon as a user does.
 func startLunette(o options, at *place, name, backing string) (*peer, error) {
-	p := &peer{name: name, backing: backing, what: strings.Join(append([]string{o.program}, variants[name]...), " ")}
+	program := o.program
+	if name == before || name == iserOld {
+		program = o.before
+	}
+	p := &peer{name: name, backing: backing, what: strings.Join(append([]string{program}, variants[name]...), " ")}
 	dir, err := p.at(at)
 	if err != nil {
 		return nil, err
@@ -40,14 +46,14 @@ func startLunette(o options, at *place, name, backing string) (*peer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p, p.launch(dir, nil, o.program, append(args, "--config", config)...)
+		return p, p.launch(dir, nil, program, append(args, "--config", config)...)
 	}
 	portal := p.addr
-	if name == iserName {
+	if name == iserName || name == iserOld {
 		p.iser, portal = true, "iser+iwarp://"+p.addr
 		p.what += " --portal " + portal
 	}
-	return p, p.launch(dir, nil, o.program, append(args, "--portal", portal, "--target", targetName)...)
+	return p, p.launch(dir, nil, program, append(args, "--portal", portal, "--target", targetName)...)
 }
 
 // directConfig writes a document with files that are opened with O_DIRECT.

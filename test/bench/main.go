@@ -27,6 +27,7 @@ type options struct {
 	fio     string // with the engine libiscsi
 	dir     string // for files
 	json    string
+	before  string // another lunette
 	cost    bool   // only what a command costs lunette
 	profile string // directory
 	foreign bool   // fio or iscsi-perf too
@@ -47,6 +48,7 @@ func main() {
 	flag.StringVar(&o.fio, "fio", os.Getenv("FIO"), "fio with the engine libiscsi, a `program`; what test/install/fio-libiscsi.sh has built without it")
 	flag.BoolVar(&o.all, "all", false, "also the workloads that nothing is claimed of")
 	flag.StringVar(&o.program, "lunette", os.Getenv("LUNETTE"), "the `program`; bin/lunette without it")
+	flag.StringVar(&o.before, "before", "", "another lunette to compare with, a `program` of an earlier version: it is measured wherever lunette is")
 	flag.StringVar(&o.dir, "dir", "/var/tmp", "where files are made: a `directory` on a disk, not in memory")
 	flag.StringVar(&o.json, "o", "", "also write all samples to this `file`, as JSON")
 	flag.BoolVar(&o.cost, "cost", false, "only count what a command costs lunette: system calls, context switches, copies, allocations")

@@ -22,6 +22,8 @@ const (
 	busy     = "busy-poll" // lunette with it
 	reactors = "reactors"  // lunette with that engine
 	iserName = "iSER"      // lunette by iSER over iWARP
+	before   = "before"    // another lunette, by both
+	iserOld  = "iSER before"
 	tgt      = "tgt"
 	tgtTuned = "tgt tuned"
 	istgt    = "istgt"
@@ -32,7 +34,7 @@ const (
 
 // peerNames is the order of the tables.
 func peerNames() []string {
-	return []string{lunette, busy, reactors, iserName, tgt, tgtTuned, istgt, spdk, raw, ring}
+	return []string{lunette, before, busy, reactors, iserName, iserOld, tgt, tgtTuned, istgt, spdk, raw, ring}
 }
 
 // A peer is one target with units filled, ready to be measured.

@@ -72,7 +72,7 @@ func newStream(c *tcp.Conn) *stream {
 // send sends until all is sent or the socket is full.
 func (s *stream) send(fd uintptr) bool {
 	for len(s.left) > 0 {
-		n, err := tcp.SendMsg(fd, s.left, false)
+		n, err := tcp.SendMsg(fd, s.left)
 		if tcp.Again(err) {
 			return false
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/lunette-io/lunette/bench"
 )
@@ -133,6 +134,9 @@ func only(o options, all []group) []group {
 		for _, p := range g.peers {
 			if p == lunette || o.peers.MatchString(p) {
 				n.peers = append(n.peers, p)
+			}
+			if old := map[string]string{lunette: before, iserName: iserOld}[p]; old != "" && o.before != "" && slices.Contains(n.peers, p) {
+				n.peers = append(n.peers, old)
 			}
 		}
 		if len(n.workloads) > 0 && len(n.peers) > 0 && (g.client == ours || o.foreign) {

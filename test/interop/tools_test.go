@@ -64,6 +64,22 @@ func TestWrongCredentials(t *testing.T) {
 	}
 }
 
+// TestInitiatorNames: libiscsi gets in, which is QEMU's initiator as well, with names that RFC 7143
+// does not allow: QEMU makes its own of the name of the virtual machine.
+func TestInitiatorNames(t *testing.T) {
+	v := start(t, setup{units: []unit{{memory: true, size: "16M"}}})
+	for _, name := range []string{"iqn.2008-11.org.linux-kvm:my vm", "iqn.libiscsi.unittest.initiator", "IdefixInitiator"} {
+		t.Run(name, func(t *testing.T) {
+			if out, err := tool(t, "iscsi-ls", "-i", name, "iscsi://"+v.portal); err != nil || !strings.Contains(out, v.target) {
+				t.Errorf("discovery: %v: %s", err, out)
+			}
+			if out, err := tool(t, "iscsi-inq", "-i", name, v.url(0)); err != nil {
+				t.Errorf("login: %v: %s", err, out)
+			}
+		})
+	}
+}
+
 // TestNoSuchTarget: a name or LUN that is not served is refused.
 func TestNoSuchTarget(t *testing.T) {
 	v := start(t, setup{units: []unit{{memory: true, size: "16M"}}})

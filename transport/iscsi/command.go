@@ -13,7 +13,7 @@ import (
 // rejected (RFC 7143 4.2.2.1 asks for two).
 const maxImmediate = 16
 
-// command takes a SCSI Command (11.3). The session's delivery is held.
+// command takes a SCSI Command (11.3). c.sess.delivery is held.
 func (c *Conn) command(p *Arrival) {
 	cmd, err := pdu.ParseSCSICommand(p.H)
 	if c.channel == nil {
@@ -151,7 +151,7 @@ func (k *task) responded() {
 	k.Responded()
 }
 
-// unsolicited takes a Data-Out that answers no R2T (11.7). The session's delivery is held.
+// unsolicited takes a Data-Out that answers no R2T (11.7). c.sess.delivery is held.
 func (c *Conn) unsolicited(p *Arrival) {
 	out, err := pdu.ParseDataOut(p.H)
 	if k := c.sess.tasks.find(c, out.ITT); k != nil {

@@ -91,7 +91,7 @@ func (c *Conn) ControlArrived(p *Arrival) bool {
 	return true
 }
 
-// take takes a PDU of full feature phase. The session's delivery is held.
+// take takes a PDU of full feature phase. c.sess.delivery is held.
 func (c *Conn) take(p *Arrival) {
 	op := p.H.Opcode()
 	switch {
@@ -124,7 +124,7 @@ func (c *Conn) take(p *Arrival) {
 	}
 }
 
-// perform executes a command whose turn has come, on whatever goroutine. The session's delivery is
+// perform executes a command whose turn has come, on whatever goroutine. c.sess.delivery is
 // held.
 func (c *Conn) perform(p *Arrival) {
 	if p.BadDigest {

@@ -102,7 +102,8 @@ func (d *dataOut) reset() {
 // task is executed.
 func (d *dataOut) expect(from, most int64, segment, more bool) {
 	d.mu.Lock()
-	defer d.unlock()
+	defer d.mu.Unlock()
+	defer d.account()
 	d.state = dataArriving
 	d.from, d.got, d.most, d.busy, d.final = from, from, most, segment, !more
 }
@@ -111,12 +112,13 @@ func (d *dataOut) expect(from, most int64, segment, more bool) {
 func (d *dataOut) refuse() {
 	d.mu.Lock()
 	d.err = ErrDataAmount
-	d.unlock()
+	d.account()
+	d.mu.Unlock()
 }
 
-// unlock leaves mu, and counts the task among those whose initiators owe data if it is one. d.mu is
-// held.
-func (d *dataOut) unlock() {
+// account counts the task among those whose initiators owe data, if it is one. It comes after every
+// change. d.mu is held.
+func (d *dataOut) account() {
 	if owes := d.comes() || d.flying > 0; owes != d.owes {
 		d.owes = owes
 		if owes {
@@ -125,7 +127,6 @@ func (d *dataOut) unlock() {
 			d.k.c.owing.Add(-1)
 		}
 	}
-	d.mu.Unlock()
 }
 
 // comes reports that unasked data is still to come. d.mu is held.
@@ -150,7 +151,8 @@ func (d *dataOut) receive(off int64, into *buffer.Lease, have int64) {
 		d.useRetained()
 	}
 	f, err := d.next()
-	d.unlock()
+	d.account()
+	d.mu.Unlock()
 	d.follow(c, f, err)
 }
 
@@ -267,7 +269,8 @@ func (d *dataOut) arrived(x *Transfer, err error) {
 		d.release()
 	}
 	f, e := d.next()
-	d.unlock()
+	d.account()
+	d.mu.Unlock()
 	d.follow(c, f, e)
 	d.k.drop() // the transfer's
 }
@@ -312,14 +315,16 @@ func (d *dataOut) terminate() {
 	default:
 		f, err = d.next()
 	}
-	d.unlock()
+	d.account()
+	d.mu.Unlock()
 	d.follow(c, f, err)
 }
 
 // end gives back what nobody needs any more: the target has forgotten the task.
 func (d *dataOut) end() {
 	d.mu.Lock()
-	defer d.unlock()
+	defer d.mu.Unlock()
+	defer d.account()
 	d.ended, d.final = true, true
 	if !d.busy {
 		d.release()

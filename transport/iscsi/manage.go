@@ -8,7 +8,8 @@ import (
 )
 
 // manage takes a task management request (11.5). The response goes out when nothing touches
-// the memory of an affected task any more.
+// the memory of an affected task any more. c.sess.delivery is held, also when the target finds at once
+// that there is no such task.
 func (c *Conn) manage(p *Arrival) {
 	c.noTask(p.H)
 	req, err := pdu.ParseTMFRequest(p.H)

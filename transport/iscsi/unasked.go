@@ -12,7 +12,8 @@ import (
 func (d *dataOut) segment(n int64) {
 	d.mu.Lock()
 	d.place(d.from, n)
-	d.unlock()
+	d.account()
+	d.mu.Unlock()
 	d.k.c.m.Accept(&d.unasked) // not done at once: it is pending
 }
 
@@ -37,12 +38,14 @@ func (d *dataOut) take(out pdu.DataOut, wrong error, p *Arrival) {
 	d.final = out.Final
 	if n == 0 {
 		f, err := d.next()
-		d.unlock()
+		d.account()
+		d.mu.Unlock()
 		d.follow(c, f, err)
 		return
 	}
 	d.place(off, n)
-	d.unlock()
+	d.account()
+	d.mu.Unlock()
 	x := &d.unasked
 	if p.retained {
 		d.arrived(x, x.fill(p))

@@ -91,7 +91,7 @@ func (b *bed) recv(_ uintptr, iov []unix.Iovec) (int, error) {
 	return n, nil
 }
 
-func (b *bed) send(_ uintptr, iov []unix.Iovec, _ bool) (int, error) {
+func (b *bed) send(_ uintptr, iov []unix.Iovec) (int, error) {
 	b.sends++
 	n := 0
 	for i := range iov {

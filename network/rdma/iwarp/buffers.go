@@ -8,12 +8,13 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
-// Buffers are what connections receive to and send from. Each takes one of a kind while it is
-// at work, and has none when it is idle: so there are as many as threads that are at work.
+// A buffers has what connections receive into and send from. A connection takes one of each kind
+// while it receives or sends, and has none when it is idle: so there are as many as threads that are
+// at work.
 type buffers struct {
 	in       sync.Pool // of *batch
 	out      *tcp.Batches
-	messages sync.Pool // of *[]byte
+	messages sync.Pool // of *[]byte: messages that come in several segments
 }
 
 func (b *buffers) init() {
@@ -26,7 +27,7 @@ func (b *buffers) init() {
 type batch struct {
 	mem  []byte
 	iov  [maxVectors]unix.Iovec
-	side [maxGuess + 1][sideLen]byte // what lies between the payloads of FPDUs that are guessed
+	side [maxGuess + 1][sideLen]byte // what lies between the payloads of guessed FPDUs
 }
 
 const (
@@ -40,7 +41,7 @@ const (
 const (
 	maxSend  = 512
 	slabLen  = 16 << 10 // bytes of headers, padding and CRCs
-	perFPDU  = 128      // room for the headers of any FPDU, and what follows the one before
+	perFPDU  = 128      // bytes that the headers of an FPDU, and the trailer of the one before, take at most
 	maxBatch = 1 << 20  // bytes of payload
 	stageLen = 256 << 10
 )

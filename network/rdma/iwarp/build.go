@@ -10,45 +10,47 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
-// A build is what the sender makes vectors from and of.
+// A build is the state of the one who sends: the message that is being cut into FPDUs, and the batch
+// that takes them.
 type build struct {
 	limits struct{ tagged, untagged int } // of payload in an FPDU
-	msn    [queues]uint32                 // of the last message
-	cur    message                        // that was begun
-	turn   bool                           // an answer comes next
+	msn    [queues]uint32                 // of the last message of each queue
+	cur    message                        // the message that was begun
+	turn   bool                           // the next message is an answer, if there is one
 
-	b     *tcp.Batch // that is filled or sent; nil while nothing is sent
-	sent  works      // with the batch
+	b     *tcp.Batch // the batch that is being filled or sent; nil while nothing is
+	sent  works      // the works whose last byte is in the batch
 	size  int        // bytes of works in the batch
-	total int        // bytes of payload in the batch
-	using []*window  // in the batch
-	bad   error      // the connection has to end
+	total int        // bytes of payload in the batch, of answers as well
+	using []*window  // the windows that the batch leads to
+	bad   error      // why the connection has to end, if it has
 }
 
 // A message is one that is being sent.
 type message struct {
 	active bool
 	op     opcode
-	work   *rdma.Work // nil: an answer, from the window
-	win    *window
-	key    uint32
+	work   *rdma.Work // nil for an answer to a Read of the peer
+	win    *window    // where the data of an answer is
+	key    uint32     // of win, when the peer asked
 	head   []byte
 	data   *buffer.Lease
-	at     int64 // in data
-	len    int64 // of head and data
-	moved  int64
+	at     int64 // where the message begins in data
+	len    int64 // bytes of head and data
+	moved  int64 // bytes of these that are in FPDUs
 	stag   uint32
 	to     uint64
 }
 
+// init says that an FPDU has limit bytes at most. As long as lengths are multiples of 8, only the
+// last FPDU of a message has padding.
 func (b *build) init(limit int) {
-	// As long as FPDUs have lengths of a multiple of 8 only the last of a message has padding.
 	limit = min(max(limit, minFPDU), longestFPDU-8) &^ 7
 	b.limits.tagged = limit - taggedLen - crcLen
 	b.limits.untagged = limit - untaggedLen - crcLen
 }
 
-// batch makes vectors of the front of the queues. t.mu is held.
+// batch fills the batch from the front of the queues. t.mu is held.
 func (t *sender) batch() {
 	t.size, t.total = 0, 0
 	switch {
@@ -66,7 +68,7 @@ func (t *sender) batch() {
 	}
 }
 
-// next begins a message. false: there is none.
+// next begins the next message. It returns false if there is none. t.mu is held.
 func (t *sender) next() bool {
 	if t.answers.n > 0 && (t.turn || t.queue.head == nil) {
 		a := t.answers.front()
@@ -112,8 +114,8 @@ func (t *sender) next() bool {
 	return false
 }
 
-// segment puts one FPDU of the message. false: the batch has no room for it, or the connection has
-// to end.
+// segment puts the next FPDU of the message into the batch. It returns false if the batch has no room
+// for it, or if the connection has to end. t.mu is held.
 func (t *sender) segment() bool {
 	m := &t.cur
 	if m.op == opReadRequest {
@@ -168,7 +170,8 @@ func (t *sender) segment() bool {
 	return true
 }
 
-// use borrows the window of an answer for the batch. false: the connection has to end.
+// use borrows the window of an answer for the batch. It returns false if the window was revoked: then
+// the connection has to end. t.mu is held.
 func (t *sender) use(m *message) bool {
 	mem := &t.c.mem
 	mem.mu.Lock()
@@ -186,7 +189,8 @@ func (t *sender) use(m *message) bool {
 // maxPieces is in how many vectors the payload of one FPDU may lie.
 const maxPieces = 128
 
-// pieces is in how many pieces the next n bytes of m lie, and how many bytes maxPieces have.
+// pieces is how many pieces of memory the next n bytes of m lie in, maxPieces at most, and how many
+// bytes these pieces have.
 func (m *message) pieces(n int) (int, int) {
 	k, got := 0, 0
 	for got < n && k < maxPieces {
@@ -196,7 +200,7 @@ func (m *message) pieces(n int) (int, int) {
 	return k, got
 }
 
-// from is what lies in one piece from off on.
+// from is the piece of memory that has the bytes of m from off on.
 func (m *message) from(off int64) []byte {
 	if h := int64(len(m.head)); off < h {
 		return m.head[off:]
@@ -208,9 +212,9 @@ func (m *message) from(off int64) []byte {
 // hot is how much is copied and checked at a time: it is still in the first cache.
 const hot = 16 << 10
 
-// payload puts the next n bytes of m, and returns the CRC of the FPDU so far. With CRCs they
-// are copied first: the memory may be a store's own, which another command may change between
-// the CRC and the sending.
+// payload puts the next n bytes of m into the batch, and returns the CRC of the FPDU so far: sum, the
+// header head, and these bytes. A connection with CRCs copies the bytes first: the memory may be a
+// store's own, which another command may change between the CRC and the sending.
 func (t *sender) payload(m *message, n int, sum crc, head []byte) crc {
 	if !t.c.crc {
 		for off := m.moved; n > 0; {
@@ -236,8 +240,8 @@ func (t *sender) payload(m *message, n int, sum crc, head []byte) crc {
 	return sum
 }
 
-// trailer puts the padding and the CRC of an FPDU with n bytes of payload. Headers have no need of
-// padding.
+// trailer puts the padding and the CRC of an FPDU with n bytes of payload. The lengths of headers are
+// multiples of four, so that the padding depends on the payload alone.
 func (t *sender) trailer(n int, sum crc) {
 	pad := -n & 3
 	b := t.b.Extend(pad + crcLen)
@@ -247,12 +251,12 @@ func (t *sender) trailer(n int, sum crc) {
 	}
 }
 
-// request asks the peer for a Read.
+// request puts the FPDU that asks the peer for a Read. t.mu is held.
 func (t *sender) request(w *rdma.Work) {
 	r := readRequest{size: uint32(w.Len), source: uint32(w.Remote.Key), sourceTO: w.Remote.Addr}
 	mem := &t.c.mem
 	if w.Len >= bigRead {
-		mem.filling.Lock() // what is being received is none of its answer, and may be copied
+		mem.filling.Lock() // a receive that has begun takes none of the answer, and may take as much as it likes
 		defer mem.filling.Unlock()
 	}
 	mem.mu.Lock() // no answer is handled before the Read is known
@@ -270,7 +274,7 @@ func (t *sender) request(w *rdma.Work) {
 	t.cur = message{}
 }
 
-// terminate puts the last message.
+// terminate puts the FPDU of the Terminate message. t.mu is held.
 func (t *sender) terminate() {
 	var mem [maxTerminate]byte
 	p := t.last.append(mem[:0])
@@ -281,6 +285,7 @@ func (t *sender) terminate() {
 	t.trailer(len(p), t.sum(b))
 }
 
+// sum is the CRC of b, which is a whole FPDU but for its trailer.
 func (t *sender) sum(b []byte) crc {
 	if !t.c.crc {
 		return 0
@@ -288,7 +293,7 @@ func (t *sender) sum(b []byte) crc {
 	return crc(0).add(b)
 }
 
-// lastWords is what is told the peer of err.
+// lastWords makes the Terminate message that tells the peer of err.
 func lastWords(err error) *terminate {
 	var e *TerminateError
 	if !errors.As(err, &e) || e.Peer {

@@ -25,23 +25,24 @@ type Conn struct {
 	recv receiver
 	tx   sender
 	mem  memory
-	rtr  rdma.Work // what an initiator begins with
+	rtr  rdma.Work // the RTR message that an initiator begins with (RFC 6581 9.2)
 
 	mu     sync.Mutex
-	over   bool // finish was called
-	cause  error
-	muted  error       // what sending ended with, before that
-	linger *time.Timer // closes the socket
+	over   bool        // finish was called
+	cause  error       // what it was called with: why the connection ends
+	muted  error       // why nothing can be sent any more, if that was found before
+	linger *time.Timer // closes the socket when the end takes too long
 	ending atomic.Bool // what still arrives is thrown away
 
 	count counters
 
-	// As of package tcp, but in tests.
+	// The functions of package tcp, and others in tests.
 	recvMsg func(fd uintptr, iov []unix.Iovec) (int, error)
-	sendMsg func(fd uintptr, iov []unix.Iovec, more bool) (int, error)
+	sendMsg func(fd uintptr, iov []unix.Iovec) (int, error)
 }
 
-// newConn makes a connection of c, which it takes when there is no error, after the handshake.
+// newConn makes a connection of tc after the handshake, by which both sides have agreed on t. It
+// takes tc unless it returns an error.
 func newConn(d *Device, tc *tcp.Conn, t terms, o *rdma.Options, initiator bool) (*Conn, error) {
 	info := rdma.Info{Provider: "iwarp", Local: tc.LocalAddr(), Remote: tc.RemoteAddr(), Reads: t.reads}
 	if err := tc.SetReadDeadline(time.Time{}); err != nil {
@@ -75,7 +76,7 @@ func newConn(d *Device, tc *tcp.Conn, t terms, o *rdma.Options, initiator bool) 
 	return c, nil
 }
 
-// makeConn makes a connection of a socket whose FPDUs are limit bytes at most.
+// makeConn makes a connection of a socket, which sends FPDUs of limit bytes at most.
 func makeConn(d *Device, sock tcp.Socket, t terms, o *rdma.Options, limit int) *Conn {
 	c := &Conn{sock: sock, buffers: &d.buffers, crc: t.crc, opts: *o, recvMsg: tcp.RecvMsg, sendMsg: tcp.SendMsg}
 	c.opts.Private = nil
@@ -112,7 +113,7 @@ func (c *Conn) Start(h rdma.Handler) {
 // MayBlock implements tcp.Handler: an rdma.Handler does not wait.
 func (c *Conn) MayBlock() bool { return false }
 
-// done gives w back.
+// done gives w back to whoever has posted it; the RTR message is our own.
 func (c *Conn) done(w *rdma.Work, err error) {
 	if w != &c.rtr {
 		c.h.Done(w, err)
@@ -136,7 +137,7 @@ const (
 
 // Close implements rdma.Conn.
 func (c *Conn) Close(err error) {
-	if c.h == nil { // not started: nobody has works or waits
+	if c.h == nil { // it was not started: no work is posted, and nobody waits for Closed
 		c.mu.Lock()
 		c.over = true
 		c.mu.Unlock()
@@ -166,18 +167,18 @@ func (c *Conn) finish(err error, how ending) {
 	c.expire()
 	c.mu.Unlock()
 	c.tx.finish(how, err)
-	c.ending.Store(true) // after the last words: who throws away too much that comes closes the socket
+	c.ending.Store(true) // after the Terminate was queued: a receive that throws too much away closes the socket
 }
 
-// expire sees to it that the socket is closed in time. mu is held.
+// expire sets the time after which the socket is closed, whatever the peer does. mu is held.
 func (c *Conn) expire() {
 	if c.linger == nil {
 		c.linger = time.AfterFunc(linger, c.tx.expire)
 	}
 }
 
-// mute says that nothing can be sent any more. What the peer has sent before is still received: it
-// may say why.
+// mute notes that nothing can be sent any more. What the peer has sent before is still received: its
+// Terminate may say why.
 func (c *Conn) mute(err error) {
 	c.mu.Lock()
 	if !c.over {
@@ -190,13 +191,13 @@ func (c *Conn) mute(err error) {
 // Ended implements tcp.Handler: nothing is received any more.
 func (c *Conn) Ended(err error) {
 	_ = c.sock.Close() // it may be closed already
-	c.tx.halt()        // what it has found counts
+	c.tx.halt()        // whoever sends may find an error, and notes it in muted
 	c.mu.Lock()
 	muted := c.muted
 	c.mu.Unlock()
 	switch {
-	// A reset that sending has found is not told to receiving, which then finds an end that
-	// looks orderly. After a FIN of the peer it would be EPIPE.
+	// The system reports a reset once. If sending has found it, receiving finds an end that looks
+	// orderly. (Sending after an orderly end of the peer fails with EPIPE, not with ECONNRESET.)
 	case c.recv.ended && (c.recv.err != nil || !errors.Is(muted, unix.ECONNRESET)):
 		err = c.recv.err
 	case muted != nil:
@@ -205,7 +206,7 @@ func (c *Conn) Ended(err error) {
 		err = fmt.Errorf("%w: %w", rdma.ErrLost, err)
 	}
 	c.finish(err, dropped)
-	c.ending.Store(true) // whoever was first to finish may not have come to it yet
+	c.ending.Store(true) // another goroutine may be in finish, and not have set it yet
 	c.mu.Lock()
 	err = c.cause
 	c.linger.Stop()

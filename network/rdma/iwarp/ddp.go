@@ -2,8 +2,8 @@ package iwarp
 
 import "encoding/binary"
 
-// A header is what an FPDU begins with: the length, and the headers of a DDP segment (RFC 5041
-// 4.1 to 4.3), of which RDMAP has the second byte and the four that follow (RFC 5040 4.1).
+// A header is what an FPDU begins with: its length, and the header of a DDP segment (RFC 5041 4.1 to
+// 4.3), whose second byte and the four bytes after it are RDMAP's (RFC 5040 4.1).
 type header struct {
 	length uint16 // of the ULPDU
 	tagged bool

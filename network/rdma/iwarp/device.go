@@ -32,8 +32,8 @@ type Config struct {
 	MaxFPDU int
 	// MaxWindows is how many windows a connection may have; 0: 4096.
 	MaxWindows int
-	// HalfOpen is how many peers of a listener may be between their connection and its
-	// acceptance; when there is one more the oldest goes. 0: 256.
+	// HalfOpen is how many connections of a listener may wait for their Request or for
+	// acceptance; when there is one more the oldest is closed. 0: 256.
 	HalfOpen int
 	// Handshake is how long a peer may take for its Request, or for its Reply; 0: 5 seconds for
 	// a Request, 10 for a Reply.
@@ -51,9 +51,9 @@ const minFPDU = 136
 // longestFPDU is the most that MaxFPDU can be.
 const longestFPDU = 64 << 10
 
-// longestSegment is the longest that a segment of TCP is on a link with an adapter at its end,
-// jumbo frames included. Longer ones are those of a connection inside the host, and of such
-// TCP says at first half of the peer's window, 32 KiB, which is no length of anything.
+// longestSegment is the length of the longest TCP segment on a link with an adapter at its end, jumbo
+// frames included. A connection for which the system reports more is one inside the host. The figure
+// itself is useless then: at first it is half of the peer's window, 32 KiB.
 const longestSegment = 16 << 10
 
 // A Device is the rdma.Device of iWARP.
@@ -94,7 +94,7 @@ func (d *Device) Listen(ctx context.Context, addr string) (rdma.Listener, error)
 	return newListener(d, l), nil
 }
 
-// Close implements rdma.Device. The engine is whose it was.
+// Close implements rdma.Device. It does not close the engine, which was borrowed.
 func (d *Device) Close() error { return nil }
 
 // checkOptions finds what cannot be agreed on.

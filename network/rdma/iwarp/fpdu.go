@@ -5,8 +5,9 @@ import (
 	"hash/crc32"
 )
 
-// FPDUs: the framing of MPA (RFC 5044 4). An FPDU is the length of what it carries, that, padding
-// to four bytes, and a CRC, which is there even if nobody computes it. There are no markers.
+// FPDUs are the framing of MPA (RFC 5044 4). An FPDU has the length of the ULPDU that it carries, the
+// ULPDU, padding to a multiple of four bytes, and four bytes for a CRC, which are there even if both
+// sides have agreed not to compute it. We use no markers.
 const (
 	lengthLen = 2
 	crcLen    = 4

@@ -7,8 +7,8 @@ import (
 	"github.com/lunette-io/lunette/network/rdma"
 )
 
-// handle handles the FPDU at the begin of the batch buffer: all of it, or, if a large tagged
-// segment is arriving, what is here. again: there may be another.
+// handle handles the FPDU at the begin of the batch buffer: all of it, or, if it is a large tagged
+// segment, as much of it as is here. again says that there may be another.
 func (v *receiver) handle() (again bool, bad *TerminateError) {
 	have := v.mem[v.r:v.w]
 	if len(have) < minLen {
@@ -21,7 +21,7 @@ func (v *receiver) handle() (again bool, bad *TerminateError) {
 	}
 	size := fpduLen(length)
 	if have[2]&bitTagged == 0 && len(have) < untaggedLen {
-		v.fit(size) // which is no less
+		v.fit(size) // which is at least as long as the header
 		return false, nil
 	}
 	h := parseHeader(have)
@@ -75,7 +75,7 @@ func (v *receiver) handle() (again bool, bad *TerminateError) {
 	return true, nil
 }
 
-// of says which segment is the reason. It copies the header.
+// of notes the header of the segment that is the reason of e. It copies the header.
 func (e *TerminateError) of(head []byte) *TerminateError {
 	e.head = slices.Clone(head)
 	if len(e.request) != readRequestLen {
@@ -84,7 +84,7 @@ func (e *TerminateError) of(head []byte) *TerminateError {
 	return e
 }
 
-// hear notes that an FPDU has come: now a responder may send.
+// hear notes that an FPDU has come: from the first one on a responder may send.
 func (v *receiver) hear() {
 	if !v.heard {
 		v.heard = true
@@ -92,7 +92,7 @@ func (v *receiver) hear() {
 	}
 }
 
-// check checks what can be said of a segment by its header alone.
+// check checks what the header alone says of a segment with n bytes of payload.
 func (v *receiver) check(h *header, n int) *TerminateError {
 	switch {
 	case h.ddp != version:
@@ -119,7 +119,7 @@ func (v *receiver) check(h *header, n int) *TerminateError {
 	return nil
 }
 
-// message takes a segment of a Send.
+// message takes a segment of a Send, and delivers the message if that was the last one.
 func (v *receiver) message(h *header, p []byte) *TerminateError {
 	c := v.c
 	if v.swallow && v.msn[queueSend] == 1 && v.mo == 0 && h.last && len(p) == 0 && h.op == opSend {
@@ -179,7 +179,7 @@ func (v *receiver) request(h *header, p []byte) *TerminateError {
 	return nil
 }
 
-// terminated takes the last message of the peer.
+// terminated takes the Terminate message of the peer, which is its last.
 func (v *receiver) terminated(p []byte) {
 	e := &TerminateError{Layer: causeUnspecified.layer, Type: causeUnspecified.kind, Code: causeUnspecified.code, Peer: true}
 	if said, ok := parseTerminate(p); ok {

@@ -11,8 +11,8 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
-// The handshake runs on the connection before an engine has it, and reads not a byte more
-// than it has to: what follows is the engine's to receive.
+// The handshake reads and writes the connection before an engine has it. It reads no byte more than
+// the frames have: what follows them is received when the engine calls Conn.Receive.
 
 // readFrame waits for a Request or Reply.
 func readFrame(c *tcp.Conn, reply bool) (frame, error) {
@@ -84,14 +84,14 @@ func quiet(c *tcp.Conn) error {
 	return err
 }
 
-// writeFrame sends a Request or Reply. It does not wait: a connection that has no room for its
-// first bytes is no good.
+// writeFrame sends a Request or Reply. It does not wait for room: a new connection has room for a few
+// bytes, or is broken.
 func writeFrame(c *tcp.Conn, f *frame) error {
 	b := f.append(nil)
 	var n int
 	var err error
 	wait := c.Write(func(fd uintptr) bool {
-		n, err = tcp.SendMsg(fd, []unix.Iovec{tcp.Vector(b)}, false)
+		n, err = tcp.SendMsg(fd, []unix.Iovec{tcp.Vector(b)})
 		return true
 	})
 	if err = errors.Join(wait, err); err == nil && n < len(b) {

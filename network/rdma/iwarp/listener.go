@@ -34,6 +34,7 @@ func newListener(d *Device, l *tcp.Listener) *Listener {
 // Addr implements rdma.Listener.
 func (l *Listener) Addr() string { return l.l.Addr() }
 
+// accept accepts TCP connections until the listener is closed.
 func (l *Listener) accept() {
 	for {
 		c, err := l.l.Accept()
@@ -48,7 +49,7 @@ func (l *Listener) accept() {
 			return
 		}
 		if len(l.open) == l.d.conf.HalfOpen {
-			_ = l.open[0].c.Close() // its goroutine ends
+			_ = l.open[0].c.Close() // which ends the goroutine that waits for its Request
 			l.open = slices.Delete(l.open, 0, 1)
 		}
 		l.open = append(l.open, r)
@@ -111,10 +112,10 @@ type Request struct {
 	d     *Device
 	c     *tcp.Conn
 	q     frame
-	asked bool // under the listener's mu
+	asked bool // the peer's Request is here. The Listener's mu guards it
 }
 
-// read waits for the Request, and answers one that cannot be accepted by anyone.
+// read waits for the peer's Request. It rejects one that nobody could accept.
 func (r *Request) read() error {
 	limit := r.d.conf.Handshake
 	if limit == 0 {

@@ -16,11 +16,11 @@ type frame struct {
 	rev     byte
 	// enhanced (S) says that the private data begins with what follows.
 	enhanced bool
-	peer     bool // A: peer-to-peer, the initiator's first FPDU is one of rtr
+	peer     bool // A: peer-to-peer mode, the first FPDU of the initiator is one of the kinds in rtr
 	rtr      RTR
 	ird, ord uint16
 
-	private []byte // what is the user's
+	private []byte // the private data, without the enhanced data
 }
 
 // RTR is the kinds of ready-to-receive messages: an FPDU without data that an initiator sends
@@ -43,7 +43,7 @@ const (
 	enhancedLen = 4
 	maxRevision = 2
 
-	// free, as IRD or ORD, says that the ULP agrees on it (RFC 6581 9.1).
+	// free, as IRD or ORD, leaves the number to the upper layer protocol (RFC 6581 9.1).
 	free = 0x3FFF
 )
 

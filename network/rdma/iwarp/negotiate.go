@@ -7,7 +7,7 @@ import (
 	"github.com/lunette-io/lunette/network/rdma"
 )
 
-// Terms are what both sides agreed on.
+// A terms is what both sides have agreed on.
 type terms struct {
 	crc    bool
 	reads  int // how many Reads this side may have outstanding
@@ -18,11 +18,11 @@ type terms struct {
 // maxServes bounds how many Reads of a peer are served at a time, whatever it asks for.
 const maxServes = 128
 
-// alone is how many Reads may be outstanding if the peer does not say: every peer that serves
-// any serves one.
+// alone is how many Reads may be outstanding if the peer does not say how many it serves: every peer
+// that serves Reads serves one.
 const alone = 1
 
-// unusable reports why a request is refused, if it is.
+// unusable returns why nobody can accept the request q, or nil.
 func (q *frame) unusable() error {
 	switch {
 	case q.markers:
@@ -33,7 +33,7 @@ func (q *frame) unusable() error {
 	return nil
 }
 
-// offers is how many Reads the peer of the request q serves.
+// offers is how many Reads the peer that has sent the request q serves.
 func (q *frame) offers() int {
 	switch {
 	case !q.enhanced:
@@ -49,7 +49,7 @@ func (q *frame) refusal(private []byte) frame {
 	return frame{reply: true, reject: true, rev: q.rev, crc: q.crc, enhanced: q.enhanced, private: private}
 }
 
-// answer is the Reply that accepts q, and what is in force then.
+// answer is the Reply that accepts q, and what both sides have agreed on then.
 func (q *frame) answer(o *rdma.Options, crc bool) (frame, terms) {
 	a := frame{reply: true, rev: q.rev, crc: q.crc || crc, enhanced: q.enhanced, private: o.Private}
 	t := terms{crc: a.crc, reads: min(o.Reads, q.offers()), serves: min(o.Serves, maxServes)}
@@ -57,7 +57,7 @@ func (q *frame) answer(o *rdma.Options, crc bool) (frame, terms) {
 		return a, t
 	}
 	if q.peer {
-		// A Write first: there is nothing to answer.
+		// A Write of no bytes is the first choice: it needs no answer.
 		for _, r := range []RTR{RTRWrite, RTRRead, RTRSend} {
 			if q.rtr&r != 0 && t.rtr == 0 {
 				t.rtr = r
@@ -79,7 +79,7 @@ func (q *frame) answer(o *rdma.Options, crc bool) (frame, terms) {
 	return a, t
 }
 
-// ask is the Request of an initiator.
+// ask makes the Request of an initiator.
 func ask(o *rdma.Options, c *Config) frame {
 	q := frame{rev: 2, enhanced: true, crc: c.CRC, private: o.Private}
 	if c.Revision == 1 {
@@ -91,7 +91,7 @@ func ask(o *rdma.Options, c *Config) frame {
 	return q
 }
 
-// agree is what is in force after the Reply a to q.
+// agree is what both sides have agreed on after the Reply a to q.
 func (q *frame) agree(a *frame, o *rdma.Options) (terms, error) {
 	t := terms{crc: q.crc || a.crc, reads: min(o.Reads, alone), serves: min(o.Serves, maxServes)}
 	switch {

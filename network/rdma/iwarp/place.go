@@ -8,36 +8,38 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
-// Placing. The payload of a large tagged segment is received straight into its place; behind it
-// comes what is between two payloads, the padding, the CRC and the next header, into memory of
-// its own, or, where no data of a large Read can follow, a little more into the batch buffer.
+// Placing. The payload of a large tagged segment is received directly into the memory that it is
+// for. The vector behind that memory takes what lies between two payloads (padding, CRC and the next
+// header): it leads to a small piece of the batch (batch.side), or, where no data of a large Read can
+// follow, to the batch buffer, which then takes a little more.
 //
-// The answer to a Read comes in segments that are nearly always of one size: so one receive
-// guesses several of them, each payload into the memory that it has if the guess is right.
-// That is memory of this Read, which it will fill anyway and is ours until then. When the
-// headers have come the guess is compared. What comes after one that is another is moved to
-// the batch buffer, and handled there. Nothing is guessed of what the peer writes into a
-// window.
+// The answer to a Read comes in segments that nearly always have the same size. So one receive
+// guesses where the payloads of several segments go, and has a vector for each. A wrong guess does no
+// harm: all of these vectors lead to memory of this Read, which the answer will fill anyway, and
+// which the poster of the Read has lent to the connection until then. When the headers are here they
+// are compared with the guess. From the first header on that differs, what was received is moved to
+// the batch buffer and handled there. The connection never guesses what the peer writes into a window.
 
-// A segment is a tagged segment of which the payload is arriving.
+// A segment is a tagged segment whose payload is arriving.
 type segment struct {
 	active bool
 	h      header
 	head   [taggedLen]byte
-	size   int // of the payload
-	left   int // of it
-	tail   int // padding and CRC
-	sum    crc // so far
+	size   int // bytes of payload
+	left   int // bytes of payload that have not come
+	tail   int // bytes of padding and CRC
+	sum    crc // of what has come
 
-	read *rdma.Work // of a Read Response
-	win  *window    // of a Write with payload
-	off  int64      // in its data, of what comes next
+	read *rdma.Work // the Read that a Read Response answers
+	win  *window    // the window that a Write with payload writes to
+	off  int64      // where in the window's data the next byte goes
 }
 
-// minGuess is how many FPDUs are guessed at first; after a wrong guess it is one.
+// minGuess is how many FPDUs a receive guesses at first. After a wrong guess the next receive guesses
+// one.
 const minGuess = 8
 
-// early reports whether a tagged segment that is not complete is placed as it comes.
+// early reports whether the payload of a tagged segment is placed before all of it is here.
 func (v *receiver) early(h *header, n int) bool {
 	if n > early {
 		return true
@@ -51,7 +53,8 @@ func (v *receiver) early(h *header, n int) bool {
 	return m.reads.head != nil && m.reads.head.Len >= bigRead
 }
 
-// begin checks where a segment goes, and makes it the one that arrives.
+// begin finds out where the payload of a segment goes, and whether the peer may do that. The segment
+// is the one that arrives from now on.
 func (v *receiver) begin(h *header, n int) *TerminateError {
 	m := &v.c.mem
 	m.mu.Lock()
@@ -71,8 +74,8 @@ func (v *receiver) begin(h *header, n int) *TerminateError {
 	return nil
 }
 
-// arrive takes what is in the batch buffer of the segment that has just begun: have is the
-// header and the payload so far.
+// arrive places what the batch buffer has of the segment that has just begun. have is its header and
+// as much of its payload as is here.
 func (v *receiver) arrive(h *header, have []byte, whole bool, size int) (again bool, bad *TerminateError) {
 	s := &v.seg
 	p := have[taggedLen:]
@@ -91,12 +94,13 @@ func (v *receiver) arrive(h *header, have []byte, whole bool, size int) (again b
 	return v.next()
 }
 
+// copied counts n bytes of payload that were copied to their place.
 func (v *receiver) copied(n int) {
 	v.c.count.copied.Add(int64(n))
 	v.c.count.copiedPlaced.Add(int64(n))
 }
 
-// store copies the next part of the payload to its place.
+// store copies p, the next part of the payload, to its place.
 func (v *receiver) store(p []byte) {
 	s := &v.seg
 	if s.read != nil {
@@ -112,7 +116,7 @@ func (v *receiver) store(p []byte) {
 	v.moved(len(p))
 }
 
-// moved says that n bytes of the payload are in place.
+// moved accounts for n more bytes of payload that are in place.
 func (v *receiver) moved(n int) {
 	s := &v.seg
 	s.left -= n
@@ -123,8 +127,8 @@ func (v *receiver) moved(n int) {
 	v.c.count.placed.Add(int64(n))
 }
 
-// places makes vectors of where the payload goes. c.mem.mu is held. false: the memory is not to
-// be had any more, and the batch buffer takes the payload.
+// places makes vectors of the memory that the payload is for. It returns false if that memory was
+// revoked: then the batch buffer has to take the payload. v.c.mem.mu is held.
 func (v *receiver) places() bool {
 	s := &v.seg
 	data, off := s.place()
@@ -156,8 +160,8 @@ func (v *receiver) places() bool {
 	return true
 }
 
-// small reports that what follows the segment may be small, or that copying a little of it does
-// no harm: it is none of the data of a large Read. c.mem.mu is held.
+// small reports that no data of a large Read can follow the segment: a little of what follows may
+// be received into the batch buffer, and copied from there. v.c.mem.mu is held.
 func (v *receiver) small() bool {
 	big := v.c.mem.reads.big
 	if r := v.seg.read; r != nil && r.Len >= bigRead && v.seg.h.last {
@@ -166,7 +170,8 @@ func (v *receiver) small() bool {
 	return big == 0
 }
 
-// place is where the rest of the payload goes. nil: the window was revoked.
+// place is the memory that the rest of the payload goes to, and the offset in it; or nil if the
+// window was revoked.
 func (s *segment) place() (*buffer.Lease, int64) {
 	switch {
 	case s.read != nil:
@@ -177,8 +182,8 @@ func (s *segment) place() (*buffer.Lease, int64) {
 	return nil, 0
 }
 
-// memory makes vectors of n bytes of data. false: there are too many; some may be there, and nothing
-// can follow them.
+// memory makes vectors of n bytes of data from off on. It returns false when there is no room for
+// more vectors: then some of the n bytes may have theirs, and no other vector can follow.
 func (v *receiver) memory(data *buffer.Lease, off int64, n int) bool {
 	for n > 0 {
 		if len(v.iov) >= maxVectors-1 {
@@ -193,7 +198,7 @@ func (v *receiver) memory(data *buffer.Lease, off int64, n int) bool {
 	return len(v.iov) < maxVectors
 }
 
-// placed accounts for n bytes that were received by the vectors of places.
+// placed accounts for n bytes that were received by the vectors that places has made.
 func (v *receiver) placed(n int) *TerminateError {
 	v.adapt(n)
 	s := &v.seg
@@ -242,8 +247,8 @@ func (v *receiver) placed(n int) *TerminateError {
 	}
 }
 
-// summed adds to the CRC what was just received in place. false: it cannot be known, since the
-// window was revoked, and its memory may be changed by now.
+// summed adds p, which was just received in place, to the CRC. It returns false if the window was
+// revoked: its memory may have been changed since, so that the CRC cannot be known.
 func (v *receiver) summed(p []byte) bool {
 	s := &v.seg
 	if s.win != nil {
@@ -258,8 +263,9 @@ func (v *receiver) summed(p []byte) bool {
 	return true
 }
 
-// guessed reports whether the vector i, which is behind the payload of the segment, has the
-// header of the segment that comes next of the same Read, and its payload is where it belongs.
+// guessed reports whether the guess was right for the next segment: side, which vector i has taken
+// behind the payload of the current segment, ends with the header of the segment that comes next of
+// the same Read, and that has the guessed size. Then its payload is already where it belongs.
 func (v *receiver) guessed(side []byte, i int) bool {
 	s := &v.seg
 	if len(side) < s.tail+taggedLen || i+1 == len(v.iov) {
@@ -273,7 +279,8 @@ func (v *receiver) guessed(side []byte, i int) bool {
 	return string(b[:]) == string(side[s.tail:])
 }
 
-// gather moves n bytes, which were received by the vectors from i on, to the batch buffer.
+// gather moves the last n received bytes, which the vectors from i on have taken, to the batch
+// buffer.
 func (v *receiver) gather(i, n int) {
 	v.r, v.w = 0, 0
 	total := 0
@@ -289,7 +296,7 @@ func (v *receiver) gather(i, n int) {
 	v.fit(v.seg.tail)
 }
 
-// adapt decides how many FPDUs the next receive guesses: about as many as come.
+// adapt decides how many FPDUs the next receive guesses: about as many as come with one receive.
 func (v *receiver) adapt(n int) {
 	switch {
 	case n == v.asked:
@@ -299,7 +306,8 @@ func (v *receiver) adapt(n int) {
 	}
 }
 
-// rests takes what the batch buffer has of the payload. true: all of the segment is here.
+// rests places what the batch buffer has of the payload, and reports whether all of the segment is
+// here.
 func (v *receiver) rests() bool {
 	s := &v.seg
 	if s.left > 0 {
@@ -318,7 +326,7 @@ func (v *receiver) rests() bool {
 	return true
 }
 
-// finish ends the segment whose trailer is in the batch buffer.
+// finish checks the trailer of the segment, which is in the batch buffer, and ends the segment.
 func (v *receiver) finish() *TerminateError {
 	s := &v.seg
 	bad := v.verify(v.mem[v.r : v.r+s.tail])
@@ -329,7 +337,7 @@ func (v *receiver) finish() *TerminateError {
 	return v.complete()
 }
 
-// verify checks the CRC of the segment.
+// verify checks the CRC of the segment; tail is its padding and its CRC.
 func (v *receiver) verify(tail []byte) *TerminateError {
 	s := &v.seg
 	pad := s.tail - crcLen

@@ -13,7 +13,7 @@ func (c *Conn) Post(w *rdma.Work) bool {
 	w.Moved = 0
 	t.count++
 	switch {
-	case t.never && w.Op == rdma.Read: // it will be told by Done
+	case t.never && w.Op == rdma.Read: // the connection will end, and Done give it back with an error
 		t.queue.push(w)
 		t.Queued(0)
 	case w.Op != rdma.Read:
@@ -47,7 +47,7 @@ func (c *Conn) Cancel(w *rdma.Work) bool {
 	return true
 }
 
-// allow says that there may be one more Read. t.mu is held.
+// allow queues a Read that waits, if there is one, since one fewer is outstanding. t.mu is held.
 func (t *sender) allow() {
 	t.allowed++
 	if w := t.waiting.pop(); w != nil {
@@ -57,14 +57,15 @@ func (t *sender) allow() {
 	}
 }
 
-// answered says that a Read has ended.
+// answered notes that a Read has ended.
 func (t *sender) answered() {
 	t.mu.Lock()
 	t.allow()
 	t.mu.Unlock()
 }
 
-// serve queues the answer to a Read of the peer. false: it has too many outstanding.
+// serve queues the answer to a Read of the peer. It returns false if the peer has more Reads
+// outstanding than were agreed on.
 func (t *sender) serve(a answer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,6 +76,7 @@ func (t *sender) serve(a answer) bool {
 	return true
 }
 
+// queued is how many works, and how many bytes of them, have not been sent.
 func (t *sender) queued() (n, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

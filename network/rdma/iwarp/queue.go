@@ -2,7 +2,7 @@ package iwarp
 
 import "github.com/lunette-io/lunette/network/rdma"
 
-// Works is a list of works, linked by themselves.
+// A works is a list of works, linked by their Next.
 type works struct{ head, tail *rdma.Work }
 
 func (q *works) push(w *rdma.Work) {
@@ -23,7 +23,7 @@ func (q *works) pop() *rdma.Work {
 	return w
 }
 
-// remove takes w out. false: it is not there.
+// remove takes w out of the list, and reports whether it was in it.
 func (q *works) remove(w *rdma.Work) bool {
 	var before *rdma.Work
 	for x := q.head; x != w; x = x.Next {
@@ -44,24 +44,24 @@ func (q *works) remove(w *rdma.Work) bool {
 	return true
 }
 
-// An answer is a Read of the peer that is not answered yet.
+// An answer is a Read of the peer that has not been answered.
 type answer struct {
 	win    *window
 	key    uint32 // of win when the peer asked
-	at     int64  // in its data
+	at     int64  // where the answer begins in the window's data
 	size   int64
 	sink   uint32
 	sinkTO uint64
 }
 
-// answers is a queue of them. It has room for as many as the peer may have outstanding.
+// answers is a queue of answers. It has room for as many as the peer may have Reads outstanding.
 type answers struct {
 	ring    []answer
 	head, n int
 	max     int
 }
 
-// push queues a. false: there are as many as there may be.
+// push queues a, and reports whether there was room.
 func (q *answers) push(a answer) bool {
 	if q.n == q.max {
 		return false
@@ -74,7 +74,7 @@ func (q *answers) push(a answer) bool {
 	return true
 }
 
-// front is the first one. There is one.
+// front is the first answer. The queue is not empty.
 func (q *answers) front() *answer { return &q.ring[q.head] }
 
 func (q *answers) pop() {

@@ -25,10 +25,10 @@ func (o opcode) String() string {
 	return "opcode that is not known"
 }
 
-// tagged reports which of DDP's models o goes by.
+// tagged reports that messages with the opcode o use DDP's tagged buffer model.
 func (o opcode) tagged() bool { return o == opWrite || o == opReadResponse }
 
-// queue is the one of an untagged message.
+// queue is the queue number of untagged messages with the opcode o.
 func (o opcode) queue() uint32 {
 	switch o {
 	case opReadRequest:

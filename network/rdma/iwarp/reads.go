@@ -2,16 +2,17 @@ package iwarp
 
 import "github.com/lunette-io/lunette/network/rdma"
 
-// Reads are the Reads that the peer has been asked for, in that order, which is the order of
-// the answers (RFC 5040 5.5). A Work's State is the STag of its sink, whose TOs begin at 0.
+// A reads has the Reads that the peer has been asked for, in the order of the requests, which is the
+// order of the answers (RFC 5040 5.5). A Work's State is the STag that the answer goes to (the sink);
+// tagged offsets there begin at 0.
 type reads struct {
 	head, tail *rdma.Work
-	big        int // those whose data is not to be copied
+	big        int // how many of them have data that is not to be copied
 }
 
-// bigRead is the size from which on the data of a Read is received straight into its place,
-// however it is cut. Smaller ones may arrive in one batch with much else, which saves system
-// calls.
+// bigRead is the size from which on the data of a Read is received directly into its place, whatever
+// the size of its segments. The answer to a smaller Read may be received together with much else and
+// copied, which saves system calls.
 const bigRead = 16 << 10
 
 func (r *reads) push(w *rdma.Work) {
@@ -39,7 +40,7 @@ func (r *reads) pop() *rdma.Work {
 	return w
 }
 
-// ahead is how much data comes at least before that of the first big Read. There is one.
+// ahead is how many bytes of data at least come before those of the first big Read. There is one.
 func (r *reads) ahead() (n int64) {
 	for w := r.head; w.Len < bigRead; w = w.Next {
 		n += w.Len - w.Moved
@@ -47,8 +48,8 @@ func (r *reads) ahead() (n int64) {
 	return n
 }
 
-// expect checks that the segment h, with n bytes, is what has to come next of the first Read,
-// and returns that. mu is held.
+// expect checks that the segment h, which has n bytes, is the one that has to come next of the
+// answer to the first Read, and returns that Read. mu is held.
 func (m *memory) expect(h *header, n int) (*rdma.Work, *TerminateError) {
 	w := m.reads.head
 	switch {

@@ -17,51 +17,53 @@ import (
 //  2. all FPDUs that are complete in the batch buffer are handled in place (handle.go);
 //  3. what was queued meanwhile is sent with one call.
 //
-// While the data of a large Read is to come no more is received into the batch buffer than
-// what is known not to be of that data. Nothing waits.
+// While the answer to a large Read is outstanding, a receive takes no more into the batch buffer than
+// what surely comes before the data of that Read: else that data would have to be copied. Nothing
+// waits.
 type receiver struct {
 	c     *Conn
 	b     *batch
 	mem   []byte // of b
 	r, w  int    // mem[r:w] is received and not yet handled
-	need  int    // bytes from r on that are needed to go on
-	rest  []byte // the begin of an FPDU while there is no batch buffer
+	need  int    // bytes from r on that have to be here before anything can be handled
+	rest  []byte // the first bytes of an FPDU, while the connection has no batch buffer
 	iov   []unix.Iovec
 	asked int  // bytes that iov takes
-	take  int  // how much one receive takes into the batch buffer: see window
-	full  bool // the last receive took as much
-	large bool // a large segment was in it
-	fpdus int  // that were handled since
-	late  int  // bytes that were thrown away after the end
+	take  int  // bytes that one receive takes into the batch buffer: see window
+	full  bool // the last receive has taken that many
+	large bool // a large segment was in what the last receive has taken
+	fpdus int  // that were handled since the last receive
+	late  int  // bytes that were received after the end, and thrown away
 
 	seg     segment
-	placing bool // the last receive went to where the payload goes
-	behind  bool // and what comes behind that to the batch buffer
-	guess   int  // FPDUs that the next receive may guess
-	msn     [queues]uint32
-	msg     *[]byte // a message of which a part is here
-	mo      uint32  // how much of it
-	open    bool    // a Write of several segments has not come to its end
+	placing bool           // the last receive had vectors that lead to the place of a payload
+	behind  bool           // and the vector behind them led to the batch buffer
+	guess   int            // FPDUs that the next receive may guess
+	msn     [queues]uint32 // of the message that comes next, for each queue
+	msg     *[]byte        // the first part of a message; nil if no message has come in part
+	mo      uint32         // the length of that part
+	open    bool           // the last segment of a Write of several segments has not come yet
 
-	heard   bool // an FPDU has come
-	swallow bool // the first message is an RTR message
+	heard   bool // the first FPDU has come
+	swallow bool // the first message is an RTR message, and not for the handler
 
-	ended bool
+	ended bool  // nothing is received any more
 	err   error // why, if ended
 }
 
-// early is the size from which on the payload of a segment is placed before all of it is here,
-// whatever it is of. Smaller ones are waited for: copying them once costs less than a system
-// call.
+// early is the size from which on the payload of a segment is placed before all of it is here. The
+// connection waits for all of a smaller one: to copy it once costs less than a system call.
 const early = 8 << 10
 
-// narrow is how much a receive takes into the batch buffer after, and behind, a large segment.
+// narrow is how many bytes a receive takes into the batch buffer after, and behind, a large segment.
 const narrow = 256
 
-// maxLate is how much is received and thrown away before an orderly end.
+// maxLate is how many bytes a connection that ends receives and throws away, before it gives up
+// waiting for the peer's end.
 const maxLate = 1 << 20
 
-// restLen is how much of an FPDU a connection keeps without a batch buffer.
+// restLen is how many bytes of an FPDU an idle connection keeps in memory of its own. If more of one
+// is here, the connection keeps its batch buffer.
 const restLen = 16 << 10
 
 func (v *receiver) init(c *Conn) {
@@ -77,8 +79,8 @@ func (c *Conn) Receive(fd uintptr) tcp.Next {
 	return next
 }
 
-// receive receives and handles that. While large segments arrive, of which one receive brings
-// few, it goes on, so that the answers leave together.
+// receive receives, and handles what has come. While large segments arrive, of which one call of the
+// system brings few, it receives again, so that all answers leave together.
 func (v *receiver) receive(fd uintptr) tcp.Next {
 	c := v.c
 	for total := 0; ; {
@@ -91,8 +93,8 @@ func (v *receiver) receive(fd uintptr) tcp.Next {
 		case n == 0:
 			return v.end(v.cut())
 		case c.ending.Load():
-			if v.late += n; v.late > maxLate { // this peer does not want to hear our last words
-				tcp.Reset(fd) // they may not have left
+			if v.late += n; v.late > maxLate { // this peer sends on instead of reading our Terminate
+				tcp.Reset(fd) // the Terminate may not have left
 				return v.end(nil)
 			}
 			return tcp.More
@@ -122,11 +124,12 @@ func (v *receiver) end(err error) tcp.Next {
 	return tcp.End
 }
 
-// cut says what the end of the peer's direction means: between messages it is the orderly end.
+// cut says what it means that the peer has ended its direction of the stream: between two messages
+// it is the orderly end of the connection, inside of a message it is a loss.
 func (v *receiver) cut() error {
 	c := v.c
 	if c.ending.Load() {
-		return nil // it was decided before
+		return nil // the connection was ending anyway
 	}
 	c.mem.mu.Lock()
 	w := c.mem.reads.head
@@ -138,7 +141,7 @@ func (v *receiver) cut() error {
 	return nil
 }
 
-// attempt is one receive.
+// attempt makes sure that there is a batch buffer, and receives once.
 func (v *receiver) attempt(fd uintptr) (int, error) {
 	c := v.c
 	if v.b == nil {
@@ -157,7 +160,7 @@ func (v *receiver) attempt(fd uintptr) (int, error) {
 	return n, err
 }
 
-// fill receives.
+// fill receives once, with the lock held that says so to those who revoke memory.
 func (v *receiver) fill(fd uintptr) (int, error) {
 	m := &v.c.mem
 	m.filling.Lock()
@@ -168,7 +171,7 @@ func (v *receiver) fill(fd uintptr) (int, error) {
 	return v.c.recvMsg(fd, v.iov)
 }
 
-// vectors says where the next bytes go. c.mem.mu is held.
+// vectors says where the next receive puts what comes. v.c.mem.mu is held.
 func (v *receiver) vectors() {
 	v.iov, v.asked = v.b.iov[:0], 0
 	switch {
@@ -190,20 +193,20 @@ func (v *receiver) vector(b []byte) {
 	v.asked += len(b)
 }
 
-// room is how much a receive may take into the batch buffer. c.mem.mu is held.
+// room is how many bytes a receive may take into the batch buffer. v.c.mem.mu is held.
 func (v *receiver) room() int {
 	have := v.w - v.r
 	reads := &v.c.mem.reads
 	switch {
 	case reads.big == 0:
 		return max(v.take, v.need-have)
-	case v.seg.active || v.need > minLen: // what is needed, and the header that follows it
+	case v.seg.active || v.need > minLen: // the rest of the FPDU, and the header that follows it
 		return v.need - have + minLen
 	}
 	return int(min(reads.ahead(), batchSize)) + minLen - have
 }
 
-// took handles n received bytes.
+// took handles the n bytes that a receive has brought.
 func (v *receiver) took(n int) *TerminateError {
 	if v.placing {
 		if bad := v.placed(n); bad != nil {
@@ -216,10 +219,10 @@ func (v *receiver) took(n int) *TerminateError {
 	return v.advance()
 }
 
-// window decides how much the next receive takes into the batch buffer. Many small FPDUs
-// are best received with one call; but what is received of a large segment before its header
-// was seen must be copied to its place. So after a large one little is taken, and more again
-// when that was full of small ones.
+// window decides how many bytes the next receive takes into the batch buffer. Many small FPDUs
+// are best received with one call. But what is received of a large segment before its header
+// was seen has to be copied to its place. So after a large segment a receive takes little, and more
+// again when that little was full of small FPDUs.
 func (v *receiver) window() {
 	switch {
 	case v.large:
@@ -230,19 +233,19 @@ func (v *receiver) window() {
 	v.large, v.full = false, false
 }
 
-// advance handles what is in the batch buffer.
+// advance handles all that can be handled of what is in the batch buffer.
 func (v *receiver) advance() *TerminateError {
 	for !v.c.ending.Load() {
 		again, bad := v.next()
 		if bad != nil || !again {
 			return bad
 		}
-		v.c.tx.Flush() // if much is queued: a batch may hold thousands of messages
+		v.c.tx.Flush() // it sends if much is queued: a batch may hold thousands of messages
 	}
 	return nil
 }
 
-// next handles an FPDU, or what has come of one. again: there may be another.
+// next handles an FPDU, or as much of one as is here. again says that there may be another.
 func (v *receiver) next() (again bool, bad *TerminateError) {
 	if v.seg.active {
 		if !v.rests() {
@@ -253,8 +256,8 @@ func (v *receiver) next() (again bool, bad *TerminateError) {
 	return v.handle()
 }
 
-// fit says that n bytes from r on are needed, and makes room for them. No FPDU is longer
-// than the batch buffer.
+// fit makes room for n bytes from r on, which have to be here before anything can be handled. No
+// FPDU is longer than the batch buffer.
 func (v *receiver) fit(n int) {
 	v.need = n
 	if v.r+n > len(v.mem) {
@@ -279,7 +282,7 @@ func (c *Conn) Idle() {
 	v.release()
 }
 
-// release gives the buffer back; it holds nothing.
+// release gives the batch buffer back. Nothing is in it that is still needed.
 func (v *receiver) release() {
 	if v.b != nil {
 		clear(v.b.iov[:])

@@ -9,29 +9,29 @@ import (
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
-// Sending. Works wait in one queue; its order is the order of the wire. The answers to the
-// peer's Reads have a queue of their own, and take turns with it. Whoever flushes while nobody
-// sends becomes the sender and goes on until the queues are empty (tcp.Sender). While the
-// connection handles a batch that was received they are held, so that all answers leave with one
-// system call at its end.
+// Sending. Works wait in one queue, in the order in which they are sent. The answers to the peer's
+// Reads have a queue of their own; messages of the two queues are sent in turn. Whoever flushes
+// while nobody sends becomes the one who sends, and goes on until the queues are empty (tcp.Sender).
+// While the connection handles what one receive has brought the queues are held, so that all answers
+// leave with one system call at the end.
 type sender struct {
 	tcp.Sender
 	c *Conn
 
 	mu      sync.Mutex // guards what follows, and build. It comes before io and the locks of memory
 	queue   works
-	waiting works // Reads that would be too many
-	allowed int   // Reads that may be queued still
-	never   bool  // none are agreed on
+	waiting works // Reads that wait until fewer are outstanding
+	allowed int   // Reads that may be queued before one ends
+	never   bool  // both sides have agreed on no Reads at all
 	answers answers
-	flushed works // not sent, and never will be
+	flushed works // Reads that were not sent when the connection ended
 	count   int   // works that were posted and have not been sent
 	started bool
-	silent  bool // a responder that has not heard the peer's first FPDU (RFC 5044 7.1.2)
-	shut    bool // nothing is taken any more, and the end is as how says
-	closed  bool // and everything has been given back
+	silent  bool // we are the responder, and the peer's first FPDU has not come (RFC 5044 7.1.2)
+	shut    bool // no work is taken any more, and the connection ends as how says
+	closed  bool // and all works have been given back
 	how     ending
-	last    *terminate // to be sent, as the last of all
+	last    *terminate // the message that is still to be sent, as the last of all
 	build
 
 	// io is held during each send, so that nothing that is being sent is detached from its window.
@@ -45,12 +45,12 @@ func (t *sender) init(c *Conn, n terms, limit int) {
 	t.answers.max = n.serves
 	t.Init(tcp.SenderConfig{
 		Source: t, Socket: c.sock, Batches: c.buffers.out, Guard: &t.io,
-		Send: func(fd uintptr, iov []unix.Iovec, more bool) (int, error) { return c.sendMsg(fd, iov, more) },
+		Send: func(fd uintptr, iov []unix.Iovec) (int, error) { return c.sendMsg(fd, iov) },
 	})
 	t.build.init(limit)
 }
 
-// begin lets the queue go.
+// begin lets the queues be sent.
 func (t *sender) begin() {
 	t.mu.Lock()
 	t.started = true
@@ -58,7 +58,7 @@ func (t *sender) begin() {
 	t.mu.Unlock()
 }
 
-// speak says that the peer's first FPDU has come.
+// speak lets a responder send, since the peer's first FPDU has come.
 func (t *sender) speak() {
 	t.mu.Lock()
 	t.silent = false
@@ -66,14 +66,15 @@ func (t *sender) speak() {
 	t.mu.Unlock()
 }
 
-// Flush implements rdma.Conn: a batch that was received has its end.
+// Flush implements rdma.Conn. While a batch that was received is being handled it sends nothing: that
+// happens at the end of the batch.
 func (c *Conn) Flush() {
 	if !c.tx.Held() {
 		c.tx.Flush()
 	}
 }
 
-// refuse takes nothing any more, before the start.
+// refuse makes the sender of a connection that was never started take no works.
 func (t *sender) refuse() {
 	t.mu.Lock()
 	t.shut, t.closed = true, true
@@ -87,7 +88,7 @@ func (t *sender) finish(how ending, err error) {
 	}
 }
 
-// shuts says how the connection ends. false: it has ended.
+// shuts decides how the connection ends. It returns false if the connection has ended already.
 func (t *sender) shuts(how ending, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,7 +106,7 @@ func (t *sender) shuts(how ending, err error) bool {
 	return true
 }
 
-// expire ends the connection that has taken too long for its end.
+// expire breaks a connection off whose end takes too long.
 func (t *sender) expire() { t.finish(dropped, nil) }
 
 // Next implements tcp.Source.
@@ -141,11 +142,11 @@ func (t *sender) fill(b *tcp.Batch) (more bool, bad error) {
 func (t *sender) Failed(err error) {
 	t.leave()
 	if err != nil {
-		t.c.mute(err) // before halt has returned
+		t.c.mute(err) // Conn.Ended, which waits for us in halt, looks for it
 	}
 }
 
-// Sent implements tcp.Source: it gives back what the batch has sent.
+// Sent implements tcp.Source: it gives back the works whose last byte has been sent.
 func (t *sender) Sent() {
 	t.leave()
 	n := 0
@@ -161,7 +162,7 @@ func (t *sender) Sent() {
 	}
 }
 
-// leave says that nothing is sent from windows any more.
+// leave ends the use of the windows that the batch led to.
 func (t *sender) leave() {
 	t.io.Lock()
 	t.b = nil
@@ -170,7 +171,7 @@ func (t *sender) leave() {
 	t.io.Unlock()
 }
 
-// detach copies what was built and not sent, so that it comes from no window.
+// detach copies what the batch has not sent yet, so that it leads to no window any more.
 func (t *sender) detach() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -183,7 +184,7 @@ func (t *sender) detach() {
 	t.using = t.using[:0]
 }
 
-// halt, called after the socket is closed, waits for the sender. There is none after it.
+// halt waits until nobody sends, and nobody will. It is called after the socket was closed.
 func (t *sender) halt() {
 	t.mu.Lock()
 	if !t.shut {
@@ -193,7 +194,7 @@ func (t *sender) halt() {
 	t.Halt()
 }
 
-// stop returns what was not sent, after halt.
+// stop returns the list of the works that were not sent. It is called after halt.
 func (t *sender) stop() *rdma.Work {
 	t.mu.Lock()
 	defer t.mu.Unlock()

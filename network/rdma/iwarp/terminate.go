@@ -55,7 +55,7 @@ func (c cause) String() string {
 	return fmt.Sprintf("%s: error type %d, code %#02x", name, c.kind, c.code)
 }
 
-// causes has all of the standards, those that we never send as well.
+// causes has the texts of all causes of the three standards, also of those that we never send.
 var causes = map[cause]string{
 	causeLocal: "local catastrophic error", causeReadKey: "invalid STag", causeReadBounds: "base or bounds violation",
 	causeAccess: "access rights violation", {layerRDMAP, 1, 3}: "STag not of this stream", causeReadWrap: "TO wrap",
@@ -74,13 +74,13 @@ var causes = map[cause]string{
 // A TerminateError is the end of a connection by a Terminate message.
 type TerminateError struct {
 	Layer, Type, Code byte
-	// Peer: the peer has sent it; else we have.
+	// Peer says that the peer has sent the Terminate; else we have.
 	Peer bool
 	// Why says more than the code.
 	Why string
 
-	head    []byte // of the FPDU that is the reason
-	request []byte // and of its Read Request
+	head    []byte // the header of the FPDU that is the reason
+	request []byte // and its Read Request, if it is one
 }
 
 func (e *TerminateError) Error() string {
@@ -95,7 +95,7 @@ func (e *TerminateError) Error() string {
 	return s
 }
 
-// Unwrap is what the code means to users of the network.
+// Unwrap is the error of package rdma that the code stands for.
 func (e *TerminateError) Unwrap() error {
 	access := e.Layer == layerRDMAP && e.Type == 1 || e.Layer == layerDDP && e.Type == 1 && e.Code != causeTaggedVersion.code
 	switch {
@@ -111,6 +111,7 @@ func (e *TerminateError) Unwrap() error {
 	return rdma.ErrProtocol
 }
 
+// failure makes the error of a connection that we end because of c.
 func failure(c cause, format string, args ...any) *TerminateError {
 	return &TerminateError{Layer: c.layer, Type: c.kind, Code: c.code, Why: fmt.Sprintf(format, args...)}
 }
@@ -127,7 +128,7 @@ type terminate struct {
 }
 
 const (
-	// maxTerminate is the longest: of a Read Request.
+	// maxTerminate is the length of the longest payload, which has a Read Request.
 	maxTerminate = 4 + 2 + untaggedLen - lengthLen + readRequestLen
 
 	bitSegment = 0x80 // M: the length is there
@@ -153,9 +154,9 @@ func (t *terminate) append(b []byte) []byte {
 	return append(append(b, t.ddp...), t.rdmap...)
 }
 
-// parseTerminate parses what a peer says; the headers are not looked at. Linux's siw has the layer
-// and the type the wrong way round, and the flags at the wrong end of their byte, by which it is
-// known.
+// parseTerminate parses the payload of a peer's Terminate; it does not look at the headers in it.
+// Linux's siw sends the layer and the type in the wrong order, and is recognized by its flags, which
+// it puts at the wrong end of their byte.
 func parseTerminate(b []byte) (c cause, ok bool) {
 	if len(b) < 4 {
 		return c, false

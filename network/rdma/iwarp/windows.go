@@ -9,14 +9,16 @@ import (
 	"github.com/lunette-io/lunette/network/rdma"
 )
 
-// Memory is what the peer of a connection may reach: the windows, and the sinks of our Reads.
+// A memory is what the peer of a connection may reach: the windows, and the memory of our Reads,
+// which the peer's answers go to.
 type memory struct {
-	// filling is held during each receive, so that Revoke can wait for it, and so that a large
-	// Read is known before its answer can come: what has not been asked for by then is not of it. mu
-	// is not held: who exposes something would wait for the copying. filling comes before mu.
+	// filling is held during each receive, for two reasons. Revoke waits for the receive that may
+	// be writing to the window. And a large Read is noted with filling held, before the peer is asked
+	// for it: so no receive that has begun before takes any of its answer. mu is not held during a
+	// receive: whoever exposes memory would wait until the system has copied. filling comes before mu.
 	filling sync.Mutex
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	closed  bool
 	max     int
 	count   int       // windows
@@ -24,20 +26,20 @@ type memory struct {
 	free    *window
 	reads   reads
 
-	random [256]byte // bytes random[used:] are random
+	random [256]byte // random[used:] are random bytes
 	used   int
-	source func(b []byte) (int, error) // of crypto/rand, but in tests; it never fails
+	source func(b []byte) (int, error) // crypto/rand.Read, which never fails; another one in tests
 }
 
-// A window is memory that the peer may reach under a key, from base on. It is there for one
-// connection only: another one does not know the key.
+// A window is memory that the peer may reach under a key (STag), at tagged offsets from base on. It
+// belongs to one connection: on another one the key means nothing.
 type window struct {
-	key   uint32 // 0: it is none
+	key   uint32 // 0: it was revoked
 	base  uint64
 	data  *buffer.Lease
 	acc   rdma.Access
-	users int     // vectors of a batch that is being sent
-	next  *window // in its bucket, or the free list
+	users int     // FPDUs of the batch that is being sent whose payload is in the window
+	next  *window // in its bucket, or in the free list
 }
 
 func (m *memory) init(max int) {
@@ -59,7 +61,7 @@ func (m *memory) number() uint32 {
 	}
 }
 
-// bucket is where the window of a key is. mu is held, and there are some.
+// bucket is the list that has the window of a key. There are buckets. mu is held.
 func (m *memory) bucket(key uint32) **window { return &m.buckets[key&uint32(len(m.buckets)-1)] }
 
 // find returns the window of key, or nil. mu is held.
@@ -74,7 +76,7 @@ func (m *memory) find(key uint32) *window {
 	return w
 }
 
-// expose makes a window. mu is held.
+// expose makes a window of data, and returns how the peer reaches it. mu is held.
 func (m *memory) expose(data *buffer.Lease, a rdma.Access) (rdma.Remote, error) {
 	switch {
 	case m.closed:
@@ -91,21 +93,23 @@ func (m *memory) expose(data *buffer.Lease, a rdma.Access) (rdma.Remote, error) 
 	} else {
 		m.free = w.next
 	}
-	// A key that was in use a while ago comes again once in four thousand million times, and
-	// then with another base.
+	// One time in four thousand million the key is one that was in use a while ago; even then the
+	// base is another.
 	key := m.number()
 	for m.find(key) != nil {
 		key = m.number()
 	}
 	base := uint64(m.number())<<32 | uint64(m.number())
 	b := m.bucket(key)
-	// The base is on a page, and no offset in the window wraps.
+	// The base is at the begin of a page, and in the lower half of all addresses, so that no offset in
+	// the window wraps.
 	*w = window{key: key, base: base >> 1 &^ 0xFFF, data: data, acc: a, next: *b}
 	*b = w
 	m.count++
 	return rdma.Remote{Key: rdma.Key(key), Addr: w.base}, nil
 }
 
+// grow doubles the number of buckets. mu is held.
 func (m *memory) grow() {
 	old := m.buckets
 	m.buckets = make([]*window, max(8, 2*len(old)))
@@ -119,7 +123,7 @@ func (m *memory) grow() {
 	}
 }
 
-// drop ends the key of w. Its memory is free when nobody uses it. mu is held.
+// drop ends the key of w. The memory of the window is free when nobody uses it any more. mu is held.
 func (m *memory) drop(w *window) {
 	b := m.bucket(w.key)
 	for *b != w {
@@ -130,11 +134,11 @@ func (m *memory) drop(w *window) {
 	m.count--
 }
 
-// recycle keeps a window that was dropped and has no users. mu is held.
+// recycle puts a window that was dropped and has no users into the free list. mu is held.
 func (m *memory) recycle(w *window) { *w = window{next: m.free}; m.free = w }
 
-// reach checks that the peer may do a to n bytes at to of the memory under key, and returns
-// the window and the offset in it. mu is held.
+// reach checks that the peer may access (a) the n bytes at the tagged offset to under key, and returns
+// the window and the offset in its data. mu is held.
 func (m *memory) reach(key uint32, to uint64, n int64, a rdma.Access) (*window, int64, *TerminateError) {
 	read := a == rdma.RemoteRead
 	w := m.find(key)
@@ -147,7 +151,7 @@ func (m *memory) reach(key uint32, to uint64, n int64, a rdma.Access) (*window, 
 	if to+uint64(n) < to {
 		return nil, 0, failure(either(read, causeReadWrap, causeWrap), "%d bytes of the peer go round the end of all addresses", n)
 	}
-	// Before the base the offset is a large number.
+	// A tagged offset before the base makes off a large number.
 	if off := to - w.base; off <= uint64(w.data.Len()) && uint64(n) <= uint64(w.data.Len())-off {
 		return w, int64(off), nil
 	}
@@ -161,7 +165,7 @@ func either(read bool, a, b cause) cause {
 	return b
 }
 
-// leave ends a use of each window of ws. mu is not held; nobody else uses ws.
+// leave ends one use of each window of ws, and clears ws, which is the caller's.
 func (m *memory) leave(ws []*window) {
 	if len(ws) == 0 {
 		return
@@ -181,9 +185,9 @@ func (c *Conn) Expose(data *buffer.Lease, a rdma.Access) (rdma.Remote, error) {
 	return c.mem.expose(data, a)
 }
 
-// Revoke implements rdma.Windows. What waits to be sent from the window is copied, so that
-// nobody has to wait for the peer. A Read of the peer that was answered in part ends the
-// connection.
+// Revoke implements rdma.Windows. What is in a batch that waits for room is copied, so that nobody
+// has to wait for the peer. If the peer's Read of the window was answered in part only, the
+// connection ends when the rest of the answer would be sent.
 func (c *Conn) Revoke(k rdma.Key) bool { return c.revoke(uint32(k)) }
 
 func (c *Conn) revoke(key uint32) bool {
@@ -200,7 +204,7 @@ func (c *Conn) revoke(key uint32) bool {
 	if used {
 		c.tx.detach()
 	}
-	m.filling.Lock() // the receive that may have begun before has ended
+	m.filling.Lock() // when we have it, the receive that may have used the window has ended
 	m.mu.Lock()
 	m.recycle(w)
 	m.mu.Unlock()
@@ -208,7 +212,7 @@ func (c *Conn) revoke(key uint32) bool {
 	return true
 }
 
-// invalidate ends a key because the peer says so, with a Send.
+// invalidate revokes a key because a Send of the peer says so (RFC 5040 5.3).
 func (c *Conn) invalidate(key uint32) *TerminateError {
 	if !c.revoke(key) {
 		return failure(causeInvalidate, "the peer invalidates an STag that is none of ours")

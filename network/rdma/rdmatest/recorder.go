@@ -190,7 +190,7 @@ func (s *side) cancel(w *rdma.Work) bool {
 	return true
 }
 
-// until waits for a condition on what the side knows; mu is held for it.
+// until waits for a condition on what the side knows, which it looks at with mu held.
 func (s *side) until(what string, ok func() bool) {
 	s.t.Helper()
 	stop := time.After(patience)

@@ -10,7 +10,7 @@ import (
 // room is how many messages wait for a peer that sets no limit, before its sender waits.
 const room = 1024
 
-// pump does what is in out, in order. It holds the lock but while it calls out.
+// pump does what is in out, in order. It holds the lock but while it calls out. c.l.mu is held.
 func (c *conn) pump() {
 	if c.pumping || c.h == nil {
 		return
@@ -43,7 +43,7 @@ func (c *conn) pump() {
 	}
 }
 
-// decide asks what becomes of a work, and puts it back into out.
+// decide asks what becomes of a work, and puts it back into out. c.l.mu is held, but not while it asks.
 func (c *conn) decide(i item) {
 	e := Event{Dialed: c.dialed, N: c.works, Op: i.w.Op, Len: int64(len(i.w.Head)) + i.w.Len}
 	c.works++
@@ -91,7 +91,7 @@ func (c *conn) hold(g *Gate, resume func()) {
 	}
 }
 
-// move does a Send or a Write.
+// move does a Send or a Write. c.l.mu is held.
 func (c *conn) move(i item) error {
 	if i.w.Op == rdma.Write {
 		return c.write(i)
@@ -99,7 +99,7 @@ func (c *conn) move(i item) error {
 	return c.send(i)
 }
 
-// complete gives a Send or Write back, behind those before it.
+// complete gives a Send or Write back, behind those before it. c.l.mu is held.
 func (c *conn) complete(i item, err error) {
 	if len(c.late) == 0 && !c.settling && i.fate.Late <= 0 {
 		c.done(i.w, err)
@@ -121,7 +121,7 @@ var (
 	errLost    = fmt.Errorf("%w: sim: the connection died", rdma.ErrLost)
 )
 
-// send brings a message to the peer.
+// send brings a message to the peer. c.l.mu is held.
 func (c *conn) send(i item) error {
 	w, p := i.w, c.peer
 	if i.fate.Cut {
@@ -166,14 +166,14 @@ func (c *conn) send(i item) error {
 }
 
 // violates ends the connection after this side has broken into the peer's memory. It returns
-// what this side is told.
+// what this side is told. c.l.mu is held.
 func (c *conn) violates(what string) error {
 	ours := fmt.Errorf("%w: sim: %s", rdma.ErrRemoteAccess, what)
 	c.fail(ours, fmt.Errorf("%w: sim: %s", rdma.ErrAccess, what))
 	return ours
 }
 
-// write places data into the peer's memory.
+// write places data into the peer's memory. c.l.mu is held.
 func (c *conn) write(i item) error {
 	w := i.w
 	for first := true; first || w.Moved < w.Len; first = false {
@@ -218,13 +218,13 @@ func (c *conn) moved(to *conn, n int64) {
 	to.stats.CopiedPlaced += n
 }
 
-// breathe lets others have the lock in the middle of a work.
+// breathe lets others have the lock in the middle of a work. c.l.mu is held.
 func (c *conn) breathe() {
 	c.l.mu.Unlock()
 	c.l.mu.Lock()
 }
 
-// ask asks the peer for a Read, as soon as so many may be outstanding.
+// ask asks the peer for a Read, as soon as so many may be outstanding. c.l.mu is held.
 func (c *conn) ask(i item) {
 	if c.asked >= c.info.Reads {
 		c.waiting = append(c.waiting, i)
@@ -236,7 +236,7 @@ func (c *conn) ask(i item) {
 	c.peer.come(event{kind: question, read: r})
 }
 
-// answer moves the data of a Read of the peer, into the peer's memory.
+// answer moves the data of a Read of the peer, into the peer's memory. c.l.mu is held.
 func (c *conn) answer(r *read) {
 	p, w := c.peer, r.w
 	size, done := w.Len, int64(0)
@@ -266,7 +266,7 @@ func (c *conn) answer(r *read) {
 	p.hasAnswer(r)
 }
 
-// hasAnswer is called when the data of a Read is in place.
+// hasAnswer is called when the data of a Read is in place. c.l.mu is held.
 func (c *conn) hasAnswer(r *read) {
 	if c.ended {
 		return

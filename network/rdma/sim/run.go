@@ -26,13 +26,21 @@ func (c *conn) run() {
 	for c.pumping {
 		c.wake.Wait()
 	}
-	c.giveBack()
+	all, err := c.takeAll()
+	c.l.mu.Unlock()
+	c.ticks.Wait()
+	for _, l := range all {
+		c.give(l.w, l.err)
+	}
+	c.forget()
+	c.h.Closed(err)
 }
 
 // most is how many events are one batch.
 const most = 16
 
 // handOver handles a batch of what has come. What was posted meanwhile goes out at its end.
+// c.l.mu is held.
 func (c *conn) handOver() {
 	if len(c.in) == 0 {
 		return
@@ -54,6 +62,7 @@ func (c *conn) handOver() {
 	}
 }
 
+// handle handles one event. c.l.mu is held. The handler is called without it.
 func (c *conn) handle(e event) {
 	switch e.kind {
 	case message:
@@ -85,7 +94,7 @@ func (c *conn) handle(e event) {
 	}
 }
 
-// done gives a work back, without the lock.
+// done gives a work back. c.l.mu is held. The handler is called without it.
 func (c *conn) done(w *rdma.Work, err error) {
 	c.l.mu.Unlock()
 	c.give(w, err)
@@ -97,7 +106,7 @@ func (c *conn) give(w *rdma.Work, err error) {
 	c.h.Done(w, err)
 }
 
-// settle gives back what was late.
+// settle gives back what was late. c.l.mu is held.
 func (c *conn) settle() {
 	for !c.ended && len(c.late) > 0 && c.late[0].ready {
 		l := c.late[0]
@@ -108,7 +117,7 @@ func (c *conn) settle() {
 	}
 }
 
-// linger begins an orderly end, which may not take for ever.
+// linger begins an orderly end, which may not take for ever. c.l.mu is held.
 func (c *conn) linger() {
 	c.closing = true
 	c.after(linger, func() {
@@ -118,7 +127,7 @@ func (c *conn) linger() {
 }
 
 // orderly goes on with an orderly end: ours is sent behind all that was posted, and both
-// together end the connection.
+// together end the connection. c.l.mu is held.
 func (c *conn) orderly() {
 	if !c.closing || c.ended || c.pumping || c.l.silent {
 		return
@@ -132,7 +141,7 @@ func (c *conn) orderly() {
 	}
 }
 
-// come queues what has come to this side.
+// come queues what has come to this side. c.l.mu is held.
 func (c *conn) come(e event) {
 	if c.ended {
 		return
@@ -145,6 +154,7 @@ func (c *conn) come(e event) {
 }
 
 // fail ends both sides, each with its error; a peer behind a silent link learns nothing.
+// c.l.mu is held.
 func (c *conn) fail(err, theirs error) {
 	c.end(err)
 	if !c.l.silent {
@@ -152,7 +162,7 @@ func (c *conn) fail(err, theirs error) {
 	}
 }
 
-// end ends this side: from now on nothing touches its memory.
+// end ends this side: from now on nothing touches its memory. c.l.mu is held.
 func (c *conn) end(err error) {
 	if c.ended {
 		return
@@ -161,45 +171,32 @@ func (c *conn) end(err error) {
 	c.poke()
 }
 
-// giveBack ends a started connection: every work once, then Closed. It releases the lock.
-func (c *conn) giveBack() {
-	type end struct {
-		w   *rdma.Work
-		err error
-	}
-	var all []end
-	for _, l := range c.late {
-		all = append(all, end{l.w, l.err})
-	}
+// takeAll takes every work out of a connection that has ended, each with its error, and returns what
+// the connection has ended with. c.l.mu is held.
+func (c *conn) takeAll() (all []*completion, err error) {
+	all = c.late
 	for w, r := range c.reads {
 		if r.err == nil {
 			r.err = errFlushed
 		}
-		all = append(all, end{w, r.err})
+		all = append(all, &completion{w: w, err: r.err})
 	}
 	for _, q := range [][]item{c.waiting, c.out} {
 		for _, i := range q {
 			if i.w != nil {
-				all = append(all, end{i.w, errFlushed})
+				all = append(all, &completion{w: i.w, err: errFlushed})
 			}
 		}
 	}
 	for _, w := range c.posted {
-		all = append(all, end{w, errFlushed})
+		all = append(all, &completion{w: w, err: errFlushed})
 	}
 	clear(c.reads)
 	c.drop()
-	err := c.err
-	c.l.mu.Unlock()
-	c.ticks.Wait()
-	for _, e := range all {
-		c.give(e.w, e.err)
-	}
-	c.forget()
-	c.h.Closed(err)
+	return all, c.err
 }
 
-// drop forgets everything that an ended connection has.
+// drop forgets everything that an ended connection has. c.l.mu is held.
 func (c *conn) drop() {
 	c.posted, c.out, c.waiting, c.late, c.in = nil, nil, nil, nil, nil
 	clear(c.windows)
@@ -211,7 +208,8 @@ func (c *conn) drop() {
 	clear(c.timers)
 }
 
-// after calls f with the lock held, unless the connection has ended by then.
+// after calls f in time, with c.l.mu held, unless the connection has ended by then.
+// c.l.mu is held.
 func (c *conn) after(d time.Duration, f func()) {
 	c.ticks.Add(1)
 	var t *time.Timer

@@ -97,8 +97,8 @@ func (a *auditor) sent(w *rdma.Work) bool {
 // reached that it has not advertised, and it leaves nothing behind.
 func FuzzPeer(f *testing.F) {
 	s := start(f, sim.New(), iser.Options{}, initiator.RDMA{}, iscsi.Config{Window: 16, LoginTimeout: 2 * time.Second})
-	wishes, portal := s.Node.Login(), s.Node.AddPortal("iser", "")
-	wishes.Keys = append(keys.RDMA{TargetRecv: 8192, InitiatorRecv: 8192, Unexpected: 64, MaxAHS: 256}.Keys(), wishes.Keys...)
+	desired, portal := s.Node.Login(), s.Node.AddPortal("iser", "")
+	desired.Keys = append(keys.RDMA{TargetRecv: 8192, InitiatorRecv: 8192, Unexpected: 64, MaxAHS: 256}.Keys(), desired.Keys...)
 	request := func(offers string) []byte {
 		var h pdu.BHS
 		pdu.LoginRequest{Transit: true, CSG: pdu.StageOperational, NSG: pdu.StageFullFeature, ISID: pdu.ISID{0x80, 9}}.Put(&h)
@@ -119,7 +119,7 @@ func FuzzPeer(f *testing.F) {
 		}
 		a := &auditor{t: t, tags: make(map[uint32][]span)}
 		c := newFake(a.sent)
-		m := iser.New(c, "iser", private, private, &wishes)
+		m := iser.New(c, "iser", private, private, &desired)
 		h, err := portal.Connect(m)
 		if err != nil {
 			t.Fatal(err)

@@ -71,16 +71,16 @@ type Mover struct {
 }
 
 // New makes a mover of a connection, which it takes. private is what both sides said when it
-// was made; wishes is what the login shall negotiate, network the Network of [iscsi.Traits]. Start
+// was made; desired is what the login shall negotiate, network the Network of [iscsi.Traits]. Start
 // starts it.
-func New(conn rdma.Conn, network string, ours, theirs Private, wishes *login.Config) *Mover {
+func New(conn rdma.Conn, network string, ours, theirs Private, desired *login.Config) *Mover {
 	i := conn.Info()
 	m := &Mover{
 		conn: conn, params: loginParams, most: i.Reads,
 		invalidate: !ours.NoInvalidate && !theirs.NoInvalidate,
 		traits: iscsi.Traits{
 			Name: Name, Network: network, Local: i.Local, Remote: i.Remote,
-			RDMA: true, MaxControl: maxControl, Login: wishes,
+			RDMA: true, MaxControl: maxControl, Login: desired,
 		},
 	}
 	m.holds.Store(1)

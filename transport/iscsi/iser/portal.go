@@ -42,7 +42,7 @@ type Portal struct {
 	node    *iscsi.Node
 	portal  *iscsi.Portal
 	network string
-	wishes  login.Config
+	desired login.Config
 	conn    rdma.Options
 	done    sync.WaitGroup
 }
@@ -55,7 +55,7 @@ func Listen(ctx context.Context, d rdma.Device, addr string, node *iscsi.Node, o
 		return nil, err
 	}
 	o.TargetRecv, o.Reads, o.Network = cmp.Or(o.TargetRecv, 16<<10), cmp.Or(o.Reads, 64), cmp.Or(o.Network, Name)
-	p := &Portal{l: l, node: node, network: o.Network, wishes: wishes(node.Login(), o)}
+	p := &Portal{l: l, node: node, network: o.Network, desired: desired(node.Login(), o)}
 	p.conn = rdma.Options{
 		Private:    ours.Append(nil),
 		Reads:      o.Reads,
@@ -63,8 +63,8 @@ func Listen(ctx context.Context, d rdma.Device, addr string, node *iscsi.Node, o
 		MaxMessage: HeaderLen + pdu.HeaderLen + maxAHS + pdu.Padded(max(login.MaxLoginData, o.TargetRecv)),
 		Messages:   node.Window() + unexpected,
 	}
-	if !p.wishes.InitialR2T {
-		p.conn.Messages += node.Window() * dataOuts(p.wishes.FirstBurstLength)
+	if !p.desired.InitialR2T {
+		p.conn.Messages += node.Window() * dataOuts(p.desired.FirstBurstLength)
 	}
 	p.portal = node.AddPortal(o.Network, l.Addr())
 	return p, nil
@@ -77,8 +77,8 @@ func dataOuts(firstBurst uint32) int { return (int(firstBurst) + 511) / 512 }
 // ours is what we say when a connection is made.
 var ours = Private{NoZeroBase: true}
 
-// wishes is what the login of a connection shall negotiate, if the node wants w.
-func wishes(w login.Config, o Options) login.Config {
+// desired is what the login of a connection shall negotiate, if the node wants w.
+func desired(w login.Config, o Options) login.Config {
 	w.HeaderDigest, w.DataDigest = login.None, login.None // RFC 7145 6.1
 	w.MaxConnections = 1
 	w.MaxRecvDataSegmentLength = uint32(o.TargetRecv) // for discovery sessions
@@ -133,7 +133,7 @@ func (p *Portal) accept() {
 		if err != nil {
 			continue // gone, or no room: the initiator will try again
 		}
-		m := New(c, p.network, ours, theirs, &p.wishes)
+		m := New(c, p.network, ours, theirs, &p.desired)
 		h, err := p.portal.Connect(m)
 		if err != nil { // too many meanwhile, or going
 			p.node.Refused(c.Info().Remote, err)

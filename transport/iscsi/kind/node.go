@@ -24,13 +24,13 @@ func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	v := c.Values.Group("iscsi")
-	wishes := iscsi.DefaultLogin()
-	wishes.InitialR2T, wishes.ImmediateData = v.String("initial-r2t") == "yes", v.String("immediate-data") != "no"
+	desired := iscsi.DefaultLogin()
+	desired.InitialR2T, desired.ImmediateData = v.String("initial-r2t") == "yes", v.String("immediate-data") != "no"
 	if burst := v.Size("first-burst"); burst > 0 {
-		wishes.FirstBurstLength = uint32(burst)
+		desired.FirstBurstLength = uint32(burst)
 	}
 	n, err := iscsi.NewNode(iscsi.Config{
-		Log: c.Log, Arena: c.Arena, Login: wishes,
+		Log: c.Log, Arena: c.Arena, Login: desired,
 		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
 		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
 	})
