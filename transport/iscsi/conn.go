@@ -88,6 +88,7 @@ func (c *Conn) ControlArrived(p *Arrival) bool {
 		c.take(p)
 	}
 	s.deliverRetained()
+	s.freeze()
 	return true
 }
 

@@ -75,6 +75,7 @@ func (s *Session) earlyDataArrived(e *earlyPDU, err error) {
 	defer s.delivery.Unlock()
 	s.reorder.dataArrived(e, err)
 	s.deliverRetained()
+	s.freeze()
 }
 
 // deliverRetained delivers the retained commands whose turn has come. s.delivery is held.

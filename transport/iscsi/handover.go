@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lunette-io/lunette/internal/serial"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -166,7 +167,8 @@ func (c *Conn) leave() {
 }
 
 // Attach makes a session again of what Detach has returned, on this node or another one that shows
-// the target. Portal.Attach gives it connections. If it fails the nexus has ended.
+// the target. Portal.Attach gives it connections; one that gets none is to be closed. If Attach fails
+// the nexus has ended.
 func (n *Node) Attach(d *Detached) (*Session, error) {
 	s, err := n.attach(d)
 	if d.Nexus != nil && (err != nil || s.nexus != d.Nexus) {
@@ -200,7 +202,8 @@ func (n *Node) attach(d *Detached) (*Session, error) {
 			return nil, fmt.Errorf("iscsi: %w", err)
 		}
 	}
-	state.MaxCmdSN = state.ExpCmdSN + uint32(n.cfg.Window) - 1 // no task is there
+	// No task is there: all of the window is free. What the initiator was told already stays true.
+	state.MaxCmdSN = serial.Max(state.MaxCmdSN, state.ExpCmdSN+uint32(n.cfg.Window)-1)
 	s := newSession(n, state)
 	s.target, s.nexus = t, nexus
 	n.sessions[s.key()], n.byTSIH[s.TSIH] = s, s

@@ -10,6 +10,7 @@ import (
 
 	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/network/tcp"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
@@ -22,8 +23,8 @@ type place struct {
 	portal *iscsitcp.Portal
 }
 
-// places are portals of one node, one for each engine, and a portal of another node that shows the
-// same units.
+// places are portals of one node, one for each engine, and one of another node that shows the same
+// units and has a narrower window.
 func places(t *testing.T, s *transporttest.ISCSI) []place {
 	t.Helper()
 	var all []place
@@ -42,7 +43,24 @@ func places(t *testing.T, s *transporttest.ISCSI) []place {
 	for _, engine := range transporttest.Engines() {
 		portal(s.Node, engine)
 	}
+	other, err := iscsi.NewNode(iscsi.Config{Arena: s.Arena, Window: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tg, err := target.NewTarget(transporttest.TargetName, s.Target.Mappings("")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.AddTarget(iscsi.Target{SCSI: tg}); err != nil {
+		t.Fatal(err)
+	}
+	portal(other, "goroutines")
 	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		if err := other.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
 		s.Close()
 		for _, end := range ends {
 			end()
@@ -51,9 +69,13 @@ func places(t *testing.T, s *transporttest.ISCSI) []place {
 	return all
 }
 
-// move takes the one session of a node to another place.
-func move(t *testing.T, from *iscsi.Node, to place) {
+// move takes the one session that there is to another place.
+func move(t *testing.T, all []place, to place) {
 	t.Helper()
+	from := all[0].node
+	if len(from.Sessions()) == 0 {
+		from = all[len(all)-1].node
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), transporttest.Patience)
 	defer cancel()
 	d, err := from.Detach(ctx, from.Sessions()[0].TSIH)
@@ -94,10 +116,11 @@ func TestHandOver(t *testing.T) {
 				}
 				for round := range 12 {
 					time.Sleep(3 * time.Millisecond)
-					move(t, s.Node, all[round%len(all)])
+					move(t, all, all[round%len(all)])
 				}
 				close(stop)
 				work.Wait()
+				move(t, all, all[0])
 				if n := len(s.Node.Sessions()[0].Connections); n != connections {
 					t.Errorf("%d connections", n)
 				}
@@ -167,7 +190,7 @@ func TestHandOverBoundary(t *testing.T) {
 		if cut%3 == 0 {
 			time.Sleep(100 * time.Microsecond)
 		}
-		move(t, s.Node, all[cut%len(all)])
+		move(t, all, all[cut%len(all)])
 		if _, err := p.Write(b[cut:]); err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +234,7 @@ func TestHandOverUnsent(t *testing.T) {
 		}
 		got <- total
 	}()
-	move(t, s.Node, all[1])
+	move(t, all, all[1])
 	if total := <-got; total != size*n {
 		t.Fatalf("%d bytes of %d", total, size*n)
 	}
@@ -234,7 +257,7 @@ func TestHandOverNot(t *testing.T) {
 		good(t, c, read(0, 512, transporttest.Lend), nil, make([]byte, 512))
 	}
 	s.Units[0].Release()
-	move(t, s.Node, all[0])
+	move(t, all, all[0])
 	for range 10 {
 		good(t, c, read(0, 512, transporttest.Lend), nil, make([]byte, 512))
 	}

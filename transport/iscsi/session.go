@@ -1,6 +1,7 @@
 package iscsi
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,9 @@ func (s *Session) ending() bool {
 	defer s.mu.Unlock()
 	return s.ended
 }
+
+// Close ends the session: its connections, its tasks, its nexus. It does not wait for the tasks.
+func (s *Session) Close() { s.end(errors.New("the session was closed")) }
 
 // end ends the session: its connections, its tasks, the nexus. gone tells when.
 func (s *Session) end(cause error) {
