@@ -168,29 +168,29 @@ func (c *Conn) leave() {
 // Attach makes a session again of what Detach has returned, on this node or another one that shows
 // the target. Portal.Attach gives it connections. If it fails the nexus has ended.
 func (n *Node) Attach(d *Detached) (*Session, error) {
-	state, nexus := d.State, d.Nexus
-	fail := func(err error) (*Session, error) {
-		if nexus != nil {
-			nexus.Lost(func() {})
-		}
-		return nil, err
+	s, err := n.attach(d)
+	if d.Nexus != nil && (err != nil || s.nexus != d.Nexus) {
+		d.Nexus.Lost(func() {})
 	}
+	return s, err
+}
+
+// attach is Attach, but for a nexus that is not used.
+func (n *Node) attach(d *Detached) (*Session, error) {
+	state := d.State
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t := n.topology.Load().targets[state.Target]
 	switch old := n.sessions[state.key()]; {
 	case n.closing:
-		return fail(ErrClosed)
+		return nil, ErrClosed
 	case t == nil:
-		return fail(fmt.Errorf("iscsi: there is no target %q", state.Target))
+		return nil, fmt.Errorf("iscsi: there is no target %q", state.Target)
 	case old != nil && !old.ending(), n.byTSIH[state.TSIH] != nil:
-		return fail(errors.New("iscsi: the session is there already"))
+		return nil, errors.New("iscsi: the session is there already")
 	}
-	if nexus != nil && nexus.Port != t.port { // of another node
-		nexus.Lost(func() {})
-		nexus = nil
-	}
-	if nexus == nil {
+	nexus := d.Nexus
+	if nexus == nil || nexus.Port != t.port { // it was logged in by another node
 		var err error
 		nexus, err = t.port.Login(target.Initiator{
 			Name: state.Initiator,

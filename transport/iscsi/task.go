@@ -17,7 +17,9 @@ type task struct {
 	target.Task
 	c    *Conn
 	next *task // in the pool
-	refs atomic.Int32
+	// listed: it is in the table of tags. It belongs to the taskSet.
+	listed bool
+	refs   atomic.Int32
 
 	// Of the command: set before Channel.Execute, and not changed.
 	itt       uint32

@@ -49,16 +49,21 @@ func (s *taskSet) idle() bool {
 
 // take returns a task for a command that came by c.
 func (s *taskSet) take(c *Conn) *task {
-	if s.free == nil {
-		s.free = s.back.Swap(nil)
+	if s.back.Load() != nil {
+		for k := s.back.Swap(nil); k != nil; { // those that came back last are in the caches
+			next := k.next
+			k.next, s.free = s.free, k
+			k = next
+		}
 	}
 	k := s.free
 	if k == nil {
 		k = newTask()
 	} else {
 		s.free, k.next = k.next, nil
-		if o, _ := s.table.Find(k.key()); o == k {
+		if k.listed {
 			s.table.Remove(k.key())
+			k.listed = false
 		}
 	}
 	k.reset(c)
@@ -68,13 +73,16 @@ func (s *taskSet) take(c *Conn) *task {
 // add notes a task under its tag. It reports false if the tag is in use. What a connection that had
 // the same CID before has left there does not count.
 func (s *taskSet) add(k *task) bool {
-	if o, there := s.table.Find(k.key()); there {
+	for !s.table.Add(k.key(), k) {
+		o, _ := s.table.Find(k.key())
 		if o.c == k.c && o.open.Load() {
 			return false
 		}
 		s.table.Remove(k.key())
+		o.listed = false
 	}
-	return s.table.Add(k.key(), k)
+	k.listed = true
+	return true
 }
 
 // find returns the task with a tag that came by c and has not ended, or nil.

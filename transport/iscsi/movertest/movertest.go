@@ -39,6 +39,9 @@ type Pair struct {
 	Mover iscsi.Mover
 	Start func(h iscsi.Handler)
 	Peer  Peer
+	// Attach makes a mover that goes on with a wire, where movers let their connections go, and
+	// returns it with what starts it.
+	Attach func(w iscsi.Wire) (iscsi.Mover, func(h iscsi.Handler), error)
 }
 
 // A handler records what the mover tells.
@@ -234,6 +237,11 @@ func Test(t *testing.T, connect func(t *testing.T) Pair) {
 			t.Run("cancel", func(t *testing.T) { testCancel(t, begin(t, p)) })
 			t.Run("terminate", func(t *testing.T) { testTerminate(t, begin(t, p)) })
 			t.Run("peer goes", func(t *testing.T) { testPeerGoes(t, begin(t, p)) })
+			t.Run("detach", func(t *testing.T) { testDetach(t, begin(t, p), p) })
+			t.Run("detach a connection that ends", func(t *testing.T) { testDetachEnded(t, begin(t, p)) })
+			for range 20 {
+				t.Run("detach or end", func(t *testing.T) { testDetachOrEnd(t, begin(t, p)) })
+			}
 		})
 	}
 }

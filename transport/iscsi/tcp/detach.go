@@ -23,18 +23,21 @@ func (w *Wire) Close() error { return w.Conn.Close() }
 
 // Detach implements iscsi.Mover.
 func (m *Mover) Detach(then func(w iscsi.Wire)) {
-	boundary := func() bool { return !m.recv.seg.anything }
+	boundary := func() bool { return !m.recv.seg.anything && !m.ending.Load() }
 	m.conn.Detach(boundary, func(c *tcp.Conn) {
-		m.tx.mu.Lock()
-		m.tx.closed = true
-		m.tx.mu.Unlock()
+		m.tx.close()
 		unsent, err := m.tx.Detach()
-		if err != nil { // it was about to end
+		ends := true
+		m.terminate.Do(func() { m.cause, ends = err, err != nil }) // there is nothing to end any more
+		if ends {
+			if m.linger != nil {
+				m.linger.Stop()
+			}
 			_ = c.Close()
-			m.Ended(err)
+			m.tx.abandon()
+			m.ended()
 			return
 		}
-		m.terminate.Do(func() {}) // there is nothing to end any more
 		w := &Wire{Conn: c, Unsent: unsent, Received: m.recv.unhandled()}
 		m.recv.release()
 		then(w)

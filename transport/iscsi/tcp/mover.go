@@ -104,6 +104,11 @@ func (m *Mover) Ended(err error) {
 	m.linger.Stop()
 	_ = m.conn.Close() // it may be closed already
 	m.tx.stop()
+	m.ended()
+}
+
+// ended tells the session that nothing uses the connection any more.
+func (m *Mover) ended() {
 	m.abandonReceives()
 	m.h.Terminated(m.cause)
 }

@@ -46,12 +46,20 @@ func TestMover(t *testing.T) {
 			movertest.Test(t, func(t *testing.T) movertest.Pair {
 				c, w := connect(t)
 				e := transporttest.NamedEngine(t, name)
-				m, err := iscsitcp.New(c, e, iscsitcp.NewBuffers())
+				buffers := iscsitcp.NewBuffers()
+				m, err := iscsitcp.New(c, e, buffers)
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = m.Close(); _ = e.Close() })
-				return movertest.Pair{Mover: m, Start: func(h iscsi.Handler) { m.Start(h) }, Peer: &peer{Wire: w}}
+				attach := func(w iscsi.Wire) (iscsi.Mover, func(iscsi.Handler), error) {
+					m, err := iscsitcp.Attach(w.(*iscsitcp.Wire), e, buffers)
+					if err != nil {
+						return nil, nil, err
+					}
+					return m, m.Start, nil
+				}
+				return movertest.Pair{Mover: m, Start: m.Start, Peer: &peer{Wire: w}, Attach: attach}
 			})
 		})
 	}

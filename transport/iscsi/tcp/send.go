@@ -165,10 +165,20 @@ func (t *sender) resume() {
 // stop, called after the connection is closed, waits for the sender and gives back what
 // is queued.
 func (t *sender) stop() {
+	t.close()
+	t.Halt()
+	t.abandon()
+}
+
+// close lets nothing be queued any more.
+func (t *sender) close() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
-	t.Halt()
+}
+
+// abandon gives back what is queued. Nobody sends.
+func (t *sender) abandon() {
 	back := slices.Concat(t.done, t.q[t.head:])
 	t.q, t.head, t.done = nil, 0, nil
 	t.waiting.Store(0)
