@@ -29,9 +29,13 @@ type Order struct {
 	First, Blocks uint64
 }
 
-// overlaps reports that the extents have a block in common.
+// overlaps reports that the extents have a block in common. It is right for extents that reach
+// beyond the last number as well.
 func (o Order) overlaps(p Order) bool {
-	return o.First < p.First+p.Blocks && p.First < o.First+o.Blocks
+	if o.First > p.First {
+		o, p = p, o
+	}
+	return o.Blocks > 0 && p.Blocks > 0 && p.First-o.First < o.Blocks
 }
 
 // A verdict is what a table says of a task because of one that was there before.

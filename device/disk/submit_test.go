@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,15 +154,15 @@ func TestAbortCancels(t *testing.T) {
 // hung is a store whose calls wait until their context ends: a network's, whose server is gone.
 type hung struct {
 	store.Store
+	armed *atomic.Bool // the next call hangs
 	begun chan struct{}
 }
 
 func (s hung) wait(ctx context.Context) error {
-	select {
-	case s.begun <- struct{}{}:
-	default:
-		return nil // nobody wants it to hang
+	if !s.armed.CompareAndSwap(true, false) {
+		return nil
 	}
+	close(s.begun)
 	<-ctx.Done()
 	return fmt.Errorf("the server is gone: %w", ctx.Err())
 }
@@ -197,9 +198,10 @@ func TestAbortEndsCalls(t *testing.T) {
 		"stop":              {CDB: cdb.StartStop{}.Append(nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := hung{memoryStore(t, 4<<20), make(chan struct{})}
+			st := hung{memoryStore(t, 4<<20), new(atomic.Bool), make(chan struct{})}
 			b := newBench(t, st, func(c *disk.Config) { c.Workers = 1 })
 			s := b.login(1, loopback.Options{})
+			st.armed.Store(true)
 			p := s.Start(c)
 			<-st.begun
 			if r := s.Manage(target.AbortTask, 0, p.Tag()); r != target.FunctionComplete {

@@ -453,6 +453,7 @@ func TestDetachEnded(t *testing.T) {
 				if !errors.Is(h.err, net.ErrClosed) {
 					t.Errorf("a sender that has ended: %v", h.err)
 				}
+				m.Halt() // it waits for nobody
 				_ = h.c.Close()
 				peer.Close()
 				continue

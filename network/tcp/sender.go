@@ -334,16 +334,19 @@ func (s *Sender) Halt() {
 	s.state.Or(failed)
 }
 
+// halt makes the caller the one who sends, for ever, with more bits of the state set.
 func (s *Sender) halt(bits uint32) {
-	if s.state.Or(sending|halting|bits)&sending != 0 {
-		<-s.gone
+	if s.state.Or(sending|halting|bits)&sending == 0 {
+		close(s.gone)
+		return
 	}
+	<-s.gone
 }
 
 // Detach waits until nobody sends, as Halt does, and returns all that is queued and was not sent,
 // in the order of the wire; the source is told that it was sent. It is called once, instead of
 // Halt, where [Socket.Detach] hands the connection over. It fails if the connection was to end, or
-// has failed: what is queued stays with the source.
+// has failed: what is queued stays with the source, and Halt may follow.
 func (s *Sender) Detach() (unsent []byte, err error) {
 	s.halt(0)
 	defer s.giveBack()
