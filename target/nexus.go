@@ -104,10 +104,10 @@ func (n *Nexus) Lost(done func()) {
 		t.mu.Unlock()
 		done()
 	})
+	n.absent.close() // first: a command whose unit is closed already is not answered as one without a unit
 	for _, x := range itls {
 		x.lose(g)
 	}
-	n.absent.close()
 	n.absent.abort(everyTask, g)
 	g.done()
 }

@@ -54,8 +54,10 @@ type Task struct {
 
 	pace     pace
 	transfer transfer
-	firstLen int64    // of First, when the task came
-	response Response // lent to SendResponse: here, so that none is allocated
+	firstLen int64         // of First, when the task came
+	loan     atomic.Uint32 // what has become of First: see loan.go
+	taken    atomic.Int64  // how much of First the device server has got
+	response Response      // lent to SendResponse: here, so that none is allocated
 
 	step  func(*Task) // the next step, while the task waits for a worker
 	queue *Task       // the next of a queue: of workers, of a unit, or of a channel
@@ -75,8 +77,6 @@ type Task struct {
 	ended      bool   // it is in no list
 
 	mu       sync.Mutex
-	loan     loan          // of First
-	taken    int64         // how much of First the device server has got
 	retained *buffer.Lease // what First lent, copied
 	onAbort  func(*Task)
 	canceled chan struct{} // made when somebody waits for Context
@@ -122,9 +122,10 @@ func (t *Task) reset(x *ITL, ch *Channel) {
 	t.group, t.pins, t.ended = nil, 0, false
 	t.ticket, t.barred, t.exclusive, t.alone = 0, false, false, false
 	t.onAbort = nil
-	t.loan, t.taken, t.firstLen = none, 0, t.First.Len()
+	t.firstLen = t.First.Len()
 	if t.firstLen > 0 {
-		t.loan = lent
+		t.taken.Store(0)
+		t.loan.Store(lent)
 	}
 }
 
