@@ -42,24 +42,9 @@ func (d *Disk) swapBlocks(t *target.Task) {
 
 // orWrite is ORWRITE(16) (SBC-4 5.6).
 func (d *Disk) orWrite(t *target.Task) {
-	c, err := cdb.ParseReadWrite(t.CDB)
-	if err != nil {
-		d.FailWith(t, err)
+	n := d.incoming(t)
+	if n == 0 {
 		return
-	}
-	if !d.transfer(t, c.LBA, uint64(c.Blocks), c.Protect) || !d.writable(t) {
-		return
-	}
-	n, ok := d.supply(t)
-	switch {
-	case !ok:
-		return
-	case n == 0:
-		t.Respond(target.Response{Moves: t.Work.Len})
-		return
-	}
-	if d.durably(c.FUA) {
-		t.Work.Flags |= durable
 	}
 	d.enter(orBlocks, t)
 	t.ReceiveDataOut(0, n, d.entries.received)

@@ -28,24 +28,30 @@ func (d *Disk) read(t *target.Task) {
 
 // write is WRITE(6), (10), (12) and (16) (SBC-4 5.36 to 5.39).
 func (d *Disk) write(t *target.Task) {
+	if n := d.incoming(t); n > 0 {
+		d.path.write(t, n)
+	}
+}
+
+// incoming checks a command that writes what it brings, with the CDB of a WRITE, and returns how many
+// bytes that are. It returns 0 for a command that has ended: it is wrong, or brings nothing.
+func (d *Disk) incoming(t *target.Task) int64 {
 	c, err := cdb.ParseReadWrite(t.CDB)
 	if err != nil {
 		d.FailWith(t, err)
-		return
+		return 0
 	}
 	if !d.transfer(t, c.LBA, uint64(c.Blocks), c.Protect) || !d.writable(t) {
-		return
+		return 0
 	}
 	n, ok := d.supply(t)
 	switch {
 	case !ok:
-		return
+		return 0
 	case n == 0:
 		t.Respond(target.Response{Moves: t.Work.Len})
-		return
-	}
-	if d.durably(c.FUA) {
+	case d.durably(c.FUA):
 		t.Work.Flags |= durable
 	}
-	d.path.write(t, n)
+	return n
 }
