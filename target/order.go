@@ -17,8 +17,8 @@ const (
 	Writes
 	// Atomic commands read and change an extent as an uninterrupted series of actions, as
 	// COMPARE AND WRITE (SBC-4 5.3). They have data-out, and do nothing with the medium before
-	// all of it is there. From the data-out that such a command asks for to its response no command of the class Writes or Atomic that overlaps it is between its own
-	// start, or the arrival of its data, and its response or its wait for more data.
+	// all of it is there. From then to the response no other command of the class Writes or
+	// Atomic that overlaps it runs.
 	Atomic
 )
 

@@ -125,13 +125,14 @@ type Batch interface {
 
 // A LogicalUnit is a device server. Methods may be called by many goroutines at once.
 type LogicalUnit interface {
-	// Attach announces an I_T_L nexus; the unit may set x.State. Detach ends it (I_T
-	// nexus loss), after its last task has ended.
+	// Attach announces an I_T_L nexus; the unit may set x.State. It is called with the lock of
+	// the target. Detach ends the nexus (I_T nexus loss), after its last task has ended, and is
+	// called with no lock.
 	Attach(x *ITL)
 	Detach(x *ITL)
 
 	// Order says how the command of cdb, which may be of any length, stands to others. It is
-	// fast and changes nothing.
+	// fast, changes nothing, and may be called with locks of this package held.
 	Order(cdb []byte) Order
 
 	// Execute starts t. The unit ends it with exactly one t.Respond, now or later, on any
@@ -142,7 +143,8 @@ type LogicalUnit interface {
 
 	// Event reports what happened to the unit or to one of its I_T_L nexuses, so that
 	// unit attentions can be established; x is the nexus concerned, or the one that
-	// caused it (see the events).
+	// caused it (see the events). InventoryChanged comes with the lock of the target held, all
+	// others with none.
 	Event(e Event, x *ITL)
 
 	// Close returns when the unit has given everything back. No task is left.

@@ -4,7 +4,7 @@
 // keep a reserve.State for them, and a command asks its own [Nexus], without a lock. One lock
 // is taken inside of another in this order only: that of Reservations, that of a Table, that of
 // the conditions of one Nexus. None is held while a keeper, a task or another package is called,
-// but for [target.ITL.Unit].
+// but for the rules in device/reserve and [target.ITL.Unit].
 package nexus
 
 import (

@@ -50,7 +50,8 @@ type Mover interface {
 	// until DataMoved. false: the connection has ended, x is not taken.
 	GetData(x *Transfer) bool
 
-	// Flush sends what is queued. No lock may be held: DataMoved is called from it. While
+	// Flush sends what is queued. No lock may be held that DataMoved takes for a transfer that
+	// was asked for by PutData or GetData: it is called from here. While
 	// the mover hands over a batch of received PDUs it does nothing, since the mover
 	// flushes at the end, unless much is queued.
 	Flush()
@@ -106,8 +107,8 @@ type Handler interface {
 	// or of the transfer whose data the PDU has. The mover calls it once for each PDU, when it
 	// has been cut and goes out next, in the order of the wire: so the numbers are in that order,
 	// and nobody has to know beforehand how a transfer will be cut. It may be called with locks of the
-	// mover held, calls nobody back and takes no locks. A PDU that is never sent, since the
-	// connection has ended, gets none.
+	// mover held, calls nobody back, and takes no lock under which another is taken. A PDU that
+	// is never sent, since the connection has ended, gets none.
 	Stamp(h *pdu.BHS, owner any)
 
 	// Terminated tells once that the connection has ended and every transfer has been
