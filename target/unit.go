@@ -1,6 +1,7 @@
 package target
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,6 +126,9 @@ func (u *Unit) detach(x *ITL) {
 	defer u.mu.Unlock()
 	delete(u.itls, x)
 	u.retired.add(&x.Stats)
+	if x.busy.Load() { // it came back, and is lost again before it was served
+		u.back[x.key] = slices.DeleteFunc(u.back[x.key], func(y *ITL) bool { return y == x })
+	}
 	if u.leaving[x.key]--; u.leaving[x.key] > 0 {
 		return
 	}

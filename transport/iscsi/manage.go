@@ -35,11 +35,11 @@ func (c *Conn) manage(p *Arrival) {
 		answer(pdu.TMFNotSupported)
 		return
 	}
-	number := p.H.CmdSN()
+	filled := f == target.AbortTask && c.abortsUnseen(req, p.H.CmdSN())
 	c.sess.managing.Add(1)
 	c.sess.nexus.Manage(f, scsi.LUN(req.LUN), uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
 		code := response(r)
-		if f == target.AbortTask && r == target.NoSuchTask && serial.Less(req.RefCmdSN, number) && c.sess.fillGap(req.RefCmdSN) {
+		if r == target.NoSuchTask && filled {
 			code = pdu.TMFComplete // it has not come yet, and never will
 		}
 		answer(code)
@@ -52,6 +52,20 @@ func (c *Conn) manage(p *Arrival) {
 			c.sess.end(nil) // it was asked for: the answer goes out first
 		}
 	})
+}
+
+// abortsUnseen reports that a request to abort a task, which has the number n, is about a command that
+// has not come yet (11.5.1): its number is taken for consumed. The session's delivery is held, as the
+// order of commands needs it; the answer to the request may come when it is not.
+func (c *Conn) abortsUnseen(req pdu.TMFRequest, n uint32) bool {
+	if !serial.Less(req.RefCmdSN, n) {
+		return false
+	}
+	there := true
+	c.sess.nexus.Manage(target.QueryTask, scsi.LUN(req.LUN), uint64(req.ReferencedTaskTag), func(r target.FunctionResult) {
+		there = r != target.FunctionComplete // a query is answered at once
+	})
+	return !there && c.sess.fillGap(req.RefCmdSN)
 }
 
 // function translates the function code; those of RFC 7144 need iSCSIProtocolLevel 2.
