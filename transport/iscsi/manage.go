@@ -55,8 +55,8 @@ func (c *Conn) manage(p *Arrival) {
 }
 
 // abortsUnseen reports that a request to abort a task, which has the number n, is about a command that
-// has not come yet (11.5.1): its number is taken for consumed. The session's delivery is held, as the
-// order of commands needs it; the answer to the request may come when it is not.
+// has not come yet (11.5.1): its number is taken for consumed. The order of commands needs that
+// now, and not when the request is answered. The session's delivery is held.
 func (c *Conn) abortsUnseen(req pdu.TMFRequest, n uint32) bool {
 	if !serial.Less(req.RefCmdSN, n) {
 		return false
