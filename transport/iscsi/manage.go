@@ -8,8 +8,7 @@ import (
 )
 
 // manage takes a task management request (11.5). The response goes out when nothing touches
-// the memory of an affected task any more. c.sess.delivery is held, also when the target finds at once
-// that there is no such task.
+// the memory of an affected task any more. c.sess.delivery is held.
 func (c *Conn) manage(p *Arrival) {
 	c.noTask(p.H)
 	req, err := pdu.ParseTMFRequest(p.H)
@@ -56,7 +55,7 @@ func (c *Conn) manage(p *Arrival) {
 
 // abortsUnseen reports that a request to abort a task, which has the number n, is about a command that
 // has not come yet (11.5.1): its number is taken for consumed. The order of commands needs that
-// now, and not when the request is answered. The session's delivery is held.
+// now, and not when the request is answered. c.sess.delivery is held.
 func (c *Conn) abortsUnseen(req pdu.TMFRequest, n uint32) bool {
 	if !serial.Less(req.RefCmdSN, n) {
 		return false
