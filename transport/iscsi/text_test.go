@@ -1,12 +1,10 @@
 package iscsi_test
 
 import (
-	"errors"
 	"path/filepath"
 	"testing"
 
 	initiator "github.com/lunette-io/lunette/initiator/iscsi"
-	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/file"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	keys "github.com/lunette-io/lunette/transport/iscsi/login"
@@ -73,9 +71,7 @@ func senseAfterText(t *testing.T, c *initiator.Conn) {
 // TestTextWhileReadingFile does so with reads that end on the goroutines of a store.
 func TestTextWhileReadingFile(t *testing.T) {
 	st, err := file.Open(file.Config{Path: filepath.Join(t.TempDir(), "disk.img"), Size: 16 << 20, IO: "threads"})
-	if errors.Is(err, store.ErrNotSupported) {
-		t.Skip(err)
-	} else if err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	s, end := startDisk(t, st)

@@ -19,9 +19,6 @@ func (h *handler) freeze() {
 // testDetach takes the connection from mover to mover, with what each has not handled and not sent:
 // every PDU comes once and in order.
 func testDetach(t *testing.T, b *bench, p iscsi.MoverParams) {
-	if !b.Mover.Traits().Detaches {
-		t.Skip("these movers keep their connections")
-	}
 	for round, n := range []int{0, 1, 100, 9000, 60_000} {
 		b.h.freeze()
 		must(t, b.Peer.Send(nop(1000), numbered(n))) // it waits at one mover, or at the other
@@ -69,9 +66,6 @@ func testDetach(t *testing.T, b *bench, p iscsi.MoverParams) {
 
 // testDetachEnded: a connection that ends first is not given away.
 func testDetachEnded(t *testing.T, b *bench) {
-	if !b.Mover.Traits().Detaches {
-		t.Skip("these movers keep their connections")
-	}
 	b.h.freeze()
 	b.Mover.Terminate(errors.New("an end"))
 	b.Mover.Detach(func(iscsi.Wire) { t.Error("given away") })
@@ -82,9 +76,6 @@ func testDetachEnded(t *testing.T, b *bench) {
 // testDetachOrEnd has a connection end while it is being detached: it is given away, or Terminated
 // is called.
 func testDetachOrEnd(t *testing.T, b *bench) {
-	if !b.Mover.Traits().Detaches {
-		t.Skip("these movers keep their connections")
-	}
 	b.h.freeze()
 	wires := make(chan iscsi.Wire, 2)
 	go func() {
