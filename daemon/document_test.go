@@ -89,7 +89,8 @@ func TestDocumentRefuses(t *testing.T) {
 		{"first-burst: auto", "first-burst: none", `iscsi.first-burst: "none" is neither auto nor a size`},
 		{"first-burst: auto", "first-burst: 256B", `iscsi.first-burst: `},
 		{"first-burst: auto", "first-burst: 2M", `iscsi.first-burst: 2M is not from 512 to 1M`},
-		{"initiators: [iqn", "initiators: [me, iqn", `targets[0].initiators[0]: "me" is not an iSCSI name`},
+		{"initiators: [iqn", "initiators: [\"iqn.a,b\", iqn", `targets[0].initiators[0]: the initiator's name "iqn.a,b" has a comma: list each name by itself`},
+		{"initiators: [iqn", "initiators: [\"iqn.a\\x1b\", iqn", `targets[0].initiators[0]: no initiator logs in with the name "iqn.a\x1b"`},
 	} {
 		text := strings.Replace(everything, test.old, test.now, 1)
 		if text == everything {
@@ -98,6 +99,32 @@ func TestDocumentRefuses(t *testing.T) {
 		_, err := model.Read("x.yaml", []byte(text), Builtin().Schema())
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("with %q:\n got %v\nwant %v", test.now, err, test.want)
+		}
+	}
+}
+
+// A size is a number or a text; names of initiators are those with which they log in, in any case of letters.
+func TestDocumentTakes(t *testing.T) {
+	for _, test := range []struct{ old, now, note string }{
+		{"immediate-data: no, first-burst: auto", "first-burst: 65536", ""},
+		{"immediate-data: no, first-burst: auto", `first-burst: "64K"`, ""},
+		{"max-fpdu: \"9000\"", "max-fpdu: 9000", ""},
+		{"initiators: [iqn", "initiators: [\"IQN.1991-05.com.microsoft:WIN_SRV01\", iqn", ""},
+		{"initiators: [iqn", "initiators: [\"iqn.2004-10.com.ubuntu:01:höst\", iqn", ""},
+		{"initiators: [iqn", "initiators: [me, iqn", `x.yaml:16:18: targets[0].initiators[0]: "me" does not begin with iqn., eui. or naa. as iSCSI names do`},
+		{"initiators: [iqn", "initiators: [\"iqn.a \", iqn", "has blanks at an end"},
+	} {
+		text := strings.Replace(everything, test.old, test.now, 1)
+		d, err := model.Read("x.yaml", []byte(text), Builtin().Schema())
+		if err != nil || text == everything {
+			t.Errorf("with %q: %v", test.now, err)
+			continue
+		}
+		if len(d.Notes) > 1 || (len(d.Notes) == 1) != (test.note != "") || len(d.Notes) == 1 && !strings.Contains(d.Notes[0].Error(), test.note) {
+			t.Errorf("with %q: the notes are %v, want %q", test.now, d.Notes, test.note)
+		}
+		if name := d.Targets[0].Values.Strings("initiators")[0]; name != strings.ToLower(name) {
+			t.Errorf("%q is compared as it is written", name)
 		}
 	}
 }

@@ -27,6 +27,13 @@ func (d *decoder) failAt(n ast.Node, path, format string, args ...any) {
 	d.problems = append(d.problems, p)
 }
 
+// failKey notes a problem with the key of a value in path.
+func (d *decoder) failKey(key ast.Node, path, name, format string, args ...any) {
+	d.failAt(key, path, format, args...)
+	p := d.problems[len(d.problems)-1]
+	p.where, p.key = join(path, name), true
+}
+
 // value decodes n into v.
 func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 	d.source.at[path] = position(n)
@@ -113,7 +120,7 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 		}
 		field, ok := known[others]
 		if !ok {
-			d.failAt(key, path, "there is no key %q here%s: the keys are %s", name, unknownHint(name), strings.Join(keys(v.Addr().Interface()), ", "))
+			d.failKey(key, path, name, "there is no key %q here%s: the keys are %s", name, unknownHint(name), strings.Join(keys(v.Addr().Interface()), ", "))
 			return
 		}
 		if g, ok := d.given(val, name, join(path, name)); ok {
@@ -163,7 +170,7 @@ func (d *decoder) mapping(n ast.Node, path string, each func(key ast.Node, name 
 		case !ok:
 			d.failAt(e.Key, path, "%s cannot be a key here", form(e.Key))
 		case slices.Contains(seen, name):
-			d.failAt(e.Key, path, "the key %q is here twice", name)
+			d.failKey(e.Key, path, name, "the key %q is here twice", name)
 		default:
 			seen = append(seen, name)
 			d.source.keys[join(path, name)] = position(e.Key)

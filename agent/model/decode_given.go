@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // given decodes a value whose option is not known yet.
@@ -84,6 +85,11 @@ func (d *decoder) named(n ast.Node, all *[]Named, path string) {
 // plugin decodes {kind: KIND, option: value, …}.
 func (d *decoder) plugin(n ast.Node, p *Plugin, path string) {
 	d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
+		if name == "kind" && saysNull(val) {
+			d.source.at[join(path, name)] = position(val)
+			p.Kind = "null" // a kind may have the name that YAML has for nothing
+			return
+		}
 		g, ok := d.given(val, name, join(path, name))
 		switch {
 		case !ok:
@@ -95,6 +101,12 @@ func (d *decoder) plugin(n ast.Node, p *Plugin, path string) {
 			p.Kind = g.Text
 		}
 	})
+}
+
+// saysNull reports that the word null stands there, not in quotes.
+func saysNull(n ast.Node) bool {
+	t := n.GetToken()
+	return n.Type() == ast.NullType && t != nil && t.Type == token.NullType && t.Value == "null"
 }
 
 // luns decodes {0: UNIT, 1: UNIT, …}.

@@ -23,6 +23,9 @@ type Document struct {
 	Given  Settings `doc:"*"`
 	Values Values
 
+	// Notes are what is right, and perhaps not what was meant, after validation.
+	Notes Problems
+
 	source source
 }
 

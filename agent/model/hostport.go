@@ -57,37 +57,86 @@ func hostPortAddress(host string, port uint16) Address {
 
 // hostPort takes ADDR[:PORT] apart; named reports that there is a port, why what is wrong.
 func hostPort(addr string) (host string, port uint16, named bool, why string) {
-	if ip, err := netip.ParseAddr(strings.Trim(addr, "[]")); err == nil {
-		if ip.Is6() && !strings.HasPrefix(addr, "[") {
-			return "", 0, false, "an IPv6 address stands in brackets"
-		}
-		if (addr[0] == '[') != (addr[len(addr)-1] == ']') || (ip.Is4() && addr[0] == '[') {
-			return "", 0, false, "its brackets are wrong"
-		}
-		return ip.String(), 0, false, ""
+	bad := func(format string, args ...any) (string, uint16, bool, string) {
+		return "", 0, false, fmt.Sprintf(format, args...)
 	}
-	host, text, err := net.SplitHostPort(addr)
+	host, text, why := splitHost(addr)
+	if why != "" {
+		return bad("%s", why)
+	}
+	if host, why = readHost(host, strings.HasPrefix(addr, "[")); why != "" {
+		return bad("%s", why)
+	}
+	if text == "" {
+		return host, 0, false, ""
+	}
+	n, err := strconv.ParseUint(text[1:], 10, 16)
 	if err != nil {
-		if addr != "" && hostname(addr) {
-			return addr, 0, false, ""
-		}
-		return "", 0, false, "it has no address that can be read"
-	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return "", 0, false, fmt.Sprintf("%q is not a port from 0 to 65535", text)
-	}
-	switch ip, err := netip.ParseAddr(host); {
-	case host == "":
-		return "", 0, false, "it has no address (all of them are 0.0.0.0 and [::])"
-	case err == nil && ip.Is4() && addr[0] == '[':
-		return "", 0, false, "an IPv4 address stands without brackets"
-	case err == nil:
-		host = ip.String()
-	case !hostname(host):
-		return "", 0, false, fmt.Sprintf("%q is neither an IP address nor a host name", host)
+		return bad("%q is not a port from 0 to 65535", text[1:])
 	}
 	return host, uint16(n), true, ""
+}
+
+// splitHost takes the address, without its brackets, from ":PORT", which is empty if there is none. What
+// stands in brackets has colons, and may have a zone with any character but one.
+func splitHost(addr string) (host, port, why string) {
+	if inside, ok := strings.CutPrefix(addr, "["); ok {
+		end := strings.LastIndexByte(inside, ']')
+		if end < 0 || (len(inside) > end+1 && inside[end+1] != ':') {
+			return "", "", "its brackets are wrong"
+		}
+		return inside[:end], inside[end+1:], ""
+	}
+	if _, err := netip.ParseAddr(addr); err == nil && strings.Contains(addr, ":") {
+		return "", "", "an IPv6 address stands in brackets"
+	}
+	switch i := strings.LastIndexByte(addr, ':'); {
+	case i < 0:
+		return addr, "", ""
+	case strings.Contains(addr[:i], ":"):
+		return "", "", "an IPv6 address stands in brackets, and its port behind them"
+	default:
+		return addr[:i], addr[i:], ""
+	}
+}
+
+// readHost returns an address or host name as it is written in a portal.
+func readHost(host string, brackets bool) (normal, why string) {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "":
+		return "", "it has no address (all of them are 0.0.0.0 and [::])"
+	case err != nil && brackets:
+		return "", fmt.Sprintf("%q is not an IPv6 address", host)
+	case err != nil && !hostname(host):
+		return "", fmt.Sprintf("%q is neither an IP address nor a host name", host)
+	case err != nil:
+		return host, ""
+	case brackets && ip.Is4():
+		return "", "an IPv4 address stands without brackets"
+	}
+	return ip.String(), zoned(ip)
+}
+
+// zoned says what is wrong with the zone of an address (RFC 4007 11): link-local ones have the network
+// device that they are on, as there may be one of the same address on another; empty: it is right.
+func zoned(ip netip.Addr) string {
+	switch zone := ip.Zone(); {
+	case ip.IsLinkLocalUnicast() && ip.Is6() && zone == "":
+		return fmt.Sprintf("%s is a link-local address, which is only one with its network device: write [%s%%DEVICE], such as [%s%%eth0]", ip, ip, ip)
+	case zone != "" && !ip.IsLinkLocalUnicast():
+		return fmt.Sprintf("only link-local addresses (fe80::…) have a network device: leave %%%s out", zone)
+	case zone != "" && !deviceName(zone):
+		return fmt.Sprintf("%q is not the name of a network device", zone)
+	}
+	return ""
+}
+
+// deviceName: what Linux lets network devices be called, in characters that can be printed.
+func deviceName(s string) bool {
+	return len(s) <= 15 && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune("/:[]%", r)
+	})
 }
 
 // hostname: RFC 1123 2.1, and not all digits and dots, which is a misspelt IPv4 address.

@@ -4,77 +4,81 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-)
+	"unicode/utf8"
 
-// MaxNameLen is the longest iSCSI name in bytes (RFC 7143 4.2.7.1).
-const MaxNameLen = 223
+	"github.com/lunette-io/lunette/scsi"
+)
 
 // NamePrefix starts the names of targets that nobody has named.
 const NamePrefix = "iqn.2026-11.io.lunette:"
 
 const nameRule = "an iSCSI name is iqn.YYYY-MM.REVERSED.DOMAIN:ANYTHING (such as " + NamePrefix + "disk), eui. and 16 hexadecimal digits, or naa. and 16 or 32"
 
-// CheckName reports what is wrong with an iSCSI name (RFC 7143 4.2.7).
-func CheckName(name string) error {
-	bad := func(why string) error { return fmt.Errorf("%q is not an iSCSI name, %s: %s", name, why, nameRule) }
-	if len(name) > MaxNameLen {
-		return fmt.Errorf("the iSCSI name %.20q… has %d bytes: %d are allowed", name, len(name), MaxNameLen)
+// TargetName returns the name of a target in the form in which names are compared: small letters. It
+// takes what a login takes ([scsi.ISCSIName]); the error says what is wrong, and what would be right
+// if something is like it.
+func TargetName(name string) (string, error) {
+	normal, err := scsi.ISCSIName(name)
+	if err == nil {
+		return normal, nil
 	}
-	if lower := strings.ToLower(name); lower != name {
-		return fmt.Errorf("the iSCSI name %q has upper-case letters: write %q", name, lower)
+	if n := len(name); n > scsi.MaxISCSINameLen {
+		return "", fmt.Errorf("the iSCSI name %.20q… has %d bytes: %d are allowed", name, n, scsi.MaxISCSINameLen)
 	}
-	kind, rest, ok := strings.Cut(name, ".")
-	if !ok {
-		return bad("it has no type")
+	hint := ""
+	if like := alike(name); like != "" {
+		hint = fmt.Sprintf(" (%q would do)", like)
 	}
-	switch kind {
-	case "iqn":
-		return checkIQN(rest, bad)
-	case "eui":
-		if len(rest) != 16 || !hexadecimal(rest) {
-			return bad("eui. has 16 hexadecimal digits after it")
-		}
-	case "naa":
-		if (len(rest) != 16 && len(rest) != 32) || !hexadecimal(rest) {
-			return bad("naa. has 16 or 32 hexadecimal digits after it")
-		}
-	default:
-		return bad(fmt.Sprintf("%q is no type of name", kind))
-	}
-	return nil
+	return "", fmt.Errorf("%.70q is not an iSCSI name, %s%s: %s", name, whyNoName(name), hint, nameRule)
 }
 
-func checkIQN(rest string, bad func(string) error) error {
-	date, authority, ok := strings.Cut(rest, ".")
-	if !ok || len(date) != 7 || !digits(date[:4]) || date[4] != '-' || !digits(date[5:]) ||
-		date[5:] < "01" || date[5:] > "12" {
-		return bad("a date YYYY-MM comes after iqn.")
+// whyNoName says what is wrong with a name that [scsi.ISCSIName] has refused.
+func whyNoName(name string) string {
+	lower := scsi.FoldISCSIName(name)
+	kind, rest, ok := strings.Cut(lower, ".")
+	switch {
+	case !ok:
+		return "it has no type"
+	case kind == "eui":
+		return "eui. has 16 hexadecimal digits after it"
+	case kind == "naa":
+		return "naa. has 16 or 32 hexadecimal digits after it"
+	case kind != "iqn":
+		return fmt.Sprintf("%.20q is no type of name", kind)
+	case !utf8.ValidString(name):
+		return "it is not UTF-8"
 	}
-	domain, _, _ := strings.Cut(authority, ":")
-	for _, label := range strings.Split(domain, ".") {
-		if label == "" || strings.Trim(label, letters+decimals+"-") != "" {
-			return bad("a reversed domain name comes after the date")
+	for _, r := range rest {
+		if _, err := scsi.ISCSIName(NamePrefix + string(r)); err != nil {
+			return fmt.Sprintf("it has the character %q (letters, digits, '.', '-' and ':' are allowed)", r)
 		}
 	}
-	for _, r := range authority {
-		if !nameRune(r) {
-			return bad(fmt.Sprintf("it has the character %q (letters, digits, '.', '-' and ':' are allowed)", r))
-		}
+	date, authority, _ := strings.Cut(rest, ".")
+	if _, err := scsi.ISCSIName("iqn." + date + ".x"); err != nil || authority == "" {
+		return "a date YYYY-MM and a reversed domain name come after iqn."
 	}
-	return nil
+	return "a reversed domain name comes after the date"
+}
+
+// alike is a name like one that is not right; empty: there is none.
+func alike(name string) string {
+	like := strings.Map(func(r rune) rune {
+		if _, err := scsi.ISCSIName(NamePrefix + string(r)); err != nil {
+			return '-'
+		}
+		return r
+	}, name)
+	like, err := scsi.ISCSIName(like)
+	if err != nil {
+		return ""
+	}
+	return like
 }
 
 const (
 	letters  = "abcdefghijklmnopqrstuvwxyz"
 	decimals = "0123456789"
 )
-
-// nameRune: the characters of RFC 7143 4.2.7.2; beyond ASCII it takes what RFC 3722
-// takes, which we leave to those who have such names: they are refused.
-func nameRune(r rune) bool { return strings.ContainsRune(letters+decimals+".-:", r) }
-
-func digits(s string) bool      { return s != "" && strings.Trim(s, decimals) == "" }
-func hexadecimal(s string) bool { return s != "" && strings.Trim(s, decimals+"abcdef") == "" }
 
 // PlainName makes a word for names from a file's path: the base without its
 // extension, in lower case, with '-' for what no iSCSI name may have.

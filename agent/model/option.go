@@ -45,7 +45,10 @@ type Option struct {
 	Exclusive bool
 	// Check says what else is wrong with a value of the type String or Path; nil: nothing is.
 	Check func(text string) error
-	Help  string
+	// Normal, of the type String, returns a value in the form that counts, or what is wrong with it;
+	// nil: it counts as it is written.
+	Normal func(text string) (string, error)
+	Help   string
 }
 
 // Auto is what an option is called that the program sets by itself, by convention.
@@ -90,8 +93,19 @@ func (o Option) Parse(text string) (any, error) {
 				return nil, err
 			}
 		}
+		if o.Normal != nil {
+			return normal(o.Normal(text))
+		}
 		return text, nil
 	}
+}
+
+// normal keeps a string that is none from being a value.
+func normal(text string, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 func (o Option) parseSize(text string) (any, error) {
@@ -142,4 +156,23 @@ func list(words []string) string {
 	default:
 		return strings.Join(words[:n-1], ", ") + " or " + words[n-1]
 	}
+}
+
+// listMost is how many words a sentence lists.
+const listMost = 20
+
+// listOnce is list with each word once, and not more of them than people read.
+func listOnce(words []string) string {
+	var once []string
+	seen := make(map[string]bool, len(words))
+	for _, w := range words {
+		if w == "" || seen[w] {
+			continue
+		}
+		seen[w] = true
+		if once = append(once, w); len(once) > listMost {
+			return strings.Join(once[:listMost], ", ") + " …"
+		}
+	}
+	return list(once)
 }

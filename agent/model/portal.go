@@ -83,8 +83,12 @@ func (c *checker) portals() {
 		path := fmt.Sprintf("portals[%d]", i)
 		for j, name := range p.Targets {
 			at := fmt.Sprintf("%s.targets[%d]", path, j)
+			if normal, err := TargetName(name); err == nil {
+				name = normal
+				p.Targets[j] = name
+			}
 			if !slices.Contains(names, name) {
-				c.fail(at, "there is no target %q: there is %s", name, list(names))
+				c.fail(at, "there is no target %q: there is %s", name, listOnce(names))
 			} else if slices.Contains(p.Targets[:j], name) {
 				c.fail(at, "the target %q is here twice", name)
 			}

@@ -15,6 +15,9 @@ type Problem struct {
 	At     Position // zero when it is not known
 	Path   string   // of the value, such as units[0].store.size; or its label
 	Err    error
+
+	where string // the value's path, whatever its label
+	key   bool   // it is about a key that should not be there
 }
 
 func (p *Problem) Error() string {
@@ -59,6 +62,24 @@ func All(err error) []error {
 	return all
 }
 
+// follows reports that p is probably a consequence of others: they are about the same value, or one
+// inside of the other.
+func (p *Problem) follows(others Problems) bool {
+	inside := func(in, out string) bool {
+		rest, ok := strings.CutPrefix(in, out)
+		return ok && (out == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+	}
+	for _, o := range others {
+		if p.where == o.where || !p.key && !o.key && (inside(p.where, o.where) || inside(o.where, p.where)) {
+			return true
+		}
+		if o.key && !p.key && o.where != "" && inside(p.where, o.where) {
+			return true
+		}
+	}
+	return false
+}
+
 // source knows where the values of a document came from.
 type source struct {
 	name   string
@@ -78,7 +99,7 @@ func (d *Document) Label(path, label string) {
 
 // problem makes a Problem of the value at path.
 func (s *source) problem(path string, err error) *Problem {
-	p := &Problem{Source: s.name, Path: path, Err: err}
+	p := &Problem{Source: s.name, Path: path, Err: err, where: path}
 	for at := path; ; {
 		if label, ok := s.labels[at]; ok {
 			p.Path = label

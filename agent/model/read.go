@@ -41,11 +41,14 @@ func Read(name string, text []byte, schema Schema) (*Document, error) {
 	}
 	dec := decoder{source: &d.source}
 	dec.value(root, valueOf(d), "")
-	if len(dec.problems) > 0 {
-		return nil, dec.problems
+	all := dec.problems
+	for _, p := range d.validate(schema, all) { // what was read may be wrong as well
+		if !p.follows(dec.problems) {
+			all = append(all, p)
+		}
 	}
-	if err := d.Validate(schema); err != nil {
-		return nil, err
+	if len(all) > 0 {
+		return nil, all
 	}
 	return d, nil
 }
@@ -58,6 +61,10 @@ func parse(name string, text []byte) (root ast.Node, p *Problem) {
 	if len(text) > maxDocument {
 		return fail(Position{}, "the document is longer than %v", Size(maxDocument))
 	}
+	text, at, err := encoded(text)
+	if err != nil {
+		return fail(at, "%w", err)
+	}
 	if line := tooDeep(text); line > 0 {
 		return fail(Position{line, 1}, "values are nested deeper than %d", maxDepth)
 	}
@@ -66,10 +73,10 @@ func parse(name string, text []byte) (root ast.Node, p *Problem) {
 			root, p = fail(Position{}, "this is neither YAML nor JSON")
 		}
 	}()
-	file, err := parser.ParseBytes(text, 0)
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		at, message := splitPosition(err.Error())
-		return fail(at, "%s", message)
+		return fail(at, "%s", inWords(message))
 	}
 	for _, doc := range file.Docs {
 		if doc.Body == nil || doc.Body.Type() == ast.CommentType {

@@ -46,7 +46,7 @@ var testSchema = Schema{
 		{Name: "auth", Type: Group, Options: []Option{{Name: "users", Type: Group, List: true, Options: []Option{
 			{Name: "user", Required: true, Help: "the name"}, {Name: "secret-file", Type: Path},
 		}}}},
-		{Name: "initiators", List: true, Check: CheckName},
+		{Name: "initiators", List: true, Normal: TargetName},
 	},
 	Checks: []func(*Check){func(c *Check) {
 		for i, t := range c.Document.Targets {
@@ -178,7 +178,7 @@ func TestReadRefuses(t *testing.T) {
 		{"5: m", "5: n", `x.yaml:13:21: targets[0].luns.5: there is no unit "n": there is a or m`},
 		{"5: m", "x: m", `"x" is not a LUN`},
 		{"5: m", "16384: m", `a LUN is a number from 0 to 16383`},
-		{"5: m", "0: m", `x.yaml:13:18: mapping key "0" already defined`},
+		{"5: m", "0: m", `x.yaml:13:18: targets[0].luns: the key "0" is here twice`},
 		{", 5: m", "", `x.yaml:8:5: units[1]: no target has the unit "m"`},
 		{"iqn.2026-11.io.lunette:t", "disk", `targets[0].name: "disk" is not an iSCSI name`},
 		{"[::1]:3261", "[::1:3261", `is not a portal`},

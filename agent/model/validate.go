@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,10 +16,19 @@ const MaxAlias = 255
 
 // Validate checks the whole document, fills in what it leaves open, and converts all
 // options. Nothing is opened, listened on, or looked for in the file system.
-// Its errors are [Problems].
+// Its errors are [Problems]. What is right, and perhaps not what was meant, is in Notes then.
 func (d *Document) Validate(schema Schema) error {
+	if problems := d.validate(schema, nil); len(problems) > 0 {
+		return problems
+	}
+	return nil
+}
+
+// validate is Validate of what could be read of a document, with what could not.
+func (d *Document) validate(schema Schema, unread Problems) Problems {
 	d.fill(schema)
-	c := checker{doc: d, schema: schema}
+	d.Notes = nil
+	c := checker{doc: d, schema: schema, unread: unread}
 	c.version()
 	c.units()
 	c.targets()
@@ -28,16 +38,14 @@ func (d *Document) Validate(schema Schema) error {
 	for _, check := range schema.Checks {
 		check(&Check{Document: d, checker: &c})
 	}
-	if len(c.problems) > 0 {
-		return c.problems
-	}
-	return nil
+	return c.problems
 }
 
 type checker struct {
 	doc      *Document
 	schema   Schema
 	problems Problems
+	unread   Problems // what was found when the document was read
 }
 
 func (c *checker) fail(path, format string, args ...any) {
@@ -50,6 +58,7 @@ func (c *checker) failKey(path, key, format string, args ...any) {
 	if at, ok := c.doc.source.keys[join(path, key)]; ok {
 		p.At = at
 	}
+	p.where, p.key = join(path, key), true
 	c.problems = append(c.problems, p)
 }
 
@@ -62,6 +71,13 @@ type Check struct {
 
 // Fail notes what is wrong with the value at path, such as targets[0].alias.
 func (c *Check) Fail(path, format string, args ...any) { c.checker.fail(path, format, args...) }
+
+// Note notes that what is written at path is right, and perhaps not what was meant: that it has no
+// effect, for instance.
+func (c *Check) Note(path, format string, args ...any) {
+	d := c.Document
+	d.Notes = append(d.Notes, d.source.problem(path, fmt.Errorf(format, args...)))
+}
 
 // Restrictions are what keeps initiators out of a target, whatever shows it: see
 // [Schema.Restricts].
@@ -86,6 +102,11 @@ func (c *Check) Portals(transport, target string) []Portal {
 	return all
 }
 
+// SameName reports that a target before the one at i has its name.
+func (d *Document) SameName(i int) bool {
+	return slices.ContainsFunc(d.Targets[:i], func(t Target) bool { return t.Name == d.Targets[i].Name })
+}
+
 func (c *checker) version() {
 	switch v := c.doc.Version; v {
 	case Version:
@@ -105,18 +126,16 @@ func (c *checker) targets() {
 		names = append(names, u.Names...)
 	}
 	mapped := make(map[string]bool)
-	seen := make(map[string]bool)
 	for i := range c.doc.Targets {
 		t := &c.doc.Targets[i]
 		path := fmt.Sprintf("targets[%d]", i)
 		if t.Name == "" {
 			c.fail(path, "the target has no name: add \"name: %sNAME\"", NamePrefix)
-		} else if err := CheckName(t.Name); err != nil {
+		} else if name, err := TargetName(t.Name); err != nil {
 			c.fail(path+".name", "%w", err)
-		} else if seen[t.Name] {
+		} else if t.Name = name; c.doc.SameName(i) {
 			c.fail(path+".name", "there are two targets %q: each name is used once", t.Name)
 		}
-		seen[t.Name] = true
 		if len(t.Alias) > MaxAlias || strings.ContainsFunc(t.Alias, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			c.fail(path+".alias", "an alias has up to %d bytes and no control characters", MaxAlias)
 		}
@@ -124,7 +143,7 @@ func (c *checker) targets() {
 		t.Values = c.section(path, keys(t), c.schema.Target, t.Given)
 	}
 	for i, u := range c.doc.Units {
-		if u.Name != "" && len(c.doc.Targets) > 0 && !anyOf(mapped, u.Names) {
+		if u.Name != "" && len(c.doc.Targets) > 0 && !anyOf(mapped, u.Names) && !c.mapsUnread() {
 			c.fail(fmt.Sprintf("units[%d]", i), "no target has the unit %q: name it in the \"luns\" of one", u.Name)
 		}
 	}
@@ -149,11 +168,25 @@ func (c *checker) luns(path string, t *Target, names []string, mapped map[string
 			c.fail(at, "LUN %d is here twice", l.Number)
 		}
 		numbers[l.Number] = true
-		if !known[l.Unit] {
-			c.fail(at, "there is no unit %q: there is %s", l.Unit, list(names))
+		if !known[l.Unit] && !c.namesUnread() {
+			c.fail(at, "there is no unit %q: there is %s", l.Unit, listOnce(names))
 		}
 		mapped[l.Unit] = true
 	}
+}
+
+// namesUnread reports that units were not read that have names.
+func (c *checker) namesUnread() bool {
+	return slices.ContainsFunc(c.unread, func(p *Problem) bool {
+		return strings.HasPrefix(p.where, "units") && (!strings.Contains(p.where, ".") || strings.HasSuffix(p.where, "].name"))
+	})
+}
+
+// mapsUnread reports that maps of targets were not read.
+func (c *checker) mapsUnread() bool {
+	return slices.ContainsFunc(c.unread, func(p *Problem) bool {
+		return strings.HasPrefix(p.where, "targets") && (!strings.Contains(p.where, ".") || strings.Contains(p.where, "].luns"))
+	})
 }
 
 func anyOf(set map[string]bool, names []string) bool {

@@ -97,8 +97,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve disk.img --block-size 1024", `--block-size: "1024" is not 512 or 4096`},
 		{"serve --memory 512 --block-size 4096", "less than one block"},
 		{"serve disk.img --target disk", `--target: "disk" is not an iSCSI name`},
-		{"serve disk.img --target IQN.2026-11.io.lunette:x", `write "iqn.2026-11.io.lunette:x"`},
-		{"serve disk.img --initiator me", `--initiator: "me" is not an iSCSI name`},
+		{"serve disk.img --target IQN.2026-11.io.lunette:My_Disk", `("iqn.2026-11.io.lunette:my-disk" would do)`},
+		{"serve disk.img --initiator a,b", `--initiator: the initiator's name "a,b" has a comma`},
 		{"serve disk.img --portal nonsense:port", `--portal: "nonsense:port" is not a portal, "port" is not a port from 0 to 65535`},
 		{"serve disk.img --portal 127.0.0.1:70000", "not a port from 0 to 65535"},
 		{"serve disk.img --portal ::1:3260", "brackets"},
@@ -167,8 +167,9 @@ func TestCheckListsAllProblems(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	want := "lunette: bad.yaml:3:10: targets: \"5\" is a number: a list is wanted"
-	if lines := strings.Split(strings.TrimSpace(stderr.String()), "\n"); len(lines) != 2 ||
-		!strings.HasPrefix(lines[0], want) || !strings.HasPrefix(lines[1], "lunette: bad.yaml:4:18: limits.memory: ") {
+	if lines := strings.Split(strings.TrimSpace(stderr.String()), "\n"); len(lines) != 3 ||
+		!strings.HasPrefix(lines[0], want) || !strings.HasPrefix(lines[1], "lunette: bad.yaml:4:18: limits.memory: ") ||
+		lines[2] != "lunette: bad.yaml:2:8: units: there is no unit: nothing to serve" {
 		t.Errorf("got %s", &stderr)
 	}
 	stderr.Reset()

@@ -31,7 +31,7 @@ func Kind() plugin.Transport {
 		},
 		Target: []model.Option{
 			authOption("who may log in"),
-			{Name: "initiators", List: true, Check: checkInitiator, Help: "The names of the initiators that may log in; without it all may."},
+			{Name: "initiators", List: true, Normal: initiatorName, Help: "The names of the initiators that may log in; without it all may."},
 		},
 		Check: check, Restricts: restricts, New: newNode, Show: show,
 		Portals: []plugin.PortalKind{

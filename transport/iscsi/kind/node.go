@@ -87,6 +87,9 @@ func check(c *model.Check) {
 	checkAuth(c, "discovery.auth", c.Document.Values.Group("discovery").Group("auth"))
 	for i, t := range c.Document.Targets {
 		checkAuth(c, fmt.Sprintf("targets[%d].auth", i), t.Values.Group("auth"))
+		for j, name := range t.Values.Strings("initiators") {
+			noteOddInitiator(c, fmt.Sprintf("targets[%d].initiators[%d]", i, j), name)
+		}
 	}
 }
 

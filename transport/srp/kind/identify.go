@@ -72,7 +72,7 @@ func check(c *model.Check) {
 				c.Fail(path+".srp."+half[0], "%.40q is not an identifier: it has 16 hexadecimal digits, such as %s", half[1], derived(half[0], t.Name))
 			}
 		}
-		if other, ok := ports[id.String()]; ok {
+		if other, ok := ports[id.String()]; ok && !c.Document.SameName(i) { // that has been said
 			c.Fail(path+".srp", "the target %s has the same id-ext and ioc-guid: one of them must differ", other)
 		}
 		ports[id.String()] = t.Name
