@@ -15,6 +15,7 @@ import (
 	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/store/file"
 	"github.com/lunette-io/lunette/test/plugin/carousel"
 	"github.com/lunette-io/lunette/test/plugin/pipe"
 )
@@ -212,15 +213,23 @@ func TestPluginsRefuse(t *testing.T) {
 func TestFailedDeviceLeavesNothing(t *testing.T) {
 	t.Chdir(t.TempDir())
 	p := pipe.New()
-	text := strings.NewReplacer("a: {kind: memory, size: 1M}", "a: {kind: file, path: a.img, size: 1M}", "path: b.img", "path: no/b.img").Replace(foreign)
+	text := strings.Replace(foreign, "a: {kind: memory, size: 1M}", "a: {kind: file, path: a.img, size: 1M}", 1)
+	if err := os.WriteFile("b.img", make([]byte, 2<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := file.Open(file.Config{Path: "b.img"}) // another program serves it: that shows only when it is opened
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
 	doc, err := model.Read("test.yaml", []byte(text), with(p).Schema())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = Start(t.Context(), doc, with(p), quiet(t)); err == nil || !strings.HasPrefix(err.Error(), "unit box: ") || !strings.Contains(err.Error(), "no/b.img") {
+	if _, err = Start(t.Context(), doc, with(p), quiet(t)); err == nil || !strings.HasPrefix(err.Error(), "unit box: ") || !strings.Contains(err.Error(), "b.img: in use") {
 		t.Errorf("%v", err)
 	}
-	if left, _ := os.ReadDir("."); len(left) != 0 {
+	if left, _ := os.ReadDir("."); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
 }

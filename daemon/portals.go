@@ -55,7 +55,7 @@ func (c *portals) prepare(ctx context.Context, spec model.Portal, beside []*port
 		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Values: spec.Values,
 	})
 	if err != nil {
-		return nil, nil, x.cancel(fmt.Errorf("portal %s: %s", spec, explain(pair.Provider, err, spec, beside)))
+		return nil, nil, x.cancel(explain(pair.Provider, err, spec, beside))
 	}
 	x.undo.add(bound.Close)
 	p := &portal{spec, pair, bound}
@@ -74,11 +74,22 @@ func named(targets []string) []string {
 	return slices.Clone(targets)
 }
 
+// errBusy is wrapped by the error of a portal that another program is in the way of.
+var errBusy = errors.New("busy")
+
+// An unbound is the error of a portal that cannot be bound, in words that say what to do.
+type unbound struct {
+	text string
+	busy bool
+}
+
+func (e *unbound) Error() string { return e.text }
+
+// Is implements the interface of [errors.Is].
+func (e *unbound) Is(err error) bool { return e.busy && err == errBusy }
+
 // explain says what to do about a portal that cannot be bound.
-func explain(p plugin.Provider, err error, spec model.Portal, beside []*portal) string {
-	if p.Explain == nil {
-		return oneLine(err)
-	}
+func explain(p plugin.Provider, err error, spec model.Portal, beside []*portal) error {
 	f := plugin.Failed{Err: err, At: spec.Address}
 	space := p.Listen(0).Space
 	for _, other := range beside {
@@ -86,7 +97,13 @@ func explain(p plugin.Provider, err error, spec model.Portal, beside []*portal) 
 			f.Beside = append(f.Beside, other.spec)
 		}
 	}
-	return p.Explain(f)
+	e := &unbound{busy: p.Busy != nil && p.Busy(f)}
+	if p.Explain == nil {
+		e.text = fmt.Sprintf("portal %s: %s", spec, oneLine(err))
+	} else {
+		e.text = fmt.Sprintf("portal %s: %s", spec, p.Explain(f))
+	}
+	return e
 }
 
 // create binds a portal and lets initiators in.

@@ -75,6 +75,9 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 // start goes from what is cheap to take back to what is not: no initiator gets in before
 // everything else has gone well.
 func (d *Daemon) start(ctx context.Context) error {
+	if problems := look(d.doc, &d.reg); len(problems) > 0 { // all of them, before anything is opened
+		return problems
+	}
 	for _, spec := range d.doc.Units {
 		if err := d.units.create(ctx, spec); err != nil {
 			return err

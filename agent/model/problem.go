@@ -29,10 +29,11 @@ func (p *Problem) Error() string {
 		}
 		b.WriteString(": ")
 	}
-	if p.Path != "" {
+	text := p.Err.Error()
+	if p.Path != "" && !strings.HasPrefix(text, p.Path+": ") { // the label of a file is its name
 		b.WriteString(p.Path + ": ")
 	}
-	b.WriteString(p.Err.Error())
+	b.WriteString(text)
 	return b.String()
 }
 
@@ -96,6 +97,9 @@ func (d *Document) Label(path, label string) {
 	}
 	d.source.labels[path] = label
 }
+
+// Problem makes a problem of the value at path, such as units[0].store.
+func (d *Document) Problem(path string, err error) *Problem { return d.source.problem(path, err) }
 
 // problem makes a Problem of the value at path.
 func (s *source) problem(path string, err error) *Problem {

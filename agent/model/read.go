@@ -25,11 +25,16 @@ func ReadFile(path string, schema Schema) (*Document, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	return ReadFrom(path, f, schema)
+}
+
+// ReadFrom reads and validates the document that r gives; name is for errors.
+func ReadFrom(name string, r io.Reader, schema Schema) (*Document, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
 	if err != nil {
 		return nil, err
 	}
-	return Read(path, text, schema)
+	return Read(name, text, schema)
 }
 
 // Read reads and validates a document; name is the file's, for errors.

@@ -80,3 +80,12 @@ func (s Size) String() string {
 	}
 	return fmt.Sprintf("%d%c", n, sizeLetters[unit-1])
 }
+
+// InWords is String, and for bytes that have no unit the word.
+func (s Size) InWords() string {
+	text := s.String()
+	if n := text[len(text)-1]; n >= '0' && n <= '9' {
+		text += " bytes"
+	}
+	return text
+}

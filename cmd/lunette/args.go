@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -63,8 +65,8 @@ type unitArg struct {
 
 // Decode implements kong.MapperValue.
 func (u *unitArgs) Decode(ctx *kong.DecodeContext) error {
-	var value string
-	if err := ctx.Scan.PopValueInto("value", &value); err != nil {
+	value, err := rawText(ctx, "value")
+	if err != nil {
 		return err
 	}
 	if value == "" {
@@ -72,6 +74,29 @@ func (u *unitArgs) Decode(ctx *kong.DecodeContext) error {
 	}
 	*u = append(*u, unitArg{flag: ctx.Value.Name, value: value, left: ctx.Scan.Len()})
 	return nil
+}
+
+// rawText takes the value of a flag or argument, as it is: kong puts strings through JSON, which replaces
+// what is not UTF-8, as names of files may be.
+func rawText(ctx *kong.DecodeContext, what string) (string, error) {
+	t, err := ctx.Scan.PopValue(what)
+	if err != nil {
+		return "", err
+	}
+	text, ok := t.Value.(string)
+	if !ok {
+		return "", fmt.Errorf("expected %s but got %v", what, t.Value)
+	}
+	return text, nil
+}
+
+// rawString decodes all flags and arguments that are strings.
+func rawString(ctx *kong.DecodeContext, target reflect.Value) error {
+	text, err := rawText(ctx, "string")
+	if err == nil {
+		target.SetString(text)
+	}
+	return err
 }
 
 // inOrder merges the units of several flags in the order of the command line.

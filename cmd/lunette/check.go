@@ -1,101 +1,116 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
-	"runtime"
-	"runtime/debug"
-	"slices"
-	"strings"
-	"text/tabwriter"
+	"os"
+	"strconv"
 
-	"github.com/lunette-io/lunette/agent"
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon"
 )
 
-// checkCmd validates a document.
+// checkCmd looks at a document, and at what it names.
 type checkCmd struct {
-	Config string `required:"" placeholder:"FILE" help:"The document (YAML or JSON)."`
+	File      string `arg:"" optional:"" help:"The document (YAML or JSON); - is standard input."`
+	Config    string `placeholder:"FILE" help:"The document, as serve has it."`
+	Elsewhere bool   `help:"The document is for another machine: look for no files, devices, secrets and addresses."`
+	Output    string `short:"o" enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json."`
 }
+
+// mostProblems is how many lines people read of what is wrong.
+const mostProblems = 50
 
 // Run prints all that is wrong, a line each.
 func (c *checkCmd) Run(e *env) error {
-	d, err := model.ReadFile(c.Config, e.registry.Schema())
+	if (c.File == "") == (c.Config == "") {
+		return usageError{errors.New("name one document, as \"lunette check FILE\"; - is standard input")}
+	}
+	name := c.File + c.Config
+	d, err := readDocument(name, e.registry.Schema())
+	if err == nil && !c.Elsewhere {
+		err = daemon.Examine(e.ctx, d, e.registry)
+	}
+	if c.Output == "json" {
+		return c.report(e, name, d, err)
+	}
 	if err == nil {
-		fmt.Fprintf(e.stdout, "%s is right: %d targets, %d units, %d portals\n", c.Config, len(d.Targets), len(d.Units), len(d.Portals))
+		fmt.Fprintf(e.stdout, "%s is right: %s, %s, %s\n", printable(name),
+			count(len(d.Targets), "target"), count(len(d.Units), "unit"), count(len(d.Portals), "portal"))
+		for _, n := range d.Notes {
+			fmt.Fprintf(e.stdout, "note: %s\n", printable(n.Error()))
+		}
 		return nil
 	}
 	all := model.All(err)
-	for _, p := range all[:len(all)-1] {
-		fmt.Fprintf(e.stderr, "lunette: %v\n", p)
+	if more := len(all) - mostProblems; more > 0 {
+		all = append(all[:mostProblems], fmt.Errorf("and %d more", more))
 	}
-	return usageError{all[len(all)-1]}
+	for _, p := range all {
+		fmt.Fprintf(e.stderr, "lunette: %s\n", printable(p.Error()))
+	}
+	return usageError{errSaid}
 }
 
-// kindsCmd shows what a document can choose from.
-type kindsCmd struct {
-	Axis string `arg:"" optional:"" enum:"store,filter,device,transport," default:"" help:"store, filter, device or transport; all of them without it."`
+// readDocument reads and validates the document in a file, or on standard input if its name is "-".
+func readDocument(name string, schema model.Schema) (*model.Document, error) {
+	if name == "-" {
+		return model.ReadFrom("standard input", os.Stdin, schema)
+	}
+	return model.ReadFile(name, schema)
 }
 
-// Run prints kinds and options.
-func (c *kindsCmd) Run(e *env) error {
-	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	for _, k := range e.registry.Schema().Kinds {
-		if c.Axis != "" && k.Axis != c.Axis {
-			continue
+// count is a number of things in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}
+
+// A checked is what check says of a document in JSON.
+type checked struct {
+	Document string    `json:"document"`
+	Right    bool      `json:"right"`
+	Problems []finding `json:"problems"`
+	Notes    []finding `json:"notes"`
+	Targets  int       `json:"targets"`
+	Units    int       `json:"units"`
+	Portals  int       `json:"portals"`
+}
+
+// A finding is one thing that is wrong, or to be noted; Line and Column are 0 where there is no place.
+type finding struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+// report prints what was found in JSON.
+func (c *checkCmd) report(e *env, name string, d *model.Document, err error) error {
+	r := checked{Document: name, Right: err == nil, Problems: []finding{}, Notes: []finding{}}
+	if err != nil {
+		for _, p := range model.All(err) {
+			r.Problems = append(r.Problems, found(p))
 		}
-		fmt.Fprintf(w, "%s %s\n  %s\n", k.Axis, k.Name, k.Help)
-		printOptions(w, k.Options)
 	}
-	if c.Axis == "" || c.Axis == "transport" {
-		for _, s := range []struct {
-			title   string
-			options []model.Option
-		}{{"in a target", e.registry.Schema().Target}, {"in the document", e.registry.Schema().Document}} {
-			fmt.Fprintf(w, "%s\n", s.title)
-			printOptions(w, s.options)
+	if d != nil {
+		r.Targets, r.Units, r.Portals = len(d.Targets), len(d.Units), len(d.Portals)
+		for _, n := range d.Notes {
+			r.Notes = append(r.Notes, found(n))
 		}
 	}
-	return w.Flush()
+	if printed := encode(e.stdout, r); printed != nil || err == nil {
+		return printed
+	}
+	return usageError{errSaid}
 }
 
-func printOptions(w io.Writer, options []model.Option) {
-	for _, o := range agent.Flat(options) {
-		fmt.Fprintf(w, "    %s\t%s\t%s\t%s\n", o.Path, optionValue(o.Option), optionDefault(o.Option), o.Help)
+func found(err error) finding {
+	var p *model.Problem
+	if !errors.As(err, &p) {
+		return finding{Message: err.Error()}
 	}
-}
-
-func optionValue(o model.Option) string {
-	all := slices.Concat(o.Words, o.Values)
-	if len(o.Values) == 0 {
-		all = append(all, o.Type.String())
-	}
-	return strings.Join(all, "|")
-}
-
-func optionDefault(o model.Option) string {
-	if o.Required {
-		return "required"
-	}
-	return orDash(o.Default)
-}
-
-// versionCmd prints the version of this program.
-type versionCmd struct{ output }
-
-// Run prints it.
-func (c *versionCmd) Run(e *env) error {
-	if c.Output == "json" {
-		return encode(e.stdout, map[string]string{"version": version(), "go": runtime.Version()})
-	}
-	fmt.Fprintf(e.stdout, "lunette %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
-}
-
-// version is what the build has noted.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "devel"
+	return finding{Line: p.At.Line, Column: p.At.Column, Path: p.Path, Message: p.Err.Error()}
 }

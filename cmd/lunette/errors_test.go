@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ func sandbox(t *testing.T) string {
 	write("bad.yaml", "version: 1\nunits: []\ntargets: 5\nlimits: {memory: lots}\n", 0o600)
 	write("invalid.yaml", "version: 1\nunits: []\n", 0o600)
 	write("good.yaml", "version: 1\nunits:\n- {name: a, store: {kind: memory, size: 1M}}\ntargets:\n- {name: \"iqn.2026-11.io.lunette:a\", luns: {0: a}}\nportals: [\"127.0.0.1:0\"]\n", 0o600)
-	if err := os.Mkdir("dir", 0o700); err != nil {
+	if err := errors.Join(os.Mkdir("dir", 0o700), os.Symlink("gone.img", "nowhere.img")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -82,7 +83,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve /dev/null", "character device"},
 		{"serve odd.img", "multiple of 512"},
 		{"serve empty.img", "empty.img: the file is empty: add --size 10G to give it a size"},
-		{"serve disk.img --size 1G", "4096 bytes, not the"},
+		{"serve disk.img --size 1G", "disk.img: it has 4K, not the 1G that are asked for: leave the size out to serve it as it is, or make it larger first: truncate -s 1073741824 disk.img"},
 		{"serve disk.img disk.img", "disk.img: disk.img is the store of unit \"disk\" already"},
 		{"serve disk.img ./disk.img", "serves it"},
 		{"serve disk.img --size 10X", `--size: "10X" is not a size: a size is a number of bytes such as 512, 10G`},
@@ -134,7 +135,12 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --config invalid.yaml", "invalid.yaml:2:8: units: there is no unit: nothing to serve (and 1 more)"},
 		{"units -o xml", "--output must be one of"},
 		{"units extra", "unexpected argument extra (lunette units --help)"},
-		{"check", "--config"},
+		{"serve nowhere.img", "nowhere.img: it is a symbolic link to gone.img, which does not exist: make that first"},
+		{"serve nowhere.img --size 1M", "nowhere.img: it is a symbolic link to gone.img, which does not exist"},
+		{"serve disk.img --portal [fe80::1]:0", "write [fe80::1%DEVICE]"},
+		{"check", "name one document"},
+		{"check good.yaml --config good.yaml", "name one document"},
+		{"check none.yaml", "none.yaml: no such file or directory"},
 		{"kinds color", "must be one of"},
 	}
 	before := files(t)
@@ -174,7 +180,7 @@ func TestCheckListsAllProblems(t *testing.T) {
 	}
 	stderr.Reset()
 	if status := run(t.Context(), []string{"check", "--config", "good.yaml"}, &stdout, &stderr); status != exitOK || stderr.Len() > 0 ||
-		stdout.String() != "good.yaml is right: 1 targets, 1 units, 1 portals\n" {
+		stdout.String() != "good.yaml is right: 1 target, 1 unit, 1 portal\n" {
 		t.Errorf("status %d, %q, %q", status, &stdout, &stderr)
 	}
 }

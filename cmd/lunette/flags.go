@@ -105,7 +105,10 @@ func (c *serveCmd) place(p *model.Plugin, path string) error {
 		*p = p.With("read-only", "true")
 	}
 	info, err := os.Stat(path)
+	to, _ := os.Readlink(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && to != "":
+		return fmt.Errorf("%s: it is a symbolic link to %s, which does not exist: make that first, or name it instead", path, to)
 	case errors.Is(err, fs.ErrNotExist) && c.Size == "":
 		return fmt.Errorf("%s: there is no such file: add --size 10G to make it, sparse, with that size", path)
 	case errors.Is(err, fs.ErrNotExist) && c.ReadOnly:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -42,7 +43,7 @@ type cli struct {
 	Sessions sessionsCmd `cmd:"" help:"List the initiators that are logged in."`
 	Bench    benchCmd    `cmd:"" help:"Load a logical unit of any iSCSI target, and measure it."`
 	Profile  profileCmd  `cmd:"" help:"Take a profile of the running daemon, for go tool pprof."`
-	Check    checkCmd    `cmd:"" help:"Check a configuration document and change nothing."`
+	Check    checkCmd    `cmd:"" help:"Check a configuration document, and what it names on this machine, and change nothing."`
 	Kinds    kindsCmd    `cmd:"" help:"List the stores, filters, devices and transports, and their options."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
@@ -59,6 +60,9 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// errSaid is the error of a command that has said what is wrong.
+var errSaid = errors.New("")
+
 // run runs one command line and returns the exit status. An error is one line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	e := &env{ctx: ctx, stdout: stdout, stderr: stderr, registry: daemon.Builtin()}
@@ -66,7 +70,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "lunette: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if !errors.Is(err, errSaid) {
+		fmt.Fprintf(stderr, "lunette: %s\n", printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
+	}
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
@@ -84,6 +90,7 @@ func (e *env) command(args []string) error {
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(e),
+		kong.KindMapper(reflect.String, kong.MapperFunc(rawString)),
 	)
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ type serveCmd struct {
 	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
 	BusyPoll string `default:"auto" placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
 
-	Config string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
+	Config string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON; - is standard input), and nothing else."`
 	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the API. Default: ${default}."`
 
 	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json. The log goes to standard error."`
@@ -48,12 +48,15 @@ func (c *serveCmd) Run(e *env) error {
 		return usageError{err}
 	}
 	log := c.logger(e)
+	for _, n := range doc.Notes {
+		log.Warn(n.Error())
+	}
 	d, err := daemon.Start(e.ctx, doc, e.registry, daemon.Options{Log: log, Socket: c.Socket, Version: version()})
 	if err != nil {
 		return usageError{err}
 	}
 	if c.LogFormat == "text" {
-		err = d.Announce(e.stdout)
+		err = d.Announce(terminal{e.stdout})
 	} else {
 		for _, t := range d.Targets() {
 			facts := []any{"target", t.Name, "luns", t.LUNs, "portals", t.Portals}
@@ -94,7 +97,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
-	d, err := model.ReadFile(c.Config, schema)
+	d, err := readDocument(c.Config, schema)
 	if err != nil {
 		return nil, err
 	}

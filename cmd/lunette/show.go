@@ -68,7 +68,7 @@ func showNotes(w io.Writer, all []api.Target) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, printable(b.String()))
 	return err
 }
 
@@ -119,7 +119,7 @@ func table[T any](w io.Writer, all []T, head string, row func(T) string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, head)
 	for _, v := range all {
-		fmt.Fprintln(t, row(v))
+		fmt.Fprintln(t, printable(row(v)))
 	}
 	return t.Flush()
 }

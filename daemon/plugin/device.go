@@ -22,6 +22,8 @@ type Device struct {
 	// closed the logical units that it had made, and the daemon closes the stores that it has
 	// opened, but for those of which it has called [Opened.Taken].
 	Open func(ctx context.Context, p Parts) ([]Unit, error)
+	// Fits says what Open would not take of the stores of a unit, by name; nil: it takes all.
+	Fits func(v model.Values, stores map[string]Found) error
 }
 
 func (p Device) add(r *Registry) { r.Devices = append(r.Devices, p) }

@@ -20,6 +20,9 @@ type Provider struct {
 	Listen func(port uint16) model.Listen
 	// Explain says what to do about a portal that cannot be bound; nil: the error says it.
 	Explain func(f Failed) string
+	// Busy reports that nothing is wrong with the portal, but that another program has what it takes; nil: that
+	// does not happen.
+	Busy func(f Failed) bool
 
 	on   string
 	is   reflect.Type

@@ -12,9 +12,23 @@ import (
 type Store struct {
 	About
 	Open func(ctx context.Context, v model.Values) (Opened, error)
+	// Look says what Open would find, by the same code and with the same errors, and leaves everything as
+	// it is: it makes nothing and takes no lock. nil: there is nothing to find before.
+	Look func(v model.Values) (Found, error)
 }
 
 func (p Store) add(r *Registry) { r.Stores = append(r.Stores, p) }
+
+// Found is what there is of a store before it is opened.
+type Found struct {
+	Size    int64 // that it would have; 0: that is not known
+	Missing bool  // Open would make it
+	// Same is equal for all ways to name one place: no two units can have it. Empty: no other store is there.
+	Same string
+}
+
+// SizeAlone is Look of a store that is made when it is opened, with its option "size".
+func SizeAlone(v model.Values) (Found, error) { return Found{Size: v.Size("size")}, nil }
 
 // Opened is an open store.
 type Opened struct {

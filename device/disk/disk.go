@@ -81,6 +81,14 @@ type Disk struct {
 	end  context.CancelFunc
 }
 
+// CheckSize refuses a store that is too small for a disk.
+func CheckSize(size int64, blockSize int) error {
+	if size < int64(blockSize) {
+		return fmt.Errorf("%d bytes are less than one block of %d", size, blockSize)
+	}
+	return nil
+}
+
 // New returns a disk on cfg.Store, which it takes: Close closes it. After an error the
 // store is still the caller's.
 func New(cfg Config) (*Disk, error) {
@@ -95,8 +103,8 @@ func New(cfg Config) (*Disk, error) {
 		return nil, fmt.Errorf("disk: %w", err)
 	}
 	info := cfg.Store.Info()
-	if info.Size < int64(cfg.BlockSize) {
-		return nil, fmt.Errorf("disk: %d bytes are less than one block of %d", info.Size, cfg.BlockSize)
+	if err := CheckSize(info.Size, cfg.BlockSize); err != nil {
+		return nil, fmt.Errorf("disk: %w", err)
 	}
 	if cfg.Workers <= 0 {
 		cfg.Workers = info.Concurrency

@@ -41,16 +41,9 @@ func Open(cfg Config) (*Store, error) {
 // open waits for patience if someone else has the device: that may be a process which is no
 // more.
 func open(cfg Config, patience time.Duration) (*Store, error) {
-	if cfg.Path == "" {
-		return nil, errors.New("block: no path given")
-	}
-	// Look before opening: opening a tape or a FIFO can have effects.
-	var st unix.Stat_t
-	if err := unix.Stat(cfg.Path, &st); err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.Path, err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFBLK {
-		return nil, fmt.Errorf("%s is not a block device", cfg.Path)
+	st, err := find(cfg)
+	if err != nil {
+		return nil, err
 	}
 	fd, err := openDirect(cfg, unix.O_EXCL, patience)
 	switch {

@@ -35,7 +35,7 @@ func (s *Store) describe(past bool) error {
 			return err
 		}
 	}
-	s.memory = fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC
+	s.memory = inMemory(&fs)
 	if err := s.mode(past); err != nil {
 		return err
 	}
@@ -59,11 +59,11 @@ func (s *Store) describe(past bool) error {
 // mode makes the descriptor go past the page cache if it shall. It was opened with
 // O_NONBLOCK, which means nothing to a file but to io_uring.
 func (s *Store) mode(past bool) error {
+	if err := s.modeFits(past); err != nil {
+		return err
+	}
 	flags := 0
-	switch {
-	case past && s.memory:
-		return fmt.Errorf("%s: direct I/O: %w: the file lies in memory, and there is no disk to go straight to", s.path, store.ErrNotSupported)
-	case past:
+	if past {
 		flags = unix.O_DIRECT
 	}
 	if _, err := unix.FcntlInt(uintptr(s.fd), unix.F_SETFL, flags); err != nil {
@@ -86,6 +86,14 @@ func (s *Store) mode(past bool) error {
 	var err error
 	if s.direct, err = direct.New(s.fd, align); err != nil {
 		return fmt.Errorf("%s: direct I/O: %w", s.path, err)
+	}
+	return nil
+}
+
+// modeFits refuses to go past the page cache to a disk that there is not.
+func (s *Store) modeFits(past bool) error {
+	if past && s.memory {
+		return fmt.Errorf("%s: direct I/O: %w: the file lies in memory, and there is no disk to go straight to", s.path, store.ErrNotSupported)
 	}
 	return nil
 }

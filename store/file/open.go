@@ -31,14 +31,10 @@ func Open(cfg Config) (*Store, error) {
 // open waits for patience if someone else has the file: that may be a process which is no
 // more.
 func open(cfg Config, patience time.Duration) (*Store, error) {
-	switch {
-	case cfg.Path == "":
-		return nil, errors.New("file: no path given")
-	case cfg.Size < 0 || cfg.Size%512 != 0:
-		return nil, fmt.Errorf("%s: size %d is not a positive multiple of 512 bytes", cfg.Path, cfg.Size)
+	s, err := newStore(cfg)
+	if err != nil {
+		return nil, err
 	}
-	s := &Store{path: cfg.Path, fd: -1, witness: -1, unit: 512, readOnly: cfg.ReadOnly, durable: cfg.Sync}
-	var err error
 	if s.made, err = s.openOrCreate(cfg); err != nil {
 		return nil, err
 	}
@@ -49,42 +45,53 @@ func open(cfg Config, patience time.Duration) (*Store, error) {
 	return s, nil
 }
 
+// newStore is a store with nothing open.
+func newStore(cfg Config) (*Store, error) {
+	switch {
+	case cfg.Path == "":
+		return nil, errors.New("file: no path given")
+	case cfg.Size < 0 || cfg.Size%512 != 0:
+		return nil, fmt.Errorf("%s: size %d is not a positive multiple of 512 bytes", cfg.Path, cfg.Size)
+	}
+	return &Store{path: cfg.Path, fd: -1, witness: -1, unit: 512, readOnly: cfg.ReadOnly, durable: cfg.Sync}, nil
+}
+
 // openOrCreate opens the data descriptor and says whether it made the file.
 func (s *Store) openOrCreate(cfg Config) (made bool, err error) {
+	made, err = s.find(cfg)
+	switch {
+	case err != nil:
+		return false, err
+	case !made:
+		return false, s.openThere(cfg)
+	}
+	if err := s.openWith(cfg, unix.O_CREAT|unix.O_EXCL); err != nil {
+		return false, fmt.Errorf("%s: cannot make it: %w", s.path, err)
+	}
+	return true, nil
+}
+
+// openThere opens the data descriptor of a file that is there.
+func (s *Store) openThere(cfg Config) error {
+	switch err := s.openWith(cfg, 0); {
+	case err == nil:
+		return nil
+	case !cfg.ReadOnly && fdio.Kind(err) == store.ErrReadOnly:
+		return fmt.Errorf("%s: cannot open it for writing (read-only may work): %w", s.path, err)
+	default:
+		return fmt.Errorf("%s: cannot open it: %w", s.path, err)
+	}
+}
+
+func (s *Store) openWith(cfg Config, flags int) error {
 	access := unix.O_RDWR
 	if cfg.ReadOnly {
 		access = unix.O_RDONLY
 	}
-	// Look before opening: opening a device or a FIFO can have effects.
-	var st unix.Stat_t
-	switch err := fdio.Retry(func() error { return unix.Stat(s.path, &st) }); {
-	case err == unix.ENOENT && cfg.Size == 0:
-		return false, fmt.Errorf("%s: it does not exist, and no size is given to make it", s.path)
-	case err == unix.ENOENT && cfg.ReadOnly:
-		return false, fmt.Errorf("%s: it does not exist, and is not made for reading only", s.path)
-	case err == unix.ENOENT:
-		access |= unix.O_CREAT | unix.O_EXCL
-		made = true
-	case err != nil:
-		return false, fmt.Errorf("%s: %w", s.path, err)
-	default:
-		if err := regular(s.path, &st); err != nil {
-			return false, err
-		}
-	}
-	err = fdio.Retry(func() (err error) {
-		s.fd, err = unix.Open(s.path, access|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
+	return fdio.Retry(func() (err error) {
+		s.fd, err = unix.Open(s.path, access|flags|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
 		return err
 	})
-	switch {
-	case err == nil:
-		return made, nil
-	case made:
-		return false, fmt.Errorf("%s: cannot make it: %w", s.path, err)
-	case !cfg.ReadOnly && fdio.Kind(err) == store.ErrReadOnly:
-		return false, fmt.Errorf("%s: cannot open it for writing (read-only may work): %w", s.path, err)
-	}
-	return false, fmt.Errorf("%s: cannot open it: %w", s.path, err)
 }
 
 func regular(path string, st *unix.Stat_t) error {
@@ -166,10 +173,10 @@ func (s *Store) measure(cfg Config) error {
 		return err
 	}
 	s.size.Store(st.Size)
-	switch {
-	case cfg.Size == 0 && st.Size == 0:
-		return fmt.Errorf("%s: it is empty, and no size is given", s.path)
-	case cfg.Size != 0 && st.Size == 0 && !cfg.ReadOnly:
+	switch grow, err := s.weigh(cfg, &st); {
+	case err != nil:
+		return err
+	case grow:
 		s.size.Store(cfg.Size)
 		if err := fdio.Retry(func() error { return unix.Ftruncate(s.fd, cfg.Size) }); err != nil {
 			return fmt.Errorf("%s: cannot give it %d bytes: %w", s.path, cfg.Size, err)
@@ -178,10 +185,6 @@ func (s *Store) measure(cfg Config) error {
 		if err := s.keep(s.made); err != nil {
 			return err
 		}
-	case cfg.Size != 0 && st.Size != cfg.Size:
-		return fmt.Errorf("%s: it has %d bytes, not the %d that are asked for", s.path, st.Size, cfg.Size)
-	case st.Size%512 != 0:
-		return fmt.Errorf("%s: its size of %d bytes is not a multiple of 512", s.path, st.Size)
 	}
 	return nil
 }

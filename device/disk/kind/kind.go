@@ -23,7 +23,15 @@ func Kind() plugin.Device {
 			{Name: "read-only", Type: model.Bool, Help: "Refuses writes."},
 			{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage in threads at a time; 0 leaves it to the store. What io_uring does does not count."},
 		}, plugin.IdentityOptions("disk")...),
-	}, Stores: model.OneStore, Open: open}
+	}, Stores: model.OneStore, Open: open, Fits: fits}
+}
+
+// fits refuses a store with less than one block.
+func fits(v model.Values, stores map[string]plugin.Found) error {
+	if f := stores[""]; f.Size > 0 {
+		return disk.CheckSize(f.Size, int(v.Size("block-size")))
+	}
+	return nil
 }
 
 func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {

@@ -33,7 +33,7 @@ func Kind() plugin.Provider {
 			{Name: "busy-poll", Type: model.Duration, Default: model.Auto, Words: []string{model.Auto}, Max: int64(time.Second), Help: "How long to look for work before sleeping; `auto`: where it pays."},
 			{Name: "send-buffer", Type: model.Bytes, Default: model.Auto, Words: []string{model.Auto, "none"}, Min: 128 << 10, Max: 1 << 30, Help: "How much each connection holds that is being sent; `none`: what the system thinks right; `auto`: a limit on connections that stay on this host."},
 		}}},
-		Check: check, Listen: func(port uint16) model.Listen { return model.HostPort(Space, port) }, Explain: Explain,
+		Check: check, Listen: func(port uint16) model.Listen { return model.HostPort(Space, port) }, Explain: Explain, Busy: Busy,
 	}, open)
 }
 

@@ -19,12 +19,21 @@ func Kind() plugin.Store {
 			{Name: "read-only", Type: model.Bool, Help: "Opens the device for reading."},
 			plugin.IOOption(),
 		},
-	}, Open: open}
+	}, Open: open, Look: look}
+}
+
+func config(v model.Values) block.Config {
+	return block.Config{Path: v.String("path"), ReadOnly: v.Bool("read-only"), IO: v.String("io")}
+}
+
+func look(v model.Values) (plugin.Found, error) {
+	f, err := block.Look(config(v))
+	return plugin.Found{Size: f.Size, Same: f.Same}, err
 }
 
 func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	path := v.String("path")
-	s, err := block.Open(block.Config{Path: path, ReadOnly: v.Bool("read-only"), IO: v.String("io")})
+	s, err := block.Open(config(v))
 	if err != nil {
 		return plugin.Opened{}, err
 	}

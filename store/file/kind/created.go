@@ -14,7 +14,7 @@ type before struct {
 	empty   bool
 }
 
-func look(path string) before {
+func lookAt(path string) before {
 	info, err := os.Stat(path)
 	return before{
 		path:    path,

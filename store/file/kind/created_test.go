@@ -16,7 +16,7 @@ func TestUndoOfAFile(t *testing.T) {
 	}
 	write("empty", 0)
 	write("full", 512)
-	missing, empty, full := look("missing"), look("empty"), look("full")
+	missing, empty, full := lookAt("missing"), lookAt("empty"), lookAt("full")
 	write("missing", 512)
 	write("empty", 512)
 	if full.undo() != nil {
@@ -33,7 +33,7 @@ func TestUndoOfAFile(t *testing.T) {
 		t.Errorf("the empty file: %v, %v", info, err)
 	}
 	write("missing", 512)
-	again := look("other").undo
+	again := lookAt("other").undo
 	write("other", 512)
 	take := again()
 	if err := os.Rename("missing", "other"); err != nil { // it is another's file now

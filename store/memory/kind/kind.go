@@ -18,7 +18,7 @@ func Kind() plugin.Store {
 			{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Help: "How much."},
 			{Name: "huge-pages", Type: model.String, Default: model.Auto, Values: []string{model.Auto, "always", "never"}, Help: "Asks the kernel for huge pages: faster, but the first write to each 2 MiB takes all of them. auto: if that is a quarter of the memory that is free at most."},
 		},
-	}, Open: open}
+	}, Open: open, Look: plugin.SizeAlone}
 }
 
 func open(_ context.Context, v model.Values) (plugin.Opened, error) {

@@ -17,7 +17,7 @@ func Kind() plugin.Store {
 		Options: []model.Option{
 			{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Help: "How large it looks."},
 		},
-	}, Open: open}
+	}, Open: open, Look: plugin.SizeAlone}
 }
 
 func open(_ context.Context, v model.Values) (plugin.Opened, error) {

@@ -2,6 +2,7 @@ package kind
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -84,13 +85,38 @@ func check(c *model.Check) {
 	if v.String("initial-r2t") == "yes" && v.String("immediate-data") == "no" && v.Size("first-burst") > 0 {
 		c.Fail("iscsi.first-burst", "nothing comes unasked with initial-r2t: yes and immediate-data: no")
 	}
-	checkAuth(c, "discovery.auth", c.Document.Values.Group("discovery").Group("auth"))
+	discovery := c.Document.Values.Group("discovery").Group("auth")
+	checkAuth(c, "discovery.auth", discovery)
+	if len(discovery.Groups("users")) > 0 && !slices.ContainsFunc(c.Document.Portals, isISCSI) {
+		c.Note("discovery.auth.users", noEffect, "there is no portal of iSCSI")
+	}
 	for i, t := range c.Document.Targets {
 		checkAuth(c, fmt.Sprintf("targets[%d].auth", i), t.Values.Group("auth"))
+		if len(c.Portals("iscsi", t.Name))+len(c.Portals("iser", t.Name)) == 0 {
+			for _, key := range restricting(t.Values) {
+				c.Note(fmt.Sprintf("targets[%d].%s", i, key), noEffect, "no portal shows the target by iSCSI")
+			}
+		}
 		for j, name := range t.Values.Strings("initiators") {
 			noteOddInitiator(c, fmt.Sprintf("targets[%d].initiators[%d]", i, j), name)
 		}
 	}
+}
+
+// noEffect is of what iSCSI would ask initiators for that do not come by it.
+const noEffect = "this has no effect, since %s: add one, such as iscsi+tcp://ADDRESS"
+
+func isISCSI(p model.Portal) bool { return p.Transport() == "iscsi" || p.Transport() == "iser" }
+
+// restricting are the options of a target that keep initiators out.
+func restricting(target model.Values) (keys []string) {
+	if len(target.Group("auth").Groups("users")) > 0 {
+		keys = append(keys, "auth.users")
+	}
+	if len(target.Strings("initiators")) > 0 {
+		keys = append(keys, "initiators")
+	}
+	return keys
 }
 
 // restricts is what keeps initiators out of a target.

@@ -77,6 +77,9 @@ func check(c *model.Check) {
 		}
 		ports[id.String()] = t.Name
 		shown, why := c.Portals("srp", t.Name), c.Restrictions(t)
+		if len(shown) == 0 && len(t.Values.Group("srp").Strings("initiators")) > 0 {
+			c.Note(path+".srp.initiators", "this has no effect, since no portal shows the target by SRP: add one, such as srp+PROVIDER://ADDRESS")
+		}
 		if len(shown) > 0 && len(why) > 0 && len(t.Values.Group("srp").Strings("initiators")) == 0 {
 			c.Fail(path, "the target %s, which SRP does not have: name the initiators that may have it over %s by their ports or addresses (srp: initiators), or take the portal away", why[0], shown[0])
 		}

@@ -18,7 +18,7 @@ func Kind() plugin.Provider {
 			// RFC 5044 3.1: 128 bytes of data at least, and what is around them.
 			{Name: "max-fpdu", Type: model.Bytes, Default: model.Auto, Words: []string{model.Auto}, Min: 256, Max: 64 << 10, Help: "How long frames are that iWARP sends; `auto`: as long as the connection's segments."},
 		}}}}},
-		Listen: func(port uint16) model.Listen { return model.HostPort(tcp.Space, port) }, Explain: tcp.Explain,
+		Listen: func(port uint16) model.Listen { return model.HostPort(tcp.Space, port) }, Explain: tcp.Explain, Busy: tcp.Busy,
 	}, "tcp", open)
 }
 
