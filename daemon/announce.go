@@ -46,6 +46,9 @@ func (d *Daemon) summary(name string) string {
 	if l, ok := d.units.logicalUnit(name); ok && l.describe != nil {
 		return name + ", " + l.describe().Summary
 	}
+	if a, ok := d.units.missing(name); ok {
+		return name + ", which is not there: " + oneLine(a.why)
+	}
 	return name
 }
 

@@ -39,6 +39,9 @@ func look(doc *model.Document, reg *Registry) model.Problems {
 	for i := range doc.Units {
 		l.unit(fmt.Sprintf("units[%d]", i), &doc.Units[i])
 	}
+	if n := len(doc.Units); n > 0 && l.absent == n && len(l.problems) == 0 {
+		l.fail("units", errNoUnits)
+	}
 	return l.problems
 }
 
@@ -46,6 +49,7 @@ type looker struct {
 	doc      *model.Document
 	reg      *Registry
 	same     map[string]string // units, by what their stores are
+	absent   int               // optional units that would not be served
 	problems model.Problems
 }
 
@@ -54,45 +58,59 @@ func (l *looker) fail(path string, err error) {
 }
 
 func (l *looker) unit(path string, u *model.Unit) {
-	found := make(map[string]plugin.Found)
-	good := true
-	one := func(at, name string, p model.Plugin) {
-		f, err := l.store(u, p)
+	stores := make(map[string]plugin.Found)
+	var wrong error // with what is there: the first
+	at := path + ".store"
+	one := func(here, name string, p model.Plugin) {
+		kind, err := plugin.Find(l.reg.Stores, "store", p.Kind)
 		if err != nil {
-			l.fail(at, err)
-			good = false
+			l.fail(here, err)
+			return
 		}
-		found[name] = f
+		f, err := found(kind, p.Values)
+		stores[name] = f
+		if err == nil {
+			l.once(here, u, p, f)
+			return
+		}
+		if !u.Optional {
+			l.fail(here, err)
+		}
+		if wrong == nil {
+			wrong, at = err, here
+		}
 	}
 	if u.Store.Kind != "" {
-		one(path+".store", "", u.Store)
+		one(at, "", u.Store)
 	}
 	for _, s := range u.Stores {
 		one(path+".stores."+s.Name, s.Name, s.Plugin)
 	}
 	device, err := plugin.Find(l.reg.Devices, "device", u.Device.Kind)
-	if err == nil && good && device.Fits != nil {
-		err = device.Fits(u.Device.Values, found)
-	}
 	if err != nil {
 		l.fail(path+".device", err)
+		return
+	}
+	if wrong == nil && device.Fits != nil {
+		if wrong = device.Fits(u.Device.Values, stores); wrong != nil && !u.Optional {
+			l.fail(path+".device", wrong)
+		}
+	}
+	if wrong != nil {
+		l.noteAbsent(u, at, wrong)
 	}
 }
 
-func (l *looker) store(u *model.Unit, p model.Plugin) (plugin.Found, error) {
-	kind, err := plugin.Find(l.reg.Stores, "store", p.Kind)
-	if err != nil || kind.Look == nil {
-		return plugin.Found{}, err
-	}
-	f, err := kind.Look(p.Values)
-	if err != nil || f.Same == "" {
-		return f, err
+// once refuses a place that another unit has.
+func (l *looker) once(path string, u *model.Unit, p model.Plugin, f plugin.Found) {
+	if f.Same == "" {
+		return
 	}
 	if other, ok := l.same[f.Same]; ok {
-		return f, fmt.Errorf("%s: the unit %q serves it already, perhaps by another name: a store has one unit, which many targets may have", p.Values.String("path"), other)
+		l.fail(path, fmt.Errorf("%s: the unit %q serves it already, perhaps by another name: a store has one unit, which many targets may have", p.Values.String("path"), other))
+		return
 	}
 	l.same[f.Same] = u.Name
-	return f, nil
 }
 
 // rehearse goes through the start of the daemon up to where it would let initiators in, without units, and

@@ -78,10 +78,8 @@ func (d *Daemon) start(ctx context.Context) error {
 	if problems := look(d.doc, &d.reg); len(problems) > 0 { // all of them, before anything is opened
 		return problems
 	}
-	for _, spec := range d.doc.Units {
-		if err := d.units.create(ctx, spec); err != nil {
-			return err
-		}
+	if err := d.units.open(ctx, d.doc.Units); err != nil {
+		return err
 	}
 	for _, spec := range d.doc.Targets {
 		if err := d.targets.create(ctx, spec); err != nil {

@@ -68,6 +68,9 @@ func (d *Daemon) Units() []api.Unit {
 			all = append(all, a)
 		}
 	}
+	for _, a := range d.units.absent.load() {
+		all = append(all, a.shown()...)
+	}
 	return all
 }
 

@@ -49,6 +49,9 @@ func (c *targets) mappings(spec model.Target) ([]target.Mapping, error) {
 			return nil, err
 		}
 		u, ok := c.d.units.logicalUnit(l.Unit)
+		if _, absent := c.d.units.missing(l.Unit); absent && !ok {
+			continue
+		}
 		if !ok {
 			return nil, fmt.Errorf("LUN %d: there is no unit %s", l.Number, l.Unit)
 		}

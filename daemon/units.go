@@ -49,6 +49,7 @@ func (u *unit) abandon() error { return errors.Join(u.made.run(), u.close()) }
 type units struct {
 	d *Daemon
 	list[*unit]
+	absent list[*absent]
 	// retired are units that were replaced, and still known to sessions: they are closed at the end.
 	// Daemon.changing guards it.
 	retired []*unit

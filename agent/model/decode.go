@@ -68,6 +68,12 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 			i, _ := x.(int64)
 			return int(i), err
 		})
+	case *bool:
+		parsed(d, n, into, path, func(text string) (bool, error) {
+			x, err := Option{Type: Bool}.Parse(text)
+			b, _ := x.(bool)
+			return b, err
+		})
 	case *string:
 		s, ok := n.(*ast.StringNode)
 		if !ok {
@@ -263,6 +269,8 @@ func want(t reflect.Type) string {
 		return "a string"
 	case reflect.Int:
 		return "a number"
+	case reflect.Bool:
+		return "true or false"
 	case reflect.Slice:
 		if t == reflect.TypeFor[[]LUN]() {
 			return "LUNs with units, such as {0: UNIT}"

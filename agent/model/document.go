@@ -38,6 +38,8 @@ type Unit struct {
 	Stores  []Named  `doc:"stores"`
 	Filters []Plugin `doc:"filters"`
 	Device  Plugin   `doc:"device"`
+	// Optional: the others are served if this unit cannot be opened.
+	Optional bool `doc:"optional"`
 
 	// Names are the logical units after validation: the unit's own name, or UNIT/NAME.
 	Names []string

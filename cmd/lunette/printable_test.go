@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -18,6 +19,24 @@ func TestPrintable(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
+}
+
+// What is printed in JSON is the same to programs, and plain to terminals.
+func FuzzPlainJSON(f *testing.F) {
+	f.Add("a\x1b[2J\x7f\u009b\u202e\U000e0001")
+	f.Fuzz(func(t *testing.T, text string) {
+		var b bytes.Buffer
+		if err := encode(&b, []string{text}); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		if err := json.Unmarshal(b.Bytes(), &got); err != nil || got[0] != strings.ToValidUTF8(text, "\ufffd") && utf8.ValidString(text) {
+			t.Fatalf("%q is %q: %v", text, &b, err)
+		}
+		if printable(b.String()) != b.String() {
+			t.Fatalf("%q is printed as %q", text, &b)
+		}
+	})
 }
 
 func FuzzPrintable(f *testing.F) {
