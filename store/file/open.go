@@ -11,6 +11,7 @@ import (
 
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/internal/fdio"
+	"github.com/lunette-io/lunette/store/record"
 )
 
 // Open opens the file, and makes it first if cfg has a size. When it fails, a file
@@ -37,11 +38,12 @@ func open(cfg Config, patience time.Duration) (*Store, error) {
 	case cfg.Size < 0 || cfg.Size%512 != 0:
 		return nil, fmt.Errorf("%s: size %d is not a positive multiple of 512 bytes", cfg.Path, cfg.Size)
 	}
-	s := &Store{path: cfg.Path, fd: -1, witness: -1, unit: 512, readOnly: cfg.ReadOnly, durable: cfg.Sync}
+	s := &Store{path: cfg.Path, fd: -1, witness: -1, unit: 512, readOnly: cfg.ReadOnly, durable: cfg.Sync, attrs: system{}}
 	var err error
 	if s.made, err = s.openOrCreate(cfg); err != nil {
 		return nil, err
 	}
+	s.kept = record.At(record.Beside(cfg.Path))
 	if err := s.set(cfg, patience); err != nil {
 		_ = s.Close()
 		return nil, err
@@ -115,7 +117,13 @@ func (s *Store) set(cfg Config, patience time.Duration) error {
 	if err := s.lock(patience); err != nil {
 		return err
 	}
-	err := s.measure(cfg)
+	err := s.refuseAttached("/sys/block")
+	if err == nil {
+		err = s.measure(cfg)
+	}
+	if err == nil {
+		err = s.refuseImage(cfg)
+	}
 	if err == nil {
 		err = s.describe(cfg.Direct)
 	}
@@ -179,7 +187,7 @@ func (s *Store) measure(cfg Config) error {
 			return err
 		}
 	case cfg.Size != 0 && st.Size != cfg.Size:
-		return fmt.Errorf("%s: it has %d bytes, not the %d that are asked for", s.path, st.Size, cfg.Size)
+		return fmt.Errorf("%s: it has %d bytes, not the %d that are asked for: leave the size out to serve it as it is", s.path, st.Size, cfg.Size)
 	case st.Size%512 != 0:
 		return fmt.Errorf("%s: its size of %d bytes is not a multiple of 512", s.path, st.Size)
 	}
