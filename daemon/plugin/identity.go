@@ -3,6 +3,7 @@ package plugin
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,8 +24,8 @@ func IdentityOptions(product string) []model.Option {
 		{Name: "vendor", Type: model.String, Default: defaultVendor, Help: "T10 vendor identification, up to 8 characters."},
 		{Name: "product", Type: model.String, Default: product, Help: "Product identification, up to 16 characters."},
 		{Name: "revision", Type: model.String, Default: defaultRevision, Help: "Product revision level, up to 4 characters."},
-		{Name: "serial", Type: model.String, Help: "Unit serial number, up to 128 characters. Without it, one that belongs to the store's path on this host, or to this run for memory."},
-		{Name: "naa", Type: model.String, Help: "Name of the unit, unique in the world: 32 hexadecimal digits that start with 6. Without it, one that follows from the serial number."},
+		{Name: "serial", Type: model.String, Exclusive: true, Help: "Unit serial number, up to 128 characters. Without it, one that is kept with the data, that of the device, or for memory one of this run."},
+		{Name: "naa", Type: model.String, Exclusive: true, Canon: canonNAA, Help: "Name of the unit, unique in the world: 32 hexadecimal digits that start with 6. Without it, one that follows from the serial number."},
 	}
 }
 
@@ -52,15 +53,57 @@ func Identity(t scsi.PeripheralType, seed string, v model.Values) (scsi.Identity
 	return id, id.Validate()
 }
 
-// PathSeed names a file or device: its path on this host.
+// canonNAA is how an NAA name is compared.
+func canonNAA(text string) string {
+	naa, err := scsi.ParseNAA(strings.ToLower(text))
+	if err != nil {
+		return text
+	}
+	return naa.String()
+}
+
+// Identity is what a logical unit on the store s calls itself: see [Identity]. It notes what is to
+// be known of a name that follows from the store.
+func (p Parts) Identity(t scsi.PeripheralType, s Opened) (scsi.Identity, error) {
+	if p.Values.String("serial") == "" && p.Values.String("naa") == "" {
+		p.Note(s.Caveat)
+	}
+	return Identity(t, s.Seed, p.Values)
+}
+
+// Claims are the names of a logical unit, which no other has. forget is that of its store.
+func Claims(id scsi.Identity, forget string) []Claim {
+	cure := "give one of them another \"serial\" (and \"naa\", if it has one)"
+	if forget != "" {
+		cure += ", or, if one is a copy of the other, let it have another name: " + forget
+	}
+	return []Claim{
+		{What: "NAA name", Value: strings.TrimPrefix(id.NAA.String(), "naa."), Cure: cure},
+		{What: "serial number", Value: id.Serial, Cure: cure},
+	}
+}
+
+// Seed makes a seed of what a place says of itself, which is the same on every host.
+func Seed(kind, identity string) string { return strings.Join([]string{kind, identity}, "\x00") }
+
+// PathSeed names a place that says nothing of itself: by its path as it is given, links and all, on
+// this host. Links are there to name what has no lasting name.
 func PathSeed(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
 	return strings.Join([]string{"path", host(), path}, "\x00")
+}
+
+// PathCaveat is what is to be known of a PathSeed. why says why there is nothing better.
+func PathCaveat(path, why string) Notice {
+	return Notice{Warn: true, Text: fmt.Sprintf("the serial number follows from the path %s on this host, since %s: "+
+		"it changes when the path, the host or (in a container) the host's name does, and hosts with one machine ID have the same; to keep it: serial", path, why)}
+}
+
+// NewCaveat is what is to be known of a NewSeed.
+func NewCaveat() Notice {
+	return Notice{Text: "the serial number is made anew each time this is opened, since its data is; to keep it: serial"}
 }
 
 // host names this host: by its machine ID (machine-id(5)), or else by its host name.
