@@ -1,0 +1,36 @@
+package buffer
+
+// Fill gets the memory of a lease that was promised ([Purse.Promise]), or returns [ErrExhausted]; a
+// lease that has its memory it leaves alone. It may be called by several goroutines: those who put
+// data into one lease call it before the first byte.
+func (l *Lease) Fill() error {
+	if !l.empty.Load() {
+		return nil
+	}
+	p := l.promised
+	size := blocks(l.n)
+	if err := p.pay(size); err != nil {
+		return err
+	}
+	a := p.arena
+	a.mu.Lock()
+	if !l.empty.Load() { // somebody else was faster
+		a.mu.Unlock()
+		p.repay(size)
+		return nil
+	}
+	n := l.n
+	if !a.fill(l, n) {
+		a.mu.Unlock()
+		p.refuse(p.repay(size))
+		return ErrExhausted
+	}
+	l.by, l.at, l.paid = p.by, p.at, size
+	l.promised = nil
+	l.empty.Store(false)
+	a.mu.Unlock()
+	return nil
+}
+
+// Empty reports a promise that has no memory yet.
+func (l *Lease) Empty() bool { return l.empty.Load() }
