@@ -35,7 +35,7 @@ func Examine(ctx context.Context, doc *model.Document, reg Registry) error {
 
 // look finds what is wrong with the stores of all units.
 func look(doc *model.Document, reg *Registry) model.Problems {
-	l := looker{doc: doc, reg: reg, same: make(map[string]string)}
+	l := looker{doc: doc, reg: reg, same: make(map[string]string), seeds: make(map[string]string)}
 	for i := range doc.Units {
 		l.unit(fmt.Sprintf("units[%d]", i), &doc.Units[i])
 	}
@@ -49,6 +49,7 @@ type looker struct {
 	doc      *model.Document
 	reg      *Registry
 	same     map[string]string // units, by what their stores are
+	seeds    map[string]string // units that are named after what is kept with their data
 	absent   int               // optional units that would not be served
 	problems model.Problems
 }
@@ -111,6 +112,14 @@ func (l *looker) once(path string, u *model.Unit, p model.Plugin, f plugin.Found
 		return
 	}
 	l.same[f.Same] = u.Name
+	if f.Seed == "" || plugin.Named(u.Device.Values) {
+		return
+	}
+	if other, ok := l.seeds[f.Seed]; ok {
+		l.fail(path, fmt.Errorf("%s: it has the identity of the unit %q: initiators would take the two for one: if it is a copy, let it have another: %s", p.Values.String("path"), other, f.Forget))
+		return
+	}
+	l.seeds[f.Seed] = u.Name
 }
 
 // rehearse goes through the start of the daemon up to where it would let initiators in, without units, and

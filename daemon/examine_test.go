@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/store/file"
 )
 
 // What Examine calls right Start serves, and what it calls wrong Start refuses, with the same words; Examine
@@ -28,6 +31,7 @@ func TestExamineIsStart(t *testing.T) {
 	write("ours", "another secret of us", 0o600)
 	write("open", "correct horse battery", 0o644)
 	write("short", "short", 0o600)
+	write("q.img", "QFI\xfb"+strings.Repeat("\x00", 508), 0o600)
 	for _, err := range []error{os.Symlink("d.img", "link.img"), os.Symlink("gone.img", "dangling.img"), os.Link("d.img", "hard.img"), os.Mkdir("dir", 0o700)} {
 		if err != nil {
 			t.Fatal(err)
@@ -59,6 +63,8 @@ discovery: {auth: {users: [{user: finder, secret-file: secret}]}}
 		{"path: d.img}, device: {kind: disk", "path: small.img}, device: {kind: disk, block-size: 4096", "units[0].device: 512 bytes are less than one block of 4096"},
 		{"kind: memory, size: 1M}", "kind: memory, size: 512}, device: {kind: disk, block-size: 4096}", "units[2].device: 512 bytes are less than one block of 4096"},
 		{"path: d.img", "path: dangling.img, size: 1M", "dangling.img: it is a symbolic link to gone.img, which does not exist"},
+		{"path: d.img", "path: q.img", "q.img: it looks like a qcow2 image"},
+		{"path: d.img", "path: q.img, format: raw", ""},
 		{"path: new.img", "path: no/new.img", "no/new.img: cannot make it: no such file"},
 		{"path: new.img", "path: new.img, read-only: true", "new.img: it does not exist, and is not made for reading only"},
 		{"path: new.img, size: 1M", "path: ./d.img", `./d.img: the unit "a" serves it already, perhaps by another name`},
@@ -200,15 +206,43 @@ func TestTwoOfOneIdentity(t *testing.T) {
 	const text = `{version: 1, units: [{name: a, store: {kind: memory, size: 1M}, device: {kind: disk, ONE}}, {name: b, store: {kind: memory, size: 1M}, device: {kind: disk, TWO}}],
  targets: [{name: "` + disks + `", luns: {0: a, 1: b}}]}`
 	for _, test := range []struct{ one, two, want string }{
-		{`serial: "0001"`, `serial: "0001"`, `units[1].device.serial: the unit "a" has the serial 0001 too`},
-		{`serial: "0001"`, `serial: "0001", product: other`, `the unit "a" has the serial 0001 too`},
+		{`serial: "0001"`, `serial: "0001"`, `units[1].device.serial: "0001" is the serial of unit "a" already`},
+		{`serial: "0001"`, `serial: "0001", product: other`, `"0001" is the serial of unit "a" already`},
 		{`serial: "0001"`, `serial: "0002"`, ""},
-		{`naa: "6589cfc000000d5a9b2f8f5d7c3a1e01"`, `naa: "naa.6589CFC000000D5A9B2F8F5D7C3A1E01"`, `units[1].device.naa: the unit "a" has the naa`},
+		{`naa: "6589cfc000000d5a9b2f8f5d7c3a1e01"`, `naa: "naa.6589CFC000000D5A9B2F8F5D7C3A1E01"`, `units[1].device.naa: "naa.6589CFC000000D5A9B2F8F5D7C3A1E01" is the naa of unit "a" already`},
 		{`naa: "6589cfc000000d5a9b2f8f5d7c3a1e01"`, `naa: "6589cfc000000d5a9b2f8f5d7c3a1e02"`, ""},
 	} {
 		_, err := model.Read("x", []byte(strings.NewReplacer("ONE", test.one, "TWO", test.two).Replace(text)), Builtin().Schema())
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s and %s: %v, want %q", test.one, test.two, err, test.want)
+		}
+	}
+}
+
+// A copy with the identity of what it is a copy of is found before anything is opened.
+func TestExamineFindsCopies(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"a.img", "b.img"} {
+		if err := os.WriteFile(name, make([]byte, 4096), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Setxattr(name, file.Attribute, []byte("0123456789abcdef0123456789abcdef"), 0); err != nil {
+			t.Skipf("not tested here: %v", err)
+		}
+	}
+	const text = `{version: 1, units: [{name: a, store: {kind: file, path: a.img}, device: {kind: disk ONE}}, {name: b, store: {kind: file, path: b.img}}],
+ targets: [{name: "` + disks + `", luns: {0: a, 1: b}}]}`
+	for one, want := range map[string]string{
+		"":                `units[1].store: b.img: it has the identity of the unit "a": initiators would take the two for one: if it is a copy, let it have another: setfattr -x user.lunette.identity b.img`,
+		", serial: \"1\"": "",
+	} {
+		doc, err := model.Read("x", []byte(strings.Replace(text, " ONE", one, 1)), Builtin().Schema())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Examine(t.Context(), doc, Builtin())
+		if (err == nil) != (want == "") || err != nil && !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", one, err, want)
 		}
 	}
 }

@@ -36,6 +36,10 @@ type Daemon struct {
 	// changing is held by who changes something, for as long as that takes: opening and closing
 	// too. Who only looks takes no lock.
 	changing sync.Mutex
+	serving  bool // the start has not failed; changing guards it
+
+	watching  sync.Mutex // held by who looks whether stores are still there: see look
+	stopWatch func()     // returns when nobody does any more
 
 	units    units
 	targets  targets
@@ -57,6 +61,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 		doc: doc, reg: reg, opts: opts, log: opts.Log, started: time.Now(),
 		arena: buffer.NewArena(int64(doc.Limits.Memory)),
 	}
+	d.arena.TellRefusals(newThrottled(opts.Log).tell)
 	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
 	socket, err := api.Listen(opts.Socket)
 	if err != nil {
@@ -69,7 +74,22 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 		return nil, err
 	}
 	d.api = api.Serve(socket, d, d.log)
+	d.startWatch()
+	defer d.change()()
+	d.serving = true
+	d.units.tell()
 	return d, nil
+}
+
+// startWatch looks from time to time whether stores are still there, until stopWatch is called.
+func (d *Daemon) startWatch() {
+	stop := make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() { d.watch(stop) })
+	d.stopWatch = func() {
+		close(stop)
+		watcher.Wait()
+	}
 }
 
 // start goes from what is cheap to take back to what is not: no initiator gets in before
@@ -103,6 +123,7 @@ func (d *Daemon) abandon() error {
 // waits for them until ctx is done, makes everything durable and closes it. It is called
 // once.
 func (d *Daemon) Stop(ctx context.Context) error {
+	d.stopWatch()
 	defer d.change()()
 	errs := []error{d.portals.closeAll()}
 	drain, cancel := context.WithTimeout(ctx, d.doc.Limits.StopTimeout)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -15,11 +17,14 @@ import (
 type stores struct {
 	reg  *Registry
 	spec model.Unit
+	log  *slog.Logger
 
 	mu       sync.Mutex
-	prepared bool // the device has taken what was opened for it
-	made     undo // takes back what opening has made
-	open     undo // closes what is open, until the device has taken it
+	prepared bool            // the device has taken what was opened for it
+	made     undo            // takes back what opening has made
+	open     undo            // closes what is open, until the device has taken it
+	losing   []func() error  // of each store that was opened: see plugin.Opened.Lost
+	news     []plugin.Notice // for the log, when the unit is served
 }
 
 // Names implements [plugin.Stores].
@@ -90,15 +95,42 @@ func (s *stores) Open(ctx context.Context, name string) (plugin.Opened, error) {
 		}
 		return all
 	}
-	if opened.Taken = s.note(top.Close, opened.Undo); opened.Taken == nil {
+	for _, n := range opened.News {
+		s.note(n)
+	}
+	if opened.Lost != nil {
+		s.mu.Lock()
+		s.losing = append(s.losing, opened.Lost)
+		s.mu.Unlock()
+	}
+	if opened.Taken = s.noteOpen(top.Close, opened.Undo); opened.Taken == nil {
 		opened.Taken = func() {}
 	}
 	return opened, nil
 }
 
-// note keeps how to take back what was opened, until the device has taken it, which the result
+// note keeps something for the log until the unit is served: of a start that fails there is nothing
+// to tell but the reason.
+func (s *stores) note(n plugin.Notice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.news = append(s.news, n)
+}
+
+// tell writes what was noted.
+func (s *stores) tell() {
+	s.mu.Lock()
+	news := s.news
+	s.news = nil
+	s.mu.Unlock()
+	for _, n := range news {
+		n.Tell(s.log)
+	}
+}
+
+// noteOpen keeps how to take back what was opened, until the device has taken it, which the result
 // tells; nil: the unit is there, and its device answers for what it opens.
-func (s *stores) note(closer, takeBack func() error) (taken func()) {
+func (s *stores) noteOpen(closer, takeBack func() error) (taken func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.prepared {
@@ -116,6 +148,18 @@ func (s *stores) note(closer, takeBack func() error) (taken func()) {
 			s.open[i] = func() error { return nil }
 		}
 	}
+}
+
+// lost says what has happened to the stores behind the daemon's back.
+func (s *stores) lost() error {
+	s.mu.Lock()
+	all := slices.Clone(s.losing)
+	s.mu.Unlock()
+	var errs []error
+	for _, lost := range all {
+		errs = append(errs, lost())
+	}
+	return errors.Join(errs...)
 }
 
 // taken lets the device close what was opened for it, and returns what takes back what opening

@@ -15,13 +15,16 @@ import (
 type unit struct {
 	spec    model.Unit
 	logical []*logicalUnit
-	made    undo // takes back what opening it has made
+	stores  *stores
+	made    undo   // takes back what opening it has made
+	told    string // what was told last of what it has lost; Daemon.watching guards it
 }
 
 // A logicalUnit is one that LUNs can map.
 type logicalUnit struct {
 	*target.Unit // its Name is UNIT or UNIT/NAME
 	describe     func() plugin.Description
+	claims       []plugin.Claim
 }
 
 func (u *unit) name() string { return u.spec.Name }
@@ -31,8 +34,17 @@ func (u *unit) has(name string) bool {
 	return slices.ContainsFunc(u.logical, func(l *logicalUnit) bool { return l.Name == name })
 }
 
-// close makes everything durable and closes it.
+// close makes everything durable and closes it. What others have taken away is not durable.
 func (u *unit) close() error {
+	err := u.stores.lost()
+	if err != nil {
+		err = fmt.Errorf("unit %s: %w", u.name(), err)
+	}
+	return errors.Join(err, u.closeAll())
+}
+
+// closeAll closes it, whatever has become of what it was on.
+func (u *unit) closeAll() error {
 	var errs []error
 	for _, l := range u.logical {
 		if err := l.Close(); err != nil { // which flushes
@@ -43,7 +55,7 @@ func (u *unit) close() error {
 }
 
 // abandon takes the unit back: what opening it has made is gone afterwards.
-func (u *unit) abandon() error { return errors.Join(u.made.run(), u.close()) }
+func (u *unit) abandon() error { return errors.Join(u.made.run(), u.closeAll()) }
 
 // units are the units of a daemon.
 type units struct {
@@ -74,22 +86,48 @@ func (c *units) prepare(ctx context.Context, spec model.Unit) (*change, error) {
 	if err != nil {
 		return fail(err)
 	}
-	s := &stores{reg: &c.d.reg, spec: spec}
-	some, err := kind.Open(ctx, plugin.Parts{Name: spec.Name, Values: spec.Device.Values, Arena: c.d.arena, Stores: s})
+	log := c.d.log.With("unit", spec.Name)
+	s := &stores{reg: &c.d.reg, spec: spec, log: log}
+	some, err := kind.Open(ctx, plugin.Parts{Name: spec.Name, Log: log, Note: s.note, Values: spec.Device.Values, Arena: c.d.arena, Stores: s})
 	if err != nil {
 		return fail(errors.Join(err, s.drop()))
 	}
-	u := &unit{spec: spec, made: s.taken()}
+	u := &unit{spec: spec, stores: s, made: s.taken()}
 	var names []string
 	for _, l := range some {
 		name := model.LogicalUnit(spec.Name, l.Name)
 		names = append(names, name)
-		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, l.LU), l.Describe})
+		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, l.LU), l.Describe, l.Claims})
 	}
 	if !slices.Equal(names, spec.Names) {
 		return fail(errors.Join(fmt.Errorf("a %s device is %v, and not %v as it says", kind.Name, names, spec.Names), u.abandon()))
 	}
+	if err := c.unclaimed(u); err != nil {
+		return fail(errors.Join(err, u.abandon()))
+	}
 	return &change{undo: undo{u.abandon}, publish: func() { c.put(u) }}, nil
+}
+
+// unclaimed reports an error if u has what another unit has, or two of its own logical units have the
+// same. One of its name is about to go. Daemon.changing is held.
+func (c *units) unclaimed(u *unit) error {
+	type claim struct{ what, value string }
+	taken := make(map[claim]string)
+	for _, o := range append(slices.Clone(c.load()), u) {
+		if o != u && o.name() == u.name() {
+			continue
+		}
+		for _, l := range o.logical {
+			for _, x := range l.claims {
+				k := claim{x.What, x.Value}
+				if other, ok := taken[k]; ok && o == u {
+					return fmt.Errorf("its %s %s is that of the unit %s already: initiators would take the two for one: %s", x.What, x.Value, other, x.Cure)
+				}
+				taken[k] = l.Name
+			}
+		}
+	}
+	return nil
 }
 
 // create opens a unit and adds it.
@@ -102,7 +140,20 @@ func (c *units) create(ctx context.Context, spec model.Unit) error {
 	if err != nil {
 		return err
 	}
-	return x.do(ctx)
+	err = x.do(ctx)
+	c.tell()
+	return err
+}
+
+// tell writes what there is to tell of the units into the log, once there is no start that may
+// fail. Daemon.changing is held.
+func (c *units) tell() {
+	if !c.d.serving {
+		return
+	}
+	for _, u := range c.load() {
+		u.stores.tell()
+	}
 }
 
 // update puts another unit in the place of one: targets that map it map the new one from then on, and
@@ -142,7 +193,9 @@ func (c *units) update(ctx context.Context, spec model.Unit) error {
 		}
 		return old.close()
 	}
-	return x.do(ctx)
+	err = x.do(ctx)
+	c.tell()
+	return err
 }
 
 // remove closes a unit that no target maps, and takes it out. What it holds stays where it is.

@@ -113,6 +113,14 @@ func New(cfg Config) (*Server, error) {
 // Identity is what the unit calls itself.
 func (s *Server) Identity() scsi.Identity { return s.cfg.Identity }
 
+// Totals are the counters of the unit.
+func (s *Server) Totals() target.Totals {
+	if u := s.unit.Load(); u != nil {
+		return u.Totals()
+	}
+	return target.Totals{}
+}
+
 // Workers run the steps that wait for storage.
 func (s *Server) Workers() *target.Workers { return s.workers }
 

@@ -41,8 +41,10 @@ type Option struct {
 	Min, Max int64    // of Bytes, Int and Duration (in nanoseconds); Max 0: no bound
 	Multiple int64    // of Bytes: the value is a multiple of it
 	Options  []Option // of a Group or a Map
-	// Exclusive, of a store: no two units can have the same value.
+	// Exclusive, of a store or a device: no two units can have the same value. Canon is how two
+	// values compare; nil: as they are.
 	Exclusive bool
+	Canon     func(text string) string
 	// Check says what else is wrong with a value of the type String or Path; nil: nothing is.
 	Check func(text string) error
 	// Normal, of the type String, returns a value in the form that counts, or what is wrong with it;

@@ -35,6 +35,7 @@ func plainName(name string) bool {
 func (c *checker) unit(path string, u *Unit, exclusive map[string]string) {
 	u.Names = []string{u.Name}
 	device, known := c.choice(path+".device", "device", &u.Device)
+	c.names(path+".device", u, device, exclusive)
 	use := device.Stores
 	switch {
 	case !known && !u.Store.given():
@@ -82,6 +83,24 @@ func (c *checker) stores(path string, u *Unit, exclusive map[string]string) {
 			c.fail(at, "%.70q is not a name of a store: it has up to 64 letters, digits, '.', '-' and '_'", s.Name)
 		}
 		c.store(at, u.Name, &s.Plugin, exclusive)
+	}
+}
+
+// names checks what a device is called, which no other may be: initiators would take the two for one.
+func (c *checker) names(path string, u *Unit, device Kind, exclusive map[string]string) {
+	for _, o := range device.Options {
+		value := u.Device.Values.String(o.Name)
+		if !o.Exclusive || value == "" {
+			continue
+		}
+		if o.Canon != nil {
+			value = o.Canon(value)
+		}
+		key := "device\x00" + o.Name + "\x00" + value
+		if other, ok := exclusive[key]; ok {
+			c.fail(path+"."+o.Name, "%q is the %s of unit %q already: initiators would take the two for one", u.Device.Values.String(o.Name), o.Name, other)
+		}
+		exclusive[key] = u.Name
 	}
 }
 

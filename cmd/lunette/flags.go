@@ -38,6 +38,12 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if c.Direct && len(c.File) == 0 {
 		return nil, errors.New("--direct is about files, and there is none")
 	}
+	if c.Serial != "" && len(args) > 1 {
+		return nil, fmt.Errorf("--serial is that of one disk, and there are %d: write a document, with a serial for each", len(args))
+	}
+	if c.Format == "raw" && len(c.File) == 0 {
+		return nil, errors.New("--format is about files, and there is none")
+	}
 	if t.Name == "" {
 		t.Name = model.NamePrefix + d.Units[0].Name
 	}
@@ -90,6 +96,10 @@ func (c *serveCmd) unit(d *model.Document, a unitArg) (model.Unit, error) {
 	if c.ReadOnly {
 		u.Device = u.Device.With("read-only", "true")
 	}
+	if c.Serial != "" {
+		u.Device = u.Device.With("serial", c.Serial)
+		d.Label(at+".device.serial", "--serial")
+	}
 	if c.BlockSize != "" {
 		u.Device = u.Device.With("block-size", c.BlockSize)
 		d.Label(at+".device.block-size", "--block-size")
@@ -127,6 +137,9 @@ func (c *serveCmd) place(p *model.Plugin, path string) error {
 	}
 	if c.Size != "" {
 		*p = p.With("size", c.Size)
+	}
+	if c.Format == "raw" && p.Kind == "file" {
+		*p = p.With("format", "raw")
 	}
 	if c.Direct && p.Kind == "file" { // a block store knows nothing else
 		*p = p.With("direct", "true")

@@ -21,6 +21,8 @@ type serveCmd struct {
 	Size      string   `placeholder:"SIZE" help:"Size of files that do not exist yet: 512, 10G, 1.5T (K, M, G … are powers of 1024; kB, MB, GB … of 1000)."`
 	BlockSize string   `placeholder:"BYTES" help:"Logical block size, 512 or 4096."`
 	ReadOnly  bool     `help:"Refuse writes."`
+	Serial    string   `placeholder:"TEXT" help:"Serial number of the disk, where there is one; its NAA name follows from it. Default: one that is kept with the data."`
+	Format    string   `enum:"auto,raw" default:"auto" placeholder:"FORMAT" help:"raw: serve files as they are, also those that look like images of other formats, such as qcow2."`
 	Direct    bool     `help:"Go past the page cache, by direct I/O, with all files. Block devices always do."`
 	Target    string   `placeholder:"IQN" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
 	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
@@ -94,7 +96,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
 	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
+	if units+others > 0 || c.ReadOnly || c.Direct || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	d, err := readDocument(c.Config, schema)

@@ -118,7 +118,7 @@ func TestServeMixedUnitsInOrder(t *testing.T) {
 	}
 	for _, line := range []string{
 		`^serving iqn\.2026-11\.io\.lunette:memory$`, `^ +on iscsi\+tcp://127\.0\.0\.1:\d+$`, `^ +for every initiator, without authentication$`,
-		`^  LUN 1: new, 2M disk of 512-byte blocks, read-write, on file new\.img$`,
+		`^  LUN 1: new, 2M disk of 512-byte blocks, read-write, on file new\.img, which was made and is empty$`,
 		`^  Linux      iscsiadm -m discovery -t sendtargets -p 127\.0\.0\.1:\d+$`,
 		`iscsi-inq 'iscsi://127\.0\.0\.1:\d+/iqn\.2026-11\.io\.lunette:memory/0'$`,
 		`^only this machine can connect; to serve others as well: --portal 0\.0\.0\.0:3260 --chap USER:FILE$`,

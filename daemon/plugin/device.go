@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -30,7 +31,9 @@ func (p Device) add(r *Registry) { r.Devices = append(r.Devices, p) }
 
 // Parts are what a device is made of.
 type Parts struct {
-	Name   string // of the unit
+	Name   string       // of the unit
+	Log    *slog.Logger // has the unit's name
+	Note   func(Notice) // is for the log as well, when the unit is served
 	Values model.Values
 	Arena  *buffer.Arena // lends memory for data on its way
 	Stores Stores
@@ -53,6 +56,16 @@ type Unit struct {
 	// Describe is what the unit says of itself. It may be called at any time, by any goroutine, and
 	// once more after the unit was closed.
 	Describe func() Description
+	// Claims are what no other logical unit may have.
+	Claims []Claim
+}
+
+// A Claim is something that one logical unit alone may have: a name that initiators know it by, or a
+// place where it keeps something.
+type Claim struct {
+	What  string // such as "serial number"
+	Value string
+	Cure  string // what to do if two have it
 }
 
 // A Description is what a logical unit says of itself.

@@ -24,8 +24,8 @@ func IdentityOptions(product string) []model.Option {
 		{Name: "vendor", Type: model.String, Default: defaultVendor, Check: valid(func(id *scsi.Identity, text string) { id.Vendor = text }), Help: "T10 vendor identification, up to 8 characters."},
 		{Name: "product", Type: model.String, Default: product, Check: valid(func(id *scsi.Identity, text string) { id.Product = text }), Help: "Product identification, up to 16 characters."},
 		{Name: "revision", Type: model.String, Default: defaultRevision, Check: valid(func(id *scsi.Identity, text string) { id.Revision = text }), Help: "Product revision level, up to 4 characters."},
-		{Name: "serial", Type: model.String, Check: serial, Help: "Unit serial number, up to 128 characters. Without it, one that belongs to the store's path on this host, or to this run for memory."},
-		{Name: "naa", Type: model.String, Check: naa, Help: "Name of the unit, unique in the world: 32 hexadecimal digits that start with 6. Without it, one that follows from the serial number."},
+		{Name: "serial", Type: model.String, Exclusive: true, Check: serial, Help: "Unit serial number, up to 128 characters. Without it, one that is kept with the data, that of the device, or for memory one of this run."},
+		{Name: "naa", Type: model.String, Exclusive: true, Canon: canonNAA, Check: naa, Help: "Name of the unit, unique in the world: 32 hexadecimal digits that start with 6. Without it, one that follows from the serial number."},
 	}
 }
 
@@ -54,29 +54,6 @@ func naa(text string) error {
 	return err
 }
 
-// checkIdentities refuses two units that a host would take for two ways to one disk, as far as the document
-// says who they are.
-func checkIdentities(c *model.Check) {
-	names := make(map[string]string)
-	for i, u := range c.Document.Units {
-		for _, option := range []string{"serial", "naa"} {
-			given := u.Device.Values.String(option)
-			if given == "" {
-				continue
-			}
-			key := option + " " + given
-			if n, err := scsi.ParseNAA(given); option == "naa" && err == nil {
-				key = option + " " + n.String()
-			}
-			if other, ok := names[key]; ok {
-				c.Fail(fmt.Sprintf("units[%d].device.%s", i, option), "the unit %q has the %s %s too: hosts take the two for one, and mix what they write: give each its own", other, option, given)
-				continue
-			}
-			names[key] = u.Name
-		}
-	}
-}
-
 // Identity is what a unit of the type calls itself: what its [IdentityOptions] say, and the rest from
 // seed. A serial number given makes the NAA as well, so that two hosts which serve one store
 // can show it as one unit.
@@ -101,15 +78,60 @@ func Identity(t scsi.PeripheralType, seed string, v model.Values) (scsi.Identity
 	return id, id.Validate()
 }
 
-// PathSeed names a file or device: its path on this host.
+// canonNAA is how an NAA name is compared.
+func canonNAA(text string) string {
+	naa, err := scsi.ParseNAA(strings.ToLower(text))
+	if err != nil {
+		return text
+	}
+	return naa.String()
+}
+
+// Identity is what a logical unit on the store s calls itself: see [Identity]. It notes what is to
+// be known of a name that follows from the store.
+func (p Parts) Identity(t scsi.PeripheralType, s Opened) (scsi.Identity, error) {
+	if !Named(p.Values) {
+		p.Note(s.Caveat)
+	}
+	return Identity(t, s.Seed, p.Values)
+}
+
+// Claims are the names of a logical unit, which no other has. forget is that of its store.
+func Claims(id scsi.Identity, forget string) []Claim {
+	cure := "give one of them another \"serial\" (and \"naa\", if it has one)"
+	if forget != "" {
+		cure += ", or, if one is a copy of the other, let it have another name: " + forget
+	}
+	return []Claim{
+		{What: "NAA name", Value: strings.TrimPrefix(id.NAA.String(), "naa."), Cure: cure},
+		{What: "serial number", Value: id.Serial, Cure: cure},
+	}
+}
+
+// Named reports that options say what a unit is called, and nothing follows from its store.
+func Named(v model.Values) bool { return v.String("serial") != "" || v.String("naa") != "" }
+
+// Seed makes a seed of what a place says of itself, which is the same on every host.
+func Seed(kind, identity string) string { return strings.Join([]string{kind, identity}, "\x00") }
+
+// PathSeed names a place that says nothing of itself: by its path as it is given, links and all, on
+// this host. Links are there to name what has no lasting name.
 func PathSeed(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
 	return strings.Join([]string{"path", host(), path}, "\x00")
+}
+
+// PathCaveat is what is to be known of a PathSeed. why says why there is nothing better.
+func PathCaveat(path, why string) Notice {
+	return Notice{Warn: true, Text: fmt.Sprintf("the serial number follows from the path %s on this host, since %s: "+
+		"it changes when the path, the host or (in a container) the host's name does, and hosts with one machine ID have the same; to keep it: serial", path, why)}
+}
+
+// NewCaveat is what is to be known of a NewSeed.
+func NewCaveat() Notice {
+	return Notice{Text: "the serial number is made anew each time this is opened, since its data is; to keep it: serial"}
 }
 
 // host names this host: by its machine ID (machine-id(5)), or else by its host name.

@@ -54,18 +54,31 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-func TestPathSeedIsOfTheFile(t *testing.T) {
+// A path stands for what it names, as it is given: links are made to name what has no lasting name.
+func TestPathSeedIsAsGiven(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, name := range []string{"a", "b"} {
-		if err := os.WriteFile(name, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile("a", nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Symlink("a", "link"); err != nil {
 		t.Fatal(err)
 	}
 	abs, _ := filepath.Abs("a")
-	if PathSeed("a") != PathSeed(abs) || PathSeed("a") != PathSeed("./link") || PathSeed("a") == PathSeed("b") {
-		t.Error("a path and its other names have two seeds, or two files have one")
+	if PathSeed("a") != PathSeed(abs) || PathSeed("a") != PathSeed("./a") || PathSeed("a") == PathSeed("link") {
+		t.Error("a path has two seeds, or a link has that of what it leads to")
+	}
+}
+
+// Without a name of its own a unit has that of its store, and what is to be known of that is noted.
+func TestPartsIdentity(t *testing.T) {
+	for _, test := range []struct {
+		v     model.Values
+		noted int
+	}{{nil, 1}, {model.Values{"serial": "S1"}, 0}, {model.Values{"naa": "6000000000000000000000000000000f"}, 0}} {
+		noted := 0
+		p := Parts{Values: with(test.v), Note: func(Notice) { noted++ }}
+		if _, err := p.Identity(scsi.TypeDisk, Opened{Seed: NewSeed(), Caveat: NewCaveat()}); err != nil || noted != test.noted {
+			t.Errorf("%v: %d notes, %v", test.v, noted, err)
+		}
 	}
 }

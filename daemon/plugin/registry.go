@@ -66,7 +66,7 @@ func Find[T interface{ name() string }](all []T, axis, name string) (T, error) {
 
 // Schema is what a document can choose from, and say.
 func (r Registry) Schema() model.Schema {
-	s := model.Schema{Checks: []func(*model.Check){checkIdentities}}
+	var s model.Schema
 	for _, p := range r.Stores {
 		s.Kinds = append(s.Kinds, p.kind("store"))
 	}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -25,6 +26,8 @@ type Found struct {
 	Missing bool  // Open would make it
 	// Same is equal for all ways to name one place: no two units can have it. Empty: no other store is there.
 	Same string
+	// Seed and Forget are those of Opened, as far as they are there already.
+	Seed, Forget string
 }
 
 // SizeAlone is Look of a store that is made when it is opened, with its option "size".
@@ -39,6 +42,22 @@ type Opened struct {
 	// Seed tells this store from all others, here and on other hosts, for as long as
 	// its data lives.
 	Seed string
+	// Caveat is what is to be known of Seed, such as that it does not live as long; it concerns
+	// who has no other name for the store.
+	Caveat Notice
+	// Forget is what an operator does to let the data have another Seed, as a copy of it that has to
+	// be told from it; empty: nothing.
+	Forget string
+	// New: opening has made the data, and nobody can have known it.
+	New bool
+	// News is what opening has found or done, for the log.
+	News []Notice
+	// Reservations is where those of the unit can be kept, beside the data; nil: nowhere.
+	Reservations store.Record
+	// Lost says what has happened to the place of the data since it was opened, such as that it was
+	// taken away by others; nil: nothing can happen to it, or nobody can tell. It may be called at
+	// any time, by any goroutine, and does not wait for storage.
+	Lost func() error
 	// Label is the store in words: its kind, and what it is on.
 	Label string
 	// Taken tells that a logical unit has taken the store, so that nobody else closes it. The daemon
@@ -46,6 +65,23 @@ type Opened struct {
 	Taken func()
 	// Describe is what there is to say of the store and the filters on it; nil: nothing.
 	Describe func() api.Facts
+}
+
+// A Notice is something for the log.
+type Notice struct {
+	Warn bool // rather than to inform
+	Text string
+}
+
+// Tell writes the notice to a log, unless it is empty.
+func (n Notice) Tell(log *slog.Logger) {
+	switch {
+	case n.Text == "":
+	case n.Warn:
+		log.Warn(n.Text)
+	default:
+		log.Info(n.Text)
+	}
 }
 
 // A Filter is a kind of layer on a store.

@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/kept"
+	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/store"
@@ -48,6 +51,14 @@ type Config struct {
 	BlockSize int
 	// ReadOnly refuses writes, whatever the store could do.
 	ReadOnly bool
+	// Rotation is the MEDIUM ROTATION RATE (SBC-4 6.6.2): turns per minute, or
+	// [page.NonRotating]; 0: what the store says.
+	Rotation uint16
+	// Reservations is where registrations that ask for it (APTPL) and their reservation are kept;
+	// nil: nowhere, and then nobody may ask.
+	Reservations store.Record
+	// Log is told of errors of the store, a few in a minute; nil: nobody is.
+	Log *slog.Logger
 	// Workers is how many steps may wait for storage at a time; 0 leaves it to the store.
 	// What a store that is a [store.Submitter] does by itself does not count.
 	Workers int
@@ -65,6 +76,7 @@ type Disk struct {
 	path     path
 	readOnly bool
 	volatile bool // there is a write cache that FUA and flushes matter to
+	rotation uint16
 
 	writeCache atomic.Bool // WCE
 	stopped    atomic.Bool // by START STOP UNIT
@@ -113,9 +125,10 @@ func New(cfg Config) (*Disk, error) {
 		cfg.Workers = defaultWorkers
 	}
 	m := newMedium(cfg.Store, cfg.Arena, cfg.BlockSize)
+	m.log = newErrorLog(cfg.Log)
 	d := &Disk{
 		medium: m, readOnly: cfg.ReadOnly || info.ReadOnly,
-		volatile: info.Cached && !info.Volatile,
+		volatile: info.Cached && !info.Volatile, rotation: cfg.Rotation,
 	}
 	d.life, d.end = context.WithCancel(context.Background())
 	d.writeCache.Store(d.volatile)
@@ -125,10 +138,16 @@ func New(cfg Config) (*Disk, error) {
 	d.entries = entries{
 		work: d.work, received: d.received, landed: d.landed, room: d.room, abort: d.cancel,
 	}
+	var keeper reserve.Keeper
+	if cfg.Reservations != nil {
+		keeper = kept.New(cfg.Reservations, cfg.Identity.NAA, m.log.notKept)
+	}
 	var err error
 	d.Server, err = device.New(device.Config{
 		Identity: cfg.Identity, Workers: cfg.Workers,
+		Reservations:  keeper,
 		Commands:      d.commands(),
+		Omit:          []scsi.Opcode{scsi.OpTestUnitReady},
 		VPD:           d.vpd(),
 		Versions:      []uint16{page.DescriptorSBC3},
 		VolatileCache: d.volatile,
@@ -204,5 +223,6 @@ func (d *Disk) Close() error {
 		err = errors.Join(err, d.medium.store.Flush(context.Background()))
 	}
 	d.end()
+	d.medium.log.close()
 	return errors.Join(err, d.medium.store.Close())
 }

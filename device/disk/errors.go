@@ -21,7 +21,23 @@ const (
 )
 
 // errorCounts are the errors of a medium that were not corrected.
-type errorCounts struct{ read, write, verify atomic.Uint64 }
+type errorCounts struct {
+	read, write, verify atomic.Uint64 // since LOG SELECT has reset them
+	store               atomic.Uint64 // commands that the store has failed, for whatever reason
+	// unavailable: the store could not be reached when it was last heard of; see Disk.probe.
+	unavailable atomic.Bool
+}
+
+// String is the word for k in the log.
+func (k ioKind) String() string {
+	switch k {
+	case writing:
+		return "write"
+	case verifying:
+		return "verify"
+	}
+	return "read"
+}
 
 // failed is what the initiator is told about an error of the store: the only place where one
 // becomes sense. lba is the first block of what failed; all before it is done.
@@ -42,10 +58,14 @@ func (m *medium) failed(err error, kind ioKind, lba uint64) error {
 	case errors.Is(err, context.Canceled):
 		return target.ErrAborted
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		m.errors.unavailable.Store(true)
+		m.note(err, kind, lba)
 		return scsi.NotReady(scsi.ASCBecomingReady)
 	case errors.Is(err, store.ErrOutOfSpace):
+		m.note(err, kind, lba)
 		return scsi.SpaceAllocationFailed()
 	case errors.Is(err, store.ErrReadOnly):
+		m.note(err, kind, lba)
 		return scsi.WriteProtected()
 	case errors.Is(err, store.ErrMiscompare):
 		var at *store.MiscompareError
@@ -58,6 +78,7 @@ func (m *medium) failed(err error, kind ioKind, lba uint64) error {
 	case errors.Is(err, store.ErrClosed):
 		return scsi.NotReady(scsi.ASCNotReadyCauseNotReportable)
 	}
+	m.note(err, kind, lba)
 	switch kind {
 	case writing:
 		m.errors.write.Add(1)
@@ -68,4 +89,23 @@ func (m *medium) failed(err error, kind ioKind, lba uint64) error {
 		m.errors.read.Add(1)
 	}
 	return scsi.UnrecoveredReadError(lba)
+}
+
+// note counts an error of the store, and tells the log.
+func (m *medium) note(err error, kind ioKind, lba uint64) {
+	m.errors.store.Add(1)
+	m.log.failed(err, kind, lba)
+}
+
+// Errors are the commands that have failed: Medium because of the store, Refused for any other
+// reason, such as what they asked for.
+type Errors struct{ Medium, Refused uint64 }
+
+// Errors counts failed commands since the disk was opened.
+func (d *Disk) Errors() Errors {
+	e := Errors{Medium: d.medium.errors.store.Load()}
+	if all := uint64(max(0, d.Totals().Errors)); all > e.Medium { // of commands that have ended by now
+		e.Refused = all - e.Medium
+	}
+	return e
 }

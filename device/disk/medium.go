@@ -28,6 +28,7 @@ type medium struct {
 	resizer   store.Resizer       // nil: the size is what it is
 
 	errors errorCounts
+	log    *errorLog
 }
 
 func newMedium(s store.Store, arena *buffer.Arena, blockSize int) *medium {

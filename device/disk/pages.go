@@ -53,9 +53,9 @@ func (d *Disk) vpd() []device.VPD {
 	all := []device.VPD{
 		{Code: page.VPDBlockLimits, Append: func(dst []byte, p page.Peripheral) []byte { return d.limits().Append(dst, p) }},
 		{Code: page.VPDBlockCharacteristics, Append: func(dst []byte, p page.Peripheral) []byte {
-			c := page.BlockCharacteristics{RotationRate: page.NonRotating, FUABehaviour: true}
-			if d.medium.info.Rotational {
-				c.RotationRate = 0 // not told
+			c := page.BlockCharacteristics{RotationRate: d.rotation, FUABehaviour: true}
+			if d.rotation == 0 && !d.medium.info.Rotational {
+				c.RotationRate = page.NonRotating // else it is not told
 			}
 			return c.Append(dst, p)
 		}},

@@ -30,6 +30,7 @@ const (
 	flushCache       // SYNCHRONIZE CACHE: by a request or on a worker
 	stopUnit         // START STOP UNIT: on a worker
 	listExtents      // GET LBA STATUS: on a worker
+	probeStore       // TEST UNIT READY of a store that could not be reached: on a worker
 )
 
 // String is the name of the step.
@@ -39,6 +40,7 @@ func (s step) String() string {
 		verifyPiece: "verify a piece", verifyLike: "verify all like one block", verifyRead: "verify by reading",
 		swapBlocks: "compare and write", orBlocks: "OR", zeroRange: "zero", fillRange: "fill",
 		unmapRanges: "unmap", flushCache: "flush", stopUnit: "stop", listExtents: "list extents",
+		probeStore: "probe",
 	}
 	if int(s) < len(names) {
 		return names[s]
@@ -107,6 +109,8 @@ func (d *Disk) work(t *target.Task) {
 		d.stopUnit(t)
 	case listExtents:
 		d.listExtents(t)
+	case probeStore:
+		d.probeStore(t)
 	default:
 		d.fail(t, errNoStep)
 	}

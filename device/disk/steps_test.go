@@ -5,14 +5,14 @@ import "testing"
 // Each step has a name of its own, and nothing else has one.
 func TestStepNames(t *testing.T) {
 	seen := map[string]bool{"unknown": true, "": true}
-	for s := none; s <= listExtents; s++ {
+	for s := none; s <= probeStore; s++ {
 		if name := s.String(); seen[name] {
 			t.Errorf("step %d is called %q", uint32(s), name)
 		} else {
 			seen[name] = true
 		}
 	}
-	if name := (listExtents + 1).String(); name != "unknown" {
+	if name := (probeStore + 1).String(); name != "unknown" {
 		t.Errorf("what is no step is called %q", name)
 	}
 }

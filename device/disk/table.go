@@ -50,6 +50,7 @@ func (d *Disk) commands() []device.Command {
 		add(reserve.Writing, target.Writes, whole, d.unmap, scsi.OpUnmap)
 	}
 	return append(rows,
+		device.Command{Op: scsi.OpTestUnitReady, Access: reserve.Probing, Medium: true, Run: d.testUnitReady},
 		device.Command{Op: scsi.OpReadCapacity10, Access: reserve.Probing, Run: d.readCapacity,
 			// Reserved since PMI is obsolete (SBC-4 5.20); an initiator is known that has rubbish there.
 			Tolerated: map[int]byte{8: 0xfe}},

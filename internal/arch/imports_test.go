@@ -16,7 +16,7 @@ type rule struct {
 
 // rules are looked at in order: the first that fits a package is its rule.
 var rules = []rule{
-	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "buffer", "target", "network/rdma", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
+	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "buffer", "target", "network/rdma", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
 
 	{"scsi/...", []string{"scsi"}, "vocabulary: everybody reads it, so it reads nobody"},
 	{"buffer", nil, "data on the move: everybody holds it, so it knows nobody"},
@@ -27,13 +27,15 @@ var rules = []rule{
 	{"store/internal/direct", []string{"store", "buffer", "store/internal/fdio"}, "what stores share knows no store"},
 	{"store/internal/ringio", []string{"store", "buffer", "store/internal/fdio", "internal/uring"}, "what stores share knows no store; io_uring itself knows nothing of them"},
 	{"store/nbd", []string{"store", "store/internal/...", "buffer", "network/nbd"}, "a store on a network is a client of it: it knows the network's requests, not sockets"},
+	{"store/record", []string{"store"}, "what is kept with data knows neither what it means nor which store it is"},
 	{"store/storetest", []string{"store", "buffer"}, "the suite holds every store to the same"},
-	{"store/...", []string{"store", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
+	{"store/...", []string{"store", "store/record", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
 	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},
 	{"device/devicetest/...", []string{"device", "device/nexus", "device/reserve", "target", "scsi/...", "buffer"}, "a device type for tests is one as any other"},
+	{"device/kept", []string{"device/reserve", "scsi", "store"}, "it keeps reservations as data, in what a store has for it"},
 	{"device/reserve", []string{"scsi/..."}, "rules and data: who waits, locks and answers is above them"},
 	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
-	{"device/...", []string{"device", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer"}, "a device type knows neither how commands arrive nor which store it is on"},
+	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
 	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer"}, "iWARP is RDMA in TCP streams (RFC 5044)"},

@@ -14,6 +14,7 @@ import (
 	"github.com/lunette-io/lunette/store/internal/direct"
 	"github.com/lunette-io/lunette/store/internal/fdio"
 	"github.com/lunette-io/lunette/store/internal/ringio"
+	"github.com/lunette-io/lunette/store/record"
 )
 
 // ErrInUse reports that someone else serves the file: this process or another.
@@ -35,6 +36,8 @@ type Config struct {
 	// copy, and nothing is read ahead or kept. Writes are still only durable after Flush:
 	// the disk has a cache, and the file system its notes on where data lies.
 	Direct bool
+	// Raw takes a file that looks like an image of another format, such as qcow2, as it is.
+	Raw bool
 	// IO is how requests that may wait are done: "uring", by io_uring; "threads", by
 	// goroutines in system calls; "auto" or nothing, by io_uring where it is there.
 	IO string
@@ -64,6 +67,8 @@ type Store struct {
 	syncer   *fdio.Syncer
 	direct   *direct.IO    // nil: through the page cache
 	queue    *ringio.Queue // nil: without io_uring
+	attrs    attributes
+	kept     *record.File // beside the file
 
 	closed   atomic.Bool
 	noNowait atomic.Bool // preadv2 knows no RWF_NOWAIT here

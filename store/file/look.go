@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +18,8 @@ type Found struct {
 	Missing bool  // Open would make the file
 	// Same is equal for all names of one file: links, and other ways to write a path.
 	Same string
+	// Identity is the one that is kept with the file; its ID is empty if there is none yet.
+	Identity Identity
 }
 
 // A SizeError is about a file that has another size than the one that Config asks for.
@@ -60,7 +63,21 @@ func Look(cfg Config) (Found, error) {
 		found.Size = cfg.Size
 	}
 	s.size.Store(found.Size)
-	return found, s.lookAtMode(cfg)
+	if !grow {
+		var has, kept string
+		has, kept, err = s.identities(false)
+		found.Identity = s.identified(Identity{ID: cmp.Or(has, kept)}, has != "")
+	}
+	if err == nil {
+		err = s.refuseAttached("/sys/block")
+	}
+	if err == nil {
+		err = s.refuseImage(cfg)
+	}
+	if err == nil {
+		err = s.lookAtMode(cfg)
+	}
+	return found, err
 }
 
 // lookForRoom is Look for a file that is to be made.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/internal/fdio"
+	"github.com/lunette-io/lunette/store/record"
 )
 
 // Open opens the file, and makes it first if cfg has a size. When it fails, a file
@@ -53,7 +54,10 @@ func newStore(cfg Config) (*Store, error) {
 	case cfg.Size < 0 || cfg.Size%512 != 0:
 		return nil, fmt.Errorf("%s: size %d is not a positive multiple of 512 bytes", cfg.Path, cfg.Size)
 	}
-	return &Store{path: cfg.Path, fd: -1, witness: -1, unit: 512, readOnly: cfg.ReadOnly, durable: cfg.Sync}, nil
+	return &Store{
+		path: cfg.Path, fd: -1, witness: -1, unit: 512, readOnly: cfg.ReadOnly, durable: cfg.Sync,
+		attrs: system{}, kept: record.At(record.Beside(cfg.Path)),
+	}, nil
 }
 
 // openOrCreate opens the data descriptor and says whether it made the file.
@@ -122,7 +126,13 @@ func (s *Store) set(cfg Config, patience time.Duration) error {
 	if err := s.lock(patience); err != nil {
 		return err
 	}
-	err := s.measure(cfg)
+	err := s.refuseAttached("/sys/block")
+	if err == nil {
+		err = s.measure(cfg)
+	}
+	if err == nil {
+		err = s.refuseImage(cfg)
+	}
 	if err == nil {
 		err = s.describe(cfg.Direct)
 	}

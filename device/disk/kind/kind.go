@@ -4,6 +4,7 @@ package kind
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -11,6 +12,8 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/device/disk"
 	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/scsi/page"
+	"github.com/lunette-io/lunette/store/record"
 )
 
 // Kind is the device type "disk".
@@ -21,6 +24,8 @@ func Kind() plugin.Device {
 		Options: append([]model.Option{
 			{Name: "block-size", Type: model.Bytes, Default: "512", Values: []string{"512", "4096"}, Help: "Logical block size in bytes."},
 			{Name: "read-only", Type: model.Bool, Help: "Refuses writes."},
+			{Name: "rotation", Type: model.Int, Words: []string{"ssd", model.Auto}, Default: "ssd", Min: 0x401, Max: 0xfffe, Help: "What hosts are told of the medium: `ssd`, that it does not turn; turns per minute; or `auto`, what the system says of the disk that the store is on."},
+			{Name: "reservations", Type: model.Path, Words: []string{model.Auto, "none"}, Default: model.Auto, Help: "The file that keeps registrations with APTPL, and their reservation, through restarts. `auto`: beside the data, where that is a file; `none`: nowhere, and APTPL is refused."},
 			{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage in threads at a time; 0 leaves it to the store. What io_uring does does not count."},
 		}, plugin.IdentityOptions("disk")...),
 	}, Stores: model.OneStore, Open: open, Fits: fits}
@@ -39,20 +44,49 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := plugin.Identity(scsi.TypeDisk, s.Seed, p.Values)
+	id, err := p.Identity(scsi.TypeDisk, s)
 	if err != nil {
 		return nil, err
 	}
+	claims := plugin.Claims(id, s.Forget)
+	keep := s.Reservations
+	switch where := p.Values.String("reservations"); where {
+	case model.Auto:
+	case "none":
+		keep = nil
+	default:
+		file := record.At(where)
+		keep = file.Slot("reservations")
+		claims = append(claims, plugin.Claim{What: "file of reservations", Value: absolute(where), Cure: "each has one of its own"})
+	}
 	d, err := disk.New(disk.Config{
-		Store: s.Store, Arena: p.Arena, Identity: id,
+		Store: s.Store, Arena: p.Arena, Identity: id, Log: p.Log, Reservations: keep, Rotation: rotation(p.Values),
 		BlockSize: int(p.Values.Size("block-size")), ReadOnly: p.Values.Bool("read-only"), Workers: int(p.Values.Int("workers")),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []plugin.Unit{{LU: d, Describe: func() plugin.Description {
+	return []plugin.Unit{{LU: d, Claims: claims, Describe: func() plugin.Description {
 		return describe(d, id, s, p.Values.Bool("read-only") || s.Info().ReadOnly)
 	}}}, nil
+}
+
+// rotation is the MEDIUM ROTATION RATE.
+func rotation(v model.Values) uint16 {
+	switch v.String("rotation") {
+	case "ssd":
+		return page.NonRotating
+	case model.Auto:
+		return 0
+	}
+	return uint16(v.Int("rotation"))
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 func describe(d *disk.Disk, id scsi.Identity, s plugin.Opened, readOnly bool) plugin.Description {
@@ -60,7 +94,11 @@ func describe(d *disk.Disk, id scsi.Identity, s plugin.Opened, readOnly bool) pl
 	if readOnly {
 		access = "read-only"
 	}
-	size := s.Info().Size
+	size, failed := s.Info().Size, d.Errors()
+	made := ""
+	if s.New {
+		made = ", which was made and is empty"
+	}
 	facts := api.Facts{
 		{Name: "size", Value: size, Column: "SIZE", Text: model.Size(size).String()},
 		{Name: "blockSize", Value: d.BlockSize(), Column: "BLOCK", Text: fmt.Sprint(d.BlockSize())},
@@ -68,12 +106,14 @@ func describe(d *disk.Disk, id scsi.Identity, s plugin.Opened, readOnly bool) pl
 		{Name: "store", Value: s.Label, Column: "STORE", Text: s.Label},
 		{Name: "serial", Value: id.Serial},
 		{Name: "naa", Value: strings.TrimPrefix(id.NAA.String(), "naa.")},
+		{Name: "mediumErrors", Value: failed.Medium},
+		{Name: "refused", Value: failed.Refused},
 	}
 	if s.Describe != nil {
 		facts = append(facts, s.Describe()...)
 	}
 	return plugin.Description{
-		Summary: fmt.Sprintf("%v disk of %d-byte blocks, %s, on %s", model.Size(size), d.BlockSize(), access, s.Label),
+		Summary: fmt.Sprintf("%v disk of %d-byte blocks, %s, on %s%s", model.Size(size), d.BlockSize(), access, s.Label, made),
 		Facts:   facts,
 	}
 }

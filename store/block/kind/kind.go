@@ -37,5 +37,12 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, err
 	}
-	return plugin.Opened{Store: s, Seed: plugin.PathSeed(path), Label: "block " + path}, nil
+	o := plugin.Opened{Store: s, Label: "block " + path}
+	if id := s.Identity(); id != "" {
+		o.Seed = plugin.Seed("device", id)
+	} else {
+		o.Seed = plugin.PathSeed(path)
+		o.Caveat = plugin.PathCaveat(path, "the device has no identifier of its own")
+	}
+	return o, nil
 }

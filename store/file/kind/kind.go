@@ -22,6 +22,7 @@ func Kind() plugin.Store {
 			{Name: "read-only", Type: model.Bool, Help: "Opens the file for reading. Any number of daemons may."},
 			{Name: "sync", Type: model.Bool, Help: "Makes every write durable before it is acknowledged."},
 			{Name: "direct", Type: model.Bool, Help: "Goes past the page cache, straight to the disk: for files larger than memory on fast disks, and where initiators have caches of their own. The size is a multiple of the disk's block."},
+			{Name: "format", Type: model.String, Default: model.Auto, Values: []string{model.Auto, "raw"}, Help: "`raw` serves the file's bytes whatever they are. `auto` refuses a file that looks like an image of another format (qcow2, VMDK, VHD, VHDX, VDI, QED, Parallels), unless it was served before."},
 			plugin.IOOption(),
 		},
 	}, Open: open, Look: look}
@@ -30,7 +31,7 @@ func Kind() plugin.Store {
 func config(v model.Values) file.Config {
 	return file.Config{
 		Path: v.String("path"), Size: v.Size("size"), ReadOnly: v.Bool("read-only"), Sync: v.Bool("sync"),
-		Direct: v.Bool("direct"), IO: v.String("io"),
+		Direct: v.Bool("direct"), IO: v.String("io"), Raw: v.String("format") == "raw",
 	}
 }
 
@@ -41,13 +42,56 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, inWords(err)
 	}
-	return plugin.Opened{Store: s, Undo: was.undo(), Seed: plugin.PathSeed(path), Label: "file " + path}, nil
+	restore := was.undo()
+	if restore == nil {
+		restore = func() error { return nil }
+	}
+	id, err := s.Identify()
+	if err != nil {
+		return plugin.Opened{}, errors.Join(err, restore(), s.Close())
+	}
+	o := plugin.Opened{
+		Store: s, Label: "file " + path, New: was.missing || was.empty,
+		Forget: id.Forget, Reservations: s.Reservations(), Lost: s.Lost,
+		Undo: func() error { return errors.Join(id.Undo(), restore()) },
+	}
+	name(&o, path, id)
+	return o, nil
+}
+
+// name says who the file is, and what there is to tell of that.
+func name(o *plugin.Opened, path string, id file.Identity) {
+	tell := func(warn bool, format string, args ...any) {
+		o.News = append(o.News, plugin.Notice{Warn: warn, Text: fmt.Sprintf(format, args...)})
+	}
+	if id.ID == "" {
+		o.Seed = plugin.PathSeed(path)
+		o.Caveat = plugin.PathCaveat(path, "the file has no identity and can be given none ("+id.Why.Error()+")")
+	} else {
+		o.Seed = seed(id)
+	}
+	switch {
+	case o.New:
+		tell(true, "%s was made: it is empty, and a new disk", path)
+	case id.Made:
+		tell(false, "%s had no identity and was given one, which stays with it: hosts that knew it by another name find a new disk", path)
+	}
+	if id.Dropped != "" {
+		tell(true, "%s was of another disk, which is no more: it was removed", id.Dropped)
+	}
 }
 
 func look(v model.Values) (plugin.Found, error) {
 	f, err := file.Look(config(v))
-	return plugin.Found{Size: f.Size, Missing: f.Missing, Same: f.Same}, inWords(err)
+	found := plugin.Found{Size: f.Size, Missing: f.Missing, Same: f.Same}
+	if f.Identity.ID != "" {
+		found.Seed, found.Forget = seed(f.Identity), f.Identity.Forget
+	}
+	return found, inWords(err)
 }
+
+// seed tells the file from all others.
+func seed(id file.Identity) string { return plugin.Seed("identity", id.ID) }
 
 // inWords says sizes as people write them, and what can be done.
 func inWords(err error) error {

@@ -25,5 +25,5 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, err
 	}
-	return plugin.Opened{Store: s, Seed: plugin.NewSeed(), Label: "null"}, nil
+	return plugin.Opened{Store: s, Seed: plugin.NewSeed(), Caveat: plugin.NewCaveat(), Label: "null"}, nil
 }
