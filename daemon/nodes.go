@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
@@ -49,6 +50,16 @@ func (c *networks) need(p plugin.Provider, u *undo) (plugin.Network, error) {
 		return n.Close()
 	})
 	return n, nil
+}
+
+// facts are what the networks say of themselves.
+func (c *networks) facts() (all api.Facts) {
+	for _, n := range c.load() {
+		if d, ok := n.Network.(plugin.Describer); ok {
+			all = append(all, d.Describe()...)
+		}
+	}
+	return all
 }
 
 // close ends all networks, those that are on others first. Daemon.changing is held.
