@@ -166,7 +166,7 @@ func (n *node) Sessions() []api.Session {
 		all = append(all, api.Session{
 			ID: strconv.Itoa(s.number), Transport: "pipe", Initiator: s.guest, Alias: n.greeting, Target: s.target, Since: s.since.UTC(),
 			Connections: []api.Connection{{ID: s.number, Network: "process", Remote: s.guest, Local: s.addr}},
-			Counts: plugin.Counts(totals),
+			Counts:      plugin.Counts(totals),
 		})
 	}
 	return all
