@@ -37,6 +37,7 @@ func (d *Daemon) Announce(w io.Writer) error {
 		}
 	}
 	d.announceAttach(&b)
+	d.announceLimits(&b)
 	d.announceLook(&b)
 	d.announceReach(&b, open, ask)
 	_, err := io.WriteString(w, b.String())

@@ -93,8 +93,12 @@ func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
 	if n, ok := c.find(t.Name); ok {
 		return n, nil
 	}
+	limits, err := c.limits()
+	if err != nil {
+		return nil, err
+	}
 	made, err := t.New(plugin.NodeConfig{
-		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: c.d.doc.Limits, Values: c.d.doc.Values,
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: c.d.doc.Values,
 	})
 	if err != nil {
 		return nil, err

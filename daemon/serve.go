@@ -39,6 +39,9 @@ type Daemon struct {
 	// too. Who only looks takes no lock.
 	changing sync.Mutex
 
+	fitting model.Limits // of each transport, once the first is made: see limits. Daemon.changing guards it
+	lowered string       // what to tell of it, if it is less than the document says; not changed after the start
+
 	units    units
 	targets  targets
 	networks networks
