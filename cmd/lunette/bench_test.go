@@ -122,7 +122,7 @@ func TestBenchOfAnotherDaemon(t *testing.T) {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 	status, _, stderr = benched(t, s, "", "--range", "2M")
-	if status != exitFailed || !strings.Contains(stderr, "larger than the unit") {
+	if status != exitUsage || !strings.Contains(stderr, "larger than the unit") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }
@@ -137,7 +137,7 @@ func TestBenchWrongCommandLines(t *testing.T) {
 		{"http://x", "does not begin with iscsi://", exitUsage},
 		{unit + " --read 70", "--read below 100 writes, which destroys what is on the unit: add --destroy-data", exitUsage},
 		{unit + " --verify", "--verify writes the whole range first", exitUsage},
-		{unit + " --read 101", "101 percent", exitUsage},
+		{unit + " --read 101", "101 percent of the commands cannot be reads", exitUsage},
 		{unit + " --read=-1 --destroy-data", "percent", exitUsage},
 		{unit + " --connections 0", "0 connections", exitUsage},
 		{unit + " --depth 0", "queue depth of 0", exitUsage},
@@ -146,14 +146,15 @@ func TestBenchWrongCommandLines(t *testing.T) {
 		{unit + " --block-size x", `--block-size: "x" is not a size`, exitUsage},
 		{unit + " --block-size 1E", "--block-size: 1E is more than 64M", exitUsage},
 		{unit + " --range 0", "--range: it is empty", exitUsage},
-		{unit + " --time=-1s", "negative", exitUsage},
+		{unit + " --time=-1s", "--time: -1s is no time", exitUsage},
+		{unit + " --time 0", "--time: 0s is no time", exitUsage},
 		{unit + " --rate=-1", "a rate of -1", exitUsage},
 		{unit + " --rate NaN", "a rate of NaN", exitUsage},
 		{unit + " --count 1 --connections 2", "less than one for each", exitUsage},
 		{unit + " --pattern odd", "--pattern must be one of", exitUsage},
 		{unit + " --digests md5", "--digests must be one of", exitUsage},
 		{unit + " --initiator me", "iSCSI name", exitUsage},
-		{unit, "connection refused", exitFailed},
+		{unit, "no target listens at 127.0.0.1:1: connection refused", exitFailed},
 	} {
 		var stdout, stderr bytes.Buffer
 		status := run(t.Context(), append([]string{"bench"}, strings.Fields(test.args)...), &stdout, &stderr)
