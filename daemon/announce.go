@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
@@ -36,6 +37,8 @@ func (d *Daemon) Announce(w io.Writer) error {
 		}
 	}
 	d.announceAttach(&b)
+	d.announceLimits(&b)
+	d.announceLook(&b)
 	d.announceReach(&b, open, ask)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -74,11 +77,20 @@ func (d *Daemon) announceAttach(b *strings.Builder) {
 		}
 		shown[p.spec.Kind] = true
 		for _, line := range p.pair.Kind.Attach(plugin.Attaching{
-			Target: first, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
+			Target: first, Document: d.doc.Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
 		}) {
 			fmt.Fprintln(b, line)
 		}
 	}
+}
+
+// announceLook says how to see what the daemon does.
+func (d *Daemon) announceLook(b *strings.Builder) {
+	program, socket := cmp.Or(d.opts.Program, "lunette"), ""
+	if d.Socket() != api.DefaultSocket() {
+		socket = " --socket " + d.Socket()
+	}
+	fmt.Fprintf(b, "\nto see what it does\n  %s units%s\n  %s sessions%s\n", program, socket, program, socket)
 }
 
 // announceReach says who can connect, where that may surprise: others of this network may, or may not.
@@ -87,7 +99,7 @@ func (d *Daemon) announceReach(b *strings.Builder, open, ask string) {
 	for _, p := range d.portals.load() {
 		local = local && p.spec.Address.Local
 		if wider == "" {
-			wider = p.pair.Provider.Listen(p.pair.Kind.Port).Open
+			wider = cmp.Or(p.spec.Address.Open, p.pair.Provider.Listen(p.pair.Kind.Port).Open)
 			if p.spec.Kind != d.reg.Schema().Default("transport") {
 				wider = p.spec.Kind + "://" + wider
 			}

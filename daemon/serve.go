@@ -18,9 +18,11 @@ import (
 
 // Options say how a daemon runs, apart from what it serves.
 type Options struct {
-	Log     *slog.Logger
-	Socket  string // of the API
-	Version string
+	Log         *slog.Logger
+	Socket      string // of the API; empty: where it is by itself
+	SocketGroup string // who may ask beside the daemon's user; empty: nobody
+	Version     string
+	Program     string // how this program is called, for lines that people can type in; empty: lunette
 }
 
 // A Daemon serves a document: units, targets that map them, and portals that show targets.
@@ -40,6 +42,11 @@ type Daemon struct {
 
 	watching  sync.Mutex // held by who looks whether stores are still there: see look
 	stopWatch func()     // returns when nobody does any more
+
+	// fitting are the limits of each transport, once the first is made, and descriptors how many this process
+	// may have: see nodes.limits. Neither is changed after the start.
+	fitting     model.Limits
+	descriptors int
 
 	units    units
 	targets  targets
@@ -63,7 +70,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 	}
 	d.arena.TellRefusals(newThrottled(opts.Log).tell)
 	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
-	socket, err := api.Listen(opts.Socket)
+	socket, err := api.Listen(opts.Socket, opts.SocketGroup)
 	if err != nil {
 		return nil, errors.Join(err, d.arena.Close())
 	}

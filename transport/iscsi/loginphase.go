@@ -120,5 +120,5 @@ func (l *loginPhase) end(r *login.Result) {
 	c.full.Store(true)
 	c.node.loggedIn(c)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
-		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
+		"discovery", r.Discovery, "cid", c.cid, "tsih", fmt.Sprintf("%#04x", r.TSIH), "auth", r.AuthMethod, "user", r.User)
 }

@@ -4,6 +4,7 @@ package kind
 import (
 	"context"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/store/block"
@@ -37,7 +38,7 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, err
 	}
-	o := plugin.Opened{Store: s, Label: "block " + path}
+	o := plugin.Opened{Store: s, Label: "block " + path, Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} }}
 	if id := s.Identity(); id != "" {
 		o.Seed = plugin.Seed("device", id)
 	} else {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/store/file"
@@ -53,7 +54,8 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	o := plugin.Opened{
 		Store: s, Label: "file " + path, New: was.missing || was.empty,
 		Forget: id.Forget, Reservations: s.Reservations(), Lost: s.Lost,
-		Undo: func() error { return errors.Join(id.Undo(), restore()) },
+		Undo:     func() error { return errors.Join(id.Undo(), restore()) },
+		Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} },
 	}
 	name(&o, path, id)
 	return o, nil

@@ -78,7 +78,7 @@ func (n *node) Sessions() []api.Session {
 	for _, s := range n.Node.Sessions() {
 		a := api.Session{
 			Transport: "srp", Initiator: s.Initiator, Target: s.Target, Since: s.Since.UTC(), Connections: []api.Connection{},
-			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
+			Counts: plugin.Counts(s.Totals),
 		}
 		for _, c := range s.Channels {
 			n := c.Stats
@@ -125,9 +125,7 @@ func login(t model.Target, at string) string {
 
 // attach shows how to attach a target.
 func attach(a plugin.Attaching) []string {
-	return []string{
-		"  Linux SRP  rdma link add siw0 type siw netdev " + a.NetDevice(),
+	return append(a.SoftRDMA("Linux SRP"),
 		"             modprobe ib_srp",
-		"             echo " + login(a.Target, a.At) + " >/sys/class/infiniband_srp/srp-siw0-1/add_target",
-	}
+		"             echo "+login(a.Target, a.At)+" >/sys/class/infiniband_srp/srp-siw0-1/add_target")
 }
