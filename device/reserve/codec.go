@@ -16,21 +16,26 @@ import (
 //	the registrations: key (8), nexus.
 //
 // A nexus is: relative target port (2), protocol (1), flags (1), ISID (6), port name (16),
-// length of the initiator's name (2), length of the target's name (2), the names.
+// length of the initiator's name (2), length of the target's name (2), the names; if
+// nexusHasUser: length of the user's name (2), the name.
 const (
 	snapshotMagic  = "LNRS"
 	snapshotFormat = 1
 	snapshotHeader = 24
 	nexusHeader    = 30
 	nexusHasISID   = 0x01
+	nexusHasUser   = 0x02
 
 	flagPersist  = 0x01
 	flagReserved = 0x02
 	flagHolder   = 0x04
 )
 
-// maxTargetName bounds Nexus.Target in a snapshot, in bytes.
-const maxTargetName = 1024
+// These bound Nexus.Target and Nexus.User in a snapshot, in bytes.
+const (
+	maxTargetName = 1024
+	maxUserName   = 1024
+)
 
 // Append appends the encoding of p, which [ParseSnapshot] reads.
 func (p Snapshot) Append(dst []byte) []byte {
@@ -70,12 +75,20 @@ func (n Nexus) append(dst []byte) []byte {
 	if id.HasISID {
 		flags = nexusHasISID
 	}
+	if n.User != "" {
+		flags |= nexusHasUser
+	}
 	dst = binary.BigEndian.AppendUint16(dst, n.Port)
 	dst = append(dst, byte(id.Protocol), flags)
 	dst = append(append(dst, id.ISID[:]...), id.Port[:]...)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(id.Name)))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(n.Target)))
-	return append(append(dst, id.Name...), n.Target...)
+	dst = append(append(dst, id.Name...), n.Target...)
+	if n.User != "" {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(n.User)))
+		dst = append(dst, n.User...)
+	}
+	return dst
 }
 
 // ParseSnapshot reads the encoding of a snapshot, all of b. What it returns does not refer to
@@ -141,17 +154,33 @@ func parseNexus(b []byte) (n Nexus, rest []byte, err error) {
 	switch {
 	case name > scsi.MaxISCSINameLen || target > maxTargetName || len(b) < nexusHeader+name+target:
 		return Nexus{}, nil, fmt.Errorf("%w: names of %d and %d bytes", ErrSnapshot, name, target)
-	case b[2] > 0xf || b[3]&^nexusHasISID != 0:
+	case b[2] > 0xf || b[3]&^(nexusHasISID|nexusHasUser) != 0:
 		return Nexus{}, nil, fmt.Errorf("%w: an initiator of protocol %#x with flags %#x", ErrSnapshot, b[2], b[3])
 	}
 	n.Port = binary.BigEndian.Uint16(b)
-	n.Initiator = scsi.TransportID{Protocol: scsi.Protocol(b[2]), HasISID: b[3] != 0}
+	n.Initiator = scsi.TransportID{Protocol: scsi.Protocol(b[2]), HasISID: b[3]&nexusHasISID != 0}
 	copy(n.Initiator.ISID[:], b[4:])
 	copy(n.Initiator.Port[:], b[10:])
+	hasUser := b[3]&nexusHasUser != 0
 	b = b[nexusHeader:]
 	n.Initiator.Name, n.Target = string(b[:name]), string(b[name:name+target])
 	if strings.ToLower(n.Initiator.Name) != n.Initiator.Name {
 		return Nexus{}, nil, fmt.Errorf("%w: the name %q is not in lower case", ErrSnapshot, n.Initiator.Name)
 	}
-	return n, b[name+target:], nil
+	if b = b[name+target:]; hasUser {
+		n.User, b, err = parseUser(b)
+	}
+	return n, b, err
+}
+
+// parseUser reads the name of a user at the start of b and returns what follows it.
+func parseUser(b []byte) (user string, rest []byte, err error) {
+	if len(b) < 2 {
+		return "", nil, fmt.Errorf("%w: it ends too early", ErrSnapshot)
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if b = b[2:]; n == 0 || n > maxUserName || len(b) < n {
+		return "", nil, fmt.Errorf("%w: a user's name of %d bytes", ErrSnapshot, n)
+	}
+	return string(b[:n]), b[n:], nil
 }

@@ -22,9 +22,11 @@ const MaxRegistrations = 1024
 var ErrConflict = errors.New("reservation conflict")
 
 // A Nexus names an I_T nexus for as long as a registration may live, logged in or
-// not. It is a comparable value.
+// not. It is a comparable value. The user is part of it: who logs in by a port that another user
+// had does not have that one's registration.
 type Nexus struct {
 	Initiator scsi.TransportID
+	User      string // who has proved to be there; "" where nobody proves it
 	Target    string
 	Port      uint16 // RELATIVE TARGET PORT IDENTIFIER
 }
