@@ -21,6 +21,8 @@ type Nexus struct {
 	itl        *target.ITL
 	attentions attentions
 	denied     atomic.Uint32 // a reserve.Mask
+
+	Own Own
 }
 
 // Of is the nexus of x, which a Table has attached.

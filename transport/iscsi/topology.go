@@ -19,6 +19,9 @@ type Target struct {
 	Auth func() login.Authenticator
 	// Initiators may log in; empty: all.
 	Initiators []Initiator
+	// Reset lets every initiator that is logged in reset the target (TARGET WARM RESET, TARGET COLD
+	// RESET), which ends the tasks of all, and the sessions. LOGICAL UNIT RESET is everybody's.
+	Reset bool
 }
 
 // An Initiator is who may log in to a target: a name, which is no proof, and who has to prove that it

@@ -21,6 +21,9 @@ const (
 	maxFirstBurst = 1 << 20
 )
 
+// Values of the option target-reset.
+const nobody, anybody = "nobody", "anybody"
+
 // Kind is the transport "iscsi", with the portals "iscsi" and "iser".
 func Kind() plugin.Transport {
 	return plugin.Transport{
@@ -32,6 +35,7 @@ func Kind() plugin.Transport {
 		Target: []model.Option{
 			authOption("who may log in"),
 			initiatorsOption(),
+			{Name: "target-reset", Default: nobody, Values: []string{nobody, anybody}, Help: "Who may reset the target by TARGET WARM RESET and TARGET COLD RESET, which end the commands, and COLD RESET the sessions, of all its initiators. LOGICAL UNIT RESET, which hosts use, is everybody's."},
 		},
 		Check: check, Restricts: restricts, New: newNode, Show: show,
 		Portals: []plugin.PortalKind{

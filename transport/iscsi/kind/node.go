@@ -51,7 +51,10 @@ func (n *node) SetTarget(t plugin.Target) error {
 	if err != nil {
 		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
 	}
-	shown := iscsi.Target{SCSI: t.SCSI, Alias: t.Alias, Auth: known.authenticator(), Initiators: listed(t.Values)}
+	shown := iscsi.Target{
+		SCSI: t.SCSI, Alias: t.Alias, Auth: known.authenticator(), Initiators: listed(t.Values),
+		Reset: t.Values.String("target-reset") == anybody,
+	}
 	err = n.secrets.put(known, func() error { return n.Node.SetTarget(shown) })
 	if err != nil {
 		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
