@@ -21,6 +21,10 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if len(c.Initiator) > 0 {
 		t.Given = t.Given.Put(model.Listed("initiators", initiators(c.Initiator)...))
 	}
+	if c.TargetReset != "" {
+		t.Given = t.Given.Put(model.Text("target-reset", c.TargetReset))
+		d.Label("targets[0].target-reset", "--target-reset")
+	}
 	if len(c.SRPInitiator) > 0 {
 		t.Given = t.Given.Put(model.Grouped("srp", model.Texts("initiators", c.SRPInitiator...)))
 	}
