@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
@@ -15,6 +14,7 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/target"
 )
 
 // Limits that VPD page B0h tells, in bytes where it counts blocks.
@@ -59,6 +59,9 @@ type Config struct {
 	Reservations store.Record
 	// Log is told of errors of the store, a few in a minute; nil: nobody is.
 	Log *slog.Logger
+	// OwnSettings says that what an initiator sets by MODE SELECT and START STOP UNIT holds for
+	// its own commands alone; without it, it holds for those of all.
+	OwnSettings bool
 	// Workers is how many steps may wait for storage at a time; 0 leaves it to the store.
 	// What a store that is a [store.Submitter] does by itself does not count.
 	Workers int
@@ -77,9 +80,6 @@ type Disk struct {
 	readOnly bool
 	volatile bool // there is a write cache that FUA and flushes matter to
 	rotation uint16
-
-	writeCache atomic.Bool // WCE
-	stopped    atomic.Bool // by START STOP UNIT
 
 	// Ways for data, and for what has none.
 	blocking blocking
@@ -131,7 +131,6 @@ func New(cfg Config) (*Disk, error) {
 		volatile: info.Cached && !info.Volatile, rotation: cfg.Rotation,
 	}
 	d.life, d.end = context.WithCancel(context.Background())
-	d.writeCache.Store(d.volatile)
 	d.blocking, d.queued, d.sweep = blocking{d}, queued{d}, sweep{d}
 	d.path = d.choosePath()
 	d.requests.done = d.requestEnded
@@ -159,7 +158,8 @@ func New(cfg Config) (*Disk, error) {
 		Logs:     d.logs(),
 		Ready:    d.ready,
 		SelfTest: d.selfTest,
-		Reset:    func() { d.stopped.Store(false) },
+		Reset:    func() { d.PowerOn().Put(stopped, false) },
+		Own:      cfg.OwnSettings,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("disk: %w", err)
@@ -195,9 +195,15 @@ func (d *Disk) Resize(ctx context.Context, size int64) error {
 	return err
 }
 
-// ready says why the medium cannot be used: START STOP UNIT stopped the unit.
-func (d *Disk) ready() (scsi.Sense, bool) {
-	if d.stopped.Load() {
+// The switches of a disk: see [device.Server.Settings].
+const (
+	stopped      = device.FirstSetting << iota // by START STOP UNIT
+	writeThrough                               // WCE is 0 where there is a write cache
+)
+
+// ready says why the medium cannot be used by x: START STOP UNIT stopped the unit.
+func (d *Disk) ready(x *target.ITL) (scsi.Sense, bool) {
+	if d.Settings(x).Has(stopped) {
 		return scsi.NotReady(scsi.ASCInitializingCommandRequired), false
 	}
 	return scsi.Sense{}, true

@@ -17,6 +17,11 @@ type loginPhase struct {
 	// target is what the first request has named: the login is for this value of it, whatever
 	// is changed meanwhile. nil: discovery.
 	target *servedTarget
+
+	// Of the proof that was tried last, if there was one: see Tried.
+	user     string
+	failures int
+	until    int64 // the node's tick at which a wrong one is answered; 0: at once
 }
 
 func newLoginPhase(c *Conn) *loginPhase {
@@ -40,11 +45,11 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 		return t, pdu.LoginSuccess
 	}
 	if n.isClosing() {
-		return login.Target{}, pdu.LoginServiceUnavailable
+		return login.Target{Why: "the node is closing"}, pdu.LoginServiceUnavailable
 	}
-	t := n.topology.Load().target(l.c.portal, r.TargetName, r.InitiatorName)
+	t, why := n.topology.Load().target(l.c.portal, r.TargetName, r.InitiatorName)
 	if t == nil {
-		return login.Target{}, pdu.LoginNotFound
+		return login.Target{Why: why}, pdu.LoginNotFound
 	}
 	l.target = t
 	lt := login.Target{PortalGroup: portalGroup, Alias: t.Alias}
@@ -55,18 +60,21 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 }
 
 // Admit implements login.Environment.
-func (l *loginPhase) Admit(r *login.Result) (uint16, pdu.LoginStatus) {
+func (l *loginPhase) Admit(r *login.Result) (uint16, pdu.LoginStatus, string) {
 	c := l.c
 	c.cid = r.CID
+	if l.target != nil && !l.target.admitsAs(r.InitiatorName, r.User) {
+		return 0, pdu.LoginAuthorizationFail, fmt.Sprintf("the target lets this initiator in by another user than %q", r.User)
+	}
 	if c.traits.RDMA && !r.Discovery {
 		// Without RDMAExtensions=Yes this would be traditional iSCSI, for which there is no
 		// stream here (RFC 7145 6.3). It is the session's: who joins does not say it again.
 		switch v, said := r.Params.Extra[login.RDMAExtensions]; {
 		case r.TSIH != 0 || v == login.Yes:
 		case said:
-			return 0, pdu.LoginInitiatorError
+			return 0, pdu.LoginInitiatorError, "over RDMA there is nothing without RDMAExtensions"
 		default:
-			return 0, pdu.LoginMissingParameter
+			return 0, pdu.LoginMissingParameter, "RDMAExtensions is missing"
 		}
 		r.Params.DeriveRDMA()
 	}
@@ -91,16 +99,36 @@ func (l *loginPhase) take(p *Arrival) {
 	out := c.m.Control()
 	out.BHS = resp.Header
 	out.Data = append(out.Room[:0], resp.Text...)
-	c.m.SendControl(out)
 	r := l.negotiator.Result()
-	switch {
-	case err != nil:
-		c.node.refused.Warn(c.node.log, "login refused", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
-		c.m.Flush()
-		c.m.Terminate(nil)
-	case done:
+	if err != nil {
+		l.tell(r, err)
+		if l.until != 0 {
+			c.watch.refusal.Store(&refusal{l.until, out})
+			return
+		}
+		c.refuseLogin(out)
+		return
+	}
+	c.m.SendControl(out)
+	if done {
 		l.end(r)
 	}
+}
+
+// tell tells the log of a login that failed: all that is known of who has tried, and the true reason.
+func (l *loginPhase) tell(r *login.Result, err error) {
+	c := l.c
+	facts := []any{"remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName}
+	if r.Discovery {
+		facts = append(facts, "discovery", true)
+	}
+	if l.user != "" {
+		facts = append(facts, "user", l.user, "failures", l.failures)
+	}
+	if l.until != 0 {
+		facts = append(facts, "delayed", l.until-c.node.tick.Load())
+	}
+	c.node.refused.Warn(c.node.log, "login refused", append(facts, "why", err)...)
 }
 
 // end begins full feature phase. The last response of the login is queued, and everything behind

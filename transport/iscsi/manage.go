@@ -33,6 +33,11 @@ func (c *Conn) manage(p *Arrival) {
 	case !ok:
 		answer(pdu.TMFNotSupported)
 		return
+	case f == target.ResetTarget && !c.sess.target.Reset:
+		c.node.refused.Warn(c.node.log, "target reset refused", "remote", c.traits.Remote, "initiator", c.sess.Initiator,
+			"user", c.sess.User, "target", c.sess.Target, "why", "the target lets nobody reset it")
+		answer(pdu.TMFAuthorizationFailed)
+		return
 	}
 	filled := f == target.AbortTask && c.abortsUnseen(req, p.H.CmdSN())
 	c.sess.managing.Add(1)

@@ -16,6 +16,9 @@ import (
 	"github.com/lunette-io/lunette/store/record"
 )
 
+// Values of the option settings.
+const own, shared = "own", "shared"
+
 // Kind is the device type "disk".
 func Kind() plugin.Device {
 	return plugin.Device{About: plugin.About{
@@ -26,6 +29,7 @@ func Kind() plugin.Device {
 			{Name: "read-only", Type: model.Bool, Help: "Refuses writes."},
 			{Name: "rotation", Type: model.Int, Words: []string{"ssd", model.Auto}, Default: "ssd", Min: 0x401, Max: 0xfffe, Help: "What hosts are told of the medium: `ssd`, that it does not turn; turns per minute; or `auto`, what the system says of the disk that the store is on."},
 			{Name: "reservations", Type: model.Path, Words: []string{model.Auto, "none"}, Default: model.Auto, Help: "The file that keeps registrations with APTPL, and their reservation, through restarts. `auto`: beside the data, where that is a file; `none`: nowhere, and APTPL is refused."},
+			{Name: "settings", Default: own, Values: []string{own, shared}, Help: "For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT, such as a stop of the unit or its write protection: `own`, for the commands of that initiator's nexus; `shared`, for those of all."},
 			{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage in threads at a time; 0 leaves it to the store. What io_uring does does not count."},
 		}, plugin.IdentityOptions("disk")...),
 	}, Stores: model.OneStore, Open: open, Fits: fits}
@@ -61,7 +65,8 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 	}
 	d, err := disk.New(disk.Config{
 		Store: s.Store, Arena: p.Arena, Identity: id, Log: p.Log, Reservations: keep, Rotation: rotation(p.Values),
-		BlockSize: int(p.Values.Size("block-size")), ReadOnly: p.Values.Bool("read-only"), Workers: int(p.Values.Int("workers")),
+		OwnSettings: p.Values.String("settings") == own,
+		BlockSize:   int(p.Values.Size("block-size")), ReadOnly: p.Values.Bool("read-only"), Workers: int(p.Values.Int("workers")),
 	})
 	if err != nil {
 		return nil, err

@@ -35,6 +35,9 @@ type Target struct {
 	// portal group tag. It goes out with the statuses LoginMovedTemporarily and
 	// LoginMovedPermanently.
 	Redirect string
+
+	// Why is the true reason of a status that ends the login, for logs alone.
+	Why string
 }
 
 // An Environment decides for the program around the login who is let in, and as what. Step calls its
@@ -46,11 +49,16 @@ type Environment interface {
 	// one that does not exist.
 	Target(r *Request) (Target, pdu.LoginStatus)
 
+	// Tried tells of a proof that the initiator has tried, of the name that it says it has; nil: it was
+	// good. It may wait before it returns.
+	Tried(user string, err error)
+
 	// Admit decides at the end, when the initiator has proved all that it must and before the
 	// last response is made: it makes a session, replaces one, or adds the connection to one, and
 	// returns the TSIH of the session, which is not 0. Any status but LoginSuccess refuses the
-	// login instead. r stays valid, and afterwards nothing of it changes but its TSIH.
-	Admit(r *Result) (tsih uint16, status pdu.LoginStatus)
+	// login instead; why is the true reason, for logs alone. r stays valid, and afterwards nothing
+	// of it changes but its TSIH.
+	Admit(r *Result) (tsih uint16, status pdu.LoginStatus, why string)
 }
 
 // An Authenticator is one run of an authentication method on the target's side,
@@ -66,6 +74,9 @@ type Authenticator interface {
 	// answer. If done is true the initiator has proved who it is. An error ends the login with
 	// status 0201 (authentication failure); it has no secret in it, since it goes to the log.
 	Next(in []Pair) (out []Pair, done bool, err error)
+
+	// Claims is the name that the initiator has tried to prove, good or not; "" before.
+	Claims() string
 
 	// User is the name that was proved; valid once done.
 	User() string

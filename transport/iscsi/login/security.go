@@ -58,7 +58,7 @@ func (n *Negotiator) identify(pairs []Pair) ([]Pair, *Failure) {
 		if status.Redirects() && t.Redirect == "" {
 			return nil, fail(pdu.LoginTargetError, "a redirection without an address")
 		}
-		return nil, fail(status, "initiator %q, target %q", r.InitiatorName, r.TargetName)
+		return nil, fail(status, "%s", t.Why)
 	}
 	n.result.PortalGroup = t.PortalGroup
 	n.oper.discovery = r.Discovery
@@ -136,6 +136,9 @@ func (n *Negotiator) security(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Fail
 			return nil, fail(pdu.LoginInitiatorError, "%s after the authentication", proof[0].Key)
 		}
 		answers, done, err := n.target.Auth.Next(proof)
+		if user := n.target.Auth.Claims(); user != "" && (done || err != nil) {
+			n.env.Tried(user, err)
+		}
 		if err != nil {
 			return nil, fail(pdu.LoginAuthenticationFail, "%v", err)
 		}
