@@ -35,7 +35,7 @@ func (c *checkCmd) Run(e *env) error {
 		return c.report(e, name, d, err)
 	}
 	if err == nil {
-		fmt.Fprintf(e.stdout, "%s is right: %s, %s, %s\n", printable(name),
+		fmt.Fprintf(e.stdout, "%s is right: %s, %s, %s\n", printable(shownName(name)),
 			count(len(d.Targets), "target"), count(len(d.Units), "unit"), count(len(d.Portals), "portal"))
 		for _, n := range d.Notes {
 			fmt.Fprintf(e.stdout, "note: %s\n", printable(n.Error()))
@@ -55,9 +55,17 @@ func (c *checkCmd) Run(e *env) error {
 // readDocument reads and validates the document in a file, or on standard input if its name is "-".
 func readDocument(name string, schema model.Schema) (*model.Document, error) {
 	if name == "-" {
-		return model.ReadFrom("standard input", os.Stdin, schema)
+		return model.ReadFrom(shownName(name), os.Stdin, schema)
 	}
 	return model.ReadFile(name, schema)
+}
+
+// shownName is the name of a document for people.
+func shownName(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
 }
 
 // count is a number of things in words.
