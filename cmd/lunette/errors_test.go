@@ -23,6 +23,7 @@ func sandbox(t *testing.T) string {
 	write("disk.img", strings.Repeat("\x00", 4096), 0o600)
 	write("odd.img", "12345", 0o600)
 	write("empty.img", "", 0o600)
+	write("image.qcow2", "QFI\xfb"+strings.Repeat("\x00", 4092), 0o600)
 	write("secret", "correct horse battery\n", 0o600)
 	write("same", "correct horse battery\n", 0o600)
 	write("third", "another secret of mine\n", 0o600)
@@ -97,6 +98,11 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --memory=", "--memory: it is empty"},
 		{"serve --null 1e3", `--null: "1e3" is not a size`},
 		{"serve --memory 1M --size 1M", "--size is the size of files, and there is none"},
+		{"serve --memory 1M --memory 1M --serial X", "--serial is that of one disk, and there are 2: write a document"},
+		{"serve --memory 1M --serial ü", `serial number "ü" has a character that is not printable ASCII`},
+		{"serve --memory 1M --format raw", "--format is about files, and there is none"},
+		{"serve --config good.yaml --serial X", "--config is there together with units or flags about them"},
+		{"serve image.qcow2 --portal 127.0.0.1:0", "image.qcow2: it looks like a qcow2 image"},
 		{"serve --memory 1M --direct", "--direct is about files, and there is none"},
 		{"serve disk.img --block-size 1024", `--block-size: "1024" is not 512 or 4096`},
 		{"serve --memory 512 --block-size 4096", "less than one block"},

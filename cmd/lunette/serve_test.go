@@ -224,3 +224,17 @@ func TestHelpAndVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestServeWithSerialAndRaw(t *testing.T) {
+	sandbox(t)
+	s := serve(t, "image.qcow2", "--format", "raw", "--serial", "S-17", "--portal", "127.0.0.1:0")
+	units := list[shownUnit](t, s, "units")
+	if len(units) != 1 || units[0].Serial != "S-17" || units[0].Size != 4096 {
+		t.Errorf("%+v", units)
+	}
+	s.end(t)
+	s = serve(t, "image.qcow2", "--portal", "127.0.0.1:0") // it was served before
+	if units := list[shownUnit](t, s, "units"); len(units) != 1 || units[0].Serial == "S-17" {
+		t.Errorf("%+v", units)
+	}
+}

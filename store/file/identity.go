@@ -194,12 +194,25 @@ func (s *Store) known() bool {
 }
 
 // Reservations is where the reservations of the disk are kept: beside the file. It is nil if nothing
-// can be kept there.
+// can be kept there, and nothing is: what was kept before holds in any case, though it then cannot be
+// changed.
 func (s *Store) Reservations() store.Record {
-	if s.readOnly || unix.Access(filepath.Dir(s.kept.Path()), unix.W_OK) != nil {
+	writable := !s.readOnly && unix.Access(filepath.Dir(s.kept.Path()), unix.W_OK) == nil
+	if b, err := s.kept.Get(reservationRecord); !writable && b == nil && err == nil {
 		return nil
 	}
+	if s.readOnly {
+		return unchanging{s.kept.Slot(reservationRecord)}
+	}
 	return s.kept.Slot(reservationRecord)
+}
+
+// unchanging is a record of a store that is read only: others may have the file as well.
+type unchanging struct{ store.Record }
+
+// Save fails.
+func (u unchanging) Save([]byte) error {
+	return fmt.Errorf("%s: %w: its disk is opened for reading", u.Where(), store.ErrReadOnly)
 }
 
 func newID() string {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/record"
 )
 
@@ -139,6 +140,43 @@ func TestMadeAnewIsAnotherDisk(t *testing.T) {
 			t.Errorf("beside junk: %+v", now)
 		}
 	})
+}
+
+// Reservations that were kept hold for those too who cannot change them.
+func TestReservationsOfWhatIsReadOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.img")
+	a := make(within)
+	i, s, err := identify(t, Config{Path: path, Size: 4096}, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	readOnly := func() *Store {
+		t.Helper()
+		same, s, err := identify(t, Config{Path: path, ReadOnly: true}, a)
+		if err != nil || same.ID != i.ID {
+			t.Fatalf("%+v, %v", same, err)
+		}
+		return s
+	}
+	s = readOnly()
+	if r := s.Reservations(); r != nil {
+		t.Errorf("there are none, and none can be: %v", r)
+	}
+	_ = s.Close()
+	if err := record.At(path+record.Suffix).Set(reservationRecord, []byte("keys")); err != nil {
+		t.Fatal(err)
+	}
+	r := readOnly().Reservations()
+	if r == nil {
+		t.Fatal("they are passed over")
+	}
+	if b, err := r.Load(); string(b) != "keys" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if err := r.Save(nil); !errors.Is(err, store.ErrReadOnly) {
+		t.Errorf("changed: %v", err)
+	}
 }
 
 func TestIdentityOfAnother(t *testing.T) {

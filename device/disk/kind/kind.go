@@ -4,6 +4,7 @@ package kind
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -59,6 +60,9 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 	case "none":
 		keep = nil
 	default:
+		if _, err := os.Stat(filepath.Dir(where)); err != nil {
+			return nil, fmt.Errorf("reservations: the directory of %s: %w", where, err)
+		}
 		file := record.At(where)
 		keep = file.Slot("reservations")
 		claims = append(claims, plugin.Claim{What: "file of reservations", Value: absolute(where), Cure: "each has one of its own"})
