@@ -106,6 +106,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve disk.img --portal fcp+roce://1.2.3.4:1", `--portal fcp+roce://1.2.3.4:1: there is no transport "fcp": there is iscsi, iser or srp (as iscsi+tcp, iser+iwarp or srp+iwarp)`},
 		{"serve disk.img --portal 127.0.0.1 --portal iser+iwarp://127.0.0.1", `--portal iser+iwarp://127.0.0.1: iser+iwarp://127.0.0.1:3260 has the same port as iscsi+tcp://127.0.0.1:3260, since both connect by TCP: give one of them another, such as iser+iwarp://127.0.0.1:3261`},
 		{"serve disk.img --portal srp+iwarp://127.0.0.1 --chap me:secret", "the target asks for CHAP, which SRP does not have: name the initiators that may have it over srp+iwarp://127.0.0.1:5555 by their ports or addresses"},
+		{"serve disk.img --srp-initiator 127.0.0.2", "--srp-initiator is there without a portal of SRP, and would keep nobody out"},
+		{"serve disk.img --portal srp+iwarp://127.0.0.1:0 --srp-initiator 127.0.0.2 --initiator iqn.2026-11.io.x:a", "--initiator is about iSCSI, and no portal is of it"},
 		{"serve disk.img --portal srp+iwarp://127.0.0.1:0 --srp-initiator me", `--srp-initiator: "me" is not an SRP initiator: it is a port`},
 		{"serve disk.img --portal iscsi+udp://1.2.3.4:1", `there is no provider "udp" for the transport iscsi: there is tcp`},
 		{"serve disk.img --portal 127.0.0.1:1234 --portal 127.0.0.1:1234", "is here twice"},

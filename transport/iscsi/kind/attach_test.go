@@ -14,7 +14,7 @@ func withAuth(t *testing.T, mutual bool) model.Target {
 	text := `{"version": 1, "units": [{"name": "a", "store": {"kind": "s"}}], "targets": [{"name": "iqn.2026-11.io.x:d", "luns": {"300": "a"},
  "auth": {"users": [{"user": "it's,me", "secret-file": "/a b"}]` + map[bool]string{true: `, "mutual": {"user": "us", "secret-file": "/c"}`}[mutual] + `}}]}`
 	schema := model.Schema{
-		Kinds: []model.Kind{{Axis: "store", Name: "s"}, {Axis: "device", Name: "d"}, {Axis: "transport", Name: "iscsi+tcp", Listen: model.HostPort("tcp", 3260)}},
+		Kinds:  []model.Kind{{Axis: "store", Name: "s"}, {Axis: "device", Name: "d"}, {Axis: "transport", Name: "iscsi+tcp", Listen: model.HostPort("tcp", 3260)}},
 		Target: Kind().Target, Document: Kind().Document,
 	}
 	d, err := model.Read("d.json", []byte(text), schema)
