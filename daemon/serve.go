@@ -83,11 +83,17 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 // everything else has gone well.
 func (d *Daemon) start(ctx context.Context) error {
 	for _, spec := range d.doc.Units {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := d.units.create(ctx, spec); err != nil {
 			return err
 		}
 	}
 	for _, spec := range d.doc.Targets {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := d.targets.create(ctx, spec); err != nil {
 			return err
 		}
