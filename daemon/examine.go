@@ -116,7 +116,7 @@ func (l *looker) once(path string, u *model.Unit, p model.Plugin, f plugin.Found
 		return
 	}
 	if other, ok := l.seeds[f.Seed]; ok {
-		l.fail(path, fmt.Errorf("%s: it has the identity of the unit %q: initiators would take the two for one: if it is a copy, let it have another: %s", p.Values.String("path"), other, f.Forget))
+		l.fail(path, fmt.Errorf("%s: %w", p.Values.String("path"), plugin.SameName(f, other)))
 		return
 	}
 	l.seeds[f.Seed] = u.Name

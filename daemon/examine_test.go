@@ -233,7 +233,7 @@ func TestExamineFindsCopies(t *testing.T) {
 	const text = `{version: 1, units: [{name: a, store: {kind: file, path: a.img}, device: {kind: disk ONE}}, {name: b, store: {kind: file, path: b.img}}],
  targets: [{name: "` + disks + `", luns: {0: a, 1: b}}]}`
 	for one, want := range map[string]string{
-		"":                `units[1].store: b.img: it has the identity of the unit "a": initiators would take the two for one: if it is a copy, let it have another: setfattr -x user.lunette.identity b.img`,
+		"":                `units[1].store: b.img: its NAA name is that of the unit a already: initiators would take the two for one: give one of them another "serial" (and "naa", if it has one), or, if one is a copy of the other, let it have another name: setfattr -x user.lunette.identity b.img`,
 		", serial: \"1\"": "",
 	} {
 		doc, err := model.Read("x", []byte(strings.Replace(text, " ONE", one, 1)), Builtin().Schema())

@@ -25,6 +25,9 @@ var errNoUnits = errors.New("none of the units, all of which are optional, can b
 // open opens the units of the document. One that is optional may be absent, but not all.
 func (c *units) open(ctx context.Context, specs []model.Unit) error {
 	for _, spec := range specs {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		err := c.create(ctx, spec)
 		switch {
 		case err == nil:

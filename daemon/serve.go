@@ -109,6 +109,9 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	for _, spec := range d.doc.Targets {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := d.targets.create(ctx, spec); err != nil {
 			return err
 		}

@@ -83,6 +83,14 @@ func TestBenchCountsErrors(t *testing.T) {
 		!strings.Contains(stdout, ": 98 commands in") || !strings.Contains(stdout, "\n2 commands failed: MEDIUM ERROR") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
+	// The operator sees what failed apart from what was refused, and why it may: the filter.
+	if u := list[api.Unit](t, s, "units")[0]; u.Failures != 2 || u.Errors < u.Failures || len(u.Filters) != 1 {
+		t.Errorf("the unit is %+v", u)
+	}
+	var table, none bytes.Buffer
+	if run(t.Context(), []string{"units", "--socket", s.socket}, &table, &none); !strings.Contains(table.String(), "fault") {
+		t.Errorf("the table is\n%s%s", &table, &none)
+	}
 }
 
 func TestBenchSecrets(t *testing.T) {

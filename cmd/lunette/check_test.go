@@ -95,23 +95,30 @@ func TestCheckInJSON(t *testing.T) {
 	}
 }
 
-// Flags that have no effect are told in the log; the daemon serves.
-func TestFlagsWithoutEffect(t *testing.T) {
+// What a document says without effect is told in the log; the daemon serves.
+func TestNotesAreInTheLog(t *testing.T) {
 	sandbox(t)
-	const port = "0x00000000000000010000000000000002"
-	for _, test := range []struct{ args, want string }{
-		{"--memory 1M --portal 127.0.0.1:0 --srp-initiator " + port, "--srp-initiator: this has no effect, since no portal shows the target by SRP"},
-		{"--memory 1M --portal srp+iwarp://127.0.0.1:0 --srp-initiator " + port + " --initiator iqn.2026-11.t:a", "--initiator: this has no effect, since no portal shows the target by iSCSI"},
-		{"--memory 1M --portal srp+iwarp://127.0.0.1:0 --srp-initiator " + port + " --chap me:secret", "--chap: this has no effect"},
-		{"--memory 1M --portal srp+iwarp://127.0.0.1:0 --discovery-chap me:secret", "--discovery-chap: this has no effect, since there is no portal of iSCSI"},
-		{"--memory 1M --portal 127.0.0.1:0 --initiator iqn.2026-11.t:a", ""},
-		{"--memory 1M --portal iser+iwarp://127.0.0.1:0 --initiator iqn.2026-11.t:a --discovery-chap me:secret", ""},
+	good, err := os.ReadFile("good.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const srp = `srp: {initiators: ["192.0.2.7"]}`
+	for _, test := range []struct{ target, portal, want string }{
+		{srp, "127.0.0.1:0", "targets[0].srp.initiators: this has no effect, since no portal shows the target by SRP"},
+		{srp + `, initiators: ["iqn.2026-11.t:a"]`, "srp+iwarp://127.0.0.1:0", "targets[0].initiators: this has no effect, since no portal shows the target by iSCSI"},
+		{srp + ", auth: {users: [{user: me, secret-file: secret}]}", "srp+iwarp://127.0.0.1:0", "targets[0].auth.users: this has no effect"},
+		{`initiators: ["iqn.2026-11.t:a"]`, "127.0.0.1:0", ""},
+		{`initiators: [idefix]`, "iser+iwarp://127.0.0.1:0", "does not begin with iqn., eui. or naa."},
 	} {
-		s := serve(t, strings.Fields(test.args)...)
-		log := s.stderr.String()
-		if got := strings.Contains(log, "level=WARN"); got != (test.want != "") || !strings.Contains(log, test.want) {
-			t.Errorf("%s: the log is %s", test.args, log)
+		text := strings.NewReplacer("luns: {0: a}", "luns: {0: a}, "+test.target, "127.0.0.1:0", test.portal).Replace(string(good))
+		if err := os.WriteFile("doc.yaml", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		s.end(t)
+		s := serve(t, "--config", "doc.yaml")
+		s.end(t) // all of the log is there then
+		log := s.stderr.String()
+		if got := strings.Contains(log, "this has no effect") || strings.Contains(log, "does not begin"); got != (test.want != "") || !strings.Contains(log, test.want) {
+			t.Errorf("%s: the log is %s", test.target, log)
+		}
 	}
 }

@@ -96,12 +96,23 @@ func (p Parts) Identity(t scsi.PeripheralType, s Opened) (scsi.Identity, error) 
 	return Identity(t, s.Seed, p.Values)
 }
 
-// Claims are the names of a logical unit, which no other has. forget is that of its store.
-func Claims(id scsi.Identity, forget string) []Claim {
+// cureOfNames is what to do if two units have one name.
+func cureOfNames(forget string) string {
 	cure := "give one of them another \"serial\" (and \"naa\", if it has one)"
 	if forget != "" {
 		cure += ", or, if one is a copy of the other, let it have another name: " + forget
 	}
+	return cure
+}
+
+// SameName is the error of a unit whose store gives it the names of another.
+func SameName(f Found, other string) error {
+	return fmt.Errorf("its NAA name is that of the unit %s already: initiators would take the two for one: %s", other, cureOfNames(f.Forget))
+}
+
+// Claims are the names of a logical unit, which no other has. forget is that of its store.
+func Claims(id scsi.Identity, forget string) []Claim {
+	cure := cureOfNames(forget)
 	return []Claim{
 		{What: "NAA name", Value: strings.TrimPrefix(id.NAA.String(), "naa."), Cure: cure},
 		{What: "serial number", Value: id.Serial, Cure: cure},
