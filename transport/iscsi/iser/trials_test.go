@@ -37,7 +37,7 @@ func (l *lockedBuffer) String() string {
 
 // Guessing is answered later and later, and told; who knows the secret is let in after a bounded time,
 // and the login time-out waits for it. It runs in virtual time: over which network does not matter.
-func TestGuessing(t *testing.T) {
+func TestTrials(t *testing.T) {
 	bubble(t, "virtual time", func(t *testing.T) {
 		account := func(user, text string) *auth.Account {
 			s, err := auth.NewSecret([]byte(text))
