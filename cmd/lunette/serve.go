@@ -26,6 +26,7 @@ type serveCmd struct {
 	ReadOnly  bool     `group:"Storage" help:"Refuse writes."`
 	Serial    string   `placeholder:"TEXT" group:"Storage" help:"Serial number of the disk, where there is one; its NAA name follows from it. Default: one that is kept with the data."`
 	Format    string   `enum:"auto,raw" default:"auto" placeholder:"FORMAT" group:"Storage" help:"raw: serve files as they are, also those that look like images of other formats, such as qcow2."`
+	Settings  string   `placeholder:"WHOSE" group:"Storage" help:"For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT: own, for itself, which is the default; shared, for all."`
 	Direct    bool     `group:"Storage" help:"Go past the page cache, by direct I/O, with all files. Block devices always do."`
 	Target    string   `placeholder:"IQN" group:"Network" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
 	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" group:"Network" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
@@ -135,7 +136,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
 	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset != "" {
+	if units+others > 0 || c.ReadOnly || c.Direct || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	d, err := readDocument(c.Config, schema)

@@ -24,7 +24,7 @@ type Node struct {
 
 	tick    atomic.Int64   // seconds since the node started: the clock of time-outs
 	refused ratelog.Events // logins, and connections
-	guesses guesses
+	trials  trials
 
 	topology atomic.Pointer[topology] // changed with mu, read without
 
