@@ -108,7 +108,7 @@ func testDiscovery(t *testing.T, start transporttest.Start) {
 		}
 	}
 	s.Node.AddPortal(s.Network, "0.0.0.0:3260")
-	s.Node.AddPortal(s.Network, "[::]:3261")     // who comes by IPv4 cannot come by this one
+	s.Node.AddPortal(s.Network, "[::]:3261")    // who comes by IPv4 cannot come by this one
 	s.Node.AddPortal("another", "0.0.0.0:3262") // who comes by this one does not hear of it
 	host, _, _ := strings.Cut(s.Addr, ":")
 	cfg := s.Config(1)
