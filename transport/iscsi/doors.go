@@ -158,7 +158,7 @@ func (n *Node) MakeRoom() bool {
 	n.doors.half.Remove(m)
 	n.closes(m.Value)
 	n.mu.Unlock()
-	n.evictHalf(m.Value, "the process's open files (ulimit -n)")
+	n.evictHalf(m.Value, "ulimit -n: too many open files")
 	return true
 }
 
