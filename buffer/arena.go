@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,20 +37,25 @@ type Arena struct {
 	limit     int64
 	magazines perCPU[magazines]
 
+	ledger ledger
+	lent   atomic.Int64 // changed with mu, and read without
+
 	mu      sync.Mutex // guards what follows. It comes before the locks of magazines
 	regions []*Region
 	free    [orders][]block
 	state   [][]uint8 // by region, by 4 KiB page: order+1 of a free block that starts here
-	lent    int64
 	peak    int64
 	leases  *Lease
+	trimmer trimmer
 }
 
 // A block is the place of a piece of memory: region index and first page.
 type block struct{ region, page int32 }
 
 // NewArena returns an arena that lends at most limit bytes at a time.
-func NewArena(limit int64) *Arena { return &Arena{limit: max(limit, MaxBlock)} }
+func NewArena(limit int64) *Arena {
+	return &Arena{limit: max(limit, MaxBlock), ledger: ledger{epoch: time.Now()}}
+}
 
 // Get lends n bytes, or returns [ErrExhausted]. The memory is not cleared.
 func (a *Arena) Get(n int64) (*Lease, error) {
@@ -62,6 +69,16 @@ func (a *Arena) Get(n int64) (*Lease, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	l := a.lease()
+	if !a.fill(l, n) {
+		a.keep(l)
+		return nil, ErrExhausted
+	}
+	return l, nil
+}
+
+// lease returns a lease of nothing. a.mu is held.
+func (a *Arena) lease() *Lease {
 	l := a.leases
 	if l != nil {
 		a.leases = l.next
@@ -71,6 +88,12 @@ func (a *Arena) Get(n int64) (*Lease, error) {
 	}
 	l.owner, l.segs, l.n = a, l.store[:0], 0
 	l.refs.Store(1)
+	return l
+}
+
+// fill makes n bytes the memory of l, which has none. It reports false if there are not so many, and
+// l has none then. a.mu is held.
+func (a *Arena) fill(l *Lease, n int64) bool {
 	for left := n; left > 0; {
 		order := orderOf(left)
 		b, ok := a.take(order)
@@ -78,18 +101,21 @@ func (a *Arena) Get(n int64) (*Lease, error) {
 			b, ok = a.take(order)
 		}
 		if !ok {
-			a.giveBack(l)
-			return nil, ErrExhausted
+			a.freeBlocks(l)
+			l.segs = l.store[:0]
+			return false
 		}
 		size := int64(MinBlock) << order
 		r := a.regions[b.region]
 		at := int64(b.page) << minShift
 		l.segs = append(l.segs, Segment{Mem: r.Mem[at : at+min(size, left) : at+size], Region: r})
-		l.n += min(size, left)
 		left -= size
 	}
-	a.peak = max(a.peak, a.lent)
-	return l, nil
+	if l.n != n { // a promise has its length
+		l.n = n
+	}
+	a.peak = max(a.peak, a.lent.Load())
+	return true
 }
 
 // orderOf is the order of the smallest block that holds n bytes, or of the largest block.
@@ -103,7 +129,7 @@ func orderOf(n int64) int {
 // take takes a block of the order off the free lists; if need be it splits a larger one, or maps a new
 // region. It returns false if the limit is reached. a.mu is held.
 func (a *Arena) take(order int) (block, bool) {
-	if a.lent+MinBlock<<order > a.limit {
+	if a.lent.Load()+MinBlock<<order > a.limit {
 		return block{}, false
 	}
 	for o := order; ; o++ {
@@ -124,7 +150,8 @@ func (a *Arena) take(order int) (block, bool) {
 				o--
 				a.push(block{b.region, b.page + 1<<o}, o)
 			}
-			a.lent += MinBlock << order
+			a.lent.Add(MinBlock << order)
+			a.touch(b)
 			return b, true
 		}
 	}
@@ -167,7 +194,8 @@ func (a *Arena) grow() error {
 
 // Reclaim takes a lease back; it is called by [Lease.Release].
 func (a *Arena) Reclaim(l *Lease) {
-	if a.putSmall(l) {
+	l.settle()
+	if l.promised == nil && a.putSmall(l) {
 		return
 	}
 	a.mu.Lock()
@@ -177,6 +205,23 @@ func (a *Arena) Reclaim(l *Lease) {
 
 // giveBack frees the blocks of a lease, and keeps the lease for the next Get. a.mu is held.
 func (a *Arena) giveBack(l *Lease) {
+	a.freeBlocks(l)
+	a.keep(l)
+	a.trimSoon()
+}
+
+// keep keeps a lease without memory for the next Get. a.mu is held.
+func (a *Arena) keep(l *Lease) {
+	l.segs, l.promised = nil, nil
+	l.empty.Store(false)
+	if recycle {
+		l.next = a.leases
+		a.leases = l
+	}
+}
+
+// freeBlocks frees the blocks of a lease. a.mu is held.
+func (a *Arena) freeBlocks(l *Lease) {
 	// To the capacity: Truncate hides the segments behind the end.
 	for _, s := range l.segs[:cap(l.segs)] {
 		if s.Region == nil {
@@ -185,15 +230,10 @@ func (a *Arena) giveBack(l *Lease) {
 		size := cap(s.Mem)
 		order := bits.TrailingZeros(uint(size)) - minShift
 		at := regionOffset(s)
-		a.lent -= int64(size)
+		a.lent.Add(-int64(size))
 		a.merge(block{int32(s.Region.ID), int32(at >> minShift)}, order)
 	}
 	clear(l.store[:])
-	l.segs = nil
-	if recycle {
-		l.next = a.leases
-		a.leases = l
-	}
 }
 
 // merge pushes a block, together with its buddy if that is free, and so on. a.mu is held.
@@ -215,18 +255,17 @@ func (a *Arena) merge(b block, order int) {
 func (a *Arena) Charge(n int64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.lent+n > a.limit && (!a.drain() || a.lent+n > a.limit) {
+	if a.lent.Load()+n > a.limit && (!a.drain() || a.lent.Load()+n > a.limit) {
 		return ErrExhausted
 	}
-	a.lent += n
-	a.peak = max(a.peak, a.lent)
+	a.peak = max(a.peak, a.lent.Add(n))
 	return nil
 }
 
 // Uncharge takes back a Charge of n bytes, or a part of it.
 func (a *Arena) Uncharge(n int64) {
 	a.mu.Lock()
-	a.lent -= n
+	a.lent.Add(-n)
 	a.mu.Unlock()
 }
 
@@ -235,7 +274,7 @@ func (a *Arena) Uncharge(n int64) {
 func (a *Arena) Stats() (lent, peak, limit int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.lent - a.inMagazines(), a.peak, a.limit
+	return a.lent.Load() - a.inMagazines(), a.peak, a.limit
 }
 
 // Outstanding is the number of bytes not yet given back: 0 at the end of every test.
@@ -244,11 +283,14 @@ func (a *Arena) Outstanding() int64 { n, _, _ := a.Stats(); return n }
 // Close unmaps the regions. It returns an error, and unmaps nothing, while memory
 // is still lent.
 func (a *Arena) Close() error {
+	a.trimmer.busy.Lock()
+	defer a.trimmer.busy.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.trimmer.stop()
 	a.drain()
-	if a.lent != 0 {
-		return fmt.Errorf("buffer: arena closed with %d bytes lent", a.lent)
+	if n := a.lent.Load(); n != 0 {
+		return fmt.Errorf("buffer: arena closed with %d bytes lent", n)
 	}
 	var err error
 	for _, r := range a.regions {

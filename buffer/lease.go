@@ -3,6 +3,7 @@ package buffer
 
 import (
 	"iter"
+	"sync"
 	"sync/atomic"
 )
 
@@ -11,6 +12,9 @@ import (
 type Region struct {
 	ID  int
 	Mem []byte // page aligned, never moved, never seen by the garbage collector
+
+	pin    sync.Mutex
+	pinned bool // guarded by pin
 }
 
 // A Segment is one contiguous piece of data. Region is the region that Mem lies
@@ -46,6 +50,13 @@ type Lease struct {
 	Token uint64
 	next  *Lease   // in a free list of the owner
 	count *counter // of the Pool that has made the lease, or nil
+
+	// The accounts that have paid for the memory, and how much; see account.go.
+	by, at *Account
+	paid   int64
+	// A promise: its purse, while it is empty.
+	promised *Purse
+	empty    atomic.Bool
 }
 
 // Init makes l a lease of segs that owner takes back. It is for owners, who

@@ -1,6 +1,9 @@
 package target
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // A group calls then when all that was added to it has ended.
 type group struct {
@@ -46,6 +49,7 @@ func (x *ITL) abort(match func(*Task) bool, g *group) (matched, ending int) {
 		}
 		if t.fate.CompareAndSwap(open, aborted) {
 			ending++
+			t.abortedAt = time.Now()
 		} else if t.Aborted() {
 			continue // whoever was first has told everybody
 		}
@@ -66,7 +70,16 @@ func (x *ITL) abort(match func(*Task) bool, g *group) (matched, ending int) {
 		t.stop()
 		x.unpin(t)
 	}
-	if u := x.unit; u != nil && u.barrier.Load() != 0 {
+	u := x.unit
+	if u == nil {
+		return matched, ending
+	}
+	if len(hit) > 0 && x.any((*Task).lingers) {
+		u.mu.Lock()
+		u.expect()
+		u.mu.Unlock()
+	}
+	if u.barrier.Load() != 0 {
 		u.advance()
 	}
 	return matched, ending

@@ -252,6 +252,71 @@ func TestOrderedBehindStalledWrite(t *testing.T) {
 	}
 }
 
+// In one task set for all, an initiator whose ORDERED command waits for its own stalled write holds up
+// the others for a while, and then its connection ends.
+func TestSharedSetHasPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, m := newMedium(t)
+		b.unit.ShareTaskSet(true)
+		evil, good := b.login(t, "evil", loopback.Options{Never: true}), b.login(t, "good", loopback.Options{})
+		stalled := evil.Start(loopback.Command{CDB: cdbOf(target.Writes, 0, 8), Out: make([]byte, 512), Tag: 1})
+		ordered := evil.Start(loopback.Command{CDB: anyCDB, Tag: 2, Attr: target.Ordered})
+		time.Sleep(target.Patience + time.Millisecond)
+		synctest.Wait()
+		if evil.Overdues() != 0 {
+			t.Error("overdue while nobody else waits")
+		}
+		p := good.Start(loopback.Command{CDB: anyCDB, Tag: 3})
+		time.Sleep(target.Patience - time.Millisecond)
+		synctest.Wait()
+		if m.is(3) || evil.Overdues() != 0 {
+			t.Error("no patience")
+		}
+		time.Sleep(target.Patience)
+		synctest.Wait()
+		if evil.Overdues() != 1 {
+			t.Errorf("overdue %d times", evil.Overdues())
+		}
+		if m.is(2) { // it was its turn just before it was aborted
+			m.end(t, 2)
+		}
+		m.end(t, 3)
+		p.Wait(t.Context())
+		stalled.Wait(t.Context())
+		ordered.Wait(t.Context())
+	})
+}
+
+// A task management function is answered soon, whatever the initiator whose command it ends does: if
+// something of that is on its way and does not end, its connection does.
+func TestAbortHasPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		g, ch := newGated(t, b)
+		b.h.onStart = func(x *target.Task) bool {
+			x.SendDataIn(0, buffer.Of(make([]byte, 10)), nil)
+			return false
+		}
+		g.overdue = func(x *target.Task) { go x.DataInSent() }
+		ch.Execute(g.task(1))
+		admin := b.login(t, "admin", loopback.Options{})
+		done := manage(admin, target.ResetLogicalUnit, 0, 0)
+		b.h.end(t, 1)
+		time.Sleep(target.Patience - time.Millisecond)
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Error("answered while data is on its way")
+		default:
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if r := soon(t, done); r != target.FunctionComplete {
+			t.Error(r)
+		}
+	})
+}
+
 // A pause waits for what runs, holds what comes and what has its data, and not for initiators.
 func TestPause(t *testing.T) {
 	b, m := newMedium(t)

@@ -32,13 +32,21 @@ type ChannelLimits struct {
 	// Solicited is how much data-out the tasks of the channel may wait for at a time, in
 	// bytes. One task may always wait.
 	Solicited int64
-	// Arena lends the memory for data-out.
+	// Arena lends the memory for data-out. It is the same for all channels of a nexus.
 	Arena *buffer.Arena
+	// Fills says that the transport gets the memory of what it receives itself, when the data
+	// comes: see Services.ReceiveDataOut.
+	Fills bool
 }
 
 // Channel makes a channel of the nexus. The transport ends it with [Channel.Lost], or all of
 // them with [Nexus.Lost].
 func (n *Nexus) Channel(svc Services, limits ChannelLimits) *Channel {
+	if n.purse.Load() == nil {
+		if p := limits.Arena.Purse(n.Initiator.owner(), ""); !n.purse.CompareAndSwap(nil, p) {
+			p.Close()
+		}
+	}
 	return &Channel{nexus: n, svc: svc, limits: limits}
 }
 

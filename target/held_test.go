@@ -14,6 +14,7 @@ type gated struct {
 	pieces    []*target.Task
 	responses []*target.Task
 	ended     []uint64
+	overdue   func(*target.Task)
 }
 
 func (g *gated) SendDataIn(t *target.Task, _ int64, l *buffer.Lease) {
@@ -29,7 +30,7 @@ func (g *gated) SendResponse(t *target.Task, _ *target.Response) bool {
 }
 func (g *gated) TerminateTransfers(*target.Task) {}
 func (g *gated) Ended(t *target.Task)            { g.ended = append(g.ended, t.Tag) }
-func (g *gated) Overdue(*target.Task, error)     {}
+func (g *gated) Overdue(t *target.Task, _ error) { g.overdue(t) }
 func (g *gated) task(tag uint64, c ...byte) *target.Task {
 	return &target.Task{Tag: tag, CDB: append(c, make([]byte, 6)...)[:6], WantIn: 100, HaveOut: 100}
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
 )
 
@@ -38,6 +39,8 @@ type ITL struct {
 	forgotten bool     // it has
 
 	census census // The unit's mu guards it.
+
+	purse atomic.Pointer[buffer.Purse] // set once, when the first task asks for memory
 }
 
 // An itlKey says which I_T_L nexus this is: the same after a new login.
@@ -201,6 +204,7 @@ func (x *ITL) lose(g *group) {
 	x.unit.losing(x)
 	all := newGroup(func() {
 		x.unit.detach(x)
+		x.closePurse()
 		x.mu.Lock()
 		x.forgotten = true
 		losers := x.losers

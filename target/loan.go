@@ -26,7 +26,7 @@ func (t *Task) takeFirst(off int64, into *buffer.Lease) (int64, error) {
 	case none:
 		return 0, nil
 	case lost:
-		return 0, ErrExhausted
+		return 0, buffer.ErrExhausted
 	case retained:
 		from = t.retained
 	}
@@ -62,7 +62,7 @@ func (t *Task) retain() bool {
 	if !t.loan.CompareAndSwap(lent, retaining) {
 		return t.loan.Load() != lost
 	}
-	l, err := t.channel.limits.Arena.Get(t.firstLen)
+	l, err := t.Memory(t.firstLen)
 	if err != nil {
 		t.loan.CompareAndSwap(retaining, lost)
 		t.First = buffer.Lease{}

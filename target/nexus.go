@@ -3,6 +3,7 @@ package target
 import (
 	"sync/atomic"
 
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
 )
 
@@ -13,7 +14,8 @@ type Nexus struct {
 	Initiator Initiator
 
 	view   atomic.Pointer[view]
-	absent *ITL // for LUNs without a unit
+	purse  atomic.Pointer[buffer.Purse] // set with the first channel
+	absent *ITL                         // for LUNs without a unit
 
 	// The target's mu guards these.
 	lost    bool              // the view changes no more
@@ -102,6 +104,10 @@ func (n *Nexus) Lost(done func()) {
 		t.mu.Lock()
 		delete(t.nexuses, n)
 		t.mu.Unlock()
+		n.absent.closePurse()
+		if p := n.purse.Load(); p != nil {
+			p.Close()
+		}
 		done()
 	})
 	n.absent.close() // first: a command whose unit is closed already is not answered as one without a unit

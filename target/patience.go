@@ -5,13 +5,19 @@ import (
 	"time"
 )
 
-// Patience is how long a task may be waited for by those of other initiators while its own
-// initiator owes it data.
+// Patience is how long a task may be waited for while its initiator owes it something: data that
+// lands where an atomic command of another initiator wants to, or where a unit is to be paused, data
+// for a command behind which others wait in one task set, or
+// the end of what is on its way of a command that is aborted. A reset or an abort is answered soon,
+// whatever the initiator does whose commands it ends.
 const Patience = 3 * time.Second
 
-var errOverdue = errors.New("the initiator owes data that tasks of others wait for")
+var (
+	errOverdue = errors.New("the initiator owes data that tasks of others wait for")
+	errLingers = errors.New("the initiator does not let the transfers of an aborted command end")
+)
 
-// expect lets the wait for data that lands in the medium be bounded. u.mu is held.
+// expect lets the wait for what initiators owe be bounded. u.mu is held.
 func (u *Unit) expect() {
 	if u.timer == nil {
 		u.timer = time.AfterFunc(Patience, u.overdue)
@@ -21,8 +27,9 @@ func (u *Unit) expect() {
 // overdue tells the transports of tasks that others have waited for long enough.
 func (u *Unit) overdue() {
 	type debt struct {
-		x *ITL
-		t *Task
+		x   *ITL
+		t   *Task
+		why error
 	}
 	var all []debt
 	u.mu.Lock()
@@ -34,14 +41,23 @@ func (u *Unit) overdue() {
 	again := false
 	for x := range u.itls {
 		for _, t := range x.pinned(func(o *Task) bool {
-			if o.phase.Load() != landing {
+			if o.lingers() {
+				long := time.Since(o.abortedAt) >= Patience
+				again = again || !long
+				return long
+			}
+			if phase := o.phase.Load(); phase != landing && phase != receiving {
 				return false
 			}
 			long, wait := u.waited(o)
 			again = again || wait
 			return long
 		}) {
-			all = append(all, debt{x, t})
+			why := errOverdue
+			if t.Aborted() {
+				why = errLingers
+			}
+			all = append(all, debt{x, t, why})
 		}
 	}
 	if again {
@@ -49,14 +65,47 @@ func (u *Unit) overdue() {
 	}
 	u.mu.Unlock()
 	for _, d := range all {
-		d.t.channel.svc.Overdue(d.t, errOverdue)
+		d.t.channel.svc.Overdue(d.t, d.why)
 		d.x.unpin(d.t)
 	}
 }
 
-// waited reports whether an atomic command, or a pause, waits for o, and whether for long
+// lingers reports that t is aborted, and does not end since something of it is on its way to its
+// initiator or from it. The mu of its I_T_L nexus is held.
+func (t *Task) lingers() bool {
+	if !t.Aborted() || t.ended {
+		return false
+	}
+	phase := t.phase.Load()
+	return phase == receiving || phase == landing || t.pace.state.Load()&paceCount != 0
+}
+
+// blocked reports whether, in the one task set of all initiators, a task of another initiator waits
+// behind one that waits for o, and whether for long enough. u.mu is held.
+func (u *Unit) blocked(o *Task) (long, wait bool) {
+	if !u.shared {
+		return false, false
+	}
+	behind := false
+	for t := u.first; t != nil; t = t.queue {
+		switch {
+		case t.phase.Load() != queued:
+		case t.itl == o.itl:
+			behind = behind || attributeOrder(t.Attr, o.Attr) == block
+		case behind:
+			wait = true
+			long = long || time.Since(t.since) >= Patience
+		}
+	}
+	return long, wait
+}
+
+// waited reports whether an atomic command, a pause, or a task of the same set waits for o, and whether for long
 // enough. u.mu is held.
 func (u *Unit) waited(o *Task) (long, wait bool) {
+	if long, wait = u.blocked(o); o.phase.Load() != landing {
+		return long, wait
+	}
 	for _, a := range u.atomics {
 		if !a.alone && conflicts(a.order, u.lu.Order(o.CDB)) {
 			wait = true

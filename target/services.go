@@ -20,9 +20,6 @@ const MaxPiece = 1 << 20
 // ErrAborted is what a transfer ends with when its task is aborted or its nexus is lost.
 var ErrAborted = errors.New("target: task aborted")
 
-// ErrExhausted is what a transfer ends with for which there was no memory.
-var ErrExhausted = &DataError{Sense: scsi.AbortedCommand(scsi.ASCInsufficientResources)}
-
 // A DataError is a transfer that failed in a way that the initiator must be told.
 type DataError struct {
 	Sense scsi.Sense
@@ -50,6 +47,10 @@ type Services interface {
 	// The first have bytes of into are there already. It borrows into until that call;
 	// afterwards no transfer touches the memory. For a task that is aborted it calls
 	// t.DataOutReceived(ErrAborted).
+	//
+	// If the channel's limits say Fills, into may be a promise: the transport calls into.Fill
+	// before the first byte is put there, and if that fails, t.DataOutReceived with its error when
+	// what comes has been thrown away.
 	ReceiveDataOut(t *Task, off int64, into *buffer.Lease, have int64)
 
 	// SendResponse ends the task ("Send Command Complete"). It takes r.DataIn, and borrows r

@@ -68,13 +68,14 @@ type Task struct {
 	barred    bool      // the barrier is up because of its attribute
 	exclusive bool      // it is in the unit's list of atomic commands
 	alone     bool      // it runs as one of them
-	since     time.Time // when it came there
+	since     time.Time // when it came there, or to the queue of the one task set
 
 	// The ITL's mu guards these.
 	prev, next *Task
 	group      *group // set: aborted, and who waits for the end
 	pins       int    // task management still looks at the task
 	ended      bool   // it is in no list
+	abortedAt  time.Time
 
 	mu       sync.Mutex
 	retained *buffer.Lease // what First lent, copied

@@ -36,6 +36,10 @@ func (u *Unit) admit(t *Task) {
 		u.barrier.Add(1)
 	}
 	u.enqueue(t)
+	if u.shared {
+		t.since = time.Now()
+		u.expect()
+	}
 	x.mu.Lock()
 	x.waiting[t.Attr]++
 	x.mu.Unlock()

@@ -87,12 +87,11 @@ func (t *Task) begin() {
 	if f.landing {
 		t.phase.Store(landing)
 	} else {
-		l, err := t.channel.limits.Arena.Get(f.n)
+		l, err := t.dataOutMemory()
 		if err != nil {
 			t.dataOutEnds(err)
 			return
 		}
-		l.Truncate(f.n) // nothing, if it is nothing
 		f.into = l
 	}
 	have, err := t.takeFirst(f.off, f.into)
@@ -104,6 +103,23 @@ func (t *Task) begin() {
 	default:
 		t.channel.svc.ReceiveDataOut(t, f.off, f.into, have)
 	}
+}
+
+// smallPiece is how much data-out is so little that its memory is leased when it is asked for.
+const smallPiece = 64 << 10
+
+// dataOutMemory leases memory for the transfer; if the transport fills it when the data comes, and
+// none of it is here yet, it is only promised.
+func (t *Task) dataOutMemory() (*buffer.Lease, error) {
+	f := &t.transfer
+	if t.channel.limits.Fills && f.n > smallPiece && t.firstLen <= f.off {
+		return t.itl.memory(t.channel).Promise(f.n), nil
+	}
+	l, err := t.Memory(f.n)
+	if err == nil {
+		l.Truncate(f.n) // nothing, if it is nothing
+	}
+	return l, err
 }
 
 // DataOutReceived is called by transports, once for each ReceiveDataOut that they were asked

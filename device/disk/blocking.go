@@ -32,7 +32,7 @@ func (p blocking) readPieces(t *target.Task) {
 		w.Data = nil
 		if l == nil {
 			var err error
-			if l, err = m.arena.Get(min(readPiece, n-w.Done)); err != nil {
+			if l, err = t.Memory(min(readPiece, n-w.Done)); err != nil {
 				p.FailWith(t, err)
 				return
 			}

@@ -17,7 +17,7 @@ func (p cached) read(t *target.Task, n int64) {
 		return
 	}
 	m := p.medium
-	l, err := m.arena.Get(n)
+	l, err := t.Memory(n)
 	if err != nil {
 		p.FailWith(t, err)
 		return

@@ -10,7 +10,7 @@ import (
 type queued struct{ *Disk }
 
 func (p queued) read(t *target.Task, n int64) {
-	l, err := p.medium.arena.Get(min(n, readPiece))
+	l, err := t.Memory(min(n, readPiece))
 	if err != nil {
 		p.FailWith(t, err)
 		return
@@ -84,7 +84,7 @@ func (p queued) send(r *ioRequest, batch *store.Batch) {
 		}
 		var following *buffer.Lease
 		if err == nil {
-			following, err = m.arena.Get(min(readPiece, n-at-l.Len()))
+			following, err = t.Memory(min(readPiece, n-at-l.Len()))
 		}
 		if err != nil {
 			l.Release()

@@ -171,7 +171,7 @@ func dataError(err error) error {
 		return err
 	case errors.Is(err, ErrTerminated):
 		return target.ErrAborted
-	case errors.As(err, new(*target.DataError)):
+	case errors.As(err, new(*target.DataError)), errors.Is(err, buffer.ErrExhausted):
 		return err
 	case errors.Is(err, ErrDataDigest):
 		sense = scsi.AbortedCommand(scsi.ASCProtocolServiceCRCError)

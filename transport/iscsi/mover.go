@@ -125,6 +125,9 @@ type Traits struct {
 	Detaches      bool   // the connection can be taken off its mover
 	Local, Remote string // addresses, for people and for SendTargets
 
+	// Fills: the mover fills what is promised of memory (buffer.Lease.Fill) when data comes for it.
+	Fills bool
+
 	// RDMA: data moves by remote memory access, not in PDUs, and the login must say so
 	// (RFC 7145 6.3).
 	RDMA bool

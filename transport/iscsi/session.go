@@ -52,7 +52,9 @@ func newSession(n *Node, state SessionState) *Session {
 func (s *Session) take(c *Conn) {
 	c.sess = s
 	if s.nexus != nil {
-		c.channel = s.nexus.Channel(c, target.ChannelLimits{Solicited: c.node.cfg.Solicited, Arena: c.node.cfg.Arena})
+		c.channel = s.nexus.Channel(c, target.ChannelLimits{
+			Solicited: c.node.cfg.Solicited, Arena: c.node.cfg.Arena, Fills: c.traits.Fills,
+		})
 	}
 	s.conns = append(s.conns, c)
 }

@@ -1,7 +1,6 @@
 package iscsi
 
 import (
-	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
@@ -67,13 +66,16 @@ func (d *dataOut) place(off, n int64) {
 	case d.err != nil, d.ended, d.state == dataWithheld:
 	case d.into != nil && d.off == 0:
 		if room := d.into.Len() - off; room > 0 {
+			if d.err = d.into.Fill(); d.err != nil {
+				return
+			}
 			x.Data, x.At, x.Len = d.into, off, min(n, room)
 		}
 	default:
 		if d.retained == nil {
-			l, err := d.k.c.node.cfg.Arena.Get(d.most - d.from)
+			l, err := d.k.Memory(d.most - d.from)
 			if err != nil {
-				d.err = target.ErrExhausted
+				d.err = err
 				return
 			}
 			d.retained = l
@@ -96,6 +98,11 @@ func (x *Transfer) fill(p *Arrival) error {
 // useRetained copies what was retained to where it was asked for. d.mu is held.
 func (d *dataOut) useRetained() {
 	if d.retained == nil || d.into == nil || d.off != 0 {
+		return
+	}
+	if err := d.into.Fill(); err != nil {
+		d.err = err
+		d.release()
 		return
 	}
 	for n := min(d.got, d.into.Len()); d.have < n; {

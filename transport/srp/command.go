@@ -30,11 +30,11 @@ func (c *channel) command(b []byte) error {
 
 // A refusal is why a command is answered that the target never sees.
 type refusal struct {
-	sense scsi.Sense
+	sense scsi.Sense // no sense: TASK SET FULL
 	why   string
 }
 
-var noMemory = &refusal{target.ErrExhausted.Sense, "no memory"}
+var noMemory = &refusal{scsi.Sense{}, "no memory"}
 
 // malformed is what a command is answered with that cannot be read.
 func malformed(err error) *refusal {
@@ -140,7 +140,7 @@ func (k *task) retain() {
 	if n == 0 {
 		return
 	}
-	l, err := k.c.node.cfg.Arena.Get(n)
+	l, err := k.c.nexus.scsi.Memory().Get(n)
 	if err != nil {
 		k.First = buffer.Lease{}
 		k.refusal = noMemory
@@ -170,7 +170,11 @@ func (k *task) deliver() {
 // refuse answers a command that the target never sees.
 func (k *task) refuse() {
 	k.c.node.log.Debug("SRP command refused", "remote", k.c.link.info.Remote, "tag", k.tag, "why", k.refusal.why)
-	k.respond(&target.Response{Status: scsi.CheckCondition, Sense: k.refusal.sense})
+	r := target.Response{Status: scsi.CheckCondition, Sense: k.refusal.sense}
+	if k.refusal == noMemory {
+		r.Status = scsi.TaskSetFull // the initiator sends it again
+	}
+	k.respond(&r)
 }
 
 // lose implements arrival.

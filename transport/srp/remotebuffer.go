@@ -36,7 +36,7 @@ func (m *remoteBuffer) set(b *iu.Buffer) {
 // fetchTable asks for an external descriptor table.
 func (m *remoteBuffer) fetchTable() *refusal {
 	c := m.k.c
-	l, err := c.node.cfg.Arena.Get(int64(m.at.Len))
+	l, err := c.nexus.scsi.Memory().Get(int64(m.at.Len))
 	if err != nil {
 		return noMemory
 	}

@@ -1,12 +1,11 @@
 package srp_test
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/rdma"
-	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/srp"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
@@ -120,7 +119,7 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
-// With no memory left for immediate data that has to wait the command fails.
+// With no memory left for immediate data that has to wait the command is answered TASK SET FULL.
 func TestArrivalsWithoutMemory(t *testing.T) {
 	f := newFake(t, srp.Config{})
 	defer f.close()
@@ -148,8 +147,8 @@ func TestArrivalsWithoutMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := target.ErrExhausted.Sense.AppendFixed(nil); x.Tag == 2 && !bytes.Equal(x.Sense, want) {
-			t.Errorf("sense %x instead of %x", x.Sense, want)
+		if x.Tag == 2 && scsi.Status(x.Status) != scsi.TaskSetFull {
+			t.Errorf("status %v, sense %x", x.Status, x.Sense)
 		}
 	}
 	f.is(t, "it has not been executed", 1, 0)

@@ -158,6 +158,7 @@ func (d *driver) registered(r *uring.Ring, region *buffer.Region) bool {
 	known := &d.regions[region.ID]
 	if known.Region == nil {
 		known.Region = region
+		region.Pin() // the kernel holds its pages: others in their place would not be seen
 		known.registered = r.RegisterBuffer(region.ID, region.Mem)
 	}
 	return known.registered && known.Region == region

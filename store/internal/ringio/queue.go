@@ -24,7 +24,7 @@ const (
 const (
 	entries = 256 // of the ring
 	depth   = entries - uring.Reserved
-	regions = 256 // that are registered: 4 GiB of an arena
+	regions = 16 // that are registered: 256 MiB of an arena, whose pages stay when a peak is over
 )
 
 // A Blocking is a store as it is without a queue: what a ring cannot do it can. Flushes, trims

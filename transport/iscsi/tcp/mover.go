@@ -72,7 +72,7 @@ func New(c *tcp.Conn, e tcp.Engine, buffers *Buffers) (*Mover, error) {
 // newMover makes a mover that sends unsent before all else.
 func newMover(c *tcp.Conn, e tcp.Engine, buffers *Buffers, unsent []byte) (*Mover, error) {
 	m := &Mover{buffers: buffers, params: loginParams, traits: iscsi.Traits{
-		Name: network, Network: network, PhaseCollapse: true, Digests: true, Detaches: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
+		Name: network, Network: network, PhaseCollapse: true, Digests: true, Detaches: true, Fills: true, Local: c.LocalAddr(), Remote: c.RemoteAddr(),
 	}}
 	var err error
 	if m.conn, err = e.Attach(c); err != nil {

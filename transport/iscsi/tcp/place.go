@@ -161,6 +161,9 @@ func (v *receiver) solicited(h *pdu.BHS) {
 	case x.Moved+n > x.Len:
 		x.Failed = iscsi.ErrDataAmount
 	}
+	if x.Failed == nil {
+		x.Failed = x.Data.Fill() // the memory is leased now that data comes
+	}
 	x.Expect++
 	v.seg.solicit = true
 	if x.Failed == nil {
