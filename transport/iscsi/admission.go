@@ -43,6 +43,7 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.Log
 	s := newSession(n, state)
 	if t == nil {
 		out = n.admitTo(n.doors.discovery, c)
+		s.purse = n.cfg.Arena.Purse("discovery from "+c.place.address, "")
 	} else {
 		if now := n.sessions[s.key()]; now != nil && !now.ending() { // somebody else was faster
 			return 0, pdu.LoginServiceUnavailable
@@ -148,6 +149,9 @@ func (n *Node) forget(s *Session) {
 		delete(n.sessions, s.key())
 	}
 	delete(n.byTSIH, s.TSIH)
+	if s.purse != nil {
+		s.purse.Close()
+	}
 	close(s.gone)
 	n.changed.Broadcast()
 }

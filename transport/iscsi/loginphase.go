@@ -122,7 +122,7 @@ func (l *loginPhase) end(r *login.Result) {
 	if c.traits.RDMA {
 		c.unexpected.limit(&c.sess.Params)
 	}
-	c.m.Enable(moverParams(&own))
+	c.m.Enable(c.moverParams(&own))
 	c.full.Store(true)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
 		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
