@@ -113,7 +113,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve empty.img --size 1M --portal " + busy, "is taken by another program"},
 		{"serve new.img --size 1M --portal 192.0.2.1:3260", "192.0.2.1 is no address of this machine"},
 		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket disk.img", "disk.img exists and is no socket: choose another path with --socket"},
-		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket no/such/dir", "no such file or directory"},
+		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket no/such/dir", "there is no directory no/such: make it"},
 		{"serve new.img other.img --size 1M nodir/x.img --portal 127.0.0.1:0", "nodir/x.img"},
 		{"serve disk.img --chap me", `--chap: "me" is not USER:FILE`},
 		{"serve disk.img --chap me:nofile --portal 127.0.0.1:0", "nofile: no such file"},
@@ -134,6 +134,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --config invalid.yaml", "invalid.yaml:2:8: units: there is no unit: nothing to serve (and 1 more)"},
 		{"units -o xml", "--output must be one of"},
 		{"units extra", "unexpected argument extra (lunette units --help)"},
+		{"serve disk.img --portal 127.0.0.1:0 --socket-group no-such-group", `--socket-group: there is no group "no-such-group" on this machine`},
+		{"help frobnicate", "unexpected argument frobnicate (lunette --help)"},
 		{"check", "--config"},
 		{"kinds color", "must be one of"},
 	}

@@ -69,8 +69,8 @@ func reachable(portal, local string) (string, bool) {
 		return portal, true
 	}
 	a := l.Addr().Unmap()
-	if p.Addr().Is4() && !a.Is4() {
-		return "", false
+	if p.Addr().Is4() != a.Is4() {
+		return "", false // it does not listen there
 	}
 	host, _, _ := strings.Cut(a.String(), "%")
 	addr, err := netip.ParseAddr(host)

@@ -55,8 +55,8 @@ func describe(d *disk.Disk, id scsi.Identity, s plugin.Opened, readOnly bool) pl
 	size := s.Info().Size
 	facts := api.Facts{
 		{Name: "size", Value: size, Column: "SIZE", Text: model.Size(size).String()},
-		{Name: "blockSize", Value: d.BlockSize(), Column: "BLOCK", Text: fmt.Sprint(d.BlockSize())},
-		{Name: "readOnly", Value: readOnly, Column: "ACCESS", Text: access},
+		{Name: "blockSize", Value: d.BlockSize(), Column: "BLOCK", Text: fmt.Sprint(d.BlockSize()), Wide: true},
+		{Name: "readOnly", Value: readOnly, Column: "ACCESS", Text: access, Wide: true},
 		{Name: "store", Value: s.Label, Column: "STORE", Text: s.Label},
 		{Name: "serial", Value: id.Serial},
 		{Name: "naa", Value: strings.TrimPrefix(id.NAA.String(), "naa.")},

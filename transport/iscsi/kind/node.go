@@ -60,7 +60,7 @@ func (n *node) Sessions() []api.Session {
 		a := api.Session{
 			ID: fmt.Sprintf("%#04x", s.TSIH), Transport: "iscsi", Initiator: s.Initiator, Alias: s.Alias,
 			Target: s.Target, User: s.User, Since: s.Since.UTC(), Connections: []api.Connection{},
-			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
+			Counts: plugin.Counts(s.Totals),
 		}
 		for _, c := range s.Connections {
 			n := c.Stats

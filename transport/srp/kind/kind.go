@@ -78,7 +78,7 @@ func (n *node) Sessions() []api.Session {
 	for _, s := range n.Node.Sessions() {
 		a := api.Session{
 			Transport: "srp", Initiator: s.Initiator, Target: s.Target, Since: s.Since.UTC(), Connections: []api.Connection{},
-			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
+			Counts: plugin.Counts(s.Totals),
 		}
 		for _, c := range s.Channels {
 			n := c.Stats
