@@ -28,11 +28,13 @@ type serveCmd struct {
 	Target    string   `placeholder:"IQN" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
 	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
 
-	Chap          []string `sep:"none" placeholder:"USER:FILE" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
-	MutualChap    string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
-	DiscoveryChap []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
-	Initiator     []string `sep:"none" placeholder:"IQN" help:"Let in only the initiator of this name. Repeatable."`
-	SRPInitiator  []string `name:"srp-initiator" sep:"none" placeholder:"PORT" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
+	Chap           []string `sep:"none" placeholder:"USER:FILE" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
+	MutualChap     string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
+	ChapAlgorithms []string `placeholder:"HASH,…" help:"Allow only these hashes in CHAP: sha3-256, sha256, sha1, md5. Without it all are allowed."`
+	DiscoveryChap  []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
+	Initiator      []string `sep:"none" placeholder:"NAME[,user=USER]" help:"Let in only the initiator of this name; with a user, only if USER proves to be there. Repeatable."`
+	TargetReset    string   `placeholder:"WHO" help:"Who may reset the target, with all sessions: nobody, which is the default, or anybody."`
+	SRPInitiator   []string `name:"srp-initiator" sep:"none" placeholder:"PORT" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
 
 	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
 	BusyPoll string `default:"auto" placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
@@ -127,8 +129,8 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 		return c.fromFlags(schema)
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
-	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
+	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
+	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap+c.TargetReset != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	d, err := model.ReadFile(c.Config, schema)

@@ -37,7 +37,7 @@ func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
 	y := n.topology.Load()
 	var names []string
 	for name := range y.targets {
-		if (want == "" || name == want) && y.target(c.portal, name, s.Initiator) != nil {
+		if t, _ := y.target(c.portal, name, s.Initiator); t != nil && (want == "" || name == want) {
 			names = append(names, name)
 		}
 	}

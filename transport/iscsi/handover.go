@@ -199,6 +199,7 @@ func (n *Node) attach(d *Detached) (*Session, error) {
 		nexus, err = t.port.Login(target.Initiator{
 			Name: state.Initiator,
 			Port: scsi.ISCSIPort(state.Initiator, state.ISID),
+			User: state.User,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("iscsi: %w", err)

@@ -41,6 +41,11 @@ func (c *Conn) manage(p *Arrival) {
 	case c.sess.managing.Load() >= maxManaging:
 		answer(pdu.TMFRejected)
 		return
+	case f == target.ResetTarget && !c.sess.target.Reset:
+		c.node.doors.refused.Warn(c.node.log, "target reset refused", c.place.address, "remote", c.traits.Remote, "initiator", c.sess.Initiator,
+			"user", c.sess.User, "target", c.sess.Target, "why", "the target lets nobody reset it")
+		answer(pdu.TMFAuthorizationFailed)
+		return
 	}
 	filled := f == target.AbortTask && c.abortsUnseen(req, p.H.CmdSN())
 	c.sess.managing.Add(1)

@@ -106,11 +106,7 @@ func LoadSecret(path string) (Secret, error) {
 	if len(b) > most {
 		return Secret{}, fmt.Errorf("secret file %s is larger than %d bytes", path, most)
 	}
-	line, rest, _ := bytes.Cut(b, []byte("\n"))
-	if len(bytes.TrimSpace(rest)) > 0 {
-		return Secret{}, fmt.Errorf("secret file %s has more than one line", path)
-	}
-	s, err := NewSecret(bytes.TrimSuffix(line, []byte("\r")))
+	s, err := parseSecret(b)
 	if err != nil {
 		return Secret{}, fmt.Errorf("secret file %s: %w", path, err)
 	}
