@@ -77,6 +77,7 @@ type ledger struct {
 	short   atomic.Int64
 	refused atomic.Int64
 	epoch   time.Time
+	tell    func(Refusal) // set once, before anybody leases
 }
 
 // account opens the account of an owner.
@@ -286,11 +287,31 @@ func (p *Purse) repay(n int64) int64 {
 	return p.by.used.Add(-n)
 }
 
+// A Refusal tells who got no memory.
+type Refusal struct {
+	Initiator string
+	Unit      string // empty: for no unit
+	Used      int64  // what the initiator has
+	Lent      int64  // what all have
+	Limit     int64
+}
+
+// TellRefusals has tell called for everybody who gets no memory, on any goroutine: it must be quick.
+// It is called before anything is leased.
+func (a *Arena) TellRefusals(tell func(Refusal)) { a.ledger.tell = tell }
+
 // refuse notes that an initiator which has used bytes got no more. If that is less than its share of
 // all, the arena is short.
 func (p *Purse) refuse(used int64) {
 	a := p.arena
 	a.ledger.refused.Add(1)
+	if a.ledger.tell != nil {
+		r := Refusal{Initiator: p.by.name, Used: used, Lent: a.lent.Load(), Limit: a.limit}
+		if p.at != nil {
+			r.Unit = p.at.name
+		}
+		a.ledger.tell(r)
+	}
 	if used < a.limit/max(a.ledger.open[ForInitiator].Load(), 1) {
 		a.ledger.short.Store(max(int64(time.Since(a.ledger.epoch)), 1))
 	}
