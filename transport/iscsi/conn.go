@@ -40,6 +40,7 @@ type Conn struct {
 	sess    *Session
 	channel *target.Channel // nil: a discovery session
 	cid     uint16
+	guide   Guide // of a discovery session: which targets it may know of; nil: all that admit its name
 
 	// params are what was negotiated. The value is never edited: a text negotiation stores
 	// another one.

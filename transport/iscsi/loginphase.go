@@ -40,7 +40,8 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 	if r.Discovery {
 		t := login.Target{PortalGroup: portalGroup}
 		if n.auth != nil {
-			t.Auth = n.auth()
+			t.Auth = n.auth() // which may be nil: nobody has to prove anything now
+			l.c.guide, _ = t.Auth.(Guide)
 		}
 		return t, pdu.LoginSuccess
 	}
