@@ -114,6 +114,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve disk.img --chap me:secret --chap-algorithms sha256,md4", `--chap-algorithms: "md4" is not sha3-256, sha256, sha1 or md5`},
 		{"serve disk.img --target-reset me", `--target-reset: "me" is not nobody or anybody`},
 		{"serve --config good.yaml --target-reset anybody", "--config is there together with"},
+		{"serve disk.img --settings mine", `--settings: "mine" is not own or shared`},
+		{"serve --config good.yaml --settings shared", "--config is there together with"},
 		{"serve --config good.yaml --chap-algorithms sha256", "--config is there together with"},
 		{"serve disk.img --chap me:secret --chap you:same", `the CHAP users "me" and "you" have the same secret`},
 		{"serve disk.img --chap me:secret --mutual-chap us:same", `user "me" and the target have the same secret`},

@@ -94,6 +94,10 @@ func (c *serveCmd) unit(d *model.Document, a unitArg) (model.Unit, error) {
 	if c.ReadOnly {
 		u.Device = u.Device.With("read-only", "true")
 	}
+	if c.Settings != "" {
+		u.Device = u.Device.With("settings", c.Settings)
+		d.Label(at+".device.settings", "--settings")
+	}
 	if c.BlockSize != "" {
 		u.Device = u.Device.With("block-size", c.BlockSize)
 		d.Label(at+".device.block-size", "--block-size")

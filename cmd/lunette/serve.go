@@ -24,6 +24,7 @@ type serveCmd struct {
 	Size      string   `placeholder:"SIZE" help:"Size of files that do not exist yet: 512, 10G, 1.5T (K, M, G … are powers of 1024; kB, MB, GB … of 1000)."`
 	BlockSize string   `placeholder:"BYTES" help:"Logical block size, 512 or 4096."`
 	ReadOnly  bool     `help:"Refuse writes."`
+	Settings  string   `placeholder:"WHOSE" help:"For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT: own, for itself, which is the default; shared, for all."`
 	Direct    bool     `help:"Go past the page cache, by direct I/O, with all files. Block devices always do."`
 	Target    string   `placeholder:"IQN" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
 	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
@@ -131,7 +132,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
 	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Size+c.BlockSize+c.Target+c.MutualChap+c.TargetReset != "" {
+	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Size+c.BlockSize+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	d, err := model.ReadFile(c.Config, schema)

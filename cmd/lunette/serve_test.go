@@ -164,7 +164,8 @@ func TestServeConfigWithEverything(t *testing.T) {
   {"name": "b", "store": {"kind": "memory", "size": "1M"}, "device": {"kind": "disk", "naa": "6000000000000000000000000000000f", "read-only": true, "workers": 3}}],
  "targets": [
   {"name": "iqn.2026-11.io.lunette:one", "alias": "the one", "luns": {"0": "a", "7": "b"},
-   "auth": {"users": [{"user": "me", "secret-file": "secret"}], "mutual": {"user": "us", "secret-file": "other"}}},
+   "auth": {"users": [{"user": "me", "secret-file": "secret"}], "mutual": {"user": "us", "secret-file": "other"}, "algorithms": ["sha256", "md5"]},
+   "initiators": [{"name": "iqn.2026-11.io.lunette:me", "user": "me"}, {"name": "iqn.2026-11.io.lunette:you"}, "iqn.2026-11.io.lunette:they"], "target-reset": "anybody"},
   {"name": "iqn.2026-11.io.lunette:two", "luns": {"1": "b"}, "initiators": ["iqn.2026-11.io.lunette:me"]}],
  "portals": ["127.0.0.1:0", "[::1]:0"],
  "discovery": {"auth": {"users": [{"user": "d", "secret-file": "secret"}]}},
@@ -174,7 +175,8 @@ func TestServeConfigWithEverything(t *testing.T) {
 	}
 	s := serve(t, "--config", filepath.Join(dir, "all.json"), "--log-format", "json")
 	targets := list[shownTarget](t, s, "targets")
-	if len(targets) != 2 || targets[0].Auth != "mutual chap" || targets[0].Alias != "the one" || len(targets[1].Initiators) != 1 || len(targets[1].Portals) != 2 {
+	if len(targets) != 2 || targets[0].Auth != "mutual chap" || targets[0].Alias != "the one" || len(targets[1].Initiators) != 1 ||
+		strings.Join(targets[0].Initiators, " ") != "iqn.2026-11.io.lunette:me,user=me iqn.2026-11.io.lunette:you iqn.2026-11.io.lunette:they" || len(targets[1].Portals) != 2 {
 		t.Errorf("targets are %+v", targets)
 	}
 	units := list[shownUnit](t, s, "units")

@@ -21,7 +21,7 @@ type Node struct {
 	auth func() login.Authenticator // for discovery
 
 	tick    atomic.Int64 // seconds since the node started: the clock of time-outs
-	guesses guesses
+	trials  trials
 
 	topology atomic.Pointer[topology] // changed with mu, read without
 
