@@ -122,6 +122,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve disk.img --chap me:secret --mutual-chap us:other --discovery-chap me:third", `the user "me" of discovery (third) have the same secret: who is let in by the one could pass for the other`},
 		{"serve disk.img --chap me:blank", "blank: it has blanks alone"},
 		{"serve disk.img --portal srp+iwarp://127.0.0.1 --chap me:secret", "the target asks for CHAP, which SRP does not have: name the initiators that may have it over srp+iwarp://127.0.0.1:5555 by their ports or addresses"},
+		{"serve disk.img --srp-initiator 127.0.0.2", "--srp-initiator is there without a portal of SRP, and would keep nobody out"},
+		{"serve disk.img --portal srp+iwarp://127.0.0.1:0 --srp-initiator 127.0.0.2 --initiator iqn.2026-11.io.x:a", "--initiator is about iSCSI, and no portal is of it"},
 		{"serve disk.img --portal srp+iwarp://127.0.0.1:0 --srp-initiator me", `--srp-initiator: "me" is not an SRP initiator: it is a port`},
 		{"serve disk.img --portal iscsi+udp://1.2.3.4:1", `there is no provider "udp" for the transport iscsi: there is tcp`},
 		{"serve disk.img --portal 127.0.0.1:1234 --portal 127.0.0.1:1234", "is here twice"},

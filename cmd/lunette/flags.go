@@ -61,7 +61,37 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 		d.Portals = append(d.Portals, p)
 		d.Label(fmt.Sprintf("portals[%d]", i), "--portal "+text)
 	}
-	return d, d.Validate(schema)
+	if err := d.Validate(schema); err != nil {
+		return nil, err
+	}
+	return d, c.idle(d)
+}
+
+// idle finds flags that have no effect, since no portal is of the transport that they are about: whoever
+// gives them believes that they keep somebody out.
+func (c *serveCmd) idle(d *model.Document) error {
+	var iscsi, srp bool
+	for _, p := range d.Portals {
+		srp = srp || p.Transport() == "srp"
+		iscsi = iscsi || p.Transport() != "srp"
+	}
+	switch {
+	case len(c.SRPInitiator) > 0 && !srp:
+		return errors.New("--srp-initiator is there without a portal of SRP, and would keep nobody out: add --portal srp+iwarp://ADDR, or leave it out")
+	case iscsi:
+		return nil
+	}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"--initiator", len(c.Initiator) > 0}, {"--chap", len(c.Chap) > 0}, {"--discovery-chap", len(c.DiscoveryChap) > 0},
+	} {
+		if f.given {
+			return fmt.Errorf("%s is about iSCSI, and no portal is of it: add --portal ADDR, or leave it out; SRP has --srp-initiator", f.name)
+		}
+	}
+	return nil
 }
 
 // network lets the flags go before what the document says.

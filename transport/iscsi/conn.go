@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -195,6 +197,9 @@ func (c *Conn) DataMoved(x *Transfer, err error) {
 	}
 }
 
+// errAsked is, in the log, the cause of an end that has no other.
+var errAsked = errors.New("the initiator has asked for it")
+
 // Terminated implements Handler.
 func (c *Conn) Terminated(cause error) {
 	finish := func() {
@@ -210,6 +215,6 @@ func (c *Conn) Terminated(cause error) {
 		finish()
 		return
 	}
-	log.Info("connection ended", "initiator", c.sess.Initiator, "target", c.sess.Target, "cid", c.cid, "cause", cause)
+	log.Info("connection ended", "initiator", c.sess.Initiator, "target", c.sess.Target, "cid", c.cid, "cause", cmp.Or(cause, errAsked))
 	c.sess.left(c, cause, finish)
 }

@@ -150,5 +150,5 @@ func (l *loginPhase) end(r *login.Result) {
 	c.m.Enable(c.moverParams(&own))
 	c.full.Store(true)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
-		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
+		"discovery", r.Discovery, "cid", c.cid, "tsih", fmt.Sprintf("%#04x", r.TSIH), "auth", r.AuthMethod, "user", r.User)
 }

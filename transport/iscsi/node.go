@@ -20,8 +20,8 @@ type Node struct {
 	log  *slog.Logger
 	auth func() login.Authenticator // for discovery
 
-	tick    atomic.Int64 // seconds since the node started: the clock of time-outs
-	trials  trials
+	tick   atomic.Int64 // seconds since the node started: the clock of time-outs
+	trials trials
 
 	topology atomic.Pointer[topology] // changed with mu, read without
 
