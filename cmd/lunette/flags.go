@@ -201,6 +201,10 @@ func (c *serveCmd) auth(d *model.Document, t *model.Target) error {
 	if len(finders) > 0 {
 		d.Given = d.Given.Put(model.Grouped("discovery", model.Grouped("auth", model.Listed("users", finders...))))
 	}
+	if c.OpenDiscovery {
+		d.Given = d.Given.Put(model.Grouped("discovery", model.Text("open", "true")))
+	}
+	d.Label("discovery.open", "--open-discovery")
 	if len(c.ChapAlgorithms) > 0 {
 		if len(users)+len(finders) == 0 {
 			return errors.New("--chap-algorithms is there without --chap or --discovery-chap: nobody has to prove who they are")

@@ -34,7 +34,8 @@ type serveCmd struct {
 	Chap           []string `sep:"none" placeholder:"USER:FILE" group:"Access" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
 	MutualChap     string   `placeholder:"USER:FILE" group:"Access" help:"Prove by CHAP to initiators that we are USER."`
 	ChapAlgorithms []string `placeholder:"HASH,…" group:"Access" help:"Allow only these hashes in CHAP: sha3-256, sha256, sha1, md5. Without it all are allowed."`
-	DiscoveryChap  []string `sep:"none" placeholder:"USER:FILE" group:"Access" help:"As --chap, for discovery. Repeatable."`
+	DiscoveryChap  []string `sep:"none" placeholder:"USER:FILE" group:"Access" help:"As --chap, for discovery; without it, the users of --chap learn of the target. Repeatable."`
+	OpenDiscovery  bool     `group:"Access" help:"Let everybody who reaches a portal ask which targets there are, although --chap is there."`
 	Initiator      []string `sep:"none" placeholder:"NAME[,user=USER]" group:"Access" help:"Let in only the initiator of this name; with a user, only if USER proves to be there. Repeatable."`
 	TargetReset    string   `placeholder:"WHO" group:"Access" help:"Who may reset the target, with all sessions: nobody, which is the default, or anybody."`
 	SRPInitiator   []string `name:"srp-initiator" sep:"none" placeholder:"PORT" group:"Access" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
@@ -136,7 +137,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
 	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
+	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	d, err := readDocument(c.Config, schema)

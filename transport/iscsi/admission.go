@@ -26,9 +26,13 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, st
 	if t != nil && !n.reinstate(state.key(), r.User) {
 		return 0, pdu.LoginAuthorizationFail, notTheirs
 	}
+	var out *Conn // that has to make room
+	defer func() {
+		n.evict(out, &n.doors.counters.discovery, "closed a discovery session, to make room", "discovery.sessions")
+	}()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closing || len(n.byTSIH) >= 65535 || len(n.conns) > n.cfg.MaxConnections {
+	if n.closing || len(n.byTSIH) >= 65535 {
 		return 0, pdu.LoginOutOfResources, "there is no room for a session"
 	}
 	for state.TSIH == 0 || n.byTSIH[state.TSIH] != nil {
@@ -37,9 +41,15 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, st
 		state.TSIH = binary.BigEndian.Uint16(b[:])
 	}
 	s := newSession(n, state)
-	if t != nil {
+	if t == nil {
+		out = n.admitTo(n.doors.discovery, c)
+		s.purse = n.cfg.Arena.Purse("discovery from "+c.place.address, "")
+	} else {
 		if now := n.sessions[s.key()]; now != nil && !now.ending() { // somebody else was faster
 			return 0, pdu.LoginServiceUnavailable, "another login of the same initiator port was faster"
+		}
+		if err := n.book(c, r); err != nil {
+			return 0, pdu.LoginOutOfResources, err.Error()
 		}
 		nexus, err := t.port.Login(target.Initiator{
 			Name: r.InitiatorName,
@@ -82,10 +92,20 @@ func (n *Node) reinstate(key sessionKey, user string) bool {
 		return false
 	}
 	n.log.Info("session reinstated", "initiator", key.initiator, "target", key.target)
+	conns := old.connections()
 	old.end(errors.New("session reinstated"))
+	enough := time.After(reinstateTime)
 	select {
 	case <-old.gone:
-	case <-time.After(reinstateTime):
+	case <-enough:
+		return true
+	}
+	for _, c := range conns { // they count in the initiator's share until they are gone
+		select {
+		case <-c.gone:
+		case <-enough:
+			return true
+		}
 	}
 	return true
 }
@@ -118,6 +138,12 @@ func (n *Node) join(c *Conn, r *login.Result) (tsih uint16, status pdu.LoginStat
 			return 0, pdu.LoginNoSession, "tasks of the connection that is reinstated do not end"
 		}
 	}
+	n.mu.Lock()
+	err := n.book(c, r)
+	n.mu.Unlock()
+	if err != nil {
+		return 0, pdu.LoginOutOfResources, err.Error()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -138,6 +164,9 @@ func (n *Node) forget(s *Session) {
 		delete(n.sessions, s.key())
 	}
 	delete(n.byTSIH, s.TSIH)
+	if s.purse != nil {
+		s.purse.Close()
+	}
 	close(s.gone)
 	n.changed.Broadcast()
 }

@@ -36,11 +36,13 @@ type Conn struct {
 	since  time.Time
 
 	login *loginPhase // nil in full feature phase
+	place place       // behind the node's doors
 
 	// Set before full feature phase.
 	sess    *Session
 	channel *target.Channel // nil: a discovery session
 	cid     uint16
+	guide   Guide // of a discovery session: which targets it may know of; nil: all that admit its name
 
 	// params are what was negotiated. The value is never edited: a text negotiation stores
 	// another one.
@@ -55,6 +57,7 @@ type Conn struct {
 
 	immediate atomic.Int32 // immediate commands that are not answered
 	owing     atomic.Int32 // tasks for which the initiator owes data
+	settled   atomic.Int64 // how many it owed data for, and does not any more
 	copied    atomic.Int64 // bytes of retained data, beside what the mover and the target copy
 
 	full atomic.Bool   // it is in full feature phase
@@ -64,6 +67,7 @@ type Conn struct {
 func newConn(p *Portal, m Mover) *Conn {
 	n := p.node
 	c := &Conn{node: n, portal: p, m: m, traits: m.Traits(), since: time.Now(), gone: make(chan struct{})}
+	c.place.address = ownerOf(c.traits.Remote)
 	params := login.DefaultParams()
 	c.params.Store(&params)
 	c.numbers.init()
@@ -166,9 +170,13 @@ func (c *Conn) reject(h *pdu.BHS, reason pdu.RejectReason) {
 	if !c.unexpected.may(answered(h)) {
 		return
 	}
-	p := c.m.Control()
+	c.rejectAs(c.m.Control(), h, reason)
+}
+
+// rejectAs makes p the Reject for the PDU with header h, and sends it.
+func (c *Conn) rejectAs(p *PDU, h *pdu.BHS, reason pdu.RejectReason) {
 	pdu.Reject{Reason: reason}.Put(&p.BHS)
-	p.Data = append(p.Room[:0], h[:]...)
+	p.Data, p.Echo = append(p.Room[:0], h[:]...), true
 	c.m.SendControl(p)
 }
 
@@ -195,8 +203,11 @@ var errAsked = errors.New("the initiator has asked for it")
 // Terminated implements Handler.
 func (c *Conn) Terminated(cause error) {
 	finish := func() {
-		close(c.gone)
 		c.node.disconnected(c)
+		close(c.gone)
+	}
+	if c.sess != nil {
+		c.endText()
 	}
 	log := c.node.log.With("remote", c.traits.Remote)
 	if c.sess == nil {

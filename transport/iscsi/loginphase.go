@@ -40,7 +40,8 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 	if r.Discovery {
 		t := login.Target{PortalGroup: portalGroup}
 		if n.auth != nil {
-			t.Auth = n.auth()
+			t.Auth = n.auth() // which may be nil: nobody has to prove anything now
+			l.c.guide, _ = t.Auth.(Guide)
 		}
 		return t, pdu.LoginSuccess
 	}
@@ -128,7 +129,8 @@ func (l *loginPhase) tell(r *login.Result, err error) {
 	if l.until != 0 {
 		facts = append(facts, "delayed", l.until-c.node.tick.Load())
 	}
-	c.node.refused.Warn(c.node.log, "login refused", append(facts, "why", err)...)
+	c.node.doors.counters.logins.Add(1)
+	c.node.doors.refused.Warn(c.node.log, "login refused", c.place.address, append(facts, "why", err)...)
 }
 
 // end begins full feature phase. The last response of the login is queued, and everything behind
@@ -139,14 +141,14 @@ func (l *loginPhase) end(r *login.Result) {
 	own := connParams(c.sess.Params, r.Params)
 	own.MaxSendDataSegmentLength = c.maxSend(own.MaxSendDataSegmentLength)
 	c.params.Store(&own)
+	c.watch.began = c.node.tick.Load()
 	c.watch.heard.Store(c.node.tick.Load() + 1) // on RDMA its buffers are there soon, not at once: no ping before
 	c.text.begin(l.desired, &own, c.sendTargets)
 	if c.traits.RDMA {
 		c.unexpected.limit(&c.sess.Params)
 	}
-	c.m.Enable(moverParams(&own))
+	c.m.Enable(c.moverParams(&own))
 	c.full.Store(true)
-	c.node.loggedIn(c)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
 		"discovery", r.Discovery, "cid", c.cid, "tsih", fmt.Sprintf("%#04x", r.TSIH), "auth", r.AuthMethod, "user", r.User)
 }

@@ -2,7 +2,6 @@ package iscsi
 
 import (
 	"hash/maphash"
-	"net/netip"
 	"sync"
 )
 
@@ -133,31 +132,13 @@ func (x *trier) take(name uint64) *trial {
 	return least
 }
 
-// addressOf is what trials are counted by: the host of an address, and of IPv6 the network of 64 bits
-// that one host has for itself.
-func addressOf(remote string) string {
-	p, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return remote
-	}
-	a := p.Addr().Unmap()
-	if a.Is4() {
-		return a.String()
-	}
-	n, err := a.WithZone("").Prefix(64)
-	if err != nil {
-		return a.String()
-	}
-	return n.String()
-}
-
 // Tried implements login.Environment. A good proof that must wait does so here, on the goroutine that
 // brought it, like a login that waits for the end of a session; a wrong one is answered late by the
 // node's clock, and holds no goroutine.
 func (l *loginPhase) Tried(user string, err error) {
 	n := l.c.node
 	now := n.tick.Load()
-	wait, failed := n.trials.note(now, addressOf(l.c.traits.Remote), user, err == nil)
+	wait, failed := n.trials.note(now, l.c.place.address, user, err == nil)
 	l.user, l.failures = user, failed
 	if wait == 0 {
 		return

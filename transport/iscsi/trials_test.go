@@ -70,9 +70,9 @@ func TestTrialsAreBounded(t *testing.T) {
 func TestAddressOf(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:99": "192.0.2.1", "[::ffff:192.0.2.1]:99": "192.0.2.1", "[2001:db8:1:2:3:4:5:6]:99": "2001:db8:1:2::/64",
-		"[fe80::1%eth0]:7": "fe80::/64", "a device": "a device", "": "",
+		"[fe80::1%eth0]:7": "fe80::/64%eth0", "a device": "a device", "": "",
 	} {
-		if got := addressOf(remote); got != want {
+		if got := ownerOf(remote); got != want {
 			t.Errorf("%q is %q, want %q", remote, got, want)
 		}
 	}

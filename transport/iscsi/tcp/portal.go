@@ -25,7 +25,7 @@ func Listen(ctx context.Context, addr string, node *iscsi.Node, e tcp.Engine, op
 	if err != nil {
 		return nil, err
 	}
-	l.Turned = node.Refused
+	l.MakeRoom, l.Turned = node.MakeRoom, node.Refused
 	return &Portal{l: l, node: node, portal: node.AddPortal(network, l.Addr()), engine: e, buffers: NewBuffers()}, nil
 }
 
@@ -37,6 +37,9 @@ func (p *Portal) Addr() string { return p.l.Addr() }
 
 // Show says which targets the portal shows; nil: all (iscsi.Portal.Show).
 func (p *Portal) Show(targets []string) { p.portal.Show(targets) }
+
+// Tell sets the addresses that initiators are told of (iscsi.Portal.Tell).
+func (p *Portal) Tell(addresses []string) { p.portal.Tell(addresses) }
 
 // Close stops accepting. Connections stay; see iscsi.Node.Shutdown.
 func (p *Portal) Close() error {
