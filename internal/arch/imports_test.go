@@ -47,7 +47,7 @@ var rules = []rule{
 	{"transport/iscsi/iser", []string{"transport/iscsi", "transport/iscsi/pdu", "transport/iscsi/login", "network/rdma", "buffer"}, "a mover carries PDUs: it knows neither tasks nor other movers; what it needs of a login is a list of keys"},
 	{"transport/iscsi/movertest", []string{"transport/iscsi", "transport/iscsi/pdu", "buffer"}, "the suite holds every mover to the same"},
 	{"initiator/iscsi", []string{"transport/iscsi/...", "scsi/...", "buffer", "internal/serial", "network/tcp", "network/rdma"}, "the other end of the wire, for tests and benchmarks"},
-	{"transport/iscsi", []string{"transport/iscsi/pdu", "transport/iscsi/login", "transport/iscsi/auth", "target", "scsi", "buffer", "internal/serial", "internal/ratelog", "internal/tagtable"}, "the session is the same over every mover: it knows none, and no network"},
+	{"transport/iscsi", []string{"transport/iscsi/pdu", "transport/iscsi/login", "transport/iscsi/auth", "target", "scsi", "buffer", "internal/serial", "internal/ratelog", "internal/share", "internal/tagtable"}, "the session is the same over every mover: it knows none, and no network"},
 	{"transport/transporttest", []string{"..."}, "the suite holds every transport to the same"},
 	{"transport/loopback", []string{"target", "scsi/...", "buffer"}, "the reference transport: nothing but the waist"},
 	{"transport/srp/iu", nil, "wire elements know no channel"},

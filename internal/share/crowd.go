@@ -18,12 +18,13 @@ type Crowd[K comparable, V any] struct {
 // A Member is one of a crowd, and never of two.
 type Member[K comparable, V any] struct {
 	Value V
+	crowd *Crowd[K, V]
 	owner *owner[K, V]
 	place place[*Member[K, V]]
 }
 
 // Present reports whether the member is in a crowd.
-func (m *Member[K, V]) Present() bool { return m.owner != nil }
+func (m *Member[K, V]) Present() bool { return m.crowd != nil }
 
 type owner[K comparable, V any] struct {
 	key     K
@@ -39,10 +40,12 @@ func NewCrowd[K comparable, V any](most int) *Crowd[K, V] {
 	return &Crowd[K, V]{most: most, owners: make(map[K]*owner[K, V]), ranks: make([]list[*owner[K, V]], most+1)}
 }
 
-// Add lets m in, as the youngest; who is in it already changes places. If there are too many then,
+// Add lets m in, as the youngest; it leaves the crowd that it was in. If there are too many then,
 // somebody else has to go, and Add returns who: they are out already.
 func (c *Crowd[K, V]) Add(key K, m *Member[K, V]) (out *Member[K, V]) {
-	c.Remove(m)
+	if m.crowd != nil {
+		m.crowd.Remove(m)
+	}
 	o := c.owners[key]
 	if c.n == c.most {
 		// The newcomer counts: if its owner has as many as the one with most, it is its turn.
@@ -57,7 +60,7 @@ func (c *Crowd[K, V]) Add(key K, m *Member[K, V]) (out *Member[K, V]) {
 	if o == nil {
 		o = c.newOwner(key)
 	}
-	m.owner = o
+	m.crowd, m.owner = c, o
 	o.members.push(m, at)
 	c.rank(o, 1)
 	c.n++
@@ -66,11 +69,11 @@ func (c *Crowd[K, V]) Add(key K, m *Member[K, V]) (out *Member[K, V]) {
 
 // Remove takes m out, if it is in.
 func (c *Crowd[K, V]) Remove(m *Member[K, V]) {
-	o := m.owner
-	if o == nil {
+	if m.crowd != c {
 		return
 	}
-	m.owner = nil
+	o := m.owner
+	m.crowd, m.owner = nil, nil
 	o.members.remove(m, at)
 	c.rank(o, -1)
 	c.n--

@@ -194,6 +194,22 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
+// TestMoves: a member leaves the crowd that it was in.
+func TestMoves(t *testing.T) {
+	a, b := NewCrowd[int, int](2), NewCrowd[int, int](2)
+	var m Member[int, int]
+	a.Add(1, &m)
+	b.Add(2, &m)
+	a.Remove(&m)
+	if a.Len() != 0 || b.Len() != 1 || a.Owners() != 0 || b.Of(2) != 1 {
+		t.Errorf("%d and %d members", a.Len(), b.Len())
+	}
+	b.Remove(&m)
+	if m.Present() || b.Len() != 0 || b.Oldest() != nil {
+		t.Errorf("%d members", b.Len())
+	}
+}
+
 func TestCrowdDoesNotAllocate(t *testing.T) {
 	c := NewCrowd[string, int](100)
 	members := make([]Member[string, int], 200)

@@ -29,6 +29,10 @@ const localSendBuffer = 512 << 10
 
 // A Listener accepts TCP connections.
 type Listener struct {
+	// MakeRoom, if it is set before Accept is called, is called when the process has no descriptors
+	// left. It reports whether it closes a connection.
+	MakeRoom func() bool
+
 	l    *net.TCPListener
 	opts Options
 }
@@ -58,7 +62,8 @@ func (l *Listener) Close() error {
 // Accept waits for the next connection. Errors that will pass (too many open files,
 // a connection that was gone at once) are waited out; net.ErrClosed ends it.
 func (l *Listener) Accept() (*Conn, error) {
-	for delay := 5 * time.Millisecond; ; {
+	const shortest = 5 * time.Millisecond
+	for delay := shortest; ; {
 		c, err := l.l.AcceptTCP()
 		switch {
 		case err == nil:
@@ -74,6 +79,9 @@ func (l *Listener) Accept() (*Conn, error) {
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		case errors.Is(err, unix.ECONNABORTED):
+		case l.MakeRoom != nil && (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && l.MakeRoom():
+			delay = shortest
+			time.Sleep(delay) // until it is closed
 		default:
 			time.Sleep(delay)
 			delay = min(2*delay, time.Second)

@@ -26,9 +26,13 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.Log
 	if t != nil {
 		n.reinstate(state.key())
 	}
+	var out *Conn // that has to make room
+	defer func() {
+		n.evict(out, &n.doors.counters.discovery, "closed a discovery session, to make room", "discovery.sessions")
+	}()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closing || len(n.byTSIH) >= 65535 || len(n.conns) > n.cfg.MaxConnections {
+	if n.closing || len(n.byTSIH) >= 65535 {
 		return 0, pdu.LoginOutOfResources
 	}
 	for state.TSIH == 0 || n.byTSIH[state.TSIH] != nil {
@@ -37,9 +41,15 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.Log
 		state.TSIH = binary.BigEndian.Uint16(b[:])
 	}
 	s := newSession(n, state)
-	if t != nil {
+	if t == nil {
+		out = n.admitTo(n.doors.discovery, c)
+	} else {
 		if now := n.sessions[s.key()]; now != nil && !now.ending() { // somebody else was faster
 			return 0, pdu.LoginServiceUnavailable
+		}
+		if err := n.book(c, r); err != nil {
+			c.login.why = err
+			return 0, pdu.LoginOutOfResources
 		}
 		nexus, err := t.port.Login(target.Initiator{
 			Name: r.InitiatorName,
@@ -70,10 +80,20 @@ func (n *Node) reinstate(key sessionKey) {
 		return
 	}
 	n.log.Info("session reinstated", "initiator", key.initiator, "target", key.target)
+	conns := old.connections()
 	old.end(errors.New("session reinstated"))
+	enough := time.After(reinstateTime)
 	select {
 	case <-old.gone:
-	case <-time.After(reinstateTime):
+	case <-enough:
+		return
+	}
+	for _, c := range conns { // they count in the initiator's share until they are gone
+		select {
+		case <-c.gone:
+		case <-enough:
+			return
+		}
 	}
 }
 
@@ -100,6 +120,13 @@ func (n *Node) join(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
 			s.end(errors.New("tasks of a connection that is reinstated do not end"))
 			return 0, pdu.LoginNoSession
 		}
+	}
+	n.mu.Lock()
+	err := n.book(c, r)
+	n.mu.Unlock()
+	if err != nil {
+		c.login.why = err
+		return 0, pdu.LoginOutOfResources
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,13 +23,17 @@ type Config struct {
 	// at a time; more commands wait their turn. Default 16 MiB.
 	Solicited int64
 
-	MaxConnections int // logged in; default 20000
+	MaxConnections int // of sessions with targets; default 20000
 	MaxLogins      int // connections not logged in yet; default 1000
+	MaxDiscovery   int // discovery sessions; default 64
 
 	LoginTimeout time.Duration // from connection to full feature phase; default 15 s
 	PingAfter    time.Duration // idle time before a NOP-In asks whether the peer is there; default 30 s
 	PingTimeout  time.Duration // for its answer; default 15 s
-	StallTimeout time.Duration // without progress of R2T'd data or of sending; default 60 s
+	// StallTimeout is how long R2T'd data, and what we send, may make no progress worth the name
+	// (watch.go), and commands may wait for one that does not come; default 60 s.
+	StallTimeout  time.Duration
+	DiscoveryTime time.Duration // a discovery session ends then, whatever it does; default 60 s
 }
 
 func (c *Config) defaults() {
@@ -47,6 +51,8 @@ func (c *Config) defaults() {
 	c.Solicited = cmp.Or(c.Solicited, 16<<20)
 	c.MaxConnections = cmp.Or(c.MaxConnections, 20000)
 	c.MaxLogins = cmp.Or(c.MaxLogins, 1000)
+	c.MaxDiscovery = cmp.Or(c.MaxDiscovery, 64)
+	c.DiscoveryTime = cmp.Or(c.DiscoveryTime, time.Minute)
 	c.LoginTimeout = cmp.Or(c.LoginTimeout, 15*time.Second)
 	c.PingAfter = cmp.Or(c.PingAfter, 30*time.Second)
 	c.PingTimeout = cmp.Or(c.PingTimeout, 15*time.Second)

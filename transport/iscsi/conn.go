@@ -34,6 +34,7 @@ type Conn struct {
 	since  time.Time
 
 	login *loginPhase // nil in full feature phase
+	place place       // behind the node's doors
 
 	// Set before full feature phase.
 	sess    *Session
@@ -62,6 +63,7 @@ type Conn struct {
 func newConn(p *Portal, m Mover) *Conn {
 	n := p.node
 	c := &Conn{node: n, portal: p, m: m, traits: m.Traits(), since: time.Now(), gone: make(chan struct{})}
+	c.place.address = ownerOf(c.traits.Remote)
 	params := login.DefaultParams()
 	c.params.Store(&params)
 	c.numbers.init()
@@ -190,8 +192,8 @@ func (c *Conn) DataMoved(x *Transfer, err error) {
 // Terminated implements Handler.
 func (c *Conn) Terminated(cause error) {
 	finish := func() {
-		close(c.gone)
 		c.node.disconnected(c)
+		close(c.gone)
 	}
 	log := c.node.log.With("remote", c.traits.Remote)
 	if c.sess == nil {

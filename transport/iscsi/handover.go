@@ -9,6 +9,7 @@ import (
 	"github.com/lunette-io/lunette/internal/serial"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
@@ -162,8 +163,8 @@ func (c *Conn) detach() (DetachedConn, bool) {
 func (c *Conn) leave() {
 	c.sess.drop(c)
 	c.channel.Lost(func() {}) // no task is there
-	close(c.gone)
 	c.node.disconnected(c)
+	close(c.gone)
 }
 
 // Attach makes a session again of what Detach has returned, on this node or another one that shows
@@ -219,9 +220,19 @@ func (p *Portal) Attach(s *Session, state ConnState, m Mover) (*Conn, error) {
 	c.cid, c.since = state.CID, state.Since
 	c.numbers.statSN = state.StatSN
 	c.params.Store(&state.Params)
+	n.mu.Lock()
+	err := n.book(c, &login.Result{Request: login.Request{InitiatorName: s.Initiator}, User: s.User})
+	if err == nil {
+		n.conns[c] = struct{}{}
+	}
+	n.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
+		n.disconnected(c)
 		return nil, errNotThere
 	}
 	s.take(c)
@@ -234,9 +245,6 @@ func (p *Portal) Attach(s *Session, state ConnState, m Mover) (*Conn, error) {
 	c.full.Store(true)
 	m.Enable(moverParams(&state.Params))
 	c.tellWindow()
-	n.mu.Lock()
-	n.conns[c] = struct{}{}
-	n.mu.Unlock()
 	return c, nil
 }
 

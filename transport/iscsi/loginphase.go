@@ -17,6 +17,7 @@ type loginPhase struct {
 	// target is what the first request has named: the login is for this value of it, whatever
 	// is changed meanwhile. nil: discovery.
 	target *servedTarget
+	why    error // the login is refused, for the log; nil: the negotiator's reason says it
 }
 
 func newLoginPhase(c *Conn) *loginPhase {
@@ -95,7 +96,11 @@ func (l *loginPhase) take(p *Arrival) {
 	r := l.negotiator.Result()
 	switch {
 	case err != nil:
-		c.node.refused.Warn(c.node.log, "login refused", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
+		if l.why != nil {
+			err = fmt.Errorf("%w: %w", err, l.why)
+		}
+		c.node.doors.counters.logins.Add(1)
+		c.node.doors.refused.Warn(c.node.log, "login refused", c.place.address, "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
 		c.m.Flush()
 		c.m.Terminate(nil)
 	case done:
@@ -111,6 +116,7 @@ func (l *loginPhase) end(r *login.Result) {
 	own := connParams(c.sess.Params, r.Params)
 	own.MaxSendDataSegmentLength = c.maxSend(own.MaxSendDataSegmentLength)
 	c.params.Store(&own)
+	c.watch.began = c.node.tick.Load()
 	c.watch.heard.Store(c.node.tick.Load() + 1) // on RDMA its buffers are there soon, not at once: no ping before
 	c.text.begin(l.desired, &own, c.sendTargets)
 	if c.traits.RDMA {
@@ -118,7 +124,6 @@ func (l *loginPhase) end(r *login.Result) {
 	}
 	c.m.Enable(moverParams(&own))
 	c.full.Store(true)
-	c.node.loggedIn(c)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
 		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
 }

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/lunette-io/lunette/internal/ratelog"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
@@ -22,14 +20,13 @@ type Node struct {
 	log  *slog.Logger
 	auth func() login.Authenticator // for discovery
 
-	tick    atomic.Int64   // seconds since the node started: the clock of time-outs
-	refused ratelog.Events // logins, and connections
+	tick atomic.Int64 // seconds since the node started: the clock of time-outs
 
 	topology atomic.Pointer[topology] // changed with mu, read without
 
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
-	pending  []*Conn // not logged in, oldest first
+	doors    doors
 	sessions map[sessionKey]*Session
 	byTSIH   map[uint16]*Session
 	closing  bool
@@ -59,6 +56,7 @@ func NewNode(cfg Config) (*Node, error) {
 		stop:     make(chan struct{}),
 	}
 	n.topology.Store(&topology{targets: make(map[string]*servedTarget)})
+	n.doors.init(&n.cfg)
 	n.changed.L = &n.mu
 	n.done.Add(1)
 	go n.clock()
@@ -83,11 +81,11 @@ func (n *Node) Room() error {
 
 // room is Room with n.mu held.
 func (n *Node) room() error {
-	switch {
+	switch d := &n.doors; {
 	case n.closing:
 		return ErrClosed
-	case len(n.conns) >= n.cfg.MaxConnections+n.cfg.MaxLogins:
-		return fmt.Errorf("iscsi: %d connections, no more are taken", len(n.conns))
+	case d.byAddress.Taken()+d.half.Len() >= n.cfg.MaxConnections+n.cfg.MaxLogins:
+		return fmt.Errorf("iscsi: limits.connections and limits.logins: %d and %d, no more are taken", d.byAddress.Taken(), d.half.Len())
 	}
 	return nil
 }
@@ -98,25 +96,21 @@ func (p *Portal) Connect(m Mover) (*Conn, error) {
 	n := p.node
 	c := newConn(p, m)
 	n.mu.Lock()
-	if err := n.room(); err != nil {
+	switch {
+	case n.closing:
 		n.mu.Unlock()
-		return nil, err
+		return nil, ErrClosed
+	case n.doors.closing > n.cfg.MaxLogins: // that they end waits for no peer, only for us
+		n.mu.Unlock()
+		return nil, errTooFast
 	}
-	// When too many do not log in, the one that has waited longest goes: a flood of
-	// silent connections cannot shut out those who mean it.
-	var victim *Conn
-	if len(n.pending) >= n.cfg.MaxLogins {
-		victim = n.pending[0]
-		n.pending = slices.Delete(n.pending, 0, 1)
-	}
-	n.conns[c] = struct{}{}
-	n.pending = append(n.pending, c)
+	out := n.come(c)
 	n.mu.Unlock()
-	if victim != nil {
-		victim.m.Terminate(errors.New("too many connections that are not logged in"))
-	}
+	n.evictHalf(out, "limits.logins")
 	return c, nil
 }
+
+var errTooFast = errors.New("iscsi: connections come faster than others can be closed")
 
 func (n *Node) isClosing() bool {
 	n.mu.Lock()
@@ -124,19 +118,9 @@ func (n *Node) isClosing() bool {
 	return n.closing
 }
 
-// loggedIn takes c off the list of connections that are not.
-func (n *Node) loggedIn(c *Conn) {
-	n.mu.Lock()
-	if i := slices.Index(n.pending, c); i >= 0 {
-		n.pending = slices.Delete(n.pending, i, i+1)
-	}
-	n.mu.Unlock()
-}
-
 func (n *Node) disconnected(c *Conn) {
-	n.loggedIn(c)
 	n.mu.Lock()
-	delete(n.conns, c)
+	n.goes(c)
 	n.changed.Broadcast()
 	n.mu.Unlock()
 }
@@ -155,11 +139,10 @@ func (n *Node) connections() []*Conn {
 // Refused tells the log of a connection that a portal has not taken.
 func (n *Node) Refused(remote string, why error) {
 	if why != ErrClosed {
-		n.refused.Warn(n.log, "connection refused", "remote", remote, "why", why)
+		n.doors.counters.turned.Add(1)
+		n.doors.turned.Warn(n.log, "connection refused", ownerOf(remote), "remote", remote, "why", why)
 	}
 }
-
-func (n *Node) tellRefused() { n.refused.Flush(n.log, "more logins and connections refused") }
 
 // clock looks at every connection once a second: one goroutine for all time-outs.
 func (n *Node) clock() {

@@ -17,6 +17,12 @@ func (c *Conn) nopOut(p *Arrival) {
 	if nop.ITT == pdu.NoTag {
 		return
 	}
+	if c.sess.Discovery && p.H.DataSegmentLength() > 0 {
+		// Nothing but SendTargets and the logout is for a discovery session (RFC 7143 4.3). A ping
+		// without data is answered there all the same (docs/design/generosity.md).
+		c.reject(p.H, pdu.RejectNotSupported)
+		return
+	}
 	out := c.m.Control()
 	pdu.NOPIn{LUN: nop.LUN, ITT: nop.ITT, TTT: pdu.NoTag}.Put(&out.BHS)
 	echo := p.Data[:min(len(p.Data), int(c.params.Load().MaxSendDataSegmentLength))]

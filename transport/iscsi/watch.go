@@ -16,6 +16,8 @@ type watch struct {
 	heard  atomic.Int64 // the node's tick when something came last
 	pinged atomic.Int64 // that of the NOP-In which waits for its answer; 0: none
 
+	began int64 // the tick of full feature phase
+
 	// What check compares from second to second.
 	sent, came int64 // bytes
 	stalled    int64 // seconds without progress
@@ -44,6 +46,10 @@ func (w *watch) check(now int64) {
 		return
 	}
 	seconds := func(d time.Duration) int64 { return max(1, int64(d/time.Second)) }
+	if c.sess.Discovery && now-w.began >= seconds(cfg.DiscoveryTime) {
+		c.m.Terminate(errors.New("the time of a discovery session is over"))
+		return
+	}
 	if w.stalls(now) >= seconds(cfg.StallTimeout) {
 		c.m.Terminate(errors.New("the initiator does not take or send data"))
 		return

@@ -53,7 +53,7 @@ func TestOneConnectionInDiscovery(t *testing.T) {
 	cfg.MaxConnections = 8
 	n := run(t, newWorld(t), cfg, exchange{
 		flags: "T", csg: oper, nsg: full, trans: true, done: true,
-		text: "InitiatorName=" + initiator + ";SessionType=Discovery;MaxConnections=4", want: "MaxConnections=1" + said,
+		text: "InitiatorName=" + initiator + ";SessionType=Discovery;MaxConnections=4", want: "MaxConnections=1;TargetAlias=a disk;MaxRecvDataSegmentLength=8192",
 	})
 	if n.Result().Params.MaxConnections != 1 {
 		t.Errorf("%+v", n.Result().Params)

@@ -262,7 +262,7 @@ func TestDiscovery(t *testing.T) {
 	n := run(t, newWorld(t), login.DefaultConfig(), exchange{
 		flags: "T", csg: oper, nsg: full, trans: true, done: true,
 		text: "InitiatorName=IQN.2026-11.io.example:HOST;SessionType=Discovery;HeaderDigest=CRC32C;MaxConnections=1;InitialR2T=No;FirstBurstLength=512;TaskReporting=FastAbort;DefaultTime2Wait=9;MaxRecvDataSegmentLength=512",
-		want: "HeaderDigest=CRC32C;MaxConnections=1;InitialR2T=No;FirstBurstLength=512;TaskReporting=Reject;DefaultTime2Wait=9;TargetAlias=a disk;MaxRecvDataSegmentLength=262144",
+		want: "HeaderDigest=CRC32C;MaxConnections=1;InitialR2T=No;FirstBurstLength=512;TaskReporting=Reject;DefaultTime2Wait=9;TargetAlias=a disk;MaxRecvDataSegmentLength=8192",
 	})
 	r := n.Result()
 	if !r.Discovery || r.InitiatorName != initiator || r.TargetName != "" || !r.Params.HeaderDigest || r.Params.MaxSendDataSegmentLength != 512 {

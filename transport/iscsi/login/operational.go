@@ -140,8 +140,12 @@ func (n *negotiation) declarations(alias string) []Pair {
 	spec := n.cfg.spec("MaxRecvDataSegmentLength")
 	// On RDMA other keys take its place (RFC 7145 section 6.2).
 	if !spec.irrelevant(n.params, n.discovery) {
-		out = append(out, Pair{spec.Name, strconv.FormatUint(uint64(n.cfg.MaxRecvDataSegmentLength), 10)})
-		n.params.MaxRecvDataSegmentLength = n.cfg.MaxRecvDataSegmentLength
+		length := n.cfg.MaxRecvDataSegmentLength
+		if n.discovery { // texts are all that comes there
+			length = min(length, MaxLoginData)
+		}
+		out = append(out, Pair{spec.Name, strconv.FormatUint(uint64(length), 10)})
+		n.params.MaxRecvDataSegmentLength = length
 	}
 	for i := range n.cfg.Keys {
 		k := &n.cfg.Keys[i]

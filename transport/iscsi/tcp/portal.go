@@ -25,6 +25,7 @@ func Listen(ctx context.Context, addr string, node *iscsi.Node, e tcp.Engine, op
 	if err != nil {
 		return nil, err
 	}
+	l.MakeRoom = node.MakeRoom
 	return &Portal{l: l, node: node, portal: node.AddPortal(network, l.Addr()), engine: e, buffers: NewBuffers()}, nil
 }
 

@@ -1,0 +1,215 @@
+package iscsi
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"github.com/lunette-io/lunette/internal/ratelog"
+	"github.com/lunette-io/lunette/internal/share"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+)
+
+// The doors of a node are what a connection passes: it is half a login first, and then either a
+// discovery session or one of the connections of sessions. Behind each door there is room for so
+// many, and nobody takes it all (package share):
+//
+//   - Half logins, and discovery sessions, make room when one more comes: the oldest of the address
+//     that has most goes.
+//   - Connections of sessions stay. An address, and an initiator with the user that it has proved to
+//     be, may have as many as its share is.
+//
+// Node.mu guards all of it but the counters and the logs.
+type doors struct {
+	half      *share.Crowd[string, *Conn] // by address
+	discovery *share.Crowd[string, *Conn] // by address
+	// closing are those that had to make room, until they are gone.
+	closing int
+
+	byAddress   *share.Pot[string]
+	byInitiator *share.Pot[account]
+
+	made, refused, turned ratelog.Owners // room, connections and logins, in this second
+	counters              counters
+}
+
+// An account is whose connections are counted together: an initiator, as whom it has proved to be.
+// Without proof a name is what its owner says it is, so that the address is looked at as well.
+type account struct{ initiator, user string }
+
+// perAddress is the multiple of what stays free that the connections of one address may be: many
+// initiators may come from one, behind a gateway. One of them alone gets four fifths, as
+// everywhere.
+const perAddress = 16
+
+// Counters are what the doors of a node have done since it started.
+type Counters struct {
+	HalfLoginsEnded   int64 // to make room for others
+	DiscoveriesEnded  int64 // to make room for others
+	ConnectionsTurned int64 // not taken at all
+	LoginsRefused     int64 // for any reason
+	SharesRefused     int64 // of these: since the initiator, or its address, has its share
+	Stalled           int64 // connections that did not take or send data in time
+	GapsEnded         int64 // sessions that left a number out for too long
+	EchoesRejected    int64 // pings and texts for whose answer there was no memory
+}
+
+// counters are Counters at work.
+type counters struct {
+	half, discovery, turned, logins, shares, stalled, gaps, echoes atomic.Int64
+}
+
+// Counters are what the node's doors have done since it started.
+func (n *Node) Counters() Counters {
+	c := &n.doors.counters
+	return Counters{
+		HalfLoginsEnded: c.half.Load(), DiscoveriesEnded: c.discovery.Load(), ConnectionsTurned: c.turned.Load(),
+		LoginsRefused: c.logins.Load(), SharesRefused: c.shares.Load(),
+		Stalled: c.stalled.Load(), GapsEnded: c.gaps.Load(), EchoesRejected: c.echoes.Load(),
+	}
+}
+
+func (d *doors) init(cfg *Config) {
+	d.half = share.NewCrowd[string, *Conn](cfg.MaxLogins)
+	d.discovery = share.NewCrowd[string, *Conn](cfg.MaxDiscovery)
+	d.byAddress = share.NewPot[string](share.Rule{Size: cfg.MaxConnections, Multiple: perAddress})
+	d.byInitiator = share.NewPot[account](share.Rule{Size: cfg.MaxConnections})
+}
+
+// A place is where a connection is behind the doors. Node.mu guards it, but for address.
+type place struct {
+	address string
+	member  share.Member[string, *Conn] // of half or discovery
+	booked  bool                        // in byAddress and byInitiator
+	account account
+	closing bool
+}
+
+// ownerOf is the address of a connection that came from remote, as its owner: of IPv6 the network,
+// since every host there has more addresses than anybody could count.
+func ownerOf(remote string) string {
+	p, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		if i := strings.LastIndexByte(remote, ':'); i > 0 {
+			return remote[:i]
+		}
+		return remote
+	}
+	a := p.Addr().Unmap()
+	if a.Is4() || a.IsLinkLocalUnicast() {
+		return a.String()
+	}
+	network, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return a.String()
+	}
+	return network.String()
+}
+
+// come lets a connection in. If another has to make room it is returned, for evict. n.mu is held.
+func (n *Node) come(c *Conn) (out *Conn) {
+	n.conns[c] = struct{}{}
+	return n.admitTo(n.doors.half, c)
+}
+
+// admitTo puts c among those of a crowd, and returns who has to make room, for evict. n.mu is held.
+func (n *Node) admitTo(crowd *share.Crowd[string, *Conn], c *Conn) (out *Conn) {
+	c.place.member.Value = c
+	m := crowd.Add(c.place.address, &c.place.member)
+	if m == nil {
+		return nil
+	}
+	n.closes(m.Value)
+	return m.Value
+}
+
+// closes notes that a connection will be closed to make room. n.mu is held.
+func (n *Node) closes(c *Conn) {
+	c.place.closing = true
+	n.doors.closing++
+}
+
+// evict closes a connection that has to make room, if there is one; what says for what, and which
+// limit it is. No lock is held.
+func (n *Node) evict(c *Conn, count *atomic.Int64, what, limit string) {
+	if c == nil {
+		return
+	}
+	count.Add(1)
+	n.doors.made.Warn(n.log, what, c.place.address, "remote", c.traits.Remote, "limit", limit)
+	c.m.Terminate(fmt.Errorf("%s: more than %s, and its address has most", what, limit))
+}
+
+// evictHalf closes a connection that is not logged in, to make room.
+func (n *Node) evictHalf(c *Conn, limit string) {
+	n.evict(c, &n.doors.counters.half, "closed one that is not logged in, to make room", limit)
+}
+
+// MakeRoom closes a connection that is not logged in, if there is one, since the process has no
+// descriptors left. It reports whether there was one.
+func (n *Node) MakeRoom() bool {
+	n.mu.Lock()
+	m := n.doors.half.Oldest()
+	if m == nil {
+		n.mu.Unlock()
+		return false
+	}
+	n.doors.half.Remove(m)
+	n.closes(m.Value)
+	n.mu.Unlock()
+	n.evictHalf(m.Value, "the process's open files (ulimit -n)")
+	return true
+}
+
+// book makes c one of the connections of sessions, or says why not. n.mu is held.
+func (n *Node) book(c *Conn, r *login.Result) error {
+	d, p := &n.doors, &c.place
+	a := account{r.InitiatorName, r.User}
+	switch {
+	case !d.byInitiator.May(a, 1):
+		return n.share("this initiator", d.byInitiator.Of(a))
+	case !d.byAddress.May(p.address, 1):
+		return n.share("this address", d.byAddress.Of(p.address))
+	}
+	d.byInitiator.Take(a, 1)
+	d.byAddress.Take(p.address, 1)
+	p.booked, p.account = true, a
+	d.half.Remove(&p.member)
+	return nil
+}
+
+// share tells that a share is used up. n.mu is held.
+func (n *Node) share(whose string, has int) error {
+	d := &n.doors
+	d.counters.shares.Add(1)
+	if has == 0 {
+		return fmt.Errorf("limits.connections: all %d are taken", n.cfg.MaxConnections)
+	}
+	return fmt.Errorf("limits.connections: %s has %d, which is its share of %d, of which %d are taken",
+		whose, has, n.cfg.MaxConnections, d.byAddress.Taken())
+}
+
+// goes takes a connection that has ended off all that it was counted in. n.mu is held.
+func (n *Node) goes(c *Conn) {
+	d, p := &n.doors, &c.place
+	delete(n.conns, c)
+	d.half.Remove(&p.member)
+	d.discovery.Remove(&p.member)
+	if p.booked {
+		d.byInitiator.Give(p.account, 1)
+		d.byAddress.Give(p.address, 1)
+		p.booked = false
+	}
+	if p.closing {
+		d.closing--
+		p.closing = false
+	}
+}
+
+// tellRefused tells the log once a second of what it was not told one by one.
+func (n *Node) tellRefused() {
+	n.doors.made.Flush(n.log, "closed more, to make room")
+	n.doors.turned.Flush(n.log, "more connections refused")
+	n.doors.refused.Flush(n.log, "more logins refused")
+}
