@@ -9,8 +9,9 @@ import (
 // Memory has owners. Whoever leases memory for a command pays with two accounts: that of the
 // initiator whose command it is, and that of the unit that it is for. The rule for both:
 //
-//   - What an initiator uses up to its least is refused only when the arena is lent to the last
-//     byte. Nobody else gets what is kept for that.
+//   - What an initiator uses up to its least is paid for from what is kept for that, and nobody gets
+//     that for anything else. Of this, a part is for the first kilobytes of each alone: so some small
+//     commands of an initiator are always served, however many others come.
 //   - Above it an account may grow to a multiple of what is still free. So the first who is greedy
 //     gets most of the arena, two get less each, and always something is left for who comes.
 //   - As long as there is one account of its kind it is bounded by the arena alone.
@@ -39,6 +40,10 @@ const (
 	// of it that is kept for all of them at the most.
 	leastParts = 64
 	keptParts  = 4
+	// keptLeast is the part of an arena that is kept at the least; half of it is for the first bytes
+	// of each initiator, of which there are firstParts in an arena.
+	keptLeast  = 8
+	firstParts = 2048
 	// smallArena is what an arena has at the least in which something is kept for an initiator
 	// that is not there yet.
 	smallArena = 8 << 20
@@ -72,6 +77,7 @@ type ledger struct {
 	short   atomic.Int64
 	refused atomic.Int64
 	epoch   time.Time
+	tell    func(Refusal) // set once, before anybody leases
 }
 
 // account opens the account of an owner.
@@ -134,7 +140,7 @@ func (a *Arena) kept(n int64) int64 {
 	if n < 2 && a.limit < smallArena {
 		return 0
 	}
-	return n * a.least(n)
+	return max(n*a.least(n), a.limit/keptLeast)
 }
 
 // A Purse pays for memory with the accounts of an initiator and of a unit. It may be used by many
@@ -260,10 +266,14 @@ func (p *Purse) pay(n int64) error {
 // without them.
 func (a *Arena) allows(unit *Account, used, at, n, lent int64) bool {
 	initiators := a.ledger.open[ForInitiator].Load()
-	if used <= a.least(initiators) {
-		return true
+	least, kept := a.least(initiators), a.kept(initiators)
+	switch {
+	case used <= min(least/4, a.limit/firstParts):
+		return true // if there is as much
+	case used <= least:
+		return lent+n <= a.limit-min(kept, a.limit/keptLeast/2)
 	}
-	free := a.limit - a.kept(initiators) - lent - n
+	free := a.limit - kept - lent - n
 	return free >= 0 &&
 		(initiators < 2 || used <= growth[ForInitiator]*free) &&
 		(unit == nil || a.ledger.open[ForUnit].Load() < 2 || at <= growth[ForUnit]*free)
@@ -277,11 +287,31 @@ func (p *Purse) repay(n int64) int64 {
 	return p.by.used.Add(-n)
 }
 
+// A Refusal tells who got no memory.
+type Refusal struct {
+	Initiator string
+	Unit      string // empty: for no unit
+	Used      int64  // what the initiator has
+	Lent      int64  // what all have
+	Limit     int64
+}
+
+// TellRefusals has tell called for everybody who gets no memory, on any goroutine: it must be quick.
+// It is called before anything is leased.
+func (a *Arena) TellRefusals(tell func(Refusal)) { a.ledger.tell = tell }
+
 // refuse notes that an initiator which has used bytes got no more. If that is less than its share of
 // all, the arena is short.
 func (p *Purse) refuse(used int64) {
 	a := p.arena
 	a.ledger.refused.Add(1)
+	if a.ledger.tell != nil {
+		r := Refusal{Initiator: p.by.name, Used: used, Lent: a.lent.Load(), Limit: a.limit}
+		if p.at != nil {
+			r.Unit = p.at.name
+		}
+		a.ledger.tell(r)
+	}
 	if used < a.limit/max(a.ledger.open[ForInitiator].Load(), 1) {
 		a.ledger.short.Store(max(int64(time.Since(a.ledger.epoch)), 1))
 	}

@@ -94,7 +94,6 @@ func (a *Arena) lease() *Lease {
 // fill makes n bytes the memory of l, which has none. It reports false if there are not so many, and
 // l has none then. a.mu is held.
 func (a *Arena) fill(l *Lease, n int64) bool {
-	l.n = 0
 	for left := n; left > 0; {
 		order := orderOf(left)
 		b, ok := a.take(order)
@@ -103,15 +102,17 @@ func (a *Arena) fill(l *Lease, n int64) bool {
 		}
 		if !ok {
 			a.freeBlocks(l)
-			l.segs, l.n = l.store[:0], n
+			l.segs = l.store[:0]
 			return false
 		}
 		size := int64(MinBlock) << order
 		r := a.regions[b.region]
 		at := int64(b.page) << minShift
 		l.segs = append(l.segs, Segment{Mem: r.Mem[at : at+min(size, left) : at+size], Region: r})
-		l.n += min(size, left)
 		left -= size
+	}
+	if l.n != n { // a promise has its length
+		l.n = n
 	}
 	a.peak = max(a.peak, a.lent.Load())
 	return true

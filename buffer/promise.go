@@ -7,20 +7,23 @@ func (l *Lease) Fill() error {
 	if !l.empty.Load() {
 		return nil
 	}
-	p := l.promised
-	size := blocks(l.n)
+	a := l.owner.(*Arena)
+	a.mu.Lock()
+	p, size := l.promised, blocks(l.n)
+	a.mu.Unlock()
+	if p == nil { // somebody else was faster
+		return nil
+	}
 	if err := p.pay(size); err != nil {
 		return err
 	}
-	a := p.arena
 	a.mu.Lock()
-	if !l.empty.Load() { // somebody else was faster
+	if l.promised == nil {
 		a.mu.Unlock()
 		p.repay(size)
 		return nil
 	}
-	n := l.n
-	if !a.fill(l, n) {
+	if !a.fill(l, l.n) {
 		a.mu.Unlock()
 		p.refuse(p.repay(size))
 		return ErrExhausted

@@ -57,6 +57,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 		doc: doc, reg: reg, opts: opts, log: opts.Log, started: time.Now(),
 		arena: buffer.NewArena(int64(doc.Limits.Memory)),
 	}
+	d.arena.TellRefusals(newThrottled(opts.Log).tell)
 	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
 	socket, err := api.Listen(opts.Socket)
 	if err != nil {

@@ -50,10 +50,17 @@ func (ch *Channel) charge(t *Task, n int64) {
 	ch.units[ch.unit(t)] += n
 }
 
+// most is how much data-out the tasks may wait for: as much as the channel's limit says, but when
+// memory gets short no more than there would be for its initiator.
+func (ch *Channel) most() int64 {
+	p := ch.nexus.Memory()
+	return min(ch.limits.Solicited, max(p.Initiator().Used()+p.Room(), MaxPiece))
+}
+
 // fits reports that there is budget for t: as the first in turn, or of its unit's own part.
 // ch.mu is held.
 func (ch *Channel) fits(t *Task, first bool) bool {
-	need, most := t.need(), ch.limits.Solicited
+	need, most := t.need(), ch.most()
 	if first && (ch.solicited == 0 || ch.solicited+need <= most) {
 		return true
 	}

@@ -1,7 +1,6 @@
 package srp_test
 
 import (
-	"bytes"
 	"testing"
 
 	"github.com/lunette-io/lunette/buffer"
