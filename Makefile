@@ -16,9 +16,12 @@ WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
 
 .PHONY: build run check test bench fuzz lint deps unit abuse scale crash interop vm compare reference clean
 
+# What the program says it is: by git, or else by the go command, or by who builds from an archive.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
 # Symbols stay in: perf and pprof need them.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lunette ./cmd/lunette
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.stamp=$(VERSION)" -o bin/lunette ./cmd/lunette
 
 # A socket of its own, so that it does not meet a daemon that is installed.
 run: build

@@ -88,6 +88,9 @@ func describe(o model.Option) string {
 		return "`" + strings.Join(words, "`, `") + "`"
 	}
 	text := o.Type.String()
+	if o.Short != "" {
+		text = "the `" + o.Short + "`, or " + text
+	}
 	if len(words) > 0 {
 		text = "`" + strings.Join(words, "`, `") + "`, " + text
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
@@ -36,6 +37,8 @@ func (d *Daemon) Announce(w io.Writer) error {
 		}
 	}
 	d.announceAttach(&b)
+	d.announceLimits(&b)
+	d.announceLook(&b)
 	d.announceReach(&b, open, ask)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -76,6 +79,15 @@ func (d *Daemon) announceAttach(b *strings.Builder) {
 			fmt.Fprintln(b, line)
 		}
 	}
+}
+
+// announceLook says how to see what the daemon does.
+func (d *Daemon) announceLook(b *strings.Builder) {
+	program, socket := cmp.Or(d.opts.Program, "lunette"), ""
+	if d.Socket() != api.DefaultSocket() {
+		socket = " --socket " + d.Socket()
+	}
+	fmt.Fprintf(b, "\nto see what it does\n  %s units%s\n  %s sessions%s\n", program, socket, program, socket)
 }
 
 // announceReach says who can connect, where that may surprise: others of this network may, or may not.

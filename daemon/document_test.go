@@ -62,7 +62,7 @@ func TestDocumentTakesEverything(t *testing.T) {
 // Every wrong document is the good one with one change.
 func TestDocumentRefuses(t *testing.T) {
 	for _, test := range []struct{ old, now, want string }{
-		{"alias: ", "alais: ", `x.yaml:11:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, auth, initiators, srp`},
+		{"alias: ", "alais: ", `x.yaml:11:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, auth, initiators, target-reset, srp`},
 		{"discovery: ", "discvery: ", `x.yaml:19:1: there is no key "discvery" here: the keys are version, units, targets, portals, limits, discovery, iscsi, network`},
 		{"secret-file: /s/d", "secret: geheim", "secrets are not part of the document"},
 		{"00000000000000AB", "00AB", `x.yaml:17:19: targets[0].srp.id-ext: "00ab" is not an identifier: it has 16 hexadecimal digits`},
@@ -90,6 +90,20 @@ func TestDocumentRefuses(t *testing.T) {
 		{"first-burst: auto", "first-burst: 256B", `iscsi.first-burst: `},
 		{"first-burst: auto", "first-burst: 2M", `iscsi.first-burst: 2M is not from 512 to 1M`},
 		{"initiators: [iqn", "initiators: [me, iqn", `targets[0].initiators[0]: "me" is not an iSCSI name`},
+		{"users: [{user: alice, secret-file: /s/alice}]", "users: []", "x.yaml:14:14: targets[0].auth.users: the list is empty: leave `auth` out to let all in"},
+		{"users: [{user: d, secret-file: /s/d}]", "users: []", "discovery.auth.users: the list is empty"},
+		{"auth: {users: [{user: d, secret-file: /s/d}]}", "auth: {algorithms: [sha256]}", "discovery.auth: there are no users: nobody would have to prove who they are"},
+		{"auth: {users: [{user: d, secret-file: /s/d}]}", "auth: {}", "discovery.auth: there are no users"},
+		{"secret-file: /s/d}]", "secret-file: /s/me}]", "targets[0].auth.mutual.secret-file: the secrets of the two directions must differ (RFC 7143 9.2.1), and discovery.auth.users[0] has the same file"},
+		{"secret-file: /s/d}]", "secret-file: /s/d}], algorithms: [md4]", `discovery.auth.algorithms[0]: "md4" is not sha3-256, sha256, sha1 or md5`},
+		{"secret-file: /s/d}]", "secret-file: /s/d}], algorithms: []", "discovery.auth.algorithms: the list is empty: leave it out to allow all"},
+		{"initiators: [iqn.2026-11.io.lunette:me]", "initiators: []", "x.yaml:16:17: targets[0].initiators: the list is empty: leave it out to let all in, or name who may log in"},
+		{"initiators: [iqn.2026-11.io.lunette:me]", "initiators: [{user: alice}]", "targets[0].initiators[0]: it needs name"},
+		{"initiators: [iqn.2026-11.io.lunette:me]", `initiators: [{name: "iqn.2026-11.io.lunette:me", user: d}]`, "targets[0].initiators[0]: the target has no user \"d\": name one of its \"auth: users\""},
+		{"initiators: [iqn.2026-11.io.lunette:me]", `initiators: ["iqn.2026-11.io.lunette:me", {name: "iqn.2026-11.io.lunette:me", user: alice}]`, "targets[0].initiators[1]: iqn.2026-11.io.lunette:me is here with a user and without one"},
+		{"initiators: [iqn.2026-11.io.lunette:me]", `initiators: ["iqn.2026-11.io.lunette:me", "iqn.2026-11.io.lunette:me"]`, "targets[0].initiators[1]: iqn.2026-11.io.lunette:me is here twice"},
+		{"initiators: [\"0x000000000000000000000000000000cd\", 192.0.2.7, \"2001:DB8::1\"]", "initiators: []", "targets[0].srp.initiators: the list is empty"},
+		{`"srp+iwarp://10.0.0.1"]`, `"srp+iwarp://10.0.0.1", {address: "127.0.0.1:9", targets: []}]`, "portals[4].targets: the list is empty: leave it out to show all targets"},
 	} {
 		text := strings.Replace(everything, test.old, test.now, 1)
 		if text == everything {

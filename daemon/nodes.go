@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
@@ -51,6 +52,16 @@ func (c *networks) need(p plugin.Provider, u *undo) (plugin.Network, error) {
 	return n, nil
 }
 
+// facts are what the networks say of themselves.
+func (c *networks) facts() (all api.Facts) {
+	for _, n := range c.load() {
+		if d, ok := n.Network.(plugin.Describer); ok {
+			all = append(all, d.Describe()...)
+		}
+	}
+	return all
+}
+
 // close ends all networks, those that are on others first. Daemon.changing is held.
 func (c *networks) close() error {
 	var errs []error
@@ -82,8 +93,12 @@ func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
 	if n, ok := c.find(t.Name); ok {
 		return n, nil
 	}
+	limits, err := c.limits()
+	if err != nil {
+		return nil, err
+	}
 	made, err := t.New(plugin.NodeConfig{
-		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: c.d.doc.Limits, Values: c.d.doc.Values,
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: c.d.doc.Values,
 	})
 	if err != nil {
 		return nil, err

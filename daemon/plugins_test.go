@@ -146,11 +146,11 @@ func TestPluginsAreAFolderAndALine(t *testing.T) {
 	}
 	var got []string
 	for _, u := range units {
-		got = append(got, fmt.Sprint(u.Name, " ", u.Device, " ", u.BytesOut, " ", u.Columns))
+		got = append(got, fmt.Sprint(u.Name, " ", u.Device, " ", u.BytesWritten, " ", cellsOf(u.Columns)))
 	}
 	if want := []string{
 		"box/robot carousel 0 [{SLOTS left=L right=R}]", "box/a carousel 512 [{STORE memory}]", "box/b carousel 512 [{STORE file b.img}]",
-		"plain disk 0 [{SIZE 1M} {BLOCK 512} {ACCESS read-write} {STORE memory}]",
+		"plain disk 0 [{SIZE 1M} {BLOCK* 512} {ACCESS* read-write} {STORE memory}]",
 	}; !slices.Equal(got, want) {
 		t.Errorf("units are\n%q\nwant\n%q", got, want)
 	}
@@ -159,7 +159,7 @@ func TestPluginsAreAFolderAndALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a, b := targets[0], targets[1]; len(a.Portals) != 2 || a.Portals[0] != "pipe+process:///lab/a" || len(b.Portals) != 3 ||
-		fmt.Sprint(a.Facts.Value("guests")) != "[guest:me guest:you]" || fmt.Sprint(a.Columns) != "[{AUTH none} {INITIATORS any} {GUESTS guest:me guest:you}]" ||
+		fmt.Sprint(a.Facts.Value("guests")) != "[guest:me guest:you]" || cellsOf(a.Columns) != "[{AUTH none} {INITIATORS any} {GUESTS guest:me guest:you}]" ||
 		fmt.Sprint(b.Notes) != "[{by pipe [/lab/a /lab/b]}]" {
 		t.Errorf("targets are %+v", targets)
 	}
@@ -167,7 +167,7 @@ func TestPluginsAreAFolderAndALine(t *testing.T) {
 	if err != nil || len(sessions) != 2 {
 		t.Fatalf("sessions are %+v, %v", sessions, err)
 	}
-	if x := sessions[slices.IndexFunc(sessions, func(s api.Session) bool { return s.Target == disks })]; x.Transport != "pipe" || x.Initiator != "guest:me" || x.Alias != "hi" || x.BytesOut != 1024 {
+	if x := sessions[slices.IndexFunc(sessions, func(s api.Session) bool { return s.Target == disks })]; x.Transport != "pipe" || x.Initiator != "guest:me" || x.Alias != "hi" || x.BytesWritten != 1024 {
 		t.Errorf("the session is %+v", x)
 	}
 
@@ -254,4 +254,17 @@ func TestFailedPortalLeavesNothing(t *testing.T) {
 	if _, err := q.Login("/lab/a", closed, "guest:me"); err == nil || q.Opened() != 0 {
 		t.Errorf("the first portal is still there: %v, %d networks", err, q.Opened())
 	}
+}
+
+// cellsOf are cells in words, with an asterisk if only wide tables have them.
+func cellsOf(cells []api.Cell) string {
+	var all []string
+	for _, c := range cells {
+		wide := ""
+		if c.Wide {
+			wide = "*"
+		}
+		all = append(all, fmt.Sprintf("{%s%s %s}", c.Column, wide, c.Text))
+	}
+	return "[" + strings.Join(all, " ") + "]"
 }

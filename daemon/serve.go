@@ -18,9 +18,11 @@ import (
 
 // Options say how a daemon runs, apart from what it serves.
 type Options struct {
-	Log     *slog.Logger
-	Socket  string // of the API
-	Version string
+	Log         *slog.Logger
+	Socket      string // of the API; empty: where it is by itself
+	SocketGroup string // who may ask beside the daemon's user; empty: nobody
+	Version     string
+	Program     string // how this program is called, for lines that people can type in; empty: lunette
 }
 
 // A Daemon serves a document: units, targets that map them, and portals that show targets.
@@ -36,6 +38,9 @@ type Daemon struct {
 	// changing is held by who changes something, for as long as that takes: opening and closing
 	// too. Who only looks takes no lock.
 	changing sync.Mutex
+
+	fitting model.Limits // of each transport, once the first is made: see limits. Daemon.changing guards it
+	lowered string       // what to tell of it, if it is less than the document says; not changed after the start
 
 	units    units
 	targets  targets
@@ -59,7 +64,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 	}
 	d.arena.TellRefusals(newThrottled(opts.Log).tell)
 	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
-	socket, err := api.Listen(opts.Socket)
+	socket, err := api.Listen(opts.Socket, opts.SocketGroup)
 	if err != nil {
 		return nil, errors.Join(err, d.arena.Close())
 	}

@@ -163,12 +163,12 @@ func TestServe(t *testing.T) {
 	t.Run("what the API says", func(t *testing.T) {
 		api := client.New(d.opts.Socket)
 		s := sessions(t, api, me)
-		if len(s) != 1 || s[0].Target != disks || s[0].User != "me" || s[0].BytesOut != 512 || s[0].BytesIn < 512 || s[0].Commands < 2 ||
+		if len(s) != 1 || s[0].Target != disks || s[0].User != "me" || s[0].BytesWritten != 512 || s[0].BytesRead < 512 || s[0].Commands < 2 ||
 			len(s[0].Connections) != 1 || s[0].Connections[0].Remote != c.TCP().LocalAddr().String() {
 			t.Errorf("sessions are %+v", s)
 		}
 		units, err := api.Units(t.Context())
-		if err != nil || len(units) != 2 || units[0].BytesOut != 512 || units[0].Facts.Value("storeCounts") == nil ||
+		if err != nil || len(units) != 2 || units[0].BytesWritten != 512 || units[0].Facts.Value("storeCounts") == nil ||
 			units[0].Facts.Value("serial") == nil || units[0].Facts.Value("serial") == units[1].Facts.Value("serial") {
 			t.Errorf("units are %+v, %v", units, err)
 		}

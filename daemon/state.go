@@ -59,8 +59,8 @@ func (d *Daemon) Units() []api.Unit {
 		for _, l := range u.logical {
 			sum := l.Totals()
 			a := api.Unit{
-				Name: l.Name, Device: u.spec.Device.Kind,
-				Commands: sum.Commands, Errors: sum.Errors, BytesIn: sum.BytesIn, BytesOut: sum.BytesOut,
+				Name: l.Name, Device: u.spec.Device.Kind, Filters: u.spec.FilterKinds(),
+				Counts: plugin.Counts(sum),
 			}
 			if l.describe != nil {
 				a.Facts = l.describe().Facts

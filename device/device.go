@@ -38,8 +38,12 @@ type Config struct {
 	Modes []*ModePage
 	// ModeKeeper keeps saved values of mode pages. Without it no page can be saved.
 	ModeKeeper ModeKeeper
-	// ModeParameter is the device-specific parameter of the mode parameter header.
-	ModeParameter func() byte
+	// ModeParameter is the device-specific parameter of the mode parameter header that the
+	// initiator of x sees.
+	ModeParameter func(x *target.ITL) byte
+	// Own says that what an initiator sets of the unit holds for its nexus alone: the mode pages
+	// that are PerNexus, and [Server.Settings]. Without it, it holds for all.
+	Own bool
 	// Block is the mode parameter block descriptor; nil when there is none.
 	Block func() page.BlockDescriptor
 	// SetBlock changes the block descriptor, or refuses; at is where it lies in the parameter
@@ -53,9 +57,9 @@ type Config struct {
 	// Reservations keeps the reservations of the unit; nil keeps them in this process alone.
 	Reservations reserve.Keeper
 
-	// Ready says why commands for the medium cannot run now; nil for units that are
+	// Ready says why commands of x for the medium cannot run now; nil for units that are
 	// always ready. TEST UNIT READY asks it too. It must be fast.
-	Ready func() (scsi.Sense, bool)
+	Ready func(x *target.ITL) (scsi.Sense, bool)
 	// SelfTest runs the default self-test on a worker.
 	SelfTest func() error
 	// Reset returns the device type's own state to what it is after power on.
@@ -79,9 +83,9 @@ type Server struct {
 
 	unit atomic.Pointer[target.Unit] // nil before the first nexus
 
-	descriptor atomic.Bool // D_SENSE
-	protected  atomic.Bool // SWP
-	shared     atomic.Bool // TST=000b
+	// settings are those of all nexuses; with Config.Own those that each has after power on.
+	settings nexus.Settings
+	shared   atomic.Bool // TST=000b
 
 	// The steps of commands that run on a worker; made once.
 	modeSelecting, modeSaving, testing func(*target.Task)
@@ -100,6 +104,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.modeSelecting, s.modeSaving, s.testing = s.selectModes, s.saveModes, s.selfTest
 	s.table = newTable(append(s.primary(), cfg.Commands...), cfg.Default)
+	s.modes.own = cfg.Own
 	if err = s.modes.init(append([]*ModePage{s.controlPage(), exceptionsPage()}, cfg.Modes...), cfg.ModeKeeper); err != nil {
 		return nil, fmt.Errorf("saved mode pages: %w", err)
 	}
@@ -143,7 +148,7 @@ func (s *Server) Execute(t *target.Task) {
 		return
 	}
 	if c.Medium && s.cfg.Ready != nil {
-		if why, ok := s.cfg.Ready(); !ok {
+		if why, ok := s.cfg.Ready(t.ITL()); !ok {
 			s.Fail(t, why)
 			return
 		}
@@ -157,7 +162,19 @@ func (s *Server) Attach(x *target.ITL) {
 		s.shareTaskSet(true) // the control page says so since power on
 	}
 	s.reservations.Attach(x)
+	nexus.Of(x).Own.Settings.Take(&s.settings)
 }
+
+// Settings are the switches that hold for the commands of x.
+func (s *Server) Settings(x *target.ITL) *nexus.Settings {
+	if s.cfg.Own {
+		return &nexus.Of(x).Own.Settings
+	}
+	return &s.settings
+}
+
+// PowerOn are the switches that every nexus has after power on, and that a reset brings back.
+func (s *Server) PowerOn() *nexus.Settings { return &s.settings }
 
 // Detach ends an I_T_L nexus.
 func (s *Server) Detach(x *target.ITL) { s.reservations.Detach(x) }
@@ -166,10 +183,11 @@ func (s *Server) Detach(x *target.ITL) { s.reservations.Detach(x) }
 func (s *Server) Event(e target.Event, x *target.ITL) {
 	s.reservations.Event(e, x)
 	if e == target.LogicalUnitReset || e == target.TargetReset {
-		s.modes.reset()
+		s.modes.reset(&s.nexuses)
 		if s.cfg.Reset != nil {
 			s.cfg.Reset()
 		}
+		s.nexuses.Each(func(n *nexus.Nexus) { n.Own.Settings.Take(&s.settings) })
 	}
 	s.nexuses.Event(e, x)
 }

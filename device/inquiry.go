@@ -67,8 +67,7 @@ func (s *Server) vpd(code byte, port *target.Port) []byte {
 			Simple: true, Ordered: true, HeadOfQueue: true, UnitClear: true, VolatileCache: s.cfg.VolatileCache,
 		}.Append(nil, p)
 	case page.VPDModePagePolicy:
-		// Every mode page is the same for all nexuses.
-		return page.AppendModePolicies(nil, p, page.ModePolicy{Page: cdb.AllPages, Subpage: cdb.AllSubpages, Policy: page.PolicyShared})
+		return page.AppendModePolicies(nil, p, s.modes.policies()...)
 	}
 	for _, v := range s.cfg.VPD {
 		if v.Code == code {

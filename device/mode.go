@@ -7,23 +7,28 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/lunette-io/lunette/device/nexus"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/scsi/page"
+	"github.com/lunette-io/lunette/target"
 )
 
-// A ModePage is one mode page, or subpage, of a unit, the same for all initiators. A reset
-// brings back the saved values, or if there are none the default values.
+// A ModePage is one mode page, or subpage, of a unit, the same for all initiators unless each has
+// its own. A reset brings back the saved values, or if there are none the default values.
 type ModePage struct {
 	// Default and Changeable are whole pages; in the subpage format if it is a subpage (SPF).
 	Default, Changeable []byte
 	// Check refuses values that a changeable field must not have: it returns the byte of the
 	// page, and the bit of it or -1, that is wrong; byte 0 means that all is well. May be nil.
 	Check func(next []byte) (at, bit int)
-	// Apply makes the unit behave as the page says from now on; nil for a page that
-	// cannot change. It runs on a worker and may wait for storage. With an error MODE
-	// SELECT fails. Reset does not wait and cannot fail: see Reverted.
-	Apply func(now []byte) error
+	// PerNexus says that with [Config.Own] each nexus has values of its own, which cannot be saved
+	// (SPC-5 7.7.9: a mode page policy of "per I_T nexus").
+	PerNexus bool
+	// Apply makes the unit behave as the page says from now on, for the nexus x if it is the page
+	// of that; nil for a page that cannot change. It runs on a worker and may wait for storage.
+	// With an error MODE SELECT fails. Reset does not wait and cannot fail: see Reverted.
+	Apply func(x *target.ITL, now []byte) error
 	// Reverted is called when a reset has set the page, or saved values have at the start.
 	Reverted func(now []byte)
 
@@ -67,6 +72,7 @@ type ModeKeeper interface {
 type modes struct {
 	pages  []*ModePage
 	keeper ModeKeeper // nil: no page can be saved
+	own    bool       // nexuses have values of their own
 
 	changing sync.Mutex // one MODE SELECT at a time; held while a change waits; before mu
 	mu       sync.Mutex // guards the values of all pages; never held while waiting
@@ -102,7 +108,7 @@ func (m *modes) init(pages []*ModePage, keeper ModeKeeper) error {
 		return fmt.Errorf("what was kept are no mode pages: %w", err)
 	}
 	for k := range list.Pages() {
-		if p := m.find(k.Code, k.Subpage); p != nil {
+		if p := m.find(k.Code, k.Subpage); p != nil && m.savable(p) {
 			p.saved = p.fit(k.Data)
 		}
 	}
@@ -127,23 +133,70 @@ func (p *ModePage) fit(kept []byte) []byte {
 	return v
 }
 
+// index returns where a page is; less than 0 if there is none.
+func (m *modes) index(code, subpage uint8) int {
+	return slices.IndexFunc(m.pages, func(p *ModePage) bool { return p.code() == code && p.subpage() == subpage })
+}
+
 // find returns a page; nil if there is none.
 func (m *modes) find(code, subpage uint8) *ModePage {
-	for _, p := range m.pages {
-		if p.code() == code && p.subpage() == subpage {
-			return p
-		}
+	if i := m.index(code, subpage); i >= 0 {
+		return m.pages[i]
 	}
 	return nil
 }
 
 // savable reports that p has saved values (PS).
-func (m *modes) savable(p *ModePage) bool { return m.keeper != nil && p.changes() }
+func (m *modes) savable(p *ModePage) bool { return m.keeper != nil && p.changes() && !m.perNexus(p) }
 
-// reset sets the values that a unit has after power on, and then, with no lock held, makes
-// the unit behave so.
-func (m *modes) reset() {
+// perNexus reports that each nexus has its own values of p.
+func (m *modes) perNexus(p *ModePage) bool { return m.own && p.PerNexus }
+
+// policies say of each page whether it is the same for all nexuses (SPC-5 7.7.9).
+func (m *modes) policies() []page.ModePolicy {
+	var all []page.ModePolicy
+	for _, p := range m.pages {
+		if m.perNexus(p) {
+			all = append(all, page.ModePolicy{Page: p.code(), Subpage: p.subpage(), Policy: page.PolicyPerNexus})
+		}
+	}
+	return append(all, page.ModePolicy{Page: cdb.AllPages, Subpage: cdb.AllSubpages, Policy: page.PolicyShared})
+}
+
+// ownValues are those that the nexus of x has set of its own page i; nil: none. m.mu is held.
+func (m *modes) ownValues(i int, x *target.ITL) []byte {
+	if pages := nexus.Of(x).Own.Pages; m.perNexus(m.pages[i]) && i < len(pages) {
+		return pages[i]
+	}
+	return nil
+}
+
+// current are the values of page i that the nexus of x sees. m.mu is held.
+func (m *modes) current(i int, x *target.ITL) []byte {
+	if v := m.ownValues(i, x); v != nil {
+		return v
+	}
+	return m.pages[i].current
+}
+
+// set sets the values of page i, for the nexus of x if it has its own. m.mu is held.
+func (m *modes) set(i int, x *target.ITL, now []byte) {
+	if !m.perNexus(m.pages[i]) {
+		copy(m.pages[i].current, now)
+		return
+	}
+	own := &nexus.Of(x).Own
+	if own.Pages == nil {
+		own.Pages = make([][]byte, len(m.pages))
+	}
+	own.Pages[i] = slices.Clone(now)
+}
+
+// reset sets the values that a unit has after power on, for all nexuses in table, and then, with no
+// lock held, makes the unit behave so.
+func (m *modes) reset(table *nexus.Table) {
 	m.mu.Lock()
+	table.Each(func(n *nexus.Nexus) { n.Own.Pages = nil })
 	now := make([][]byte, len(m.pages))
 	for i, p := range m.pages {
 		copy(p.current, p.atPowerOn())
@@ -177,15 +230,15 @@ func (p *ModePage) atPowerOn() []byte {
 	return p.Default
 }
 
-// values are a copy of the current values of p.
-func (m *modes) values(p *ModePage) []byte {
+// values are a copy of the values of page i that the nexus of x sees.
+func (m *modes) values(i int, x *target.ITL) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(p.current)
+	return slices.Clone(m.current(i, x))
 }
 
-// data returns the pages that MODE SENSE asks for (SPC-5 6.13.1).
-func (m *modes) data(c cdb.ModeSense) ([]byte, error) {
+// data returns the pages that MODE SENSE of the nexus of x asks for (SPC-5 6.13.1).
+func (m *modes) data(c cdb.ModeSense, x *target.ITL) ([]byte, error) {
 	if c.Control == cdb.PageSaved && m.keeper == nil {
 		return nil, scsi.IllegalRequest(scsi.ASCSavingParametersNotSupported)
 	}
@@ -193,7 +246,7 @@ func (m *modes) data(c cdb.ModeSense) ([]byte, error) {
 	defer m.mu.Unlock()
 	var data []byte
 	known := c.Page == cdb.AllPages
-	for _, p := range m.pages {
+	for i, p := range m.pages {
 		if c.Page != cdb.AllPages && c.Page != p.code() {
 			continue
 		}
@@ -210,7 +263,7 @@ func (m *modes) data(c cdb.ModeSense) ([]byte, error) {
 		case cdb.PageSaved:
 			data = append(data, p.atPowerOn()...)
 		default:
-			data = append(data, p.current...)
+			data = append(data, m.current(i, x)...)
 		}
 		if m.savable(p) {
 			data[at] |= 0x80 // PS
@@ -225,12 +278,12 @@ func (m *modes) data(c cdb.ModeSense) ([]byte, error) {
 	return nil, scsi.InvalidFieldInCDB(2, 5)
 }
 
-// change sets the pages of a list: all, or none if one of them is wrong. block, called in
-// between, changes the block descriptor. It reports whether anything differs. m.changing is
-// held.
-func (m *modes) change(list page.ModeList, block func() (bool, error)) (changed bool, err error) {
+// change sets the pages of a list, which the initiator of x has sent: all, or none if one of them
+// is wrong. block, called in between, changes the block descriptor. It reports whether anything
+// differs for other nexuses too. m.changing is held.
+func (m *modes) change(x *target.ITL, list page.ModeList, block func() (bool, error)) (changed bool, err error) {
 	for sent := range list.Pages() {
-		if err := m.check(sent); err != nil {
+		if err := m.check(x, sent); err != nil {
 			return false, err
 		}
 	}
@@ -238,30 +291,32 @@ func (m *modes) change(list page.ModeList, block func() (bool, error)) (changed 
 		return changed, err
 	}
 	for sent := range list.Pages() {
-		p := m.find(sent.Code, sent.Subpage)
+		i := m.index(sent.Code, sent.Subpage)
+		p := m.pages[i]
 		next := slices.Clone(sent.Data)
 		next[0] &= 0x7f
-		if bytes.Equal(next, m.values(p)) {
+		if bytes.Equal(next, m.values(i, x)) {
 			continue
 		}
-		if err := p.Apply(next); err != nil {
+		if err := p.Apply(x, next); err != nil {
 			return changed, err
 		}
 		m.mu.Lock()
-		copy(p.current, next)
+		m.set(i, x, next)
 		m.mu.Unlock()
-		changed = true
+		changed = changed || !m.perNexus(p)
 	}
 	return changed, nil
 }
 
-// check refuses a page that MODE SELECT must not set.
-func (m *modes) check(sent page.ModePage) error {
-	p := m.find(sent.Code, sent.Subpage)
-	if p == nil {
+// check refuses a page that MODE SELECT of the initiator of x must not set.
+func (m *modes) check(x *target.ITL, sent page.ModePage) error {
+	i := m.index(sent.Code, sent.Subpage)
+	if i < 0 {
 		return scsi.InvalidFieldInParameterList(sent.Offset, 5)
 	}
-	if err := sent.CheckChangeable(m.values(p), p.Changeable); err != nil {
+	p := m.pages[i]
+	if err := sent.CheckChangeable(m.values(i, x), p.Changeable); err != nil {
 		return err
 	}
 	if p.Check != nil {

@@ -129,15 +129,15 @@ func TestResetReverts(t *testing.T) {
 		if r := b.modeSelect(s, scsi.OpModeSelect10, slices.Concat(make([]byte, 8), protect.Append(nil), box)); r.Err() != nil {
 			t.Fatal(r.Err())
 		}
-		if !b.p.WriteProtected() {
+		if !b.p.WriteProtected(nil) {
 			t.Error("SWP does not protect")
 		}
 		if r := s.Manage(f, 0, 0); r != target.FunctionComplete {
 			t.Fatalf("%v: %v", f, r)
 		}
 		b.told(s, scsi.ASCPowerOnResetOrBusDeviceReset)
-		if r, _ := b.do(s, []byte{0xff, 5: 0}, nil, 0); r.Descriptor || b.p.WriteProtected() {
-			t.Errorf("%v: D_SENSE is %v, SWP is %v", f, r.Descriptor, b.p.WriteProtected())
+		if r, _ := b.do(s, []byte{0xff, 5: 0}, nil, 0); r.Descriptor || b.p.WriteProtected(nil) {
+			t.Errorf("%v: D_SENSE is %v, SWP is %v", f, r.Descriptor, b.p.WriteProtected(nil))
 		}
 		if got := b.modePage(s, boxPage); got[2] != 0 || b.p.reverted.Load() != int64(i+1) {
 			t.Errorf("%v: the page is %x, reverted %d times", f, got, b.p.reverted.Load())

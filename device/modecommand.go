@@ -14,14 +14,14 @@ func (s *Server) modeSense(t *target.Task) {
 		s.FailWith(t, err)
 		return
 	}
-	pages, err := s.modes.data(c)
+	pages, err := s.modes.data(c, t.ITL())
 	if err != nil {
 		s.FailWith(t, err)
 		return
 	}
 	var h page.ModeHeader
 	if s.cfg.ModeParameter != nil {
-		h.Device = s.cfg.ModeParameter()
+		h.Device = s.cfg.ModeParameter(t.ITL())
 	}
 	var block []byte
 	if s.cfg.Block != nil && !c.DBD {
@@ -99,7 +99,7 @@ func (s *Server) setModes(t *target.Task, list page.ModeList) error {
 	}
 	s.modes.changing.Lock()
 	defer s.modes.changing.Unlock()
-	changed, err := s.modes.change(list, func() (bool, error) { return s.setBlock(list) })
+	changed, err := s.modes.change(t.ITL(), list, func() (bool, error) { return s.setBlock(list) })
 	if changed {
 		s.Announce(scsi.ASCModeParametersChanged, t.ITL())
 	}

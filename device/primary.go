@@ -77,7 +77,7 @@ func (s *Server) requestSense(t *target.Task) {
 	if a, ok := nexus.Of(t.ITL()).Take(); ok {
 		sense = scsi.UnitAttention(a)
 	} else if s.cfg.Ready != nil {
-		if why, ok := s.cfg.Ready(); !ok {
+		if why, ok := s.cfg.Ready(t.ITL()); !ok {
 			sense = why
 		}
 	}

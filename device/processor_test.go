@@ -53,6 +53,7 @@ type selfTests struct{ run func() error }
 type keepers struct {
 	modes        device.ModeKeeper
 	reservations reserve.Keeper
+	own          bool // nexuses have settings of their own
 }
 
 func newProcessor(t testing.TB, keepers keepers) *processor {
@@ -80,7 +81,7 @@ func newProcessor(t testing.TB, keepers keepers) *processor {
 		Logs: []device.LogPage{{Code: 0x30, Append: func(dst []byte, _ *target.Unit) []byte {
 			return page.AppendLogPage(dst, 0x30, 0, []byte{0, 1, 0, 1, 0xaa, 0, 7, 0, 2, 1, 2})
 		}}},
-		Ready: func() (scsi.Sense, bool) { return scsi.NotReady(scsi.ASCBecomingReady), p.ready.Load() },
+		Ready: func(*target.ITL) (scsi.Sense, bool) { return scsi.NotReady(scsi.ASCBecomingReady), p.ready.Load() },
 		SelfTest: func() error {
 			if t := p.testing.Load(); t != nil {
 				return t.run()
@@ -88,6 +89,7 @@ func newProcessor(t testing.TB, keepers keepers) *processor {
 			return nil
 		},
 		ModeKeeper:   keepers.modes,
+		Own:          keepers.own,
 		Reservations: keepers.reservations,
 	})
 	if err != nil {
@@ -139,7 +141,7 @@ func (p *processor) count(n *atomic.Int64) func(*target.Task) {
 	return func(t *target.Task) { n.Add(1); p.Good(t) }
 }
 
-func (p *processor) applied(now []byte) error {
+func (p *processor) applied(_ *target.ITL, now []byte) error {
 	if p.apply != nil {
 		return p.apply(now)
 	}

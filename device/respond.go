@@ -12,13 +12,16 @@ import (
 // Fail ends t with CHECK CONDITION and sense, in the format that the control mode page
 // asks for.
 func (s *Server) Fail(t *target.Task, sense scsi.Sense) {
-	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor.Load()})
+	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor(t)})
 }
+
+// descriptor reports that the initiator of t wants sense in descriptor format.
+func (s *Server) descriptor(t *target.Task) bool { return s.Settings(t.ITL()).Has(descriptorSense) }
 
 // FailMoving is Fail for a command that moves so many bytes by its CDB: the residual says by
 // how much that is less or more than the initiator has.
 func (s *Server) FailMoving(t *target.Task, sense scsi.Sense, moves int64) {
-	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor.Load(), Moves: moves})
+	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor(t), Moves: moves})
 }
 
 // FailRaw ends t with CHECK CONDITION and sense data as another device gave it, in whichever

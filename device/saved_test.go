@@ -13,6 +13,7 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/scsi/page"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/loopback"
 )
 
@@ -135,7 +136,7 @@ func FuzzLoadModes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kept []byte) {
 		now := []byte{boxPage, 3, 0, 0, 9}
 		s, err := device.New(device.Config{ModeKeeper: &modeDisk{pages: kept}, Modes: []*device.ModePage{{
-			Default: now, Changeable: []byte{boxPage, 3, 0x0f, 0, 0}, Apply: func([]byte) error { return nil },
+			Default: now, Changeable: []byte{boxPage, 3, 0x0f, 0, 0}, Apply: func(*target.ITL, []byte) error { return nil },
 			Reverted: func(p []byte) { now = slices.Clone(p) },
 		}}})
 		if err != nil {

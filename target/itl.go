@@ -54,17 +54,25 @@ type itlKey struct {
 type Stats struct {
 	Commands, Errors  atomic.Int64
 	BytesIn, BytesOut atomic.Int64 // to the initiator, from it
-	_                 [32]byte     // the lock beside them has another owner
+	Failures          atomic.Int64 // the errors that came of the medium: see [failure]
+	_                 [24]byte     // the lock beside them has another owner
 }
 
 // Totals are sums of [Stats].
 type Totals struct {
-	Commands, Errors, BytesIn, BytesOut int64
+	Commands, Errors, Failures, BytesIn, BytesOut int64
+}
+
+// failure reports that a command was right, and the medium or the unit failed: a medium or a hardware
+// error, or no room for what was written.
+func failure(s *scsi.Sense) bool {
+	return s.Key == scsi.KeyMediumError || s.Key == scsi.KeyHardwareError || s.ASC == scsi.ASCSpaceAllocationFailed
 }
 
 func (s *Totals) add(x *Stats) {
 	s.Commands += x.Commands.Load()
 	s.Errors += x.Errors.Load()
+	s.Failures += x.Failures.Load()
 	s.BytesIn += x.BytesIn.Load()
 	s.BytesOut += x.BytesOut.Load()
 }

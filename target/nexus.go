@@ -22,10 +22,13 @@ type Nexus struct {
 	parting map[*ITL]struct{} // taken out of the view, and not forgotten by their units yet
 }
 
-// An Initiator is the initiator port of a nexus.
+// An Initiator is the initiator port of a nexus, and who has proved that it is theirs. Together
+// they are an identity: what one user leaves behind is not there for another who logs in by the
+// same port.
 type Initiator struct {
 	Name string // for people, logs and access lists: an iSCSI name, a port name
 	Port scsi.TransportID
+	User string // the name that was proved; "" where nobody proves one
 }
 
 // A view is what one nexus sees: a value that is replaced, never changed.

@@ -148,6 +148,9 @@ func (t *Task) Respond(r Response) {
 	x := t.itl
 	if r.Status == scsi.CheckCondition {
 		x.Stats.Errors.Add(1)
+		if failure(&r.Sense) {
+			x.Stats.Failures.Add(1)
+		}
 	}
 	expected := t.WantIn + t.HaveOut
 	r.Residual = expected - r.Moves

@@ -50,7 +50,7 @@ func TestListenReplacesADeadSocket(t *testing.T) {
 	}
 	dead.SetUnlinkOnClose(false)
 	_ = dead.Close()
-	s, err := Listen(path)
+	s, err := Listen(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,11 +75,11 @@ func TestListenRefuses(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		file:                          "is no socket",
-		filepath.Join(dir, "no", "s"): "no such file or directory",
+		filepath.Join(dir, "no", "s"): "there is no directory",
 		dir + "/":                     "no file name",
 		filepath.Join(dir, strings.Repeat("x", 100)): "too long",
 	} {
-		if _, err := Listen(path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Listen(path, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Listen(%q) = %v, want an error with %q", path, err, want)
 		}
 	}

@@ -16,12 +16,14 @@ type Fact struct {
 
 	Column string // the head of the column in tables; empty: it is in none
 	Text   string // what stands there
+	Wide   bool   // only wide tables have the column
 }
 
 // A Cell is a column of a table with what stands in it.
 type Cell struct {
 	Column string `json:"column"`
 	Text   string `json:"text"`
+	Wide   bool   `json:"wide,omitempty"` // only wide tables have it
 }
 
 // Facts are what one thing says of itself, in order. Of two with one name the first counts.
@@ -42,7 +44,7 @@ func (f Facts) Cells() []Cell {
 	var all []Cell
 	for _, x := range f {
 		if x.Column != "" && !slices.ContainsFunc(all, func(c Cell) bool { return c.Column == x.Column }) {
-			all = append(all, Cell{x.Column, x.Text})
+			all = append(all, Cell{x.Column, x.Text, x.Wide})
 		}
 	}
 	return all

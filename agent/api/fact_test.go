@@ -9,7 +9,7 @@ import (
 
 // Facts are fields beside those that all have, and columns. What is read is what was written.
 func TestFacts(t *testing.T) {
-	u := Unit{Name: "a", Device: "disk", Commands: 7, Facts: Facts{
+	u := Unit{Name: "a", Device: "disk", Counts: Counts{Commands: 7}, Facts: Facts{
 		{Name: "size", Value: int64(1<<62 + 1), Column: "SIZE", Text: "4K"},
 		{Name: "name", Value: "another"}, // a field of all units stays what it is
 		{Name: "size", Value: int64(1)},
@@ -20,7 +20,7 @@ func TestFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"name":"a","device":"disk","commands":7,"errors":0,"bytesIn":0,"bytesOut":0,` +
+	const want = `{"name":"a","device":"disk","commands":7,"errors":0,"failures":0,"bytesRead":0,"bytesWritten":0,` +
 		`"columns":[{"column":"SIZE","text":"4K"},{"column":"ACCESS","text":"read-only"}],"size":4611686018427387905,"slots":["x","y"]}`
 	if string(text) != want {
 		t.Errorf("%s\nwant %s", text, want)

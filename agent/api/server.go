@@ -79,6 +79,9 @@ func Serve(socket *Socket, s Source, log *slog.Logger) *Server {
 	return v
 }
 
+// Path is where the socket is.
+func (v *Server) Path() string { return v.socket.Path() }
+
 // Close stops the server and removes the socket. Requests that are being answered get a
 // second to end.
 func (v *Server) Close() error {

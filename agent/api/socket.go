@@ -6,22 +6,11 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
+	"syscall"
 )
-
-// DefaultSocket is where a daemon of this user has its API: /run/lunette.sock for root,
-// $XDG_RUNTIME_DIR/lunette.sock for others, and /tmp/lunette-UID.sock if there is no such
-// directory.
-func DefaultSocket() string {
-	if os.Getuid() == 0 {
-		return "/run/lunette.sock"
-	}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return filepath.Join(dir, "lunette.sock")
-	}
-	return filepath.Join(os.TempDir(), "lunette-"+strconv.Itoa(os.Getuid())+".sock")
-}
 
 // maxSocketPath is what a sockaddr_un holds, without the NUL.
 const maxSocketPath = 107
@@ -33,9 +22,18 @@ type Socket struct {
 	lock     *lockFile
 }
 
-// Listen makes the socket at path, for its user alone (mode 0600). A socket that a
-// daemon has left behind is replaced; one that a daemon owns is an error.
-func Listen(path string) (*Socket, error) {
+// Listen makes the socket at path, for its user alone (mode 0600), or for those of a group as well
+// (mode 0660); group is a name or a number, or empty. Without a path it is at [DefaultSocket], or in a
+// directory that Listen makes. A socket that a daemon has left behind is replaced; one that a daemon
+// owns is an error.
+func Listen(path, group string) (*Socket, error) {
+	gid, err := groupID(group)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = place(path); err != nil {
+		return nil, err
+	}
 	dir, base := filepath.Split(path)
 	if base == "" {
 		return nil, fmt.Errorf("the socket %q has no file name", path)
@@ -49,23 +47,56 @@ func Listen(path string) (*Socket, error) {
 	case err == nil && info.Mode().Type() != fs.ModeSocket:
 		return nil, fmt.Errorf("%s exists and is no socket: choose another path with --socket", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("the socket: %w", err)
+		return nil, unplaced(path, err)
 	}
 	lock, err := takeLock(path + ".lock")
 	if err != nil {
 		if errors.Is(err, errLocked) {
 			return nil, fmt.Errorf("a daemon is running with the socket %s: stop it, or choose another with --socket", path)
 		}
-		return nil, fmt.Errorf("the socket %s: %w", path, err)
+		return nil, unplaced(path, err)
 	}
-	l, err := listenPrivately(dir, path)
+	l, err := listenPrivately(dir, path, gid)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the socket %s: %w", path, err), lock.release())
+		return nil, errors.Join(unplaced(path, err), lock.release())
 	}
 	return &Socket{path: path, listener: l, lock: lock}, nil
 }
 
-func listenPrivately(dir, path string) (*net.UnixListener, error) {
+// unplaced says what to do about a socket that cannot be made at path.
+func unplaced(path string, err error) error {
+	dir := filepath.Dir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the socket %s: there is no directory %s: make it, or choose another path with --socket", path, dir)
+	case errors.Is(err, syscall.ELOOP):
+		return fmt.Errorf("the socket %s: %s.lock is a link: choose another path with --socket", path, path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("the socket %s: this user may not make files in %s: choose another path with --socket", path, dir)
+	}
+	return fmt.Errorf("the socket %s: %w", path, err)
+}
+
+// groupID is the number of a group; -1 for an empty name.
+func groupID(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(n), nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, fmt.Errorf("--socket-group: there is no group %q on this machine: make it with groupadd, or write a number", name)
+	}
+	n, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return 0, fmt.Errorf("--socket-group: the group %q has the number %q, which is none", name, g.Gid)
+	}
+	return n, nil
+}
+
+func listenPrivately(dir, path string, gid int) (*net.UnixListener, error) {
 	private, err := os.MkdirTemp(filepath.Clean(dir+"."), ".lunette-")
 	if err != nil {
 		return nil, err
@@ -77,13 +108,34 @@ func listenPrivately(dir, path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // the name it knows is not the one it will have
-	if err = os.Chmod(at, 0o600); err == nil {
+	if err = admit(at, gid); err == nil {
 		err = os.Rename(at, path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// admit lets its user, and those of a group, open the socket.
+func admit(at string, gid int) error {
+	if gid < 0 {
+		return os.Chmod(at, 0o600)
+	}
+	if err := os.Chown(at, -1, gid); err != nil {
+		return &groupError{gid, err}
+	}
+	return os.Chmod(at, 0o660)
+}
+
+// A groupError says that the socket cannot be given to a group.
+type groupError struct {
+	gid int
+	err error
+}
+
+func (e *groupError) Error() string {
+	return fmt.Sprintf("it cannot be given to the group %d (%v): be root or one of the group", e.gid, e.err)
 }
 
 // Path is where the socket is.

@@ -53,13 +53,11 @@ type LUN struct {
 // A Unit is one element of GET /v1/units: a logical unit. The counters are since the start. What the
 // device and its stores say of themselves are fields beside these.
 type Unit struct {
-	Name     string `json:"name"`
-	Device   string `json:"device"`   // the kind
-	Commands int64  `json:"commands"` // that have ended or run
-	Errors   int64  `json:"errors"`   // commands that ended with CHECK CONDITION
-	BytesIn  int64  `json:"bytesIn"`  // to initiators: reads
-	BytesOut int64  `json:"bytesOut"` // from initiators: writes
-	Columns  []Cell `json:"columns,omitempty"`
+	Name    string   `json:"name"`
+	Device  string   `json:"device"`            // the kind
+	Filters []string `json:"filters,omitempty"` // the kinds, from the device to the store
+	Counts
+	Columns []Cell `json:"columns,omitempty"`
 
 	Facts Facts `json:"-"`
 }
@@ -89,10 +87,19 @@ type Session struct {
 	User        string       `json:"user,omitempty"`   // who it has proved to be
 	Since       time.Time    `json:"since"`
 	Connections []Connection `json:"connections"`
-	Commands    int64        `json:"commands"`
-	Errors      int64        `json:"errors"`
-	BytesIn     int64        `json:"bytesIn"`
-	BytesOut    int64        `json:"bytesOut"`
+	Counts
+}
+
+// Counts are what the commands of a unit or of a session have come to.
+type Counts struct {
+	Commands int64 `json:"commands"` // that have ended or run
+	// Errors are the commands that ended with CHECK CONDITION. Most of them were refused: hosts ask a disk
+	// for more than it has when they attach it.
+	Errors int64 `json:"errors"`
+	// Failures are those errors that came of the store: data that cannot be read or written, or has no room.
+	Failures     int64 `json:"failures"`
+	BytesRead    int64 `json:"bytesRead"`    // by initiators
+	BytesWritten int64 `json:"bytesWritten"` // by initiators
 }
 
 // A Connection is one connection of a session.

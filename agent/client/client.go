@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -100,6 +101,9 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 
 // open asks, and returns the body of a good answer. The caller closes it.
 func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
+	if c.path == "" {
+		return nil, errors.New("no daemon of this user runs: start one with \"lunette serve\", or name the socket of another with --socket")
+	}
 	if err := c.trusted(); err != nil {
 		return nil, err
 	}
@@ -109,6 +113,8 @@ func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	}
 	answer, err := c.http.Do(r)
 	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("permission denied: the socket %s is for the user of the daemon alone, and for a group that \"lunette serve --socket-group\" names", c.path)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("no daemon answers at %s: start one with \"lunette serve\", or name its socket with --socket", c.path)
 	case err != nil:
@@ -124,16 +130,24 @@ func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("the daemon at %s says: %s", c.path, e.Error)
 }
 
-// trusted refuses a socket of another user: in a directory that all may write to,
-// anybody may have made it.
+// trusted refuses the socket of a stranger: in a directory where others than its owner may write anybody may
+// have made it. One of root, of this user, or of whoever the directory belongs to is none.
 func (c *Client) trusted() error {
 	info, err := os.Stat(c.path)
 	if err != nil {
 		return nil //nolint:nilerr // connecting says it better
 	}
+	uid := os.Getuid()
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	if uid := os.Getuid(); ok && uid != 0 && int(owner.Uid) != uid && owner.Uid != 0 {
-		return fmt.Errorf("the socket %s belongs to another user (%d)", c.path, owner.Uid)
+	if !ok || uid == 0 || int(owner.Uid) == uid || owner.Uid == 0 {
+		return nil
 	}
-	return nil
+	dir, err := os.Stat(filepath.Dir(c.path))
+	if err != nil {
+		return fmt.Errorf("the socket %s: %w", c.path, err)
+	}
+	if above, ok := dir.Sys().(*syscall.Stat_t); ok && dir.Mode().Perm()&0o022 == 0 && (above.Uid == owner.Uid || above.Uid == 0) {
+		return nil
+	}
+	return fmt.Errorf("the socket %s belongs to another user (%d), and others may write to its directory: anybody may have made it", c.path, owner.Uid)
 }

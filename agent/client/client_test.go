@@ -26,14 +26,16 @@ func (source) Targets() []api.Target {
 	return []api.Target{{Name: "t", LUNs: []api.LUN{{LUN: 3, Unit: "u"}}, Portals: []string{"p"},
 		Columns: []api.Cell{{Column: "AUTH", Text: "none"}}, Facts: api.Facts{{Name: "auth", Value: "none"}}}}
 }
-func (source) Units() []api.Unit { return []api.Unit{{Name: "u", Device: "d", BytesIn: 1 << 62}} }
+func (source) Units() []api.Unit {
+	return []api.Unit{{Name: "u", Device: "d", Counts: api.Counts{BytesRead: 1 << 62}}}
+}
 func (source) Sessions() []api.Session {
 	return []api.Session{{ID: "1", Initiator: "i", Connections: []api.Connection{{ID: 1, Remote: "r"}}}}
 }
 
 func TestClientReadsWhatTheServerHas(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	socket, err := api.Listen(path)
+	socket, err := api.Listen(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +54,7 @@ func TestClientReadsWhatTheServerHas(t *testing.T) {
 	sessions, err := c.Sessions(t.Context())
 	check(t, sessions, source{}.Sessions(), err)
 
-	if _, err := api.Listen(path); err == nil || !strings.Contains(err.Error(), "a daemon is running with the socket") {
+	if _, err := api.Listen(path, ""); err == nil || !strings.Contains(err.Error(), "a daemon is running with the socket") {
 		t.Errorf("a second daemon: %v", err)
 	}
 	if err := server.Close(); err != nil {

@@ -67,6 +67,10 @@ func (c converter) value(path string, o Option, g Given) (any, bool) {
 			c.fail(path, "%s is %s: a list is wanted (\"- …\" on lines of their own, or [ … ])", g.excerpt(), g.form())
 			return nil, false
 		}
+		if len(g.Of) == 0 && o.Empty != "" {
+			c.fail(path, "the list is empty: %s", o.Empty)
+			return nil, false
+		}
 		one := o
 		one.List = false
 		all := make([]any, 0, len(g.Of))
@@ -79,6 +83,10 @@ func (c converter) value(path string, o Option, g Given) (any, bool) {
 	}
 	switch o.Type {
 	case Group:
+		if i := slices.IndexFunc(o.Options, func(in Option) bool { return in.Name == o.Short }); i >= 0 && g.Form == Scalar {
+			x, ok := c.value(path, o.Options[i], g)
+			return Values{o.Short: x}, ok
+		}
 		if g.Form != Fields {
 			c.fail(path, "%s is %s: keys and values are wanted", g.excerpt(), g.form())
 			return nil, false

@@ -40,6 +40,15 @@ type Unit struct {
 	Names []string
 }
 
+// FilterKinds are the kinds of the unit's filters, in their order.
+func (u *Unit) FilterKinds() []string {
+	var kinds []string
+	for _, f := range u.Filters {
+		kinds = append(kinds, f.Kind)
+	}
+	return kinds
+}
+
 // Named is one of several stores.
 type Named struct {
 	Name string

@@ -31,9 +31,14 @@ func (t Type) String() string {
 // An Option is one thing that can be said about a plugin, a target or the whole of the document.
 // It is data, from which validation, help and reference pages come.
 type Option struct {
-	Name     string
-	Type     Type
-	List     bool   // the value is a list of what the type says
+	Name string
+	Type Type
+	List bool // the value is a list of what the type says
+	// Empty, of a List: what is wrong with one that has nothing in it; empty: such a list is as
+	// good as none.
+	Empty string
+	// Short, of a Group: the option in it that is meant where a single value is written instead.
+	Short    string
 	Default  string // as it would be written; empty: the zero value
 	Required bool
 	Values   []string // the only values, if there are any

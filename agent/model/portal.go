@@ -81,6 +81,9 @@ func (c *checker) portals() {
 	for i := range c.doc.Portals {
 		p := &c.doc.Portals[i]
 		path := fmt.Sprintf("portals[%d]", i)
+		if p.Targets != nil && len(p.Targets) == 0 {
+			c.fail(path+".targets", "the list is empty: leave it out to show all targets, or name those that the portal shows")
+		}
 		for j, name := range p.Targets {
 			at := fmt.Sprintf("%s.targets[%d]", path, j)
 			if !slices.Contains(names, name) {

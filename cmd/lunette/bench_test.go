@@ -39,8 +39,8 @@ func TestBenchVerifies(t *testing.T) {
 	}
 	// All of the range was written, and nothing behind it.
 	u := list[api.Unit](t, s, "units")[0]
-	if want := 3<<20 + r.Write.Bytes; u.BytesOut != want || u.Errors > 2 {
-		t.Errorf("%d bytes were written, want %d; %d errors", u.BytesOut, want, u.Errors)
+	if want := 3<<20 + r.Write.Bytes; u.BytesWritten != want || u.Errors > 2 {
+		t.Errorf("%d bytes were written, want %d; %d errors", u.BytesWritten, want, u.Errors)
 	}
 }
 
@@ -64,8 +64,8 @@ func TestBenchTable(t *testing.T) {
 	if !regexp.MustCompile(`^ +1s +\d+ IOPS +[\d.]+ MB/s  p50 [\d.]+.?s  p99 [\d.]+.?s\n$`).MatchString(stderr) {
 		t.Errorf("progress: %q", stderr)
 	}
-	if u := list[api.Unit](t, s, "units")[0]; u.BytesOut != 0 {
-		t.Errorf("%d bytes were written", u.BytesOut)
+	if u := list[api.Unit](t, s, "units")[0]; u.BytesWritten != 0 {
+		t.Errorf("%d bytes were written", u.BytesWritten)
 	}
 }
 

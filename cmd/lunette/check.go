@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -92,10 +93,13 @@ func (c *versionCmd) Run(e *env) error {
 	return nil
 }
 
-// version is what the build has noted.
+// stamp is the version that the linker is told of: see build in the Makefile.
+var stamp string
+
+// version is what the build has noted: the go command, or else, where it knows nothing, the linker.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
-	return "devel"
+	return cmp.Or(stamp, "devel")
 }

@@ -23,6 +23,9 @@ func sandbox(t *testing.T) string {
 	write("odd.img", "12345", 0o600)
 	write("empty.img", "", 0o600)
 	write("secret", "correct horse battery\n", 0o600)
+	write("same", "correct horse battery\n", 0o600)
+	write("third", "another secret of mine\n", 0o600)
+	write("blank", "            \n", 0o600)
 	write("other", "another secret of mine\n", 0o600)
 	write("open", "correct horse battery\n", 0o644)
 	write("short", "geheim\n", 0o600)
@@ -105,6 +108,17 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve disk.img --portal iser+roce://1.2.3.4:1", `--portal iser+roce://1.2.3.4:1: there is no provider "roce" for the transport iser: there is iwarp`},
 		{"serve disk.img --portal fcp+roce://1.2.3.4:1", `--portal fcp+roce://1.2.3.4:1: there is no transport "fcp": there is iscsi, iser or srp (as iscsi+tcp, iser+iwarp or srp+iwarp)`},
 		{"serve disk.img --portal 127.0.0.1 --portal iser+iwarp://127.0.0.1", `--portal iser+iwarp://127.0.0.1: iser+iwarp://127.0.0.1:3260 has the same port as iscsi+tcp://127.0.0.1:3260, since both connect by TCP: give one of them another, such as iser+iwarp://127.0.0.1:3261`},
+		{"serve disk.img --initiator iqn.2026-11.io.lunette:me,user=me", `--initiator: the target has no user "me": name one of its`},
+		{"serve disk.img --initiator iqn.2026-11.io.lunette:me,you", `--initiator: the initiator's name "iqn.2026-11.io.lunette:me,you" has a comma`},
+		{"serve disk.img --chap-algorithms sha256", "--chap-algorithms is there without --chap or --discovery-chap"},
+		{"serve disk.img --chap me:secret --chap-algorithms sha256,md4", `--chap-algorithms: "md4" is not sha3-256, sha256, sha1 or md5`},
+		{"serve disk.img --target-reset me", `--target-reset: "me" is not nobody or anybody`},
+		{"serve --config good.yaml --target-reset anybody", "--config is there together with"},
+		{"serve --config good.yaml --chap-algorithms sha256", "--config is there together with"},
+		{"serve disk.img --chap me:secret --chap you:same", `the CHAP users "me" and "you" have the same secret`},
+		{"serve disk.img --chap me:secret --mutual-chap us:same", `user "me" and the target have the same secret`},
+		{"serve disk.img --chap me:secret --mutual-chap us:other --discovery-chap me:third", `the user "me" of discovery (third) have the same secret: who is let in by the one could pass for the other`},
+		{"serve disk.img --chap me:blank", "blank: it has blanks alone"},
 		{"serve disk.img --portal srp+iwarp://127.0.0.1 --chap me:secret", "the target asks for CHAP, which SRP does not have: name the initiators that may have it over srp+iwarp://127.0.0.1:5555 by their ports or addresses"},
 		{"serve disk.img --portal srp+iwarp://127.0.0.1:0 --srp-initiator me", `--srp-initiator: "me" is not an SRP initiator: it is a port`},
 		{"serve disk.img --portal iscsi+udp://1.2.3.4:1", `there is no provider "udp" for the transport iscsi: there is tcp`},
@@ -113,7 +127,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve empty.img --size 1M --portal " + busy, "is taken by another program"},
 		{"serve new.img --size 1M --portal 192.0.2.1:3260", "192.0.2.1 is no address of this machine"},
 		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket disk.img", "disk.img exists and is no socket: choose another path with --socket"},
-		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket no/such/dir", "no such file or directory"},
+		{"serve new.img --size 1M --portal 127.0.0.1:0 --socket no/such/dir", "there is no directory no/such: make it"},
 		{"serve new.img other.img --size 1M nodir/x.img --portal 127.0.0.1:0", "nodir/x.img"},
 		{"serve disk.img --chap me", `--chap: "me" is not USER:FILE`},
 		{"serve disk.img --chap me:nofile --portal 127.0.0.1:0", "nofile: no such file"},
@@ -134,6 +148,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"serve --config invalid.yaml", "invalid.yaml:2:8: units: there is no unit: nothing to serve (and 1 more)"},
 		{"units -o xml", "--output must be one of"},
 		{"units extra", "unexpected argument extra (lunette units --help)"},
+		{"serve disk.img --portal 127.0.0.1:0 --socket-group no-such-group", `--socket-group: there is no group "no-such-group" on this machine`},
+		{"help frobnicate", "unexpected argument frobnicate (lunette --help)"},
 		{"check", "--config"},
 		{"kinds color", "must be one of"},
 	}

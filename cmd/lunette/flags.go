@@ -19,7 +19,11 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	d := &model.Document{Version: model.Version}
 	t := model.Target{Name: c.Target}
 	if len(c.Initiator) > 0 {
-		t.Given = t.Given.Put(model.Texts("initiators", c.Initiator...))
+		t.Given = t.Given.Put(model.Listed("initiators", initiators(c.Initiator)...))
+	}
+	if c.TargetReset != "" {
+		t.Given = t.Given.Put(model.Text("target-reset", c.TargetReset))
+		d.Label("targets[0].target-reset", "--target-reset")
 	}
 	if len(c.SRPInitiator) > 0 {
 		t.Given = t.Given.Put(model.Grouped("srp", model.Texts("initiators", c.SRPInitiator...)))
@@ -147,6 +151,20 @@ func (c *serveCmd) auth(d *model.Document, t *model.Target) error {
 	if len(finders) > 0 {
 		d.Given = d.Given.Put(model.Grouped("discovery", model.Grouped("auth", model.Listed("users", finders...))))
 	}
+	if len(c.ChapAlgorithms) > 0 {
+		if len(users)+len(finders) == 0 {
+			return errors.New("--chap-algorithms is there without --chap or --discovery-chap: nobody has to prove who they are")
+		}
+		allowed := model.Grouped("auth", model.Texts("algorithms", c.ChapAlgorithms...))
+		if len(users) > 0 {
+			t.Given = t.Given.Put(allowed)
+		}
+		if len(finders) > 0 {
+			d.Given = d.Given.Put(model.Grouped("discovery", allowed))
+		}
+	}
+	d.Label("targets[0].auth.algorithms", "--chap-algorithms")
+	d.Label("discovery.auth.algorithms", "--chap-algorithms")
 	d.Label("targets[0].auth.users", "--chap")
 	d.Label("discovery.auth.users", "--discovery-chap")
 	if c.MutualChap == "" {
@@ -162,6 +180,20 @@ func (c *serveCmd) auth(d *model.Document, t *model.Target) error {
 	t.Given = t.Given.Put(model.Grouped("auth", model.Grouped("mutual", u.Of...)))
 	d.Label("targets[0].auth.mutual", "--mutual-chap")
 	return nil
+}
+
+// initiators reads NAME or NAME,user=USER: no name on a list has a comma.
+func initiators(from []string) []model.Given {
+	var all []model.Given
+	for _, text := range from {
+		name, user, tied := strings.Cut(text, ",user=")
+		g := model.Text("", text)
+		if tied {
+			g = model.Grouped("", model.Text("name", name), model.Text("user", user))
+		}
+		all = append(all, g)
+	}
+	return all
 }
 
 func userList(flag string, from []string) ([]model.Given, error) {

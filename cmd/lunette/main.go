@@ -3,12 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -44,7 +46,32 @@ type cli struct {
 	Profile  profileCmd  `cmd:"" help:"Take a profile of the running daemon, for go tool pprof."`
 	Check    checkCmd    `cmd:"" help:"Check a configuration document and change nothing."`
 	Kinds    kindsCmd    `cmd:"" help:"List the stores, filters, devices and transports, and their options."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Version  versionCmd  `cmd:"" help:"Print the version, as --version and -V do."`
+	Help     helpCmd     `cmd:"" help:"Say how a command is called, as COMMAND --help does."`
+}
+
+// helpCmd is only a name: [asked] makes a flag of it.
+type helpCmd struct {
+	Command string `arg:"" optional:"" help:"The command; all of them without it."`
+}
+
+// Run is not called but by a command line that [asked] has left alone.
+func (*helpCmd) Run() error { return nil }
+
+// asked writes what many programs understand, --version and help COMMAND, as the commands and flags
+// that there are.
+func asked(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "--version" || args[0] == "-V":
+		return append([]string{"version"}, args[1:]...)
+	case args[0] == "help" && len(args) == 1:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
 }
 
 // env is what commands run in.
@@ -76,10 +103,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (e *env) command(args []string) error {
 	var c cli
 	helped := false
+	socket := api.DefaultSocket()
 	parser, err := kong.New(&c,
 		kong.Name("lunette"),
 		kong.Description("SCSI disks from files, block devices and memory, for every iSCSI initiator."),
-		kong.Vars{"socket": api.DefaultSocket()},
+		kong.Vars{"socket": socket, "where": cmp.Or(socket, "in a directory of this user alone")},
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -88,9 +116,7 @@ func (e *env) command(args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
+	args = asked(args)
 	parsed, err := parser.Parse(filesAsFlags(parser.Model, args))
 	switch {
 	case helped:
@@ -104,7 +130,7 @@ func (e *env) command(args []string) error {
 // helpFor is the part of the command line before "help" that gives the right page.
 func helpFor(args []string) string {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		for _, known := range []string{"serve", "targets", "units", "sessions", "bench", "profile", "check", "kinds", "version"} {
+		for _, known := range []string{"serve", "targets", "units", "sessions", "bench", "profile", "check", "kinds", "version", "help"} {
 			if args[0] == known {
 				return known + " --"
 			}

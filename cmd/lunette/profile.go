@@ -18,7 +18,7 @@ type profileCmd struct {
 
 	Time   time.Duration `default:"10s" placeholder:"DURATION" help:"How long cpu, mutex, block and trace watch. Default: ${default}."`
 	Output string        `short:"o" placeholder:"FILE" help:"Where to write it; - is standard output. Default: lunette-KIND.pprof."`
-	Socket string        `default:"${socket}" placeholder:"PATH" help:"Socket of the daemon. Default: ${default}."`
+	Socket string        `default:"${socket}" placeholder:"PATH" help:"Socket of the daemon. Default: ${where}."`
 }
 
 // Run asks for it. A file appears when it is whole.

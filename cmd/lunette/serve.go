@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon"
@@ -25,17 +28,20 @@ type serveCmd struct {
 	Target    string   `placeholder:"IQN" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
 	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
 
-	Chap          []string `sep:"none" placeholder:"USER:FILE" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
-	MutualChap    string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
-	DiscoveryChap []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
-	Initiator     []string `sep:"none" placeholder:"IQN" help:"Let in only the initiator of this name. Repeatable."`
-	SRPInitiator  []string `name:"srp-initiator" sep:"none" placeholder:"PORT" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
+	Chap           []string `sep:"none" placeholder:"USER:FILE" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
+	MutualChap     string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
+	ChapAlgorithms []string `placeholder:"HASH,…" help:"Allow only these hashes in CHAP: sha3-256, sha256, sha1, md5. Without it all are allowed."`
+	DiscoveryChap  []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
+	Initiator      []string `sep:"none" placeholder:"NAME[,user=USER]" help:"Let in only the initiator of this name; with a user, only if USER proves to be there. Repeatable."`
+	TargetReset    string   `placeholder:"WHO" help:"Who may reset the target, with all sessions: nobody, which is the default, or anybody."`
+	SRPInitiator   []string `name:"srp-initiator" sep:"none" placeholder:"PORT" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
 
 	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
 	BusyPoll string `default:"auto" placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
 
-	Config string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
-	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the API. Default: ${default}."`
+	Config      string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
+	Socket      string `default:"${socket}" placeholder:"PATH" help:"Socket of the API. Default: ${where}."`
+	SocketGroup string `placeholder:"GROUP" help:"Let the users of this group ask as well what the daemon does. Nothing can be changed by it."`
 
 	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json. The log goes to standard error."`
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
@@ -43,45 +49,78 @@ type serveCmd struct {
 
 // Run serves until the context of e is done.
 func (c *serveCmd) Run(e *env) error {
-	doc, err := c.document(e.registry.Schema())
+	said, logged := newSpool(e.stdout, nil), newSpool(e.stderr, c.lost)
+	defer said.close()
+	defer logged.close()
+	log := c.logger(logged)
+	defer endure(log)()
+	doc, err := within(e.ctx, func() (*model.Document, error) { return c.document(e.registry.Schema()) })
 	if err != nil {
-		return usageError{err}
+		return c.unstarted(e, log, err)
 	}
-	log := c.logger(e)
-	d, err := daemon.Start(e.ctx, doc, e.registry, daemon.Options{Log: log, Socket: c.Socket, Version: version()})
+	d, err := daemon.Start(e.ctx, doc, e.registry, daemon.Options{Log: log, Socket: c.Socket, SocketGroup: c.SocketGroup, Version: version(), Program: os.Args[0]})
 	if err != nil {
-		return usageError{err}
+		return c.unstarted(e, log, err)
 	}
 	if c.LogFormat == "text" {
-		err = d.Announce(e.stdout)
-	} else {
-		for _, t := range d.Targets() {
-			facts := []any{"target", t.Name, "luns", t.LUNs, "portals", t.Portals}
-			for _, f := range t.Facts {
-				facts = append(facts, f.Name, f.Value)
-			}
-			log.Info("serving", facts...)
-		}
+		_ = d.Announce(said) // which nobody may read: the daemon serves
 	}
-	if err == nil {
-		<-e.ctx.Done()
-	}
+	d.LogStart()
+	<-e.ctx.Done()
 	log.Info("stopping", "why", context.Cause(e.ctx))
-	if err = errors.Join(err, d.Stop(context.Background())); err != nil {
+	if err = d.Stop(context.Background()); err != nil {
 		return fmt.Errorf("stopped, but not in good order: %w", err)
 	}
 	log.Info("stopped: everything written is durable")
 	return nil
 }
 
-func (c *serveCmd) logger(e *env) *slog.Logger {
+// within returns what f does, or the end of ctx before it: then f is left behind, as one that reads a
+// pipe to which nobody writes.
+func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// unstarted is the error of a start that has failed with err; nil if it was told to end before it had served
+// anything, which is in good order.
+func (c *serveCmd) unstarted(e *env, log *slog.Logger, err error) error {
+	if e.ctx.Err() != nil {
+		log.Info("stopped before anything was served", "why", context.Cause(e.ctx))
+		return nil
+	}
+	return usageError{err}
+}
+
+// lost is the line of the log that says that n of them were dropped.
+func (c *serveCmd) lost(n int) []byte {
+	var b bytes.Buffer
+	c.logger(&b).Error("nobody reads the log fast enough: lines were dropped", "lines", n)
+	return b.Bytes()
+}
+
+func (c *serveCmd) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // one of those that the flag takes
 	opts := &slog.HandlerOptions{Level: level}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(e.stderr, opts))
+		return slog.New(slog.NewJSONHandler(w, opts))
 	}
-	return slog.New(slog.NewTextHandler(e.stderr, opts))
+	return slog.New(slog.NewTextHandler(w, opts))
 }
 
 // document is the document that the flags mean.
@@ -90,8 +129,8 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 		return c.fromFlags(schema)
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
-	others := len(c.Portal) + len(c.Chap) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap != "" {
+	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
+	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap+c.TargetReset != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	d, err := model.ReadFile(c.Config, schema)

@@ -191,11 +191,14 @@ func TestTables(t *testing.T) {
 	sandbox(t)
 	s := serve(t, "disk.img", "--read-only", "--portal", "127.0.0.1:0", "--chap", "me:secret")
 	for what, want := range map[string]string{
-		"units":   `(?m)^disk  4K    512    read-only  file disk\.img  0 +0 +0 +0$`,
-		"targets": `(?m)^iqn\.2026-11\.io\.lunette:disk  0=disk  iscsi\+tcp://127\.0\.0\.1:\d+  chap  any +0$`,
+		"units":           `(?m)^disk  4K    file disk\.img  0 +0 +0 +0 +0$`,
+		"units -o wide":   `(?m)^disk  4K    512    read-only  file disk\.img  (io_uring|threads) +0 +0 +0 +0 +0$`,
+		"targets":         `(?m)^iqn\.2026-11\.io\.lunette:disk  0=disk  127\.0\.0\.1:\d+ +chap  any +0$`,
+		"targets -o wide": `(?m)^iqn\.2026-11\.io\.lunette:disk  0=disk  iscsi\+tcp://127\.0\.0\.1:\d+  chap  any +0$`,
+		"sessions":        `^INITIATOR  FROM`,
 	} {
 		var stdout, stderr bytes.Buffer
-		run(t.Context(), []string{what, "--socket", s.socket}, &stdout, &stderr)
+		run(t.Context(), append(strings.Fields(what), "--socket", s.socket), &stdout, &stderr)
 		if !regexp.MustCompile(want).MatchString(stdout.String()) {
 			t.Errorf("%s: no %s in\n%s%s", what, want, &stdout, &stderr)
 		}
@@ -216,7 +219,7 @@ func TestAmount(t *testing.T) {
 func TestHelpAndVersion(t *testing.T) {
 	for args, want := range map[string]string{
 		"": "Usage: lunette <command>", "--help": "Usage: lunette <command>", "serve --help": "--portal", "version": "lunette ", "version -o json": `"version"`,
-		"kinds": "store file", "kinds filter": "filter delay", "kinds --help": "axis",
+		"--version": "lunette ", "-V": "lunette ", "help": "Usage: lunette <command>", "help serve": "--portal", "help help": "command", "kinds": "store file", "kinds filter": "filter delay", "kinds --help": "axis",
 	} {
 		var stdout, stderr bytes.Buffer
 		if status := run(t.Context(), strings.Fields(args), &stdout, &stderr); status != exitOK || !strings.Contains(stdout.String(), want) || stderr.Len() > 0 {

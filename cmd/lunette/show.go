@@ -6,22 +6,34 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/client"
 )
 
-// output is how a list is printed.
+// output is how something is printed.
 type output struct {
 	Output string `short:"o" enum:"table,json" default:"table" placeholder:"FORMAT" help:"table or json."`
 }
 
+// listing is how a list is printed.
+type listing struct {
+	Output string `short:"o" enum:"table,wide,json" default:"table" placeholder:"FORMAT" help:"table, which fits 80 columns; wide, with all columns and nothing cut; or json."`
+}
+
+// limit is how wide a table may be; 0: as wide as it is.
+func (l listing) limit() int {
+	if l.Output == "wide" {
+		return 0
+	}
+	return narrow
+}
+
 // ask is what commands have that ask the daemon.
 type ask struct {
-	output
-	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the daemon. Default: ${default}."`
+	listing
+	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the daemon. Default: ${where}."`
 }
 
 type (
@@ -42,16 +54,22 @@ func (c *targetsCmd) Run(e *env) error {
 		}
 		return encode(e.stdout, all)
 	}
-	facts := columnsOf(all, func(t api.Target) []api.Cell { return t.Columns })
-	head := "TARGET\tLUNS\tPORTALS\t" + tabbed(facts) + "SESSIONS"
-	err = table(e.stdout, all, head, func(t api.Target) string {
+	wide := c.Output == "wide"
+	facts := columnsOf(all, wide, func(t api.Target) []api.Cell { return t.Columns })
+	columns := append([]column{{"TARGET", front}, {"LUNS", back}, {"PORTALS", back}}, facts...)
+	rows := make([][]string, len(all))
+	for i, t := range all {
 		var luns []string
 		for _, l := range t.LUNs {
 			luns = append(luns, fmt.Sprintf("%d=%s", l.LUN, l.Unit))
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s%d", t.Name, strings.Join(luns, " "), strings.Join(t.Portals, " "), cells(facts, t.Columns), t.Sessions)
-	})
-	if err != nil {
+		portals := strings.Join(t.Portals, " ")
+		if !wide {
+			portals = strings.ReplaceAll(portals, e.registry.Schema().Default("transport")+"://", "")
+		}
+		rows[i] = slices.Concat([]string{t.Name, strings.Join(luns, " "), portals}, cells(facts, t.Columns), []string{fmt.Sprint(t.Sessions)})
+	}
+	if err := writeTable(e.stdout, append(columns, column{"SESSIONS", never}), rows, c.limit()); err != nil {
 		return err
 	}
 	return showNotes(e.stdout, all)
@@ -84,11 +102,31 @@ func (c *unitsCmd) Run(e *env) error {
 		}
 		return encode(e.stdout, all)
 	}
-	facts := columnsOf(all, func(u api.Unit) []api.Cell { return u.Columns })
-	head := "UNIT\t" + tabbed(facts) + "COMMANDS\tERRORS\tREAD\tWRITTEN"
-	return table(e.stdout, all, head, func(u api.Unit) string {
-		return fmt.Sprintf("%s\t%s%d\t%d\t%s\t%s", u.Name, cells(facts, u.Columns), u.Commands, u.Errors, amount(u.BytesIn), amount(u.BytesOut))
-	})
+	facts := columnsOf(all, c.Output == "wide", func(u api.Unit) []api.Cell { return u.Columns })
+	columns := append([]column{{"UNIT", front}}, facts...)
+	filtered := slices.ContainsFunc(all, func(u api.Unit) bool { return len(u.Filters) > 0 })
+	if filtered {
+		columns = append(columns, column{"FILTERS", back})
+	}
+	rows := make([][]string, len(all))
+	for i, u := range all {
+		rows[i] = append([]string{u.Name}, cells(facts, u.Columns)...)
+		if filtered {
+			rows[i] = append(rows[i], strings.Join(u.Filters, " "))
+		}
+		rows[i] = append(rows[i], counts(u.Counts)...)
+	}
+	return writeTable(e.stdout, append(columns, countColumns()...), rows, c.limit())
+}
+
+// countColumns are the columns of [counts]: commands that failed because of the store, and those that
+// were refused because of what they asked for, are two things.
+func countColumns() []column {
+	return []column{{"COMMANDS", never}, {"FAILED", never}, {"REFUSED", never}, {"READ", never}, {"WRITTEN", never}}
+}
+
+func counts(c api.Counts) []string {
+	return []string{fmt.Sprint(c.Commands), fmt.Sprint(c.Failures), fmt.Sprint(c.Errors - c.Failures), amount(c.BytesRead), amount(c.BytesWritten)}
 }
 
 // Run lists sessions.
@@ -100,7 +138,13 @@ func (c *sessionsCmd) Run(e *env) error {
 	if c.Output == "json" {
 		return encode(e.stdout, all)
 	}
-	return table(e.stdout, all, "INITIATOR\tFROM\tTARGET\tUSER\tSINCE\tCOMMANDS\tERRORS\tREAD\tWRITTEN", func(s api.Session) string {
+	wide := c.Output == "wide"
+	columns := []column{{"INITIATOR", front}, {"FROM", front}, {"TARGET", front}}
+	if wide {
+		columns = append(columns, column{"TRANSPORT", never}, column{"USER", front}, column{"SINCE", never})
+	}
+	rows := make([][]string, len(all))
+	for i, s := range all {
 		var from []string
 		for _, c := range s.Connections {
 			from = append(from, c.Remote)
@@ -109,55 +153,40 @@ func (c *sessionsCmd) Run(e *env) error {
 		if name == "" {
 			name = "(discovery)"
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s", s.Initiator, strings.Join(from, " "), name, orDash(s.User),
-			s.Since.Local().Format(time.DateTime), s.Commands, s.Errors, amount(s.BytesIn), amount(s.BytesOut))
-	})
-}
-
-// table prints all as a table with a head.
-func table[T any](w io.Writer, all []T, head string, row func(T) string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, head)
-	for _, v := range all {
-		fmt.Fprintln(t, row(v))
+		rows[i] = []string{s.Initiator, strings.Join(from, " "), name}
+		if wide {
+			rows[i] = append(rows[i], s.Transport, s.User, s.Since.Local().Format(time.DateTime))
+		}
+		rows[i] = append(rows[i], counts(s.Counts)...)
 	}
-	return t.Flush()
+	return writeTable(e.stdout, append(columns, countColumns()...), rows, c.limit())
 }
 
-// columnsOf are the columns that the elements of a table have, each once.
-func columnsOf[T any](all []T, of func(T) []api.Cell) []string {
-	var columns []string
+// columnsOf are the columns of facts that the elements of a table have, each once.
+func columnsOf[T any](all []T, wide bool, of func(T) []api.Cell) []column {
+	var columns []column
 	for _, v := range all {
 		for _, c := range of(v) {
-			if !slices.Contains(columns, c.Column) {
-				columns = append(columns, c.Column)
+			there := slices.ContainsFunc(columns, func(x column) bool { return x.head == c.Column })
+			if !there && (wide || !c.Wide) {
+				columns = append(columns, column{c.Column, front})
 			}
 		}
 	}
 	return columns
 }
 
-// tabbed are words, each with a tab behind it.
-func tabbed(words []string) string {
-	var b strings.Builder
-	for _, w := range words {
-		b.WriteString(w + "\t")
-	}
-	return b.String()
-}
-
-// cells are what stands in the columns, each with a tab behind it; a dash where an element has nothing.
-func cells(columns []string, of []api.Cell) string {
+// cells are what stands in the columns; nothing where an element has nothing.
+func cells(columns []column, of []api.Cell) []string {
 	texts := make([]string, len(columns))
 	for i, column := range columns {
-		texts[i] = "-"
 		for _, c := range of {
-			if c.Column == column {
-				texts[i] = orDash(c.Text)
+			if c.Column == column.head {
+				texts[i] = c.Text
 			}
 		}
 	}
-	return tabbed(texts)
+	return texts
 }
 
 func encode(w io.Writer, v any) error {

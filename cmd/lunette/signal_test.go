@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/lunette-io/lunette/agent/client"
 	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 )
 
@@ -27,11 +29,17 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// command is lunette, in a process of its own, serving memory.
+func command(t *testing.T, more ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], append([]string{"serve", "--memory", "1M", "--portal", "127.0.0.1:0", "--socket", filepath.Join(t.TempDir(), "s")}, more...)...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
 // program starts lunette serving memory in a process of its own, and returns its portal.
 func program(t *testing.T) (cmd *exec.Cmd, addr string) {
 	t.Helper()
-	cmd = exec.Command(os.Args[0], "serve", "--memory", "1M", "--portal", "127.0.0.1:0", "--socket", filepath.Join(t.TempDir(), "s"))
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd = command(t)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -88,5 +96,125 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM || time.Since(start) > 3*time.Second {
 		t.Errorf("after %v: %v", time.Since(start), err)
+	}
+}
+
+// ends waits for cmd, which ends in good order.
+func ends(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// answers waits until the daemon of cmd answers at its socket.
+func answers(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	socket := cmd.Args[slices.Index(cmd.Args, "--socket")+1]
+	for range 1000 {
+		if _, err := client.New(socket).Version(t.Context()); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the daemon does not answer")
+}
+
+// A closed terminal, and the habit of sending SIGHUP to have a document read again, end nothing.
+func TestHangup(t *testing.T) {
+	cmd := command(t)
+	var log out
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	answers(t, cmd)
+	for range 3 {
+		_ = cmd.Process.Signal(syscall.SIGHUP)
+	}
+	for i := 0; !strings.Contains(log.String(), "SIGHUP: nothing is changed") && i < 1000; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+	answers(t, cmd)
+	ends(t, cmd)
+	if text := log.String(); !strings.Contains(text, "SIGHUP: nothing is changed") || !strings.Contains(text, "everything written is durable") {
+		t.Errorf("the log is %s", text)
+	}
+}
+
+// Standard output and error that break, or that nobody reads, end nothing and hold up nothing.
+func TestBrokenOutputs(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	r, gone, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
+	defer gone.Close()
+	r, unread, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer unread.Close()
+	// No room is left in it.
+	fd := int(unread.Fd())
+	_ = syscall.SetNonblock(fd, true)
+	for err == nil {
+		_, err = syscall.Write(fd, make([]byte, 4096))
+	}
+	_ = syscall.SetNonblock(fd, false)
+	for name, f := range map[string]*os.File{"full": full, "gone": gone, "unread": unread} {
+		t.Run(name, func(t *testing.T) {
+			cmd := command(t)
+			cmd.Stdout, cmd.Stderr = f, f
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			answers(t, cmd)
+			_ = cmd.Process.Signal(syscall.SIGHUP) // which is logged
+			answers(t, cmd)
+			ends(t, cmd)
+		})
+	}
+	t.Run("closed", func(t *testing.T) {
+		inner := command(t)
+		cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@" >&- 2>&-`}, inner.Args...)...)
+		cmd.Env = inner.Env
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		answers(t, cmd)
+		ends(t, cmd)
+	})
+}
+
+// SIGTERM ends a start that waits.
+func TestSignalDuringTheStart(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "serve", "--config", fifo, "--socket", filepath.Join(t.TempDir(), "s"))
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	var log out
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// It has opened the fifo once this is done, and waits for what nobody writes.
+	w, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ends(t, cmd)
+	if !strings.Contains(log.String(), "stopped before anything was served") {
+		t.Errorf("the log is %s", &log)
 	}
 }

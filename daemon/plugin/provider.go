@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 )
 
@@ -30,6 +31,9 @@ func (p Provider) add(r *Registry) { r.Providers = append(r.Providers, p) }
 
 // A Network is an open network. It is closed after all that goes over it has ended.
 type Network interface{ Close() error }
+
+// A Describer is a [Network] that says of itself how it works.
+type Describer interface{ Describe() api.Facts }
 
 // Failed is a portal that could not be bound.
 type Failed struct {

@@ -54,6 +54,15 @@ func Wraps[S store.Store](make func(store.Store) S) func(store.Store, model.Valu
 	return func(s store.Store, _ model.Values) (Wrapped, error) { return Wrapped{Store: make(s)}, nil }
 }
 
+// IOFact says how a store on a descriptor waits for its disk.
+func IOFact(s store.Store) api.Fact {
+	how := "threads"
+	if _, ok := store.As[store.Submitter](s); ok {
+		how = "io_uring"
+	}
+	return api.Fact{Name: "io", Value: how, Column: "IO", Text: how, Wide: true}
+}
+
 // IOOption is what stores on descriptors have in common.
 func IOOption() model.Option {
 	return model.Option{

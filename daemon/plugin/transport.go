@@ -147,3 +147,8 @@ func (a Attaching) NetDevice() string {
 	}
 	return "DEVICE"
 }
+
+// Counts are the totals of package target as the API has them.
+func Counts(t target.Totals) api.Counts {
+	return api.Counts{Commands: t.Commands, Errors: t.Errors, Failures: t.Failures, BytesRead: t.BytesIn, BytesWritten: t.BytesOut}
+}

@@ -27,7 +27,7 @@ func (d *Disk) compareAndWrite(t *target.Task) {
 	case w.Len == 0:
 		d.Good(t)
 	default:
-		if d.durably(c.FUA) {
+		if d.durably(t, c.FUA) {
 			w.Flags |= durable
 		}
 		d.enter(swapBlocks, t)

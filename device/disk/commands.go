@@ -71,7 +71,7 @@ func (d *Disk) writable(t *target.Task) bool {
 	switch {
 	case d.readOnly:
 		d.Fail(t, scsi.WriteProtected())
-	case d.WriteProtected():
+	case d.WriteProtected(t.ITL()):
 		d.Fail(t, scsi.DataProtect(scsi.ASCSoftwareWriteProtected))
 	default:
 		return true
@@ -81,4 +81,6 @@ func (d *Disk) writable(t *target.Task) bool {
 
 // durably reports whether a write must be on the medium before its status: FUA asks
 // for it, or there is no write cache (WCE=0), and the store has one all the same.
-func (d *Disk) durably(fua bool) bool { return d.volatile && (fua || !d.writeCache.Load()) }
+func (d *Disk) durably(t *target.Task, fua bool) bool {
+	return d.volatile && (fua || d.Settings(t.ITL()).Has(writeThrough))
+}

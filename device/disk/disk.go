@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/store"
+	"github.com/lunette-io/lunette/target"
 )
 
 // Limits that VPD page B0h tells, in bytes where it counts blocks.
@@ -48,6 +48,9 @@ type Config struct {
 	BlockSize int
 	// ReadOnly refuses writes, whatever the store could do.
 	ReadOnly bool
+	// OwnSettings says that what an initiator sets by MODE SELECT and START STOP UNIT holds for
+	// its own commands alone; without it, it holds for those of all.
+	OwnSettings bool
 	// Workers is how many steps may wait for storage at a time; 0 leaves it to the store.
 	// What a store that is a [store.Submitter] does by itself does not count.
 	Workers int
@@ -65,9 +68,6 @@ type Disk struct {
 	path     path
 	readOnly bool
 	volatile bool // there is a write cache that FUA and flushes matter to
-
-	writeCache atomic.Bool // WCE
-	stopped    atomic.Bool // by START STOP UNIT
 
 	// Ways for data, and for what has none.
 	blocking blocking
@@ -110,7 +110,6 @@ func New(cfg Config) (*Disk, error) {
 		volatile: info.Cached && !info.Volatile,
 	}
 	d.life, d.end = context.WithCancel(context.Background())
-	d.writeCache.Store(d.volatile)
 	d.blocking, d.queued, d.sweep = blocking{d}, queued{d}, sweep{d}
 	d.path = d.choosePath()
 	d.requests.done = d.requestEnded
@@ -132,7 +131,8 @@ func New(cfg Config) (*Disk, error) {
 		Logs:     d.logs(),
 		Ready:    d.ready,
 		SelfTest: d.selfTest,
-		Reset:    func() { d.stopped.Store(false) },
+		Reset:    func() { d.PowerOn().Put(stopped, false) },
+		Own:      cfg.OwnSettings,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("disk: %w", err)
@@ -168,9 +168,15 @@ func (d *Disk) Resize(ctx context.Context, size int64) error {
 	return err
 }
 
-// ready says why the medium cannot be used: START STOP UNIT stopped the unit.
-func (d *Disk) ready() (scsi.Sense, bool) {
-	if d.stopped.Load() {
+// The switches of a disk: see [device.Server.Settings].
+const (
+	stopped      = device.FirstSetting << iota // by START STOP UNIT
+	writeThrough                               // WCE is 0 where there is a write cache
+)
+
+// ready says why the medium cannot be used by x: START STOP UNIT stopped the unit.
+func (d *Disk) ready(x *target.ITL) (scsi.Sense, bool) {
+	if d.Settings(x).Has(stopped) {
 		return scsi.NotReady(scsi.ASCInitializingCommandRequired), false
 	}
 	return scsi.Sense{}, true

@@ -97,9 +97,9 @@ func (d *Disk) maxSame() uint64 {
 	return 65535
 }
 
-func (d *Disk) modeParameter() byte {
+func (d *Disk) modeParameter(x *target.ITL) byte {
 	var b byte = page.ModeDPOFUA
-	if d.readOnly || d.WriteProtected() {
+	if d.readOnly || d.WriteProtected(x) {
 		b |= page.ModeWriteProtected
 	}
 	return b
@@ -117,17 +117,19 @@ func (d *Disk) modes() []*device.ModePage {
 		{
 			Default:    page.Caching{WriteCache: d.volatile}.Append(nil),
 			Changeable: page.Caching{WriteCache: d.volatile}.Append(nil),
-			Apply: func(now []byte) error {
-				if d.writeCache.Store(wce(now)); wce(now) {
+			PerNexus:   true,
+			Apply: func(x *target.ITL, now []byte) error {
+				to := d.Settings(x)
+				if to.Put(writeThrough, !wce(now)); wce(now) {
 					return nil
 				}
 				err := d.medium.flush(d.life, 0)
 				if err != nil {
-					d.writeCache.Store(true)
+					to.Put(writeThrough, false)
 				}
 				return err
 			},
-			Reverted: func(now []byte) { d.writeCache.Store(wce(now)) },
+			Reverted: func(now []byte) { d.PowerOn().Put(writeThrough, !wce(now)) },
 		},
 	}
 }

@@ -50,7 +50,7 @@ func (d *Disk) incoming(t *target.Task) int64 {
 		return 0
 	case n == 0:
 		t.Respond(target.Response{Moves: t.Work.Len})
-	case d.durably(c.FUA):
+	case d.durably(t, c.FUA):
 		t.Work.Flags |= durable
 	}
 	return n

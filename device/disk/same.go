@@ -33,7 +33,7 @@ func (d *Disk) same(t *target.Task) {
 	if c.Unmap {
 		w.Flags |= unmaps
 	}
-	if d.durably(false) {
+	if d.durably(t, false) {
 		w.Flags |= durable
 	}
 	d.enter(zeroRange, t)

@@ -11,7 +11,8 @@ import (
 const powerActive = 1
 
 // startStop is START STOP UNIT (SBC-4 5.29). A unit that was stopped has no medium
-// access until it is started or reset. The medium cannot be ejected.
+// access until it is started or reset: for the initiator that has stopped it, or for all
+// ([Config].OwnSettings). The medium cannot be ejected.
 func (d *Disk) startStop(t *target.Task) {
 	c, err := cdb.ParseStartStop(t.CDB)
 	switch {
@@ -22,10 +23,10 @@ func (d *Disk) startStop(t *target.Task) {
 	case c.Condition == 0 && c.LoadEject:
 		d.Fail(t, scsi.InvalidFieldInCDB(4, 1))
 	case c.Condition == powerActive || c.Start:
-		d.stopped.Store(false)
+		d.Settings(t.ITL()).Put(stopped, false)
 		d.Good(t)
 	case c.NoFlush || !d.volatile || d.readOnly:
-		d.stopped.Store(true)
+		d.Settings(t.ITL()).Put(stopped, true)
 		d.Good(t)
 	default:
 		d.onWorker(t, stopUnit)
@@ -38,7 +39,7 @@ func (d *Disk) stopUnit(t *target.Task) {
 		d.fail(t, err)
 		return
 	}
-	d.stopped.Store(true)
+	d.Settings(t.ITL()).Put(stopped, true)
 	d.Good(t)
 }
 

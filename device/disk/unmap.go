@@ -23,7 +23,7 @@ func (d *Disk) unmap(t *target.Task) {
 		d.Fail(t, scsi.ParameterListLengthError())
 	default:
 		t.Work = target.Work{}
-		if d.durably(false) {
+		if d.durably(t, false) {
 			t.Work.Flags = durable
 		}
 		d.enter(unmapRanges, t)

@@ -21,6 +21,8 @@ type Nexus struct {
 	itl        *target.ITL
 	attentions attentions
 	denied     atomic.Uint32 // a reserve.Mask
+
+	Own Own
 }
 
 // Of is the nexus of x, which a Table has attached.
@@ -28,7 +30,9 @@ func Of(x *target.ITL) *Nexus { return x.State.(*Nexus) }
 
 // KeyOf is the name under which reservations know n.
 func KeyOf(n *target.Nexus) reserve.Nexus {
-	return reserve.Nexus{Initiator: n.Initiator.Port, Target: n.Port.Target.Name, Port: n.Port.Relative}
+	return reserve.Nexus{
+		Initiator: n.Initiator.Port, User: n.Initiator.User, Target: n.Port.Target.Name, Port: n.Port.Relative,
+	}
 }
 
 // Key is the name under which reservations know n.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/lunette-io/lunette/device/reserve"
+	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -116,8 +117,19 @@ func (r *Reservations) MayPersist() bool {
 
 // Sender is what a PERSISTENT RESERVE OUT of t needs besides its parameter list.
 func (r *Reservations) Sender(t *target.Task) reserve.Sender {
+	from := Of(t.ITL()).key
+	var there map[reserve.Nexus]string
 	return reserve.Sender{
-		Nexus: Of(t.ITL()).key, MayPersist: r.MayPersist(),
+		Nexus: from, MayPersist: r.MayPersist(),
+		UserOf: func(id scsi.TransportID, relative uint16) string {
+			if there == nil {
+				there = r.table.users(from.Target)
+			}
+			if user, ok := there[reserve.Nexus{Initiator: id, Target: from.Target, Port: relative}]; ok {
+				return user
+			}
+			return from.User
+		},
 		KnowsPort: func(relative uint16) bool {
 			return slices.ContainsFunc(t.Nexus().Port.Target.Ports(), func(p *target.Port) bool { return p.Relative == relative })
 		},

@@ -136,6 +136,21 @@ func (tb *Table) Event(e target.Event, x *target.ITL) {
 	}
 }
 
+// users are who has proved to be at the nexuses with a target that are logged in, which are named
+// without a user.
+func (tb *Table) users(target string) map[reserve.Nexus]string {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	all := make(map[reserve.Nexus]string)
+	for k := range tb.present {
+		if user := k.User; k.Target == target {
+			k.User = ""
+			all[k] = user
+		}
+	}
+	return all
+}
+
 // unitOf is the unit that one of the nexuses reaches; nil if none of them is logged in.
 func (tb *Table) unitOf(nexuses []reserve.Nexus) *target.Unit {
 	tb.mu.Lock()

@@ -237,3 +237,44 @@ func TestLoadFails(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who has proved to be at a port is part of what a nexus is: another user has nothing of what the one
+// before has been told or has registered, and who names a port means the user who is there.
+func TestUsers(t *testing.T) {
+	var tb Table
+	r, err := NewReservations(&tb, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	as := func(user string) *target.ITL {
+		x := itl(1)
+		x.Nexus.Initiator.User = user
+		return x
+	}
+	alice, bob := as("alice"), as("bob")
+	r.Attach(alice)
+	pending(alice)
+	r.Change(nil, reserve.Change{Op: reserve.Register, From: KeyOf(alice.Nexus), ActionKey: 7}, func(error) {})
+	r.Change(nil, reserve.Change{Op: reserve.Reserve, From: KeyOf(alice.Nexus), Key: 7, Type: scsi.ExclusiveAccess}, func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if users := tb.users("iqn.target"); len(users) != 1 || users[KeyOf(itl(1).Nexus)] != "alice" || len(tb.users("iqn.other")) != 0 {
+		t.Errorf("at the port is %v", users)
+	}
+	r.Detach(alice)
+	tb.Establish(KeyOf(alice.Nexus), scsi.ASCReservationsReleased)
+	r.Attach(bob)
+	expect(t, bob, scsi.ASCPowerOnResetOrBusDeviceReset)
+	if !Of(bob).Denied().Has(reserve.Writing) {
+		t.Error("bob has the reservation of alice")
+	}
+	r.Detach(bob)
+	r.Attach(alice)
+	if Of(alice).Denied() != 0 {
+		t.Error("alice does not have her reservation any more")
+	}
+	expect(t, alice, scsi.ASCNexusLossOccurred, scsi.ASCReservationsReleased)
+}

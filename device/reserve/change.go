@@ -115,7 +115,7 @@ func (s *State) powerOn(e *Effects) {
 	s.endUnitReservation(func() bool { return true }, e)
 	if !s.persist {
 		e.Changed = e.Changed || len(s.regs) > 0
-		clear(s.regs)
+		s.dropAll()
 		s.endReservation()
 	}
 	e.Changed = e.Changed || s.generation != 0

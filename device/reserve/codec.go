@@ -13,24 +13,30 @@ import (
 //	magic "LNRS", format 1 (2 bytes), flags (2 bytes), version (8), PRGENERATION (4),
 //	type (1), reserved (1), number of registrations (2),
 //	holder, if flagHolder; owner, if flagReserved;
-//	the registrations: key (8), nexus.
+//	the registrations: key (8), nexus; if nexusHasOwner: the owner, as a nexus of no target.
 //
 // A nexus is: relative target port (2), protocol (1), flags (1), ISID (6), port name (16),
-// length of the initiator's name (2), length of the target's name (2), the names.
+// length of the initiator's name (2), length of the target's name (2), the names; if
+// nexusHasUser: length of the user's name (2), the name.
 const (
 	snapshotMagic  = "LNRS"
 	snapshotFormat = 1
 	snapshotHeader = 24
 	nexusHeader    = 30
 	nexusHasISID   = 0x01
+	nexusHasUser   = 0x02
+	nexusHasOwner  = 0x04 // of a registration that is on the account of another
 
 	flagPersist  = 0x01
 	flagReserved = 0x02
 	flagHolder   = 0x04
 )
 
-// maxTargetName bounds Nexus.Target in a snapshot, in bytes.
-const maxTargetName = 1024
+// These bound Nexus.Target and Nexus.User in a snapshot, in bytes.
+const (
+	maxTargetName = 1024
+	maxUserName   = 1024
+)
 
 // Append appends the encoding of p, which [ParseSnapshot] reads.
 func (p Snapshot) Append(dst []byte) []byte {
@@ -59,7 +65,14 @@ func (p Snapshot) Append(dst []byte) []byte {
 	}
 	for _, r := range p.Registrations {
 		dst = binary.BigEndian.AppendUint64(dst, r.Key)
+		if r.By == (Owner{}) {
+			dst = r.Nexus.append(dst)
+			continue
+		}
+		at := len(dst)
 		dst = r.Nexus.append(dst)
+		dst[at+3] |= nexusHasOwner
+		dst = Nexus{Initiator: r.By.Initiator, User: r.By.User}.append(dst)
 	}
 	return dst
 }
@@ -70,12 +83,20 @@ func (n Nexus) append(dst []byte) []byte {
 	if id.HasISID {
 		flags = nexusHasISID
 	}
+	if n.User != "" {
+		flags |= nexusHasUser
+	}
 	dst = binary.BigEndian.AppendUint16(dst, n.Port)
 	dst = append(dst, byte(id.Protocol), flags)
 	dst = append(append(dst, id.ISID[:]...), id.Port[:]...)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(id.Name)))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(n.Target)))
-	return append(append(dst, id.Name...), n.Target...)
+	dst = append(append(dst, id.Name...), n.Target...)
+	if n.User != "" {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(n.User)))
+		dst = append(dst, n.User...)
+	}
+	return dst
 }
 
 // ParseSnapshot reads the encoding of a snapshot, all of b. What it returns does not refer to
@@ -101,7 +122,7 @@ func ParseSnapshot(b []byte) (Snapshot, error) {
 	b = b[snapshotHeader:]
 	var err error
 	if flags&flagHolder != 0 {
-		if p.Holder, b, err = parseNexus(b); err != nil {
+		if p.Holder, b, err = parseNexus(b, 0); err != nil {
 			return Snapshot{}, err
 		}
 		if p.Holder == (Nexus{}) {
@@ -109,7 +130,7 @@ func ParseSnapshot(b []byte) (Snapshot, error) {
 		}
 	}
 	if p.Reserved {
-		if p.Owner, b, err = parseNexus(b); err != nil {
+		if p.Owner, b, err = parseNexus(b, 0); err != nil {
 			return Snapshot{}, err
 		}
 	}
@@ -118,7 +139,7 @@ func ParseSnapshot(b []byte) (Snapshot, error) {
 			return Snapshot{}, fmt.Errorf("%w: it ends too early", ErrSnapshot)
 		}
 		r := Registration{Key: binary.BigEndian.Uint64(b)}
-		if r.Nexus, b, err = parseNexus(b[8:]); err != nil {
+		if r, b, err = r.parse(b[8:]); err != nil {
 			return Snapshot{}, err
 		}
 		p.Registrations = append(p.Registrations, r)
@@ -132,8 +153,23 @@ func ParseSnapshot(b []byte) (Snapshot, error) {
 	return p, nil
 }
 
-// parseNexus reads the nexus at the start of b and returns what follows it.
-func parseNexus(b []byte) (n Nexus, rest []byte, err error) {
+// parse reads the nexus of r, and on whose account it is, and returns what follows it.
+func (r Registration) parse(b []byte) (_ Registration, rest []byte, err error) {
+	another := len(b) >= nexusHeader && b[3]&nexusHasOwner != 0
+	if r.Nexus, b, err = parseNexus(b, nexusHasOwner); err != nil || !another {
+		return r, b, err
+	}
+	by, b, err := parseNexus(b, 0)
+	r.By = by.Owner()
+	if err == nil && (by != Nexus{Initiator: r.By.Initiator, User: r.By.User} || r.By == Owner{} || r.By == r.Nexus.Owner()) {
+		err = fmt.Errorf("%w: %v is no owner of %v", ErrSnapshot, by.Initiator, r.Initiator)
+	}
+	return r, b, err
+}
+
+// parseNexus reads the nexus at the start of b and returns what follows it; more are flags that it may
+// have, which are the caller's.
+func parseNexus(b []byte, more byte) (n Nexus, rest []byte, err error) {
 	if len(b) < nexusHeader {
 		return Nexus{}, nil, fmt.Errorf("%w: it ends too early", ErrSnapshot)
 	}
@@ -141,17 +177,33 @@ func parseNexus(b []byte) (n Nexus, rest []byte, err error) {
 	switch {
 	case name > scsi.MaxISCSINameLen || target > maxTargetName || len(b) < nexusHeader+name+target:
 		return Nexus{}, nil, fmt.Errorf("%w: names of %d and %d bytes", ErrSnapshot, name, target)
-	case b[2] > 0xf || b[3]&^nexusHasISID != 0:
+	case b[2] > 0xf || b[3]&^(nexusHasISID|nexusHasUser|more) != 0:
 		return Nexus{}, nil, fmt.Errorf("%w: an initiator of protocol %#x with flags %#x", ErrSnapshot, b[2], b[3])
 	}
 	n.Port = binary.BigEndian.Uint16(b)
-	n.Initiator = scsi.TransportID{Protocol: scsi.Protocol(b[2]), HasISID: b[3] != 0}
+	n.Initiator = scsi.TransportID{Protocol: scsi.Protocol(b[2]), HasISID: b[3]&nexusHasISID != 0}
 	copy(n.Initiator.ISID[:], b[4:])
 	copy(n.Initiator.Port[:], b[10:])
+	hasUser := b[3]&nexusHasUser != 0
 	b = b[nexusHeader:]
 	n.Initiator.Name, n.Target = string(b[:name]), string(b[name:name+target])
 	if strings.ToLower(n.Initiator.Name) != n.Initiator.Name {
 		return Nexus{}, nil, fmt.Errorf("%w: the name %q is not in lower case", ErrSnapshot, n.Initiator.Name)
 	}
-	return n, b[name+target:], nil
+	if b = b[name+target:]; hasUser {
+		n.User, b, err = parseUser(b)
+	}
+	return n, b, err
+}
+
+// parseUser reads the name of a user at the start of b and returns what follows it.
+func parseUser(b []byte) (user string, rest []byte, err error) {
+	if len(b) < 2 {
+		return "", nil, fmt.Errorf("%w: it ends too early", ErrSnapshot)
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if b = b[2:]; n == 0 || n > maxUserName || len(b) < n {
+		return "", nil, fmt.Errorf("%w: a user's name of %d bytes", ErrSnapshot, n)
+	}
+	return string(b[:n]), b[n:], nil
 }

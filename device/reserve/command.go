@@ -13,6 +13,9 @@ const MaxParameterList = 64 << 10
 // A Sender is what has to be known of who sends a PERSISTENT RESERVE OUT.
 type Sender struct {
 	Nexus Nexus
+	// UserOf is who has proved to be at an initiator port that is logged in to the target port, or
+	// the sender's user: for nexuses that are registered by their ports. nil: the sender's user.
+	UserOf func(initiator scsi.TransportID, relative uint16) string
 	// KnowsPort reports a relative target port identifier of the sender's target.
 	KnowsPort func(relative uint16) bool
 	// MayPersist says that APTPL is supported.
@@ -56,7 +59,7 @@ func ParseOut(command, list []byte, from Sender) (Change, error) {
 		if !namesPort(id, from.Nexus.Initiator.Protocol) {
 			return Change{}, scsi.InvalidFieldInParameterList(28, -1)
 		}
-		change.Others = append(change.Others, Nexus{Initiator: id, Target: from.Nexus.Target, Port: from.Nexus.Port})
+		change.Others = append(change.Others, from.named(id, from.Nexus.Port))
 	}
 	return change, nil
 }
@@ -97,8 +100,18 @@ func parseMove(list []byte, from Sender) (Change, error) {
 	}
 	return Change{
 		Op: RegisterAndMove, From: from.Nexus, Key: m.Key, ActionKey: m.ActionKey,
-		To: Nexus{Initiator: m.Port, Target: from.Nexus.Target, Port: m.RelativePort}, Unregister: m.Unregister, Persist: m.Persist,
+		To: from.named(m.Port, m.RelativePort), Unregister: m.Unregister, Persist: m.Persist,
 	}, nil
+}
+
+// named is the nexus of an initiator port, which the sender names by its TransportID, and a port of the
+// sender's target.
+func (from Sender) named(id scsi.TransportID, relative uint16) Nexus {
+	n := Nexus{Initiator: id, User: from.Nexus.User, Target: from.Nexus.Target, Port: relative}
+	if from.UserOf != nil {
+		n.User = from.UserOf(id, relative)
+	}
+	return n
 }
 
 // namesPort reports a TransportID that names one initiator port of the protocol: the

@@ -39,13 +39,13 @@ func (s *State) addAll(n Nexus, key uint64, others []Nexus) error {
 			grow++
 		}
 	}
-	if len(s.regs)+grow > MaxRegistrations {
+	if len(s.regs)+grow > MaxRegistrations || !s.accounts.allows(n.Owner(), grow) {
 		return scsi.IllegalRequest(scsi.ASCInsufficientRegistrationResources)
 	}
-	s.add(n, key)
+	s.add(n, key, n.Owner())
 	for _, o := range others {
 		if !s.registered(o) {
-			s.add(o, key)
+			s.add(o, key, n.Owner())
 		}
 	}
 	return nil
@@ -66,14 +66,14 @@ func (s *State) move(c Change, e *Effects) error {
 		return scsi.InvalidFieldInParameterList(8, -1)
 	case c.To == c.From:
 		return scsi.InvalidFieldInParameterList(24, -1)
-	case !s.registered(c.To) && len(s.regs) >= MaxRegistrations && !c.Unregister:
+	case !s.registered(c.To) && !c.Unregister && (len(s.regs) >= MaxRegistrations || !s.accounts.allows(c.From.Owner(), 1)):
 		return scsi.IllegalRequest(scsi.ASCInsufficientRegistrationResources)
 	}
 	s.holder = c.To
 	if c.Unregister {
-		delete(s.regs, c.From)
+		s.drop(c.From)
 	}
-	s.add(c.To, c.ActionKey)
+	s.add(c.To, c.ActionKey, c.From.Owner())
 	s.persist = c.Persist
 	s.count(e)
 	return nil

@@ -35,9 +35,7 @@ func TestSpecifiedPortsKeepTheirKeys(t *testing.T) {
 // when there is room for no more.
 func TestMoveWhenFull(t *testing.T) {
 	var s State
-	n := func(i int) Nexus {
-		return Nexus{Initiator: scsi.ISCSIPort("iqn.host", [6]byte{4: byte(i >> 8), 5: byte(i)}), Port: 1}
-	}
+	n := crowd
 	for i := range MaxRegistrations {
 		s.RegisterAndIgnore(n(i), 1)
 	}

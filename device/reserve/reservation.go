@@ -57,7 +57,7 @@ func (s *State) clear(c Change, e *Effects) error {
 		return err
 	}
 	s.tellOthers(c.From, scsi.ASCReservationsPreempted, e)
-	clear(s.regs)
+	s.dropAll()
 	s.endReservation()
 	s.count(e)
 	return nil
@@ -121,7 +121,7 @@ func (s *State) takeOver(by Nexus, hit []Nexus, t scsi.ReservationType, e *Effec
 	s.hold(t, by)
 	for _, v := range hit {
 		if v != by {
-			delete(s.regs, v)
+			s.drop(v)
 			e.tell(v, scsi.ASCRegistrationsPreempted)
 		}
 	}

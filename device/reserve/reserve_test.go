@@ -94,9 +94,7 @@ func TestLegacy(t *testing.T) {
 
 func TestRegistrationsAreBounded(t *testing.T) {
 	var s State
-	n := func(i int) Nexus {
-		return Nexus{Initiator: scsi.ISCSIPort("iqn.host", [6]byte{4: byte(i >> 8), 5: byte(i)}), Port: 1}
-	}
+	n := crowd
 	for i := range MaxRegistrations {
 		if _, err := s.RegisterAndIgnore(n(i), 1); err != nil {
 			t.Fatal(err)

@@ -58,7 +58,7 @@ func Restore(p Snapshot) (State, error) {
 		case s.registered(r.Nexus):
 			return State{}, fmt.Errorf("%w: %v is registered twice", ErrSnapshot, r.Initiator)
 		}
-		s.add(r.Nexus, r.Key)
+		s.add(r.Nexus, r.Key, r.owner())
 	}
 	switch {
 	case s.kind == 0 && s.holder != Nexus{}:
@@ -100,5 +100,5 @@ func (s *State) Difference(next *State) Effects {
 func (p Snapshot) Equal(o Snapshot) bool {
 	return p.Version == o.Version && p.Generation == o.Generation && p.Type == o.Type && p.Holder == o.Holder &&
 		p.Persist == o.Persist && p.Reserved == o.Reserved && p.Owner == o.Owner &&
-		slices.EqualFunc(p.Registrations, o.Registrations, func(a, b Registration) bool { return a.Nexus == b.Nexus && a.Key == b.Key })
+		slices.EqualFunc(p.Registrations, o.Registrations, func(a, b Registration) bool { return a.Nexus == b.Nexus && a.Key == b.Key && a.By == b.By })
 }

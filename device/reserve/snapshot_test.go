@@ -24,6 +24,13 @@ func full(t testing.TB) *State {
 			t.Fatal(err)
 		}
 	}
+	alice := Nexus{Initiator: scsi.ISCSIPort("iqn.host", [6]byte{6}), User: "alice", Target: "iqn.target", Port: 1}
+	bob := alice
+	bob.User = "bob"
+	other := Nexus{Initiator: scsi.ISCSIPort("iqn.other", [6]byte{6}), User: "bob", Target: "iqn.target", Port: 1}
+	if _, err := s.Register(alice, 0, 7, bob, other); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.Reserve(s.Registrations()[1].Nexus, 2, 0, scsi.ExclusiveAccess); err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +110,16 @@ func TestSnapshotRefused(t *testing.T) {
 			i := strings.Index(string(b), "iqn.host")
 			b[i] = 'I'
 			return b
+		},
+		"a user without a name": func(b []byte) []byte {
+			i := strings.Index(string(b), "alice")
+			binary.BigEndian.PutUint16(b[i-2:], 0)
+			return b
+		},
+		"a holder on another's account": func(b []byte) []byte { b[27] |= nexusHasOwner; return b },
+		"an account of their own": func([]byte) []byte {
+			n := port("iqn.one", 0)
+			return Snapshot{Registrations: []Registration{{Nexus: n, Key: 1, By: n.Owner()}}}.Append(nil)
 		},
 		"long name": func(b []byte) []byte { binary.BigEndian.PutUint16(b[24+26:], 300); return b },
 		"count":     func(b []byte) []byte { binary.BigEndian.PutUint16(b[22:], MaxRegistrations+1); return b },

@@ -14,17 +14,16 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 )
 
-// MaxRegistrations bounds what initiators can make a unit remember.
-const MaxRegistrations = 1024
-
 // ErrConflict is answered with RESERVATION CONFLICT status and no sense. Every other
 // error of [State.Apply] is a [scsi.Sense].
 var ErrConflict = errors.New("reservation conflict")
 
 // A Nexus names an I_T nexus for as long as a registration may live, logged in or
-// not. It is a comparable value.
+// not. It is a comparable value. The user is part of it: who logs in by a port that another user
+// had does not have that one's registration.
 type Nexus struct {
 	Initiator scsi.TransportID
+	User      string // who has proved to be there; "" where nobody proves it
 	Target    string
 	Port      uint16 // RELATIVE TARGET PORT IDENTIFIER
 }
@@ -33,6 +32,8 @@ type Nexus struct {
 type Registration struct {
 	Nexus
 	Key uint64
+	// By is on whose account it is, if another has asked for it; else the zero value.
+	By Owner
 
 	order uint64 // of arrival, within one State
 }
@@ -44,6 +45,7 @@ type State struct {
 	generation uint32
 	arrivals   uint64
 	regs       map[Nexus]Registration
+	accounts   accounts
 
 	kind   scsi.ReservationType // 0: no persistent reservation
 	holder Nexus                // of the types that have one holder
@@ -77,7 +79,7 @@ func (e *Effects) tell(to Nexus, asc scsi.ASC) {
 // Clone returns a State that shares nothing with s.
 func (s *State) Clone() State {
 	c := *s
-	c.regs = maps.Clone(s.regs)
+	c.regs, c.accounts.of = maps.Clone(s.regs), maps.Clone(s.accounts.of)
 	return c
 }
 
@@ -128,7 +130,8 @@ func (s *State) check(n Nexus, key uint64) error {
 	return nil
 }
 
-func (s *State) add(n Nexus, key uint64) {
+// add registers n with key, or gives it another key; a new registration is on the account of by.
+func (s *State) add(n Nexus, key uint64, by Owner) {
 	if s.regs == nil {
 		s.regs = make(map[Nexus]Registration)
 	}
@@ -136,9 +139,27 @@ func (s *State) add(n Nexus, key uint64) {
 	if !ok {
 		s.arrivals++
 		r = Registration{Nexus: n, order: s.arrivals}
+		if by != n.Owner() {
+			r.By = by
+		}
+		s.accounts.add(by, 1)
 	}
 	r.Key = key
 	s.regs[n] = r
+}
+
+// drop takes the registration of n out, if there is one.
+func (s *State) drop(n Nexus) {
+	if r, ok := s.regs[n]; ok {
+		s.accounts.add(r.owner(), -1)
+		delete(s.regs, n)
+	}
+}
+
+// dropAll takes all registrations out.
+func (s *State) dropAll() {
+	clear(s.regs)
+	s.accounts = accounts{}
 }
 
 // count notes a change that PRGENERATION counts.
@@ -162,7 +183,7 @@ func (s *State) endReservation() { s.kind, s.holder = 0, Nexus{} }
 // (SPC-5 5.14.11.3). by is the nexus that asked.
 func (s *State) remove(n, by Nexus, e *Effects) {
 	held := s.Holds(n)
-	delete(s.regs, n)
+	s.drop(n)
 	if !held || (s.kind.AllRegistrants() && len(s.regs) > 0) {
 		return
 	}

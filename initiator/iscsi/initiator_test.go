@@ -23,7 +23,7 @@ type anybody struct{}
 func (anybody) Target(*login.Request) (login.Target, pdu.LoginStatus) {
 	return login.Target{PortalGroup: 1}, pdu.LoginSuccess
 }
-func (anybody) Admit(*login.Result) (uint16, pdu.LoginStatus) { return 1, pdu.LoginSuccess }
+func (anybody) Admit(*login.Result) (uint16, pdu.LoginStatus, string) { return 1, pdu.LoginSuccess, "" }
 
 // dialFake logs in to a target that says afterwards what say sends.
 func dialFake(t *testing.T, say func(w *Wire)) *Conn {

@@ -3,6 +3,7 @@ package tcp
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -174,4 +175,22 @@ func Advance(iov []unix.Iovec, n int) []unix.Iovec {
 		iov = iov[1:]
 	}
 	return iov
+}
+
+// refuse resets the connection that waits longest at the listening socket fd. It does not wait, and
+// reports whether there was one.
+func refuse(fd int) (remote string, ok bool) {
+	c, from, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+	if err != nil {
+		return "", false
+	}
+	_ = unix.SetsockoptLinger(c, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // without it the end is orderly
+	_ = unix.Close(c)
+	switch a := from.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String(), true
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port)).String(), true
+	}
+	return "", true
 }

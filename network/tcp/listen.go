@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,20 +33,37 @@ type Listener struct {
 	// MakeRoom, if it is set before Accept is called, is called when the process has no descriptors
 	// left. It reports whether it closes a connection.
 	MakeRoom func() bool
+	// Turned, if it is set before Accept is called, is told of a connection that was closed at once,
+	// since there was no descriptor for it and no room could be made.
+	Turned func(remote string, why error)
 
-	l    *net.TCPListener
-	opts Options
+	l     *net.TCPListener
+	opts  Options
+	spare spare
 }
 
-// Listen makes a service point at addr, HOST:PORT.
+// Listen makes a service point at addr, HOST:PORT. An IPv4 address takes IPv4 connections alone, 0.0.0.0
+// too, and an IPv6 address those of IPv6 alone, [::] too, so that both can have the same port.
 func Listen(ctx context.Context, addr string, opts Options) (*Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1}
 	lc.SetMultipathTCP(false) // MPTCP sockets lack options that we set, and gain nothing here
-	l, err := lc.Listen(ctx, "tcp", addr)
+	l, err := lc.Listen(ctx, family(addr), addr)
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{l: l.(*net.TCPListener), opts: opts}, nil
+	return &Listener{l: l.(*net.TCPListener), opts: opts, spare: newSpare()}, nil
+}
+
+// family is the network, as package net calls it, of an address or a host name with its port.
+func family(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	switch ip, err := netip.ParseAddr(host); {
+	case err != nil:
+		return "tcp"
+	case ip.Unmap().Is4():
+		return "tcp4"
+	}
+	return "tcp6"
 }
 
 // Addr is the address that the listener is bound to, as ADDR:PORT.
@@ -53,11 +71,16 @@ func (l *Listener) Addr() string { return l.l.Addr().String() }
 
 // Close stops accepting. A second call does nothing.
 func (l *Listener) Close() error {
-	if err := l.l.Close(); !errors.Is(err, net.ErrClosed) {
+	err := l.l.Close()
+	l.spare.close()
+	if !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
 }
+
+// Short reports that a call failed since the process, or the system, has no descriptors left.
+func Short(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
 
 // Accept waits for the next connection. Errors that will pass (too many open files,
 // a connection that was gone at once) are waited out; net.ErrClosed ends it.
@@ -79,14 +102,34 @@ func (l *Listener) Accept() (*Conn, error) {
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		case errors.Is(err, unix.ECONNABORTED):
-		case l.MakeRoom != nil && (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && l.MakeRoom():
+		case Short(err) && l.MakeRoom != nil && l.MakeRoom():
 			delay = shortest
 			time.Sleep(delay) // until it is closed
+		case Short(err) && l.turnAway(err):
+			delay = shortest
 		default:
 			time.Sleep(delay)
 			delay = min(2*delay, time.Second)
 		}
 	}
+}
+
+// turnAway closes the connection that has waited longest to be accepted, with the descriptor that is kept
+// for this: its peer learns at once that there is no room, and those behind it do not wait in vain. It
+// reports whether it did.
+func (l *Listener) turnAway(why error) bool {
+	raw, err := l.l.SyscallConn()
+	if err != nil {
+		return false
+	}
+	remote, ok := l.spare.lend(func() (remote string, ok bool) {
+		_ = raw.Control(func(fd uintptr) { remote, ok = refuse(int(fd)) }) // closed: nothing is done
+		return remote, ok
+	})
+	if ok && l.Turned != nil {
+		l.Turned(remote, why)
+	}
+	return ok
 }
 
 // tune sets the options of an accepted connection.

@@ -3,6 +3,7 @@ package tcp_test
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -212,10 +213,10 @@ func hasIPv6() bool {
 
 // Addresses are ADDR:PORT, with brackets for IPv6, and never a v4-mapped one.
 func TestAddresses(t *testing.T) {
-	listens := map[string]string{"127.0.0.1:0": "127.0.0.1:"}
+	listens := map[string]string{"127.0.0.1:0": "127.0.0.1:", "0.0.0.0:0": "127.0.0.1:"}
 	if hasIPv6() {
 		listens["[::1]:0"] = "[::1]:"
-		listens["[::]:0"] = "127.0.0.1:" // a listener of both families
+		listens["[::]:0"] = "[::1]:"
 	}
 	for addr, prefix := range listens {
 		l := listen(t, addr, tcp.Options{})
@@ -240,4 +241,157 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: the send buffer of a connection on this host is not limited", addr)
 		}
 	}
+}
+
+// A listener of all addresses of one family is none of the other, and both can have one port.
+func TestFamiliesAreApart(t *testing.T) {
+	if !hasIPv6() {
+		return
+	}
+	four := listen(t, "0.0.0.0:0", tcp.Options{})
+	_, port, _ := net.SplitHostPort(four.Addr())
+	if four.Addr() != "0.0.0.0:"+port {
+		t.Errorf("it is bound to %s", four.Addr())
+	}
+	if d, err := net.Dial("tcp", "[::1]:"+port); err == nil {
+		d.Close()
+		t.Error("0.0.0.0 takes IPv6")
+	}
+	six := listen(t, "[::]:"+port, tcp.Options{})
+	for addr, l := range map[string]*tcp.Listener{"127.0.0.1:" + port: four, "[::1]:" + port: six} {
+		d, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.LocalAddr() != addr {
+			t.Errorf("%s: it came to %s", addr, c.LocalAddr())
+		}
+		c.Close()
+	}
+	four.Close()
+	if d, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+		d.Close()
+		t.Error("[::] takes IPv4")
+	}
+}
+
+// Without descriptors room is made, or else who waits is told that there is none; nobody waits in vain.
+func TestAcceptWithoutDescriptors(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", tcp.Options{})
+	room := make(chan bool)
+	turned := make(chan string, 1)
+	l.MakeRoom = func() bool { return <-room }
+	l.Turned = func(remote string, why error) {
+		if !tcp.Short(why) {
+			t.Error(why)
+		}
+		turned <- remote
+	}
+	accepted := make(chan *tcp.Conn)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- c
+	}()
+	first, err := net.Dial("tcp", l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	(<-accepted).Close() // all that comes below has been opened once, the poller too
+
+	second, third := socket(t), socket(t)
+	defer unix.Close(second)
+	defer unix.Close(third)
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	var taken []*os.File
+	now := unix.Rlimit{Cur: 256, Max: was.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &was) }()
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		taken = append(taken, f)
+	}
+	defer func() {
+		for _, f := range taken {
+			_ = f.Close()
+		}
+	}()
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- c
+	}()
+	connect(t, second, l.Addr())
+	room <- false // nothing can be closed: it is turned away
+	if got, want := <-turned, name(t, second); got != want {
+		t.Errorf("%s was turned away, want %s", got, want)
+	}
+	if _, err := unix.Read(second, make([]byte, 1)); err != unix.ECONNRESET {
+		t.Errorf("who is turned away is told %v", err)
+	}
+	connect(t, third, l.Addr())
+	_ = taken[0].Close()
+	taken = taken[1:]
+	for {
+		select {
+		case room <- true: // something was closed: it is accepted
+			continue
+		case c := <-accepted:
+			if c.RemoteAddr() != name(t, third) {
+				t.Errorf("%s was accepted, want %s", c.RemoteAddr(), name(t, third))
+			}
+			c.Close()
+		}
+		return
+	}
+}
+
+// socket is one that will be connected when there are no descriptors for others.
+func socket(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+func connect(t *testing.T, fd int, addr string) {
+	t.Helper()
+	to := netip.MustParseAddrPort(addr)
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// name is the address of a socket.
+func name(t *testing.T, fd int) string {
+	t.Helper()
+	a, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	four, ok := a.(*unix.SockaddrInet4)
+	if !ok {
+		t.Fatalf("it is a %T", a)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4(four.Addr), uint16(four.Port)).String()
 }

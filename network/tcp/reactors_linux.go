@@ -66,6 +66,9 @@ func (e *Reactors) Attach(c *Conn) (Socket, error) {
 	return s, nil
 }
 
+// Count is how many threads the reactors are.
+func (e *Reactors) Count() int { return len(e.all) }
+
 // Close implements [Engine].
 func (e *Reactors) Close() error {
 	for _, r := range e.all {

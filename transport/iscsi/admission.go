@@ -14,8 +14,8 @@ import (
 )
 
 // admit makes a session for a connection that has passed its login, or reinstates one (RFC 7143
-// 6.3.5). t is the target that the login was for; nil: discovery.
-func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.LoginStatus) {
+// 6.3.5). t is the target that the login was for; nil: discovery. why says why it is refused.
+func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, status pdu.LoginStatus, why string) {
 	state := SessionState{
 		SessionIdentity: SessionIdentity{
 			Initiator: r.InitiatorName, ISID: r.ISID, Target: r.TargetName, Discovery: r.Discovery,
@@ -23,8 +23,8 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.Log
 		},
 		ExpCmdSN: r.CmdSN, MaxCmdSN: r.CmdSN + uint32(n.cfg.Window) - 1,
 	}
-	if t != nil {
-		n.reinstate(state.key())
+	if t != nil && !n.reinstate(state.key(), r.User) {
+		return 0, pdu.LoginAuthorizationFail, notTheirs
 	}
 	var out *Conn // that has to make room
 	defer func() {
@@ -33,7 +33,7 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.Log
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closing || len(n.byTSIH) >= 65535 {
-		return 0, pdu.LoginOutOfResources
+		return 0, pdu.LoginOutOfResources, "there is no room for a session"
 	}
 	for state.TSIH == 0 || n.byTSIH[state.TSIH] != nil {
 		var b [2]byte
@@ -43,41 +43,53 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (uint16, pdu.Log
 	s := newSession(n, state)
 	if t == nil {
 		out = n.admitTo(n.doors.discovery, c)
+		s.purse = n.cfg.Arena.Purse("discovery from "+c.place.address, "")
 	} else {
 		if now := n.sessions[s.key()]; now != nil && !now.ending() { // somebody else was faster
-			return 0, pdu.LoginServiceUnavailable
+			return 0, pdu.LoginServiceUnavailable, "another login of the same initiator port was faster"
 		}
 		if err := n.book(c, r); err != nil {
-			c.login.why = err
-			return 0, pdu.LoginOutOfResources
+			return 0, pdu.LoginOutOfResources, err.Error()
 		}
 		nexus, err := t.port.Login(target.Initiator{
 			Name: r.InitiatorName,
 			Port: scsi.ISCSIPort(r.InitiatorName, r.ISID),
+			User: r.User,
 		})
 		if err != nil { // the target was removed meanwhile
-			return 0, pdu.LoginNotFound
+			return 0, pdu.LoginNotFound, "the target has been removed"
 		}
 		s.target, s.nexus = t, nexus
 		n.sessions[s.key()] = s
 	}
 	n.byTSIH[s.TSIH] = s
 	s.take(c)
-	return s.TSIH, pdu.LoginSuccess
+	return s.TSIH, pdu.LoginSuccess, ""
 }
+
+// notTheirs is why a user may not touch a session.
+const notTheirs = "the session of this initiator port belongs to another user"
+
+// belongsTo reports whether a login by which user was proved may end the session or join it: who has
+// proved it owns it. A session for which nothing was proved is anybody's who is let in.
+func (s *Session) belongsTo(user string) bool { return s.User == "" || s.User == user }
 
 // reinstateTime is how long a login waits for the end of the tasks of the session, whose place it
 // takes. Most end at once. A unit at which some hang answers BUSY to the new session until they have
 // ended, and all others serve it.
 const reinstateTime = 250 * time.Millisecond
 
-// reinstate ends the session with a key, if there is one: another takes its place.
-func (n *Node) reinstate(key sessionKey) {
+// reinstate ends the session with a key, if there is one, since another, of user, takes its place. It
+// reports false if it belongs to somebody else, whom it has not ended.
+func (n *Node) reinstate(key sessionKey, user string) bool {
 	n.mu.Lock()
 	old := n.sessions[key]
 	n.mu.Unlock()
-	if old == nil {
-		return
+	switch {
+	case old == nil:
+		return true
+	case !old.belongsTo(user) && !old.ending():
+		return false
 	}
 	n.log.Info("session reinstated", "initiator", key.initiator, "target", key.target)
 	conns := old.connections()
@@ -86,31 +98,36 @@ func (n *Node) reinstate(key sessionKey) {
 	select {
 	case <-old.gone:
 	case <-enough:
-		return
+		return true
 	}
 	for _, c := range conns { // they count in the initiator's share until they are gone
 		select {
 		case <-c.gone:
 		case <-enough:
-			return
+			return true
 		}
 	}
+	return true
 }
 
 // join adds c to a session, or puts it in the place of a connection with the same CID (RFC 7143
 // 6.3.4). The tasks of that one have to end first: no unit can tell the new connection's commands
 // from theirs, and a write that ended late would undo a newer one. If they do not end soon the
-// session ends: the initiator makes a new one, to which the units where they hang answer BUSY.
-func (n *Node) join(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
+// session ends: the initiator makes a new one, to which the units where they hang answer BUSY. why
+// says why it is refused.
+func (n *Node) join(c *Conn, r *login.Result) (tsih uint16, status pdu.LoginStatus, why string) {
 	n.mu.Lock()
 	s := n.byTSIH[r.TSIH]
 	n.mu.Unlock()
 	key := sessionKey{initiator: r.InitiatorName, isid: r.ISID, target: r.TargetName}
 	if s == nil || s.key() != key || s.Discovery {
-		return 0, pdu.LoginNoSession
+		return 0, pdu.LoginNoSession, "there is no such session"
+	}
+	if !s.belongsTo(r.User) {
+		return 0, pdu.LoginAuthorizationFail, notTheirs
 	}
 	if s.Mover != c.traits.Name {
-		return 0, pdu.LoginCannotInclude
+		return 0, pdu.LoginCannotInclude, "the session goes over " + s.Mover
 	}
 	if same := s.connection(r.CID); same != nil {
 		same.m.Terminate(errors.New("connection reinstated"))
@@ -118,26 +135,25 @@ func (n *Node) join(c *Conn, r *login.Result) (uint16, pdu.LoginStatus) {
 		case <-same.gone:
 		case <-time.After(n.cfg.LoginTimeout / 4):
 			s.end(errors.New("tasks of a connection that is reinstated do not end"))
-			return 0, pdu.LoginNoSession
+			return 0, pdu.LoginNoSession, "tasks of the connection that is reinstated do not end"
 		}
 	}
 	n.mu.Lock()
 	err := n.book(c, r)
 	n.mu.Unlock()
 	if err != nil {
-		c.login.why = err
-		return 0, pdu.LoginOutOfResources
+		return 0, pdu.LoginOutOfResources, err.Error()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended:
-		return 0, pdu.LoginNoSession
+		return 0, pdu.LoginNoSession, "the session has ended"
 	case len(s.conns) >= int(s.Params.MaxConnections):
-		return 0, pdu.LoginTooManyConnections
+		return 0, pdu.LoginTooManyConnections, "the session has all connections that it may have"
 	}
 	s.take(c)
-	return s.TSIH, pdu.LoginSuccess
+	return s.TSIH, pdu.LoginSuccess, ""
 }
 
 // forget takes a session that has ended off the node's books.
@@ -148,6 +164,9 @@ func (n *Node) forget(s *Session) {
 		delete(n.sessions, s.key())
 	}
 	delete(n.byTSIH, s.TSIH)
+	if s.purse != nil {
+		s.purse.Close()
+	}
 	close(s.gone)
 	n.changed.Broadcast()
 }

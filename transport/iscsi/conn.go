@@ -54,6 +54,7 @@ type Conn struct {
 
 	immediate atomic.Int32 // immediate commands that are not answered
 	owing     atomic.Int32 // tasks for which the initiator owes data
+	settled   atomic.Int64 // how many it owed data for, and does not any more
 	copied    atomic.Int64 // bytes of retained data, beside what the mover and the target copy
 
 	full atomic.Bool   // it is in full feature phase
@@ -166,9 +167,13 @@ func (c *Conn) reject(h *pdu.BHS, reason pdu.RejectReason) {
 	if !c.unexpected.may(answered(h)) {
 		return
 	}
-	p := c.m.Control()
+	c.rejectAs(c.m.Control(), h, reason)
+}
+
+// rejectAs makes p the Reject for the PDU with header h, and sends it.
+func (c *Conn) rejectAs(p *PDU, h *pdu.BHS, reason pdu.RejectReason) {
 	pdu.Reject{Reason: reason}.Put(&p.BHS)
-	p.Data = append(p.Room[:0], h[:]...)
+	p.Data, p.Echo = append(p.Room[:0], h[:]...), true
 	c.m.SendControl(p)
 }
 
@@ -194,6 +199,9 @@ func (c *Conn) Terminated(cause error) {
 	finish := func() {
 		c.node.disconnected(c)
 		close(c.gone)
+	}
+	if c.sess != nil {
+		c.endText()
 	}
 	log := c.node.log.With("remote", c.traits.Remote)
 	if c.sess == nil {

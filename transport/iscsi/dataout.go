@@ -125,6 +125,7 @@ func (d *dataOut) account() {
 			d.k.c.owing.Add(1)
 		} else {
 			d.k.c.owing.Add(-1)
+			d.k.c.settled.Add(1)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (s *Session) deliverRetained() {
 // before it came (11.5.1). It reports false if n is not a number that is still expected.
 // s.delivery is held; its holder delivers what is retained afterwards.
 func (s *Session) fillGap(n uint32) bool {
-	return serial.InWindow(n, s.window.exp.Load(), s.window.max.Load()) && s.reorder.fill(n)
+	return serial.InWindow(n, s.window.exp.Load(), s.window.max.Load()) && s.reorder.fill(n, s.node.tick.Load())
 }
 
 // skipConn consumes the numbers of what a connection that has ended has brought before its turn.

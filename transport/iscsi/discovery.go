@@ -37,7 +37,7 @@ func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
 	y := n.topology.Load()
 	var names []string
 	for name := range y.targets {
-		if (want == "" || name == want) && y.target(c.portal, name, s.Initiator) != nil {
+		if t, _ := y.target(c.portal, name, s.Initiator); t != nil && (want == "" || name == want) {
 			names = append(names, name)
 		}
 	}
@@ -69,8 +69,8 @@ func reachable(portal, local string) (string, bool) {
 		return portal, true
 	}
 	a := l.Addr().Unmap()
-	if p.Addr().Is4() && !a.Is4() {
-		return "", false
+	if p.Addr().Is4() != a.Is4() {
+		return "", false // it does not listen there
 	}
 	host, _, _ := strings.Cut(a.String(), "%")
 	addr, err := netip.ParseAddr(host)

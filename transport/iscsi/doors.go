@@ -30,8 +30,10 @@ type doors struct {
 	byAddress   *share.Pot[string]
 	byInitiator *share.Pot[account]
 
-	made, refused, turned ratelog.Owners // room, connections and logins, in this second
-	counters              counters
+	// What is told of in this second: who had to make room, logins and connections that were refused,
+	// and who did not do in time what it owed.
+	made, refused, turned, debts ratelog.Owners
+	counters                     counters
 }
 
 // An account is whose connections are counted together: an initiator, as whom it has proved to be.
@@ -158,7 +160,7 @@ func (n *Node) MakeRoom() bool {
 	n.doors.half.Remove(m)
 	n.closes(m.Value)
 	n.mu.Unlock()
-	n.evictHalf(m.Value, "the process's open files (ulimit -n)")
+	n.evictHalf(m.Value, "ulimit -n: too many open files")
 	return true
 }
 
@@ -212,4 +214,5 @@ func (n *Node) tellRefused() {
 	n.doors.made.Flush(n.log, "closed more, to make room")
 	n.doors.turned.Flush(n.log, "more connections refused")
 	n.doors.refused.Flush(n.log, "more logins refused")
+	n.doors.debts.Flush(n.log, "more ended that owed something")
 }

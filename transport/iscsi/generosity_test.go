@@ -188,7 +188,11 @@ func TestNames(t *testing.T) {
 			"iqn.2026-11.io.lunette.test:k\u0456m": pdu.LoginNotFound, // the Ukrainian i
 		}},
 	} {
-		s := transporttest.StartISCSI(t, iscsi.Config{}, func(target *iscsi.Target) { target.Initiators = x.list })
+		s := transporttest.StartISCSI(t, iscsi.Config{}, func(target *iscsi.Target) {
+			for _, name := range x.list {
+				target.Initiators = append(target.Initiators, iscsi.Initiator{Name: name})
+			}
+		})
 		for name, want := range x.want {
 			w := s.Wire()
 			r, _ := rawLogin{csg: stageOperational, nsg: stageFull, keys: "InitiatorName=" + name + ";TargetName=" + transporttest.TargetName}.ask(t, w)

@@ -161,6 +161,7 @@ func (c *Conn) detach() (DetachedConn, bool) {
 
 // leave takes a connection off the books that was detached.
 func (c *Conn) leave() {
+	c.endText()
 	c.sess.drop(c)
 	c.channel.Lost(func() {}) // no task is there
 	c.node.disconnected(c)
@@ -198,6 +199,7 @@ func (n *Node) attach(d *Detached) (*Session, error) {
 		nexus, err = t.port.Login(target.Initiator{
 			Name: state.Initiator,
 			Port: scsi.ISCSIPort(state.Initiator, state.ISID),
+			User: state.User,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("iscsi: %w", err)
@@ -243,7 +245,7 @@ func (p *Portal) Attach(s *Session, state ConnState, m Mover) (*Conn, error) {
 	}
 	c.text.begin(desired, &state.Params, c.sendTargets)
 	c.full.Store(true)
-	m.Enable(moverParams(&state.Params))
+	m.Enable(c.moverParams(&state.Params))
 	c.tellWindow()
 	return c, nil
 }

@@ -17,7 +17,6 @@ type loginPhase struct {
 	// target is what the first request has named: the login is for this value of it, whatever
 	// is changed meanwhile. nil: discovery.
 	target *servedTarget
-	why    error // the login is refused, for the log; nil: the negotiator's reason says it
 }
 
 func newLoginPhase(c *Conn) *loginPhase {
@@ -41,11 +40,11 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 		return t, pdu.LoginSuccess
 	}
 	if n.isClosing() {
-		return login.Target{}, pdu.LoginServiceUnavailable
+		return login.Target{Why: "the node is closing"}, pdu.LoginServiceUnavailable
 	}
-	t := n.topology.Load().target(l.c.portal, r.TargetName, r.InitiatorName)
+	t, why := n.topology.Load().target(l.c.portal, r.TargetName, r.InitiatorName)
 	if t == nil {
-		return login.Target{}, pdu.LoginNotFound
+		return login.Target{Why: why}, pdu.LoginNotFound
 	}
 	l.target = t
 	lt := login.Target{PortalGroup: portalGroup, Alias: t.Alias}
@@ -56,18 +55,21 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 }
 
 // Admit implements login.Environment.
-func (l *loginPhase) Admit(r *login.Result) (uint16, pdu.LoginStatus) {
+func (l *loginPhase) Admit(r *login.Result) (uint16, pdu.LoginStatus, string) {
 	c := l.c
 	c.cid = r.CID
+	if l.target != nil && !l.target.admitsAs(r.InitiatorName, r.User) {
+		return 0, pdu.LoginAuthorizationFail, fmt.Sprintf("the target lets this initiator in by another user than %q", r.User)
+	}
 	if c.traits.RDMA && !r.Discovery {
 		// Without RDMAExtensions=Yes this would be traditional iSCSI, for which there is no
 		// stream here (RFC 7145 6.3). It is the session's: who joins does not say it again.
 		switch v, said := r.Params.Extra[login.RDMAExtensions]; {
 		case r.TSIH != 0 || v == login.Yes:
 		case said:
-			return 0, pdu.LoginInitiatorError
+			return 0, pdu.LoginInitiatorError, "over RDMA there is nothing without RDMAExtensions"
 		default:
-			return 0, pdu.LoginMissingParameter
+			return 0, pdu.LoginMissingParameter, "RDMAExtensions is missing"
 		}
 		r.Params.DeriveRDMA()
 	}
@@ -96,9 +98,6 @@ func (l *loginPhase) take(p *Arrival) {
 	r := l.negotiator.Result()
 	switch {
 	case err != nil:
-		if l.why != nil {
-			err = fmt.Errorf("%w: %w", err, l.why)
-		}
 		c.node.doors.counters.logins.Add(1)
 		c.node.doors.refused.Warn(c.node.log, "login refused", c.place.address, "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
 		c.m.Flush()
@@ -122,7 +121,7 @@ func (l *loginPhase) end(r *login.Result) {
 	if c.traits.RDMA {
 		c.unexpected.limit(&c.sess.Params)
 	}
-	c.m.Enable(moverParams(&own))
+	c.m.Enable(c.moverParams(&own))
 	c.full.Store(true)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
 		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)

@@ -7,6 +7,10 @@ import (
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
+// maxManaging is how many task management functions of a session may be under way: they are mostly
+// immediate, so that the command window does not bound them.
+const maxManaging = 64
+
 // manage takes a task management request (11.5). The response goes out when nothing touches
 // the memory of an affected task any more. c.sess.delivery is held.
 func (c *Conn) manage(p *Arrival) {
@@ -22,6 +26,7 @@ func (c *Conn) manage(p *Arrival) {
 	answer := func(r pdu.TMFResponseCode) {
 		out := c.m.Control()
 		pdu.TMFResponse{Response: r, ITT: req.ITT}.Put(&out.BHS)
+		out.Echo = true
 		c.m.SendControl(out)
 		c.m.Flush()
 	}
@@ -32,6 +37,14 @@ func (c *Conn) manage(p *Arrival) {
 		return
 	case !ok:
 		answer(pdu.TMFNotSupported)
+		return
+	case c.sess.managing.Load() >= maxManaging:
+		answer(pdu.TMFRejected)
+		return
+	case f == target.ResetTarget && !c.sess.target.Reset:
+		c.node.doors.refused.Warn(c.node.log, "target reset refused", c.place.address, "remote", c.traits.Remote, "initiator", c.sess.Initiator,
+			"user", c.sess.User, "target", c.sess.Target, "why", "the target lets nobody reset it")
+		answer(pdu.TMFAuthorizationFailed)
 		return
 	}
 	filled := f == target.AbortTask && c.abortsUnseen(req, p.H.CmdSN())

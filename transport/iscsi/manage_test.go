@@ -1,6 +1,7 @@
 package iscsi_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -245,6 +246,32 @@ func testResets(t *testing.T, start transporttest.Start) {
 	}
 	if n := s.Units[0].Events[2].Load(); n != 1 {
 		t.Errorf("%d nexus resets", n)
+	}
+}
+
+// TestResetsAreRefused: where nobody may reset the target, everybody's sessions and tasks stay.
+func TestResetsAreRefused(t *testing.T) {
+	s := transporttest.StartISCSI(t, iscsi.Config{}, func(x *iscsi.Target) { x.Reset = false })
+	c, other := s.Dial(s.Config(1)), s.Dial(s.Config(2))
+	k := initiator.Command{CDB: read(0, 4096, transporttest.Hold), In: make([]byte, 4096)}
+	if err := errors.Join(other.Submit(&k), other.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	transporttest.Eventually(t, "the command is there", func() bool { return s.Units[0].Held.Load() > 0 })
+	for _, f := range []pdu.TMFFunction{pdu.TMFTargetWarmReset, pdu.TMFTargetColdReset} {
+		if r, err := c.Manage(f, 0, nil); err != nil || r != pdu.TMFAuthorizationFailed {
+			t.Error(f, r, err)
+		}
+	}
+	if r, err := c.Manage(pdu.TMFLUNReset, lun1, nil); err != nil || r != pdu.TMFComplete {
+		t.Error("a reset of a unit:", r, err)
+	}
+	if _, err := c.Ping(nil); err != nil {
+		t.Error(err)
+	}
+	s.Units[0].Release()
+	if err := other.Finish(&k); err != nil {
+		t.Error("the command of the other:", err)
 	}
 }
 

@@ -145,6 +145,10 @@ type MoverParams struct {
 	MaxSend                  int // the peer's MaxRecvDataSegmentLength
 	MaxBurst                 int // longest sequence of Data-In PDUs
 
+	// Memory pays for what the mover keeps of PDUs that do not arrive; nil: before full feature
+	// phase, where there are few connections and short PDUs.
+	Memory *buffer.Purse
+
 	// What says how much of a command's data-out comes unasked.
 	InitialR2T bool
 	FirstBurst int
@@ -174,13 +178,28 @@ type Arrival struct {
 // Mover.Control and goes back by SendControl.
 type PDU struct {
 	BHS  pdu.BHS
-	Data []byte // the data segment; may be a slice of Room
+	Data []byte // the data segment; may be a slice of Room, or lie in Lease
 	Room [288]byte
+	// Lease has the data of what does not fit into Room. It is the mover's with the PDU, which
+	// releases it when that was sent, or never will be: see Forget. nil over RDMA.
+	Lease *buffer.Lease
+	// Echo is set in answers that an initiator can ask for as often as it likes, and that the command
+	// window does not bound: to pings and texts, and Rejects. While much of that is not sent the
+	// mover takes nothing more from the connection.
+	Echo bool
 	// Memory is that of the command which a SCSI Response ends.
 	Memory Memory
 	Owner  any  // the session's, for Stamp
 	Next   *PDU // for whoever owns the PDU
 	Frame  any  // the mover's
+}
+
+// Forget gives back what p holds: it was sent, or never will be.
+func (p *PDU) Forget() {
+	if p.Lease != nil {
+		p.Lease.Release()
+	}
+	p.Lease, p.Data, p.Owner, p.Echo = nil, nil, nil, false
 }
 
 // Memory is where the data of a command lies at the initiator: the mapping of its tag to

@@ -125,6 +125,18 @@ func (n *Node) disconnected(c *Conn) {
 	n.mu.Unlock()
 }
 
+// waiting are the sessions in which something came before its turn.
+func (n *Node) waiting() (some []*Session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.sessions {
+		if s.reorder.count.Load() > 0 {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
 // connections are all connections now.
 func (n *Node) connections() []*Conn {
 	n.mu.Lock()
@@ -158,6 +170,9 @@ func (n *Node) clock() {
 			n.tellRefused()
 			for _, c := range n.connections() {
 				c.watch.check(now)
+			}
+			for _, s := range n.waiting() {
+				s.watchGap(now)
 			}
 		}
 	}

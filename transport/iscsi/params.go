@@ -7,8 +7,9 @@ import "github.com/lunette-io/lunette/transport/iscsi/login"
 const maxDataIn = 256 << 10
 
 // moverParams are what a mover has to know of p.
-func moverParams(p *login.Params) MoverParams {
+func (c *Conn) moverParams(p *login.Params) MoverParams {
 	return MoverParams{
+		Memory:       c.sess.memory(),
 		HeaderDigest: p.HeaderDigest, DataDigest: p.DataDigest,
 		MaxRecv: int(p.MaxRecvDataSegmentLength), MaxSend: int(min(p.MaxSendDataSegmentLength, maxDataIn)),
 		MaxBurst:   int(p.MaxBurstLength),

@@ -26,6 +26,8 @@ type earlyPDU struct {
 	bad  bool // the data digest is wrong
 	mem  Memory
 
+	since int64 // the node's tick when it came
+
 	x        Transfer // of data that is still arriving
 	of       *earlyPDU
 	more     []*earlyPDU // the Data-Outs of a command
@@ -34,16 +36,22 @@ type earlyPDU struct {
 }
 
 func newEarlyPDU(c *Conn, p *Arrival) *earlyPDU {
-	e := &earlyPDU{c: c, h: *p.H, ahs: slices.Clone(p.AHS), bad: p.BadDigest, mem: p.Memory}
+	e := &earlyPDU{c: c, since: c.node.tick.Load(), h: *p.H, ahs: slices.Clone(p.AHS), bad: p.BadDigest, mem: p.Memory}
 	e.x.Owner = e
 	return e
 }
 
-// size is how many bytes of data e and what follows it have.
+// earlyCost is what a retained PDU takes beside its data.
+const earlyCost = 512
+
+// size is how many bytes e and what follows it take.
 func (e *earlyPDU) size() int {
-	n := e.h.DataSegmentLength()
+	if e.skipped {
+		return 0
+	}
+	n := earlyCost + e.h.DataSegmentLength()
 	for _, m := range e.more {
-		n += m.h.DataSegmentLength()
+		n += m.size()
 	}
 	return n
 }
@@ -56,7 +64,7 @@ func (e *earlyPDU) arrival() *Arrival {
 // A reorderBuffer retains what came before its turn. Its mu guards all of it, and no other lock is
 // taken under it but those of the arena.
 type reorderBuffer struct {
-	arena *buffer.Arena
+	memory func() *buffer.Purse // pays for what is retained
 
 	// count is how many commands there are: changed with mu, and read without it for each PDU.
 	count atomic.Int32
@@ -144,9 +152,9 @@ func (b *reorderBuffer) take(n uint32) *earlyPDU {
 	return e
 }
 
-// fill lets number n be consumed by nothing, whether its command has come already or not. It
+// fill lets number n be consumed by nothing from second now on, whether its command has come already or not. It
 // reports false if the session has ended.
-func (b *reorderBuffer) fill(n uint32) bool {
+func (b *reorderBuffer) fill(n uint32, now int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch e := b.early[n]; {
@@ -155,7 +163,7 @@ func (b *reorderBuffer) fill(n uint32) bool {
 	case e != nil:
 		b.skip(e)
 	default:
-		b.put(n, &earlyPDU{skipped: true})
+		b.put(n, &earlyPDU{skipped: true, since: now})
 	}
 	return true
 }
@@ -179,7 +187,7 @@ func (b *reorderBuffer) skip(e *earlyPDU) {
 
 // charge takes n bytes from the limits. b.mu is held.
 func (b *reorderBuffer) charge(n int) bool {
-	if b.closed || b.bytes+n > maxEarlyBytes || b.arena.Charge(int64(n)) != nil {
+	if b.closed || b.bytes+n > maxEarlyBytes || b.memory().Charge(int64(n)) != nil {
 		return false
 	}
 	b.bytes += n
@@ -188,8 +196,10 @@ func (b *reorderBuffer) charge(n int) bool {
 
 // uncharge gives n bytes back. b.mu is held.
 func (b *reorderBuffer) uncharge(n int) {
-	b.bytes -= n
-	b.arena.Uncharge(int64(n))
+	if n > 0 { // before the first there may be no memory to give back to
+		b.bytes -= n
+		b.memory().Uncharge(int64(n))
+	}
 }
 
 // close forgets all, and lets nothing in any more.

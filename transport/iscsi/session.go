@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -15,6 +16,8 @@ type Session struct {
 	node   *Node
 	target *servedTarget // nil: discovery
 	nexus  *target.Nexus // nil: discovery
+	// purse pays for what a discovery session holds; nil: nexus.Memory does.
+	purse *buffer.Purse
 
 	window commandWindow
 
@@ -44,8 +47,16 @@ func newSession(n *Node, state SessionState) *Session {
 	s := &Session{SessionIdentity: state.SessionIdentity, node: n, gone: make(chan struct{})}
 	s.window.exp.Store(state.ExpCmdSN)
 	s.window.max.Store(state.MaxCmdSN)
-	s.reorder.arena = n.cfg.Arena
+	s.reorder.memory = s.memory
 	return s
+}
+
+// memory pays for what the session holds beside its tasks. It is there from the first connection on.
+func (s *Session) memory() *buffer.Purse {
+	if s.nexus != nil {
+		return s.nexus.Memory()
+	}
+	return s.purse
 }
 
 // take makes c a connection of the session, before others see it there.

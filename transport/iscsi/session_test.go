@@ -40,7 +40,7 @@ func testLogin(t *testing.T, start transporttest.Start) {
 	}
 	s := start(iscsi.Config{}, func(x *iscsi.Target) {
 		x.Auth = func() keys.Authenticator { return chap.Begin() }
-		x.Initiators = []string{transporttest.InitiatorName}
+		x.Initiators = []iscsi.Initiator{{Name: transporttest.InitiatorName}}
 		x.Alias = "the disk"
 	})
 	for name, x := range map[string]struct {
@@ -97,8 +97,8 @@ func testDiscovery(t *testing.T, start transporttest.Start) {
 	s := start(iscsi.Config{}, nil)
 	for _, x := range []struct {
 		name  string
-		admit []string
-	}{{"iqn.2026-11.io.lunette.test:open", nil}, {"iqn.2026-11.io.lunette.test:mine", []string{transporttest.InitiatorName}}, {"iqn.2026-11.io.lunette.test:theirs", []string{"iqn.2026-11.io.lunette.test:them"}}} {
+		admit []iscsi.Initiator
+	}{{"iqn.2026-11.io.lunette.test:open", nil}, {"iqn.2026-11.io.lunette.test:mine", []iscsi.Initiator{{Name: transporttest.InitiatorName}}}, {"iqn.2026-11.io.lunette.test:theirs", []iscsi.Initiator{{Name: "iqn.2026-11.io.lunette.test:them"}}}} {
 		d, err := target.NewTarget(x.name)
 		if err != nil {
 			t.Fatal(err)

@@ -17,12 +17,30 @@ type Target struct {
 	Alias string
 	// Auth makes one run of the authentication that initiators must pass; nil: none.
 	Auth func() login.Authenticator
-	// Initiators are the names that may log in, in normal form; empty: all.
-	Initiators []string
+	// Initiators may log in; empty: all.
+	Initiators []Initiator
+	// Reset lets every initiator that is logged in reset the target (TARGET WARM RESET, TARGET COLD
+	// RESET), which ends the tasks of all, and the sessions. LOGICAL UNIT RESET is everybody's.
+	Reset bool
 }
 
-func (t *Target) admits(initiator string) bool {
-	return len(t.Initiators) == 0 || slices.Contains(t.Initiators, initiator)
+// An Initiator is who may log in to a target: a name, which is no proof, and who has to prove that it
+// is theirs. A name may be there several times, with a user each.
+type Initiator struct {
+	Name string // in normal form
+	User string // by whom authentication must have been passed; "": by anybody who passes it
+}
+
+// admits reports whether an initiator of this name may log in, whoever it proves to be.
+func (t *Target) admits(name string) bool {
+	return len(t.Initiators) == 0 || slices.ContainsFunc(t.Initiators, func(i Initiator) bool { return i.Name == name })
+}
+
+// admitsAs reports whether an initiator of this name may log in that has proved to be user.
+func (t *Target) admitsAs(name, user string) bool {
+	return len(t.Initiators) == 0 || slices.ContainsFunc(t.Initiators, func(i Initiator) bool {
+		return i.Name == name && (i.User == "" || i.User == user)
+	})
 }
 
 // portalGroup is the tag of the one portal group of each target: all portals that show the
@@ -58,12 +76,19 @@ func (y *topology) shows(p *Portal, name string) bool {
 
 func (v portalView) shows(name string) bool { return v.only == nil || slices.Contains(v.only, name) }
 
-// target is the target with a name, if p shows it and it admits the initiator; else nil.
-func (y *topology) target(p *Portal, name, initiator string) *servedTarget {
-	if t := y.targets[name]; t != nil && t.admits(initiator) && y.shows(p, name) {
-		return t
+// target is the target with a name, if p shows it and it admits the initiator; else nil, and why, for
+// logs: initiators are not told which of these it is.
+func (y *topology) target(p *Portal, name, initiator string) (t *servedTarget, why string) {
+	t = y.targets[name]
+	switch {
+	case t == nil:
+		return nil, "there is no such target"
+	case !t.admits(initiator):
+		return nil, "the initiator is not among those of the target"
+	case !y.shows(p, name):
+		return nil, fmt.Sprintf("the portal %s does not show the target", p.addr)
 	}
-	return nil
+	return t, ""
 }
 
 // change lets edit make another topology out of a copy of the one there is.

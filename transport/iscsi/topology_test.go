@@ -47,7 +47,7 @@ func TestSetTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set(func(x *iscsi.Target) { x.Initiators = []string{"iqn.2026-11.io.lunette.test:another"} })
+	set(func(x *iscsi.Target) { x.Initiators = []iscsi.Initiator{{Name: "iqn.2026-11.io.lunette.test:another"}} })
 	if got := status(t, s, s.Config(2)); got != pdu.LoginNotFound {
 		t.Error("an initiator that is not admitted any more:", got)
 	}

@@ -20,8 +20,15 @@ type watch struct {
 
 	// What check compares from second to second.
 	sent, came int64 // bytes
-	stalled    int64 // seconds without progress
+	settled    int64 // Conn.settled
+	stalled    int64 // how far the connection is behind the least rate, in thousandths of a second
 }
+
+// leastBytes is what a connection has to move in each StallTimeout, if as much is under way: of what we
+// send it, or of what it was asked for. It may be late by StallTimeout at the most. So who takes or
+// sends a few bytes now and then is not waited for longer than who does nothing; a line of 20 kbit/s
+// is fast enough.
+const leastBytes = 128 << 10
 
 func (w *watch) init(c *Conn) {
 	w.c = c
@@ -50,8 +57,11 @@ func (w *watch) check(now int64) {
 		c.m.Terminate(errors.New("the time of a discovery session is over"))
 		return
 	}
-	if w.stalls(now) >= seconds(cfg.StallTimeout) {
-		c.m.Terminate(errors.New("the initiator does not take or send data"))
+	if most := seconds(cfg.StallTimeout); w.stalls(now, most) >= 1000*most {
+		c.node.doors.counters.stalled.Add(1)
+		c.node.doors.debts.Warn(c.node.log, "connection ended: the initiator does not take or send data", c.sess.Initiator,
+			"remote", c.traits.Remote, "target", c.sess.Target, "queued", c.m.Stats().BytesQueued, "owing", c.owing.Load())
+		c.m.Terminate(errStalled)
 		return
 	}
 	idle := now - w.heard.Load()
@@ -68,22 +78,33 @@ func (w *watch) check(now int64) {
 	}
 }
 
-// stalls is for how many seconds nothing has gone on that should.
-func (w *watch) stalls(now int64) int64 {
+var errStalled = errors.New("the initiator does not take or send data")
+
+// stalls is how far the connection is behind the least rate, of leastBytes in most seconds, after
+// another second; 0 if nothing is under way.
+func (w *watch) stalls(now, most int64) int64 {
 	s := w.c.m.Stats()
-	// It takes what we send: nothing else can be asked of it. What asks it for data may be
-	// behind that, and not have been sent yet.
-	takes := s.Queued > 0 && s.BytesOut != w.sent
-	// No progress: something is queued and nothing is sent, or data is owed and none comes.
-	if !takes && (s.Queued > 0 || (s.DataOut == w.came && w.c.owing.Load() > 0)) {
-		w.stalled++
-	} else {
-		w.stalled = 0
-	}
-	if takes {
-		w.heard.Store(now)
-	}
+	moved, came := s.BytesOut-w.sent, s.DataOut-w.came
 	w.sent, w.came = s.BytesOut, s.DataOut
+	settled := w.c.settled.Load()
+	if settled != w.settled { // all that a task was asked for has come, however little that is
+		came = leastBytes
+	}
+	w.settled = settled
+	switch {
+	case s.Queued > 0:
+		// It has to take what we send: nothing else can be asked of it. What asks it for data
+		// may be behind that, and not have been sent yet.
+		if moved > 0 {
+			w.heard.Store(now)
+		}
+	case w.c.owing.Load() > 0:
+		moved = came
+	default:
+		w.stalled = 0
+		return 0
+	}
+	w.stalled = max(0, w.stalled+1000-min(moved, leastBytes)*1000*most/leastBytes)
 	return w.stalled
 }
 

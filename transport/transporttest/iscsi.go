@@ -82,7 +82,7 @@ func start(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target), listen f
 	s.Units, s.Target = twoUnits(tb, cfg.Arena)
 	s.Node, err = iscsi.NewNode(cfg)
 	must()
-	it := iscsi.Target{SCSI: s.Target}
+	it := iscsi.Target{SCSI: s.Target, Reset: true} // tests try all functions
 	if change != nil {
 		change(&it)
 	}

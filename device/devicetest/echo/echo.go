@@ -92,7 +92,7 @@ func New(cfg Config) (*Processor, error) {
 }
 
 // accept is what a page does whose values change nothing.
-func accept([]byte) error { return nil }
+func accept(*target.ITL, []byte) error { return nil }
 
 // Passed counts the commands that came to the default row.
 func (p *Processor) Passed() uint64 { return p.passed.Load() }

@@ -27,6 +27,7 @@ type Listener struct {
 func newListener(d *Device, l *tcp.Listener) *Listener {
 	n := &Listener{d: d, l: l}
 	n.ready.L = &n.mu
+	l.MakeRoom = n.makeRoom
 	n.done.Go(n.accept)
 	return n
 }
@@ -56,6 +57,19 @@ func (l *Listener) accept() {
 		l.mu.Unlock()
 		l.done.Go(func() { l.ask(r) })
 	}
+}
+
+// makeRoom closes the connection that has waited longest to be accepted, if there is one, since there are
+// no descriptors for others.
+func (l *Listener) makeRoom() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) == 0 {
+		return false
+	}
+	_ = l.open[0].c.Close() // which ends the goroutine that waits for its Request
+	l.open = slices.Delete(l.open, 0, 1)
+	return true
 }
 
 // ask waits for the Request of a peer.

@@ -4,6 +4,7 @@ package kind
 import (
 	"time"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/network/tcp"
@@ -22,6 +23,14 @@ type Network struct {
 
 // Close ends the engine. No connection is left.
 func (n *Network) Close() error { return n.Engine.Close() }
+
+// Describe implements [plugin.Describer].
+func (n *Network) Describe() api.Facts {
+	if r, ok := n.Engine.(*tcp.Reactors); ok {
+		return api.Facts{{Name: "engine", Value: "reactors"}, {Name: "reactors", Value: r.Count()}}
+	}
+	return api.Facts{{Name: "engine", Value: "goroutines"}}
+}
 
 // Kind is the provider "tcp".
 func Kind() plugin.Provider {

@@ -4,6 +4,7 @@ package kind
 import (
 	"context"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/store/block"
@@ -28,5 +29,5 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, err
 	}
-	return plugin.Opened{Store: s, Seed: plugin.PathSeed(path), Label: "block " + path}, nil
+	return plugin.Opened{Store: s, Seed: plugin.PathSeed(path), Label: "block " + path, Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} }}, nil
 }

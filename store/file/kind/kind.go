@@ -4,6 +4,7 @@ package kind
 import (
 	"context"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/store/file"
@@ -35,5 +36,5 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, err
 	}
-	return plugin.Opened{Store: s, Undo: was.undo(), Seed: plugin.PathSeed(path), Label: "file " + path}, nil
+	return plugin.Opened{Store: s, Undo: was.undo(), Seed: plugin.PathSeed(path), Label: "file " + path, Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} }}, nil
 }

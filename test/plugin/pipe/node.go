@@ -166,7 +166,7 @@ func (n *node) Sessions() []api.Session {
 		all = append(all, api.Session{
 			ID: strconv.Itoa(s.number), Transport: "pipe", Initiator: s.guest, Alias: n.greeting, Target: s.target, Since: s.since.UTC(),
 			Connections: []api.Connection{{ID: s.number, Network: "process", Remote: s.guest, Local: s.addr}},
-			Commands:    totals.Commands, Errors: totals.Errors, BytesIn: totals.BytesIn, BytesOut: totals.BytesOut,
+			Counts:      plugin.Counts(totals),
 		})
 	}
 	return all

@@ -43,6 +43,21 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("algorithm %d", uint8(a))
 }
 
+// Name is the name of the hash as settings have it, those of Linux's initiator too.
+func (a Algorithm) Name() string {
+	switch a {
+	case MD5:
+		return "md5"
+	case SHA1:
+		return "sha1"
+	case SHA256:
+		return "sha256"
+	case SHA3_256:
+		return "sha3-256"
+	}
+	return ""
+}
+
 // Size is the length of a response in bytes.
 func (a Algorithm) Size() int {
 	switch a {

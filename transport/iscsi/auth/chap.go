@@ -49,6 +49,9 @@ func NewCHAP(cfg Config) (*CHAP, error) {
 			if a.User == b.User {
 				return nil, fmt.Errorf("CHAP user %q is there twice", a.User)
 			}
+			if a.Secret.Equal(b.Secret) {
+				return nil, fmt.Errorf("the CHAP users %q and %q have the same secret: each could log in as the other", b.User, a.User)
+			}
 		}
 	}
 	if cfg.Target != nil {

@@ -290,6 +290,7 @@ func TestConfigRefused(t *testing.T) {
 		{"no name", Config{Accounts: []Account{{Secret: alice.Secret}}}, "0 bytes"},
 		{"control character", Config{Accounts: []Account{{"a\x1b[2J", alice.Secret}}}, "cannot be printed"},
 		{"twice", Config{Accounts: []Account{alice, alice}}, "twice"},
+		{"same secret", Config{Accounts: []Account{alice, {"bob", secret(t, "alice's own secret")}}}, `"alice" and "bob" have the same secret`},
 		{"same both ways", Config{Accounts: []Account{alice}, Target: &Account{"disk", secret(t, "alice's own secret")}}, "must differ"},
 		{"bad target", Config{Accounts: []Account{alice}, Target: &Account{}}, "mutual CHAP"},
 		{"algorithm", Config{Accounts: []Account{alice}, Algorithms: []Algorithm{9}}, "algorithm 9"},
@@ -358,6 +359,13 @@ func TestLoadSecret(t *testing.T) {
 		{write("long", strings.Repeat("x", 256), 0o600), "256 bytes"},
 		{write("huge", strings.Repeat("x", 5000), 0o600), "larger than"},
 		{write("lines", "alice's own secret\nmore\n", 0o600), "more than one line"},
+		{write("blanks", "                \n", 0o600), "blanks alone"},
+		{write("tabs", "\t\t\t\t\t\t\t\t\t\t\t\t\t\n", 0o600), "blanks alone"},
+		{write("before", " alice's own secret\n", 0o600), "begins with a blank"},
+		{write("after", "alice's own secret \r\n", 0o600), "ends in a blank"},
+		{write("wide", "alice's own secret\u3000\n", 0o600), "ends in a blank"},
+		{write("bom", "\ufeffalice's own secret\n", 0o600), "byte order mark"},
+		{write("utf-16", "\xff\xfea\x00l\x00i\x00c\x00e\x00 \x00o\x00w\x00n\x00", 0o600), "byte order mark"},
 	} {
 		_, err := LoadSecret(c.in)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -382,6 +390,23 @@ func TestNobodyGetsInWithoutTheSecret(t *testing.T) {
 			if out, done, err := r.Next(in); done || err != nil && out != nil {
 				t.Fatalf("%v: done %v, %v, %v", in, done, out, err)
 			}
+		}
+	})
+}
+
+// A secret of a file is one that can be typed in: none begins or ends with what nobody sees.
+func FuzzParseSecret(f *testing.F) {
+	for _, s := range []string{"alice's own secret\r\n", "            \n", "\ufeffalice's own secret", " alice's own secret", "\n\n", ""} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := parseSecret(b)
+		if err != nil {
+			return
+		}
+		got := s.bytes()
+		if len(got) < MinSecretLen || strings.TrimSpace(string(got)) != string(got) || strings.HasPrefix(string(got), "\ufeff") || strings.Contains(string(got), "\n") {
+			t.Errorf("%q makes the secret %q", b, got)
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"unicode"
 	"unicode/utf8"
 )
@@ -94,21 +93,11 @@ func (a Account) check() error {
 // LoadSecret reads a secret from a file of its own: the secret is its only
 // line. A file that anybody but its owner may read or write is refused.
 func LoadSecret(path string) (Secret, error) {
-	f, err := os.Open(path)
+	f, err := openSecret(path)
 	if err != nil {
-		return Secret{}, fmt.Errorf("secret file: %w", err)
+		return Secret{}, err
 	}
 	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return Secret{}, fmt.Errorf("secret file: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return Secret{}, fmt.Errorf("secret file %s is not a regular file", path)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return Secret{}, fmt.Errorf("secret file %s is open to others (mode %04o): chmod 600 %s", path, mode, path)
-	}
 	const most = 4096
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
@@ -117,11 +106,7 @@ func LoadSecret(path string) (Secret, error) {
 	if len(b) > most {
 		return Secret{}, fmt.Errorf("secret file %s is larger than %d bytes", path, most)
 	}
-	line, rest, _ := bytes.Cut(b, []byte("\n"))
-	if len(bytes.TrimSpace(rest)) > 0 {
-		return Secret{}, fmt.Errorf("secret file %s has more than one line", path)
-	}
-	s, err := NewSecret(bytes.TrimSuffix(line, []byte("\r")))
+	s, err := parseSecret(b)
 	if err != nil {
 		return Secret{}, fmt.Errorf("secret file %s: %w", path, err)
 	}

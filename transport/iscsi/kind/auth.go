@@ -3,18 +3,46 @@ package kind
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
-	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
 
 // maxCHAPName is the longest CHAP_N in bytes (RFC 7143 12.1.3: a text value).
 const maxCHAPName = 255
 
-// checkAuth looks at the options of [authOption] at path.
-func checkAuth(c *model.Check, path string, v model.Values) {
+// userMark is between a name and a user where an initiator is written in one piece: no name on a list
+// has a comma.
+const userMark = ",user="
+
+// algorithmNames are those of all algorithms, the strongest first.
+func algorithmNames() []string {
+	var all []string
+	for _, a := range auth.All() {
+		all = append(all, a.Name())
+	}
+	return all
+}
+
+// given finds an option as it is written; the zero value if it is not there.
+func given(all model.Settings, name string) model.Given {
+	if i := slices.IndexFunc(all, func(g model.Given) bool { return g.Name == name }); i >= 0 {
+		return all[i]
+	}
+	return model.Given{}
+}
+
+// checkAuth looks at the options of [authOption] in what is at path.
+func checkAuth(c *model.Check, path string, v model.Values, written model.Settings) {
+	path += ".auth"
+	if g := given(written, "auth"); g.Name != "" && given(g.Of, "users").Name == "" && given(g.Of, "mutual").Name == "" {
+		c.Fail(path, "there are no users: nobody would have to prove who they are. Add \"users\", or leave \"auth\" out")
+	}
+	v = v.Group("auth")
 	users := v.Groups("users")
 	seen := make(map[string]bool)
 	for i, u := range users {
@@ -28,15 +56,9 @@ func checkAuth(c *model.Check, path string, v model.Values) {
 	if !v.Has("mutual") {
 		return
 	}
-	mutual := v.Group("mutual")
-	checkUser(c, path+".mutual", mutual)
+	checkUser(c, path+".mutual", v.Group("mutual"))
 	if len(users) == 0 {
 		c.Fail(path+".mutual", "we prove who we are only to initiators that do so first: add \"users\"")
-	}
-	for _, u := range users {
-		if file := mutual.String("secret-file"); file != "" && u.String("secret-file") == file {
-			c.Fail(path+".mutual.secret-file", "the secrets of the two directions must differ (RFC 7143 9.2.1): give them two files")
-		}
 	}
 }
 
@@ -55,33 +77,62 @@ func checkUser(c *model.Check, path string, v model.Values) {
 	c.Fail(path, "%w", err)
 }
 
-// authenticator loads the secrets of an [authOption]; nil if it asks for none.
-func authenticator(v model.Values) (func() login.Authenticator, error) {
-	if len(v.Groups("users")) == 0 {
-		return nil, nil
+// checkFiles looks for files that have the secrets of both directions, anywhere in a document:
+// [secrets] compares what is in them.
+func checkFiles(c *model.Check) {
+	type place struct {
+		path string
+		auth model.Values
 	}
-	account := func(v model.Values) (auth.Account, error) {
-		secret, err := auth.LoadSecret(v.String("secret-file"))
-		return auth.Account{User: v.String("user"), Secret: secret}, err
+	places := []place{{"discovery.auth", c.Document.Values.Group("discovery").Group("auth")}}
+	for i, t := range c.Document.Targets {
+		places = append(places, place{fmt.Sprintf("targets[%d].auth", i), t.Values.Group("auth")})
 	}
-	var cfg auth.Config
-	for _, u := range v.Groups("users") {
-		x, err := account(u)
-		if err != nil {
-			return nil, err
+	proves := make(map[string]string) // files that users have: where
+	for _, p := range places {
+		for i, u := range p.auth.Groups("users") {
+			if file := u.String("secret-file"); file != "" {
+				proves[filepath.Clean(file)] = fmt.Sprintf("%s.users[%d]", p.path, i)
+			}
 		}
-		cfg.Accounts = append(cfg.Accounts, x)
 	}
-	if v.Has("mutual") {
-		x, err := account(v.Group("mutual"))
-		if err != nil {
-			return nil, err
+	for _, p := range places {
+		file := p.auth.Group("mutual").String("secret-file")
+		if who, ok := proves[filepath.Clean(file)]; ok && file != "" {
+			c.Fail(p.path+".mutual.secret-file", "the secrets of the two directions must differ (RFC 7143 9.2.1), and %s has the same file: give them two", who)
 		}
-		cfg.Target = &x
 	}
-	chap, err := auth.NewCHAP(cfg)
-	if err != nil {
-		return nil, err
+}
+
+// checkInitiators looks at the option of [initiatorsOption] in a target.
+func checkInitiators(c *model.Check, path string, v model.Values) {
+	known := make(map[string]bool)
+	for _, u := range v.Group("auth").Groups("users") {
+		known[u.String("user")] = true
 	}
-	return func() login.Authenticator { return chap.Begin() }, nil
+	all := listed(v)
+	for i, x := range all {
+		at := fmt.Sprintf("%s.initiators[%d]", path, i)
+		if x.User != "" && !known[x.User] {
+			c.Fail(at, "the target has no user %q: name one of its \"auth: users\"", x.User)
+		}
+		for _, y := range all[:i] {
+			switch {
+			case x.Name != y.Name:
+			case x.User == y.User:
+				c.Fail(at, "%s is here twice", written(x))
+			case x.User == "" || y.User == "":
+				c.Fail(at, "%s is here with a user and without one, which would let every user in by it: leave one of the two out", x.Name)
+			}
+		}
+	}
+}
+
+// listed are the initiators that may log in to a target.
+func listed(target model.Values) []iscsi.Initiator {
+	var all []iscsi.Initiator
+	for _, i := range target.Groups("initiators") {
+		all = append(all, iscsi.Initiator{Name: i.String("name"), User: i.String("user")})
+	}
+	return all
 }

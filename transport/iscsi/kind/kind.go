@@ -21,6 +21,9 @@ const (
 	maxFirstBurst = 1 << 20
 )
 
+// Values of the option target-reset.
+const nobody, anybody = "nobody", "anybody"
+
 // Kind is the transport "iscsi", with the portals "iscsi" and "iser".
 func Kind() plugin.Transport {
 	return plugin.Transport{
@@ -31,7 +34,8 @@ func Kind() plugin.Transport {
 		},
 		Target: []model.Option{
 			authOption("who may log in"),
-			{Name: "initiators", List: true, Check: checkInitiator, Help: "The names of the initiators that may log in; without it all may."},
+			initiatorsOption(),
+			{Name: "target-reset", Default: nobody, Values: []string{nobody, anybody}, Help: "Who may reset the target by TARGET WARM RESET and TARGET COLD RESET, which end the commands, and COLD RESET the sessions, of all its initiators. LOGICAL UNIT RESET, which hosts use, is everybody's."},
 		},
 		Check: check, Restricts: restricts, New: newNode, Show: show,
 		Portals: []plugin.PortalKind{
@@ -57,6 +61,19 @@ func loginOptions() []model.Option {
 	}
 }
 
+// initiatorsOption is who may log in: names, each by itself or with the user who must prove that it is
+// theirs.
+func initiatorsOption() model.Option {
+	return model.Option{
+		Name: "initiators", Type: model.Group, List: true, Short: "name", Empty: "leave it out to let all in, or name who may log in",
+		Help: "The initiators that may log in, a name each or `{name: NAME, user: USER}`; without it all may.",
+		Options: []model.Option{
+			{Name: "name", Required: true, Check: checkInitiator, Help: "The name, as the initiator says it: by itself no proof."},
+			{Name: "user", Help: "The one of the target's users who must prove that the name is theirs; without it any of them may have it."},
+		},
+	}
+}
+
 // authOption is CHAP. Without users nobody has to prove who they are. Names and files are checked by
 // [checkAuth], which says what CHAP would have them be.
 func authOption(what string) model.Option {
@@ -67,8 +84,9 @@ func authOption(what string) model.Option {
 		}
 	}
 	return model.Option{Name: "auth", Type: model.Group, Options: []model.Option{
-		{Name: "users", Type: model.Group, List: true, Options: user(), Help: "Who proves by CHAP to be one of these: " + what + "."},
+		{Name: "users", Type: model.Group, List: true, Empty: "leave `auth` out to let all in, or name who may prove who they are", Options: user(), Help: "Who proves by CHAP to be one of these: " + what + "."},
 		{Name: "mutual", Type: model.Group, Options: user(), Help: "Who we prove to be, when we are asked."},
+		{Name: "algorithms", List: true, Values: algorithmNames(), Empty: "leave it out to allow all", Help: "The hashes that may be used; without it all. Of those that an initiator offers, it decides the order."},
 	}}
 }
 

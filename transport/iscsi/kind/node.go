@@ -14,12 +14,13 @@ import (
 // each.
 type node struct {
 	*iscsi.Node
+	secrets secrets
 	// unsolicited: Data-Outs may come unasked over RDMA as well.
 	unsolicited bool
 }
 
 func newNode(c plugin.NodeConfig) (plugin.Node, error) {
-	discovery, err := authenticator(c.Values.Group("discovery").Group("auth"))
+	discovery, err := load("discovery", c.Values.Group("discovery").Group("auth"))
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
@@ -37,20 +38,37 @@ func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if discovery != nil {
-		n.RequireDiscoveryAuth(discovery)
+	if auth := discovery.authenticator(); auth != nil {
+		n.RequireDiscoveryAuth(auth)
 	}
-	return &node{Node: n, unsolicited: v.String("initial-r2t") == "no"}, nil
+	t := &node{Node: n, unsolicited: v.String("initial-r2t") == "no"}
+	return t, t.secrets.put(discovery, func() error { return nil })
 }
 
 // SetTarget implements [plugin.Node]. The secrets are read anew.
 func (n *node) SetTarget(t plugin.Target) error {
-	a, err := authenticator(t.Values.Group("auth"))
+	known, err := load("target "+t.SCSI.Name, t.Values.Group("auth"))
 	if err != nil {
 		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
 	}
-	shown := iscsi.Target{SCSI: t.SCSI, Alias: t.Alias, Auth: a, Initiators: t.Values.Strings("initiators")}
-	return n.Node.SetTarget(shown)
+	shown := iscsi.Target{
+		SCSI: t.SCSI, Alias: t.Alias, Auth: known.authenticator(), Initiators: listed(t.Values),
+		Reset: t.Values.String("target-reset") == anybody,
+	}
+	err = n.secrets.put(known, func() error { return n.Node.SetTarget(shown) })
+	if err != nil {
+		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
+	}
+	return nil
+}
+
+// RemoveTarget implements [plugin.Node].
+func (n *node) RemoveTarget(name string, done func()) error {
+	if err := n.Node.RemoveTarget(name, done); err != nil {
+		return err
+	}
+	n.secrets.drop("target " + name)
+	return nil
 }
 
 // Sessions implements [plugin.Node].
@@ -60,7 +78,7 @@ func (n *node) Sessions() []api.Session {
 		a := api.Session{
 			ID: fmt.Sprintf("%#04x", s.TSIH), Transport: "iscsi", Initiator: s.Initiator, Alias: s.Alias,
 			Target: s.Target, User: s.User, Since: s.Since.UTC(), Connections: []api.Connection{},
-			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
+			Counts: plugin.Counts(s.Totals),
 		}
 		for _, c := range s.Connections {
 			n := c.Stats
@@ -84,10 +102,13 @@ func check(c *model.Check) {
 	if v.String("initial-r2t") == "yes" && v.String("immediate-data") == "no" && v.Size("first-burst") > 0 {
 		c.Fail("iscsi.first-burst", "nothing comes unasked with initial-r2t: yes and immediate-data: no")
 	}
-	checkAuth(c, "discovery.auth", c.Document.Values.Group("discovery").Group("auth"))
+	checkAuth(c, "discovery", c.Document.Values.Group("discovery"), given(c.Document.Given, "discovery").Of)
 	for i, t := range c.Document.Targets {
-		checkAuth(c, fmt.Sprintf("targets[%d].auth", i), t.Values.Group("auth"))
+		at := fmt.Sprintf("targets[%d]", i)
+		checkAuth(c, at, t.Values, t.Given)
+		checkInitiators(c, at, t.Values)
 	}
+	checkFiles(c)
 }
 
 // restricts is what keeps initiators out of a target.
@@ -95,7 +116,7 @@ func restricts(target model.Values) string {
 	switch {
 	case len(target.Group("auth").Groups("users")) > 0:
 		return "asks for CHAP"
-	case len(target.Strings("initiators")) > 0:
+	case len(listed(target)) > 0:
 		return "lets initiators in by their iSCSI names"
 	}
 	return ""

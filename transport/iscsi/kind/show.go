@@ -7,6 +7,7 @@ import (
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/transport/iscsi"
 )
 
 // users are the names that the target takes.
@@ -18,9 +19,20 @@ func users(t model.Target) []string {
 	return all
 }
 
+// written is an initiator as --initiator takes it.
+func written(i iscsi.Initiator) string {
+	if i.User == "" {
+		return i.Name
+	}
+	return i.Name + userMark + i.User
+}
+
 // show says who may log in to a target.
 func show(s plugin.Showing) plugin.Shown {
-	names := append([]string{}, s.Target.Values.Strings("initiators")...)
+	names := []string{}
+	for _, i := range listed(s.Target.Values) {
+		names = append(names, written(i))
+	}
 	who := "every initiator"
 	if n := len(names); n == 1 {
 		who = "the initiator " + names[0]

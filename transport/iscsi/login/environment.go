@@ -35,6 +35,9 @@ type Target struct {
 	// portal group tag. It goes out with the statuses LoginMovedTemporarily and
 	// LoginMovedPermanently.
 	Redirect string
+
+	// Why is the true reason of a status that ends the login, for logs alone.
+	Why string
 }
 
 // An Environment decides for the program around the login who is let in, and as what. Step calls its
@@ -49,8 +52,9 @@ type Environment interface {
 	// Admit decides at the end, when the initiator has proved all that it must and before the
 	// last response is made: it makes a session, replaces one, or adds the connection to one, and
 	// returns the TSIH of the session, which is not 0. Any status but LoginSuccess refuses the
-	// login instead. r stays valid, and afterwards nothing of it changes but its TSIH.
-	Admit(r *Result) (tsih uint16, status pdu.LoginStatus)
+	// login instead; why is the true reason, for logs alone. r stays valid, and afterwards nothing
+	// of it changes but its TSIH.
+	Admit(r *Result) (tsih uint16, status pdu.LoginStatus, why string)
 }
 
 // An Authenticator is one run of an authentication method on the target's side,

@@ -44,6 +44,13 @@ func NewTextExchange(cfg *Config, params *Params, ttt uint32, ask Asker) *TextEx
 	return &TextExchange{cfg: cfg, params: params, ttt: ttt, ask: ask}
 }
 
+// Held is how many bytes of the exchange are kept for the next Step: text that has come, and what has
+// not been fetched of the answer.
+func (x *TextExchange) Held() int { return x.in.Held() + len(x.out) }
+
+// maxAnswer is how long a piece of an answer is at the most.
+const maxAnswer = 256 << 10
+
 // maxTextSteps bounds the requests of one exchange.
 const maxTextSteps = 1024
 
@@ -164,7 +171,7 @@ func (x *TextExchange) one(p Pair) (string, error) {
 
 // respond sends what is left of the answer, or the next piece of it.
 func (x *TextExchange) respond(req pdu.TextRequest) TextReply {
-	limit := int(x.params.MaxSendDataSegmentLength)
+	limit := min(int(x.params.MaxSendDataSegmentLength), maxAnswer)
 	if len(x.out) > limit {
 		piece := x.out[:limit:limit]
 		x.out = x.out[limit:]

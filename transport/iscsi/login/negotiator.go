@@ -221,10 +221,10 @@ func (n *Negotiator) admit() *Failure {
 		n.method = None
 	}
 	n.result.AuthMethod = n.method
-	tsih, status := n.env.Admit(&n.result)
+	tsih, status, why := n.env.Admit(&n.result)
 	switch {
 	case status != pdu.LoginSuccess:
-		return fail(status, "the session is refused")
+		return fail(status, "the session is refused: %s", why)
 	case tsih == 0:
 		return fail(pdu.LoginTargetError, "the session got no TSIH")
 	}

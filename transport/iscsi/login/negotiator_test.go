@@ -57,18 +57,18 @@ func (w *world) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 	case r.TargetName == locked:
 		return login.Target{PortalGroup: 1, Auth: w.chap.Begin()}, pdu.LoginSuccess
 	case strings.HasSuffix(r.TargetName, ":moved"):
-		return login.Target{Redirect: "192.0.2.1:3260"}, pdu.LoginMovedTemporarily
+		return login.Target{Why: "by the test", Redirect: "192.0.2.1:3260"}, pdu.LoginMovedTemporarily
 	case strings.HasSuffix(r.TargetName, ":lost"):
-		return login.Target{}, pdu.LoginMovedPermanently
+		return login.Target{Why: "by the test"}, pdu.LoginMovedPermanently
 	case strings.HasSuffix(r.TargetName, ":forbidden"):
-		return login.Target{}, pdu.LoginAuthorizationFail
+		return login.Target{Why: "by the test"}, pdu.LoginAuthorizationFail
 	}
-	return login.Target{}, pdu.LoginNotFound
+	return login.Target{Why: "by the test"}, pdu.LoginNotFound
 }
 
-func (w *world) Admit(r *login.Result) (uint16, pdu.LoginStatus) {
+func (w *world) Admit(r *login.Result) (uint16, pdu.LoginStatus, string) {
 	w.admitted = append(w.admitted, *r)
-	return w.tsih, w.refuse
+	return w.tsih, w.refuse, "refused by the test"
 }
 
 // exchange is one request and what must come of it.

@@ -58,7 +58,7 @@ func (n *Negotiator) identify(pairs []Pair) ([]Pair, *Failure) {
 		if status.Redirects() && t.Redirect == "" {
 			return nil, fail(pdu.LoginTargetError, "a redirection without an address")
 		}
-		return nil, fail(status, "initiator %q, target %q", r.InitiatorName, r.TargetName)
+		return nil, fail(status, "%s", t.Why)
 	}
 	n.result.PortalGroup = t.PortalGroup
 	n.oper.discovery = r.Discovery

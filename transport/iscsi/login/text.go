@@ -150,6 +150,9 @@ type Collector struct {
 	text []byte
 }
 
+// Held is how many bytes have been gathered.
+func (c *Collector) Held() int { return len(c.text) }
+
 // Add takes the next piece; cont is its C bit. When the text is complete it is
 // returned and belongs to the caller until the next call. The error is that the
 // whole exceeds MaxText; the Collector is then empty.

@@ -148,7 +148,11 @@ func (m *Mover) MayBlock() bool { return !m.loggedIn.Load() }
 func (m *Mover) Control() *iscsi.PDU { return m.tx.control() }
 
 // SendControl implements iscsi.Mover.
-func (m *Mover) SendControl(p *iscsi.PDU) { m.tx.queue(item{p: p}, len(p.Data)) }
+func (m *Mover) SendControl(p *iscsi.PDU) {
+	if !m.tx.queue(item{p: p}, len(p.Data)) {
+		p.Forget()
+	}
+}
 
 // Flush implements iscsi.Mover.
 func (m *Mover) Flush() { m.tx.Flush() }

@@ -201,7 +201,7 @@ func (v *receiver) solicited(h *pdu.BHS) {
 func (m *Mover) reject(reason pdu.RejectReason, h *pdu.BHS) {
 	p := m.Control()
 	pdu.Reject{Reason: reason}.Put(&p.BHS)
-	p.Data = append(p.Room[:0], h[:]...)
+	p.Data, p.Echo = append(p.Room[:0], h[:]...), true
 	m.SendControl(p)
 }
 

@@ -25,7 +25,7 @@ func Listen(ctx context.Context, addr string, node *iscsi.Node, e tcp.Engine, op
 	if err != nil {
 		return nil, err
 	}
-	l.MakeRoom = node.MakeRoom
+	l.MakeRoom, l.Turned = node.MakeRoom, node.Refused
 	return &Portal{l: l, node: node, portal: node.AddPortal(network, l.Addr()), engine: e, buffers: NewBuffers()}, nil
 }
 
@@ -52,9 +52,14 @@ func (p *Portal) accept() {
 		if err != nil {
 			return // closed: Accept waits out all else
 		}
+		remote := c.RemoteAddr()
 		m, err := New(c, p.engine, p.buffers)
-		if err != nil {
-			continue // out of descriptors: the initiator will try again
+		if err != nil { // the initiator will try again, and finds room then
+			p.node.Refused(remote, err)
+			if tcp.Short(err) && p.l.MakeRoom != nil {
+				p.l.MakeRoom()
+			}
+			continue
 		}
 		h, err := p.portal.Connect(m)
 		if err != nil { // too many, or going

@@ -42,6 +42,7 @@ type receiver struct {
 	large   bool  // a large data segment was in it
 	pdus    int   // that were handled since
 	err     error // why the connection ends
+	charged int64 // for what is kept of a PDU that does not arrive
 	seg     segment
 	in      iscsi.Arrival
 }
@@ -57,14 +58,13 @@ const narrow = 256
 const (
 	maxQueuedBytes = 4 << 20
 	maxQueuedPDUs  = 4096
+	// maxEchoes is that of answers which the initiator can ask for as often as it likes: one that is
+	// long, or some short ones.
+	maxEchoes = 16 << 10
 )
 
 // maxLate is how much is received and thrown away before an orderly end.
 const maxLate = 1 << 20
-
-// restLen is how much of a PDU a connection keeps without a batch buffer: all of those that
-// are waited for, but for texts and pings with much data.
-const restLen = early + 1<<10
 
 // Receive implements tcp.Handler.
 func (m *Mover) Receive(fd uintptr) tcp.Next {
@@ -145,15 +145,6 @@ func (v *receiver) end(err error) tcp.Next {
 	return tcp.End
 }
 
-// fetch takes a batch buffer, for what is kept without one.
-func (v *receiver) fetch() {
-	v.b = v.m.buffers.in.Get().(*batch)
-	v.mem, v.r, v.w = v.b.mem, 0, copy(v.b.mem, v.rest)
-	if v.rest = v.rest[:0]; cap(v.rest) > 2*restLen {
-		v.rest = nil
-	}
-}
-
 // attempt is one receive.
 func (v *receiver) attempt(fd uintptr) (int, error) {
 	m := v.m
@@ -177,40 +168,6 @@ func (v *receiver) fill(fd uintptr) (int, error) {
 	}
 	v.iov = v.vectors(v.b.iov[:0])
 	return tcp.RecvMsg(fd, v.iov)
-}
-
-// Idle implements tcp.Handler: it gives the batch buffer back while there is nothing to
-// receive, unless something is in it that has no other place.
-func (m *Mover) Idle() {
-	v := &m.recv
-	switch {
-	case v.b == nil:
-	case m.ending.Load(): // a lingering connection holds nothing
-		v.release()
-	case !v.seg.anything || v.r == v.w: // else what is in it has no other place
-		v.park()
-	}
-}
-
-// park gives the batch buffer back unless much of a PDU is in it. In the login phase it
-// always does, so that those who never finish theirs cost next to nothing.
-func (v *receiver) park() {
-	n := v.w - v.r
-	if n > restLen && v.m.params != loginParams {
-		return
-	}
-	v.rest = append(v.rest[:0], v.mem[v.r:v.w]...)
-	v.release()
-}
-
-// release gives the batch buffer back; it holds nothing.
-func (v *receiver) release() {
-	if v.b != nil {
-		clear(v.b.iov[:])
-		v.iov = nil
-		v.m.buffers.in.Put(v.b)
-		v.b, v.mem, v.r, v.w = nil, nil, 0, 0
-	}
 }
 
 // vectors says where the next bytes go. If a data segment is arriving, v.m.mu is held.

@@ -26,6 +26,7 @@ type sender struct {
 	count  iscsi.MoverStats
 
 	waiting atomic.Int32 // items that are queued, or in the batch that is being sent
+	echoes  atomic.Int64 // of these, bytes of echoes and what each of them takes
 	paused  atomic.Bool  // the connection receives nothing until the queue is shorter
 
 	// Of the one who sends.
@@ -74,6 +75,9 @@ func (t *sender) queue(it item, n int) bool {
 	}
 	t.q = append(t.q, it)
 	t.waiting.Add(1)
+	if it.p != nil && it.p.Echo {
+		t.echoes.Add(echo(it.p))
+	}
 	t.Queued(n)
 	return true
 }
@@ -109,7 +113,10 @@ func (t *sender) Sent() {
 		case it.x != nil:
 			t.m.h.DataMoved(it.x, nil)
 		case it.p != nil:
-			it.p.Data, it.p.Owner = nil, nil // it may be large, and its owner is another's soon
+			if it.p.Echo {
+				t.echoes.Add(-echo(it.p))
+			}
+			it.p.Forget()
 			it.p.Next, pdus = pdus, it.p
 		}
 		t.done[i] = item{}
@@ -135,9 +142,15 @@ func (t *sender) recycle(pdus *iscsi.PDU) {
 	t.mu.Unlock()
 }
 
+// echoCost is what a queued echo takes beside its data.
+const echoCost = 512
+
+// echo is what a queued echo takes.
+func echo(p *iscsi.PDU) int64 { return int64(len(p.Data)) + echoCost }
+
 // full reports that so much is queued that the connection shall receive no more.
 func (t *sender) full() bool {
-	return t.Backlog() > maxQueuedBytes || t.waiting.Load() > maxQueuedPDUs
+	return t.Backlog() > maxQueuedBytes || t.waiting.Load() > maxQueuedPDUs || t.echoes.Load() > maxEchoes
 }
 
 // pause reports whether so much is queued that the connection shall pause. Then resume
@@ -182,9 +195,13 @@ func (t *sender) abandon() {
 	back := slices.Concat(t.done, t.q[t.head:])
 	t.q, t.head, t.done = nil, 0, nil
 	t.waiting.Store(0)
+	t.echoes.Store(0)
 	for _, it := range back {
-		if it.x != nil {
+		switch {
+		case it.x != nil:
 			t.m.h.DataMoved(it.x, iscsi.ErrTerminated)
+		case it.p != nil:
+			it.p.Forget()
 		}
 	}
 }

@@ -24,7 +24,7 @@ func Kind() plugin.Transport {
 		Target: []model.Option{{Name: "srp", Type: model.Group, Options: []model.Option{
 			{Name: "id-ext", Help: "16 hexadecimal digits, the first half of the identifier of the target's port; without it, what follows from the target's name."},
 			{Name: "ioc-guid", Help: "The second half, as above."},
-			{Name: "initiators", List: true, Check: checkInitiator, Help: "Who may log in: 0x and the 32 digits of an initiator's port, or an address; without it all may."},
+			{Name: "initiators", List: true, Empty: "leave it out to let all in, or name who may log in", Check: checkInitiator, Help: "Who may log in: 0x and the 32 digits of an initiator's port, or an address; without it all may."},
 		}}},
 		Check: check, New: newNode, Show: show,
 		Portals: []plugin.PortalKind{plugin.Over(plugin.PortalKind{
@@ -78,7 +78,7 @@ func (n *node) Sessions() []api.Session {
 	for _, s := range n.Node.Sessions() {
 		a := api.Session{
 			Transport: "srp", Initiator: s.Initiator, Target: s.Target, Since: s.Since.UTC(), Connections: []api.Connection{},
-			Commands: s.Totals.Commands, Errors: s.Totals.Errors, BytesIn: s.Totals.BytesIn, BytesOut: s.Totals.BytesOut,
+			Counts: plugin.Counts(s.Totals),
 		}
 		for _, c := range s.Channels {
 			n := c.Stats

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/agent/model"
+)
+
+// apart is how many descriptors are kept for what is not an initiator: those who ask the API, reading
+// and writing files beside the stores, and what is open for a moment.
+const apart = 24
+
+// A budget is how many descriptors there are for connections.
+type budget struct {
+	limit int // RLIMIT_NOFILE, which the runtime has raised as far as it may be
+	taken int // open now, and by portals that are still to be bound
+	nodes int // transports, each of which has connections
+}
+
+// fit lowers limits, which are those of each transport, to what descriptors allow. Beside the
+// connections that are logged in and those that are not, as many as may not be logged in can be ending,
+// and discovery has some of its own.
+func (b budget) fit(asked model.Limits) (model.Limits, error) {
+	each := (b.limit - b.taken - apart) / max(b.nodes, 1)
+	if each < 8 {
+		return asked, fmt.Errorf("there are no descriptors for connections: units and portals take %d of the %d that this process may have: raise the limit, as with ulimit -n 65536 or LimitNOFILE=65536", b.taken, b.limit)
+	}
+	discovery := min(64, each/8)
+	got := asked
+	if asked.Connections+2*asked.Logins+discovery > each {
+		got.Logins = min(asked.Logins, each/8)
+		got.Connections = min(asked.Connections, each-2*got.Logins-discovery)
+	}
+	return got, nil
+}
+
+// limits are the limits of the document, as far as there are descriptors. It is called before the
+// first transport is made, and the units are open. Daemon.changing is held.
+func (c *nodes) limits() (model.Limits, error) {
+	d := c.d
+	if d.fitting.Connections > 0 {
+		return d.fitting, nil
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return model.Limits{}, os.NewSyscallError("getrlimit", err)
+	}
+	const enough = 1 << 30 // more than anybody has, and RLIM_INFINITY too
+	b := budget{limit: int(min(limit.Cur, enough)), taken: openFiles() + 2*len(d.doc.Portals)}
+	transports := make(map[string]bool)
+	for _, p := range d.doc.Portals {
+		if pair, err := d.reg.Pair(p.Kind); err == nil {
+			transports[pair.Transport.Name] = true
+		}
+	}
+	b.nodes = len(transports)
+	got, err := b.fit(d.doc.Limits)
+	if err != nil {
+		return got, err
+	}
+	if asked := d.doc.Limits; got != asked {
+		d.lowered = fmt.Sprintf("at most %d connections and %d logins at a time, not %d and %d: this process may have %d descriptors (ulimit -n)",
+			got.Connections, got.Logins, asked.Connections, asked.Logins, limit.Cur)
+		d.log.Warn("limits are lowered to what descriptors allow", "descriptors", limit.Cur, "open", b.taken,
+			"connections", got.Connections, "logins", got.Logins, "asked-connections", asked.Connections, "asked-logins", asked.Logins)
+	}
+	d.fitting = got
+	return got, nil
+}
+
+// openFiles is how many descriptors this process has open.
+func openFiles() int {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 64 // there is no /proc: a guess, above what a few units take
+	}
+	return len(all)
+}
+
+// announceLimits says that less can come at a time than was asked for.
+func (d *Daemon) announceLimits(b *strings.Builder) {
+	if d.lowered != "" {
+		fmt.Fprintf(b, "\n%s\n", d.lowered)
+	}
+}

@@ -1,0 +1,129 @@
+package kind
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/transport/iscsi/auth"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
+)
+
+// An owner is what has an [authOption]: a target or discovery, with the secrets that were read for it.
+type owner struct {
+	name string // "target NAME", or "discovery"
+	chap *auth.CHAP
+	// users are who may log in there, mutual who we prove to be there, nil: nobody.
+	users  []named
+	mutual *named
+}
+
+// A named secret says for errors what it is: they never show it.
+type named struct {
+	what   string // "the user NAME of target NAME"
+	file   string
+	secret auth.Secret
+}
+
+// load reads the secrets of an [authOption] of the owner with a name.
+func load(name string, v model.Values) (owner, error) {
+	o := owner{name: name}
+	if len(v.Groups("users")) == 0 {
+		return o, nil
+	}
+	account := func(v model.Values) (auth.Account, named, error) {
+		user, file := v.String("user"), v.String("secret-file")
+		secret, err := auth.LoadSecret(file)
+		return auth.Account{User: user, Secret: secret}, named{fmt.Sprintf("the user %q of %s", user, name), file, secret}, err
+	}
+	var cfg auth.Config
+	for _, u := range v.Groups("users") {
+		x, s, err := account(u)
+		if err != nil {
+			return o, err
+		}
+		cfg.Accounts = append(cfg.Accounts, x)
+		o.users = append(o.users, s)
+	}
+	if v.Has("mutual") {
+		x, s, err := account(v.Group("mutual"))
+		if err != nil {
+			return o, err
+		}
+		cfg.Target = &x
+		s.what = name + ", which proves itself as " + fmt.Sprintf("%q", x.User)
+		o.mutual = &s
+	}
+	for _, a := range auth.All() {
+		if slices.Contains(v.Strings("algorithms"), a.Name()) {
+			cfg.Algorithms = append(cfg.Algorithms, a)
+		}
+	}
+	var err error
+	o.chap, err = auth.NewCHAP(cfg)
+	return o, err
+}
+
+// authenticator makes one run of the authentication that o asks for; nil if it asks for none.
+func (o owner) authenticator() func() login.Authenticator {
+	if o.chap == nil {
+		return nil
+	}
+	return func() login.Authenticator { return o.chap.Begin() }
+}
+
+// secrets are those of a whole node. What one target proves itself with must not be what anybody
+// proves themselves with to another, or to discovery: who is let in to the one would have it compute
+// the answer to the challenge of the other (RFC 7143 9.2.1).
+type secrets struct {
+	mu  sync.Mutex
+	all map[string]owner // by name
+}
+
+// put takes the secrets of an owner, in the place of those that it had, if they differ from those of
+// the others and use does not fail: else nothing has changed. use is called with the lock held.
+func (s *secrets) put(o owner, use func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.all {
+		if other.name == o.name {
+			continue
+		}
+		if err := apart(o.mutual, other.users); err != nil {
+			return err
+		}
+		if err := apart(other.mutual, o.users); err != nil {
+			return err
+		}
+	}
+	if err := use(); err != nil {
+		return err
+	}
+	if s.all == nil {
+		s.all = make(map[string]owner)
+	}
+	s.all[o.name] = o
+	return nil
+}
+
+// drop forgets the secrets of an owner.
+func (s *secrets) drop(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, name)
+}
+
+// apart refuses users that have the secret with which we prove ourselves.
+func apart(mutual *named, users []named) error {
+	if mutual == nil {
+		return nil
+	}
+	for _, u := range users {
+		if mutual.secret.Equal(u.secret) {
+			return fmt.Errorf("%s (%s) and %s (%s) have the same secret: who is let in by the one could pass for the other (RFC 7143 9.2.1). Give them two",
+				mutual.what, mutual.file, u.what, u.file)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package kind
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lunette-io/lunette/agent/model"
+)
+
+// secretFile makes a file with a secret.
+func secretFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// authOf is a value of the option auth: a user, and who we prove to be, if mutual is not empty.
+func authOf(user, mutual string) model.Values {
+	v := model.Values{"users": []any{model.Values{"user": "guest", "secret-file": user}}}
+	if mutual != "" {
+		v["mutual"] = model.Values{"user": "us", "secret-file": mutual}
+	}
+	return v
+}
+
+// No secret proves both who an initiator is and who we are, whatever targets they are of; an owner
+// that is refused has what it had.
+func TestSecretsOfANode(t *testing.T) {
+	a, b := secretFile(t, "a", "correct horse battery"), secretFile(t, "b", "another secret of mine")
+	a2 := secretFile(t, "a2", "correct horse battery")
+	var s secrets
+	put := func(name string, v model.Values, use error) error {
+		t.Helper()
+		o, err := load(name, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = s.put(o, func() error { return use }); err != nil && strings.Contains(err.Error(), "horse") {
+			t.Errorf("the error %v shows the secret", err)
+		}
+		return err
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	refused := func(err error, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%v does not have %q", err, w)
+			}
+		}
+	}
+	must(put("discovery", nil, nil))
+	must(put("target one", authOf(a, ""), nil))
+	refused(put("target two", authOf(b, a2), nil), `target two, which proves itself as "us" (`+a2, `the user "guest" of target one (`+a)
+	must(put("target two", authOf(b, ""), nil)) // what was refused is not there
+	must(put("target three", authOf(a, ""), nil))
+	refused(put("target two", authOf(b, a2), nil), "the same secret")
+	refused(put("discovery", authOf(b, a), nil), "discovery, which proves itself")
+	s.drop("target three")
+	refused(put("target one", authOf(a, b), nil), `"guest" of target two`)
+	must(put("target two", authOf(a, ""), nil))
+	must(put("target one", authOf(a, b), nil))
+	refused(put("target two", authOf(b, ""), nil), `target one, which proves itself as "us"`)
+
+	broken := errors.New("broken")
+	if err := put("target four", authOf(a, ""), broken); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	if _, there := s.all["target four"]; there {
+		t.Error("what could not be shown is kept")
+	}
+	if _, err := load("target five", authOf(filepath.Join(t.TempDir(), "none"), "")); err == nil {
+		t.Error("a file that is not there")
+	}
+	if text := fmt.Sprintf("%+v %v", s.all, s.all["target one"].users); strings.Contains(text, "horse") {
+		t.Error("the secrets show")
+	}
+}
