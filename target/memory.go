@@ -35,5 +35,11 @@ func (x *ITL) closePurse() {
 	}
 }
 
-// owner is the name of the initiator's accounts: all of its nexuses have the same.
-func (i Initiator) owner() string { return i.Name }
+// owner is the name of the initiator's accounts: all of its nexuses by one user have the same. No name
+// has a comma.
+func (i Initiator) owner() string {
+	if i.User == "" {
+		return i.Name
+	}
+	return i.Name + ",user=" + i.User
+}

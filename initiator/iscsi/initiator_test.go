@@ -23,6 +23,8 @@ type anybody struct{}
 func (anybody) Target(*login.Request) (login.Target, pdu.LoginStatus) {
 	return login.Target{PortalGroup: 1}, pdu.LoginSuccess
 }
+func (anybody) Tried(string, error) {}
+
 func (anybody) Admit(*login.Result) (uint16, pdu.LoginStatus, string) { return 1, pdu.LoginSuccess, "" }
 
 // dialFake logs in to a target that says afterwards what say sends.

@@ -88,7 +88,7 @@ func (n *Node) reinstate(key sessionKey, user string) bool {
 	switch {
 	case old == nil:
 		return true
-	case !old.belongsTo(user) && !old.ending():
+	case !old.belongsTo(user) && !old.leaving():
 		return false
 	}
 	n.log.Info("session reinstated", "initiator", key.initiator, "target", key.target)

@@ -99,12 +99,15 @@ func ownerOf(remote string) string {
 		return remote
 	}
 	a := p.Addr().Unmap()
-	if a.Is4() || a.IsLinkLocalUnicast() {
+	if a.Is4() {
 		return a.String()
 	}
 	network, err := a.WithZone("").Prefix(64)
 	if err != nil {
 		return a.String()
+	}
+	if zone := a.Zone(); zone != "" { // the link-local addresses of each link are a network
+		return network.String() + "%" + zone
 	}
 	return network.String()
 }

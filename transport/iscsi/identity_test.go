@@ -1,6 +1,11 @@
 package iscsi_test
 
 import (
+	"bytes"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lunette-io/lunette/device/nexus"
@@ -126,4 +131,53 @@ func TestNexusesHaveAUser(t *testing.T) {
 	if len(seen) != 2 || seen[0] != "alice" || seen[1] != "bob" {
 		t.Errorf("nexuses of %q", seen)
 	}
+}
+
+// The log says why a login was refused, where the initiator is not told.
+func TestRefusalsAreTold(t *testing.T) {
+	var log bytes.Buffer
+	change, as := users(t)
+	s := transporttest.StartISCSI(t, iscsi.Config{Log: slog.New(slog.NewTextHandler(&locked{w: &log}, nil))}, func(x *iscsi.Target) {
+		change(x)
+		x.Initiators = []iscsi.Initiator{{Name: transporttest.InitiatorName, User: "alice"}}
+	})
+	refused := []struct {
+		change func(c *initiator.Config)
+		want   string
+	}{
+		{func(c *initiator.Config) { c.TargetName += "2" }, "there is no such target"},
+		{func(c *initiator.Config) { c.InitiatorName += "2" }, "the initiator is not among those of the target"},
+		{func(c *initiator.Config) { c.Account = account(t, "carol", "carols-secret-01") }, "user=carol failures=1 why=\"login refused, status 0201 (authentication failure): CHAP: there is no such user"},
+		{func(c *initiator.Config) { c.Account = account(t, "alice", "carols-secret-01") }, "user=alice failures=1 why=\"login refused, status 0201 (authentication failure): CHAP: the response is wrong"},
+		{func(c *initiator.Config) { c.Account = account(t, "bob", "bobs-secret-0001") }, `the target lets this initiator in by another user than \"bob\"`},
+		{func(c *initiator.Config) { c.TSIH = 0x1234 }, "there is no such session"},
+	}
+	for _, x := range refused {
+		cfg := as(s, "alice", 1)
+		x.change(&cfg)
+		if got := status(t, s, cfg); got == pdu.LoginSuccess {
+			t.Error("let in:", x.want)
+		}
+	}
+	s.Close()
+	for _, x := range refused {
+		if !strings.Contains(log.String(), x.want) {
+			t.Errorf("the log does not say %q:\n%s", x.want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "secret-0") {
+		t.Error("the log has a secret")
+	}
+}
+
+// locked is a writer for several goroutines.
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }

@@ -17,6 +17,11 @@ type loginPhase struct {
 	// target is what the first request has named: the login is for this value of it, whatever
 	// is changed meanwhile. nil: discovery.
 	target *servedTarget
+
+	// Of the proof that was tried last, if there was one: see Tried.
+	user     string
+	failures int
+	until    int64 // the node's tick at which a wrong one is answered; 0: at once
 }
 
 func newLoginPhase(c *Conn) *loginPhase {
@@ -94,17 +99,37 @@ func (l *loginPhase) take(p *Arrival) {
 	out := c.m.Control()
 	out.BHS = resp.Header
 	out.Data = append(out.Room[:0], resp.Text...)
-	c.m.SendControl(out)
 	r := l.negotiator.Result()
-	switch {
-	case err != nil:
-		c.node.doors.counters.logins.Add(1)
-		c.node.doors.refused.Warn(c.node.log, "login refused", c.place.address, "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName, "why", err)
-		c.m.Flush()
-		c.m.Terminate(nil)
-	case done:
+	if err != nil {
+		l.tell(r, err)
+		if l.until != 0 {
+			c.watch.refusal.Store(&refusal{l.until, out})
+			return
+		}
+		c.refuseLogin(out)
+		return
+	}
+	c.m.SendControl(out)
+	if done {
 		l.end(r)
 	}
+}
+
+// tell tells the log of a login that failed: all that is known of who has tried, and the true reason.
+func (l *loginPhase) tell(r *login.Result, err error) {
+	c := l.c
+	facts := []any{"remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName}
+	if r.Discovery {
+		facts = append(facts, "discovery", true)
+	}
+	if l.user != "" {
+		facts = append(facts, "user", l.user, "failures", l.failures)
+	}
+	if l.until != 0 {
+		facts = append(facts, "delayed", l.until-c.node.tick.Load())
+	}
+	c.node.doors.counters.logins.Add(1)
+	c.node.doors.refused.Warn(c.node.log, "login refused", c.place.address, append(facts, "why", err)...)
 }
 
 // end begins full feature phase. The last response of the login is queued, and everything behind

@@ -20,7 +20,8 @@ type Node struct {
 	log  *slog.Logger
 	auth func() login.Authenticator // for discovery
 
-	tick atomic.Int64 // seconds since the node started: the clock of time-outs
+	tick    atomic.Int64 // seconds since the node started: the clock of time-outs
+	guesses guesses
 
 	topology atomic.Pointer[topology] // changed with mu, read without
 
@@ -31,6 +32,7 @@ type Node struct {
 	byTSIH   map[uint16]*Session
 	closing  bool
 	changed  sync.Cond // with mu: a connection or a session has gone
+	ticked   sync.Cond // with mu: tick has gone on, or the node is closing
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -57,7 +59,7 @@ func NewNode(cfg Config) (*Node, error) {
 	}
 	n.topology.Store(&topology{targets: make(map[string]*servedTarget)})
 	n.doors.init(&n.cfg)
-	n.changed.L = &n.mu
+	n.changed.L, n.ticked.L = &n.mu, &n.mu
 	n.done.Add(1)
 	go n.clock()
 	return n, nil
@@ -167,6 +169,9 @@ func (n *Node) clock() {
 			return
 		case <-t.C:
 			now := n.tick.Add(1)
+			n.mu.Lock()
+			n.ticked.Broadcast()
+			n.mu.Unlock()
 			n.tellRefused()
 			for _, c := range n.connections() {
 				c.watch.check(now)
@@ -184,6 +189,7 @@ func (n *Node) clock() {
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Lock()
 	n.closing = true
+	n.ticked.Broadcast()
 	n.mu.Unlock()
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -94,6 +94,14 @@ func (s *Session) ending() bool {
 	return s.ended
 }
 
+// leaving reports that the session has ended, or that its nexus is lost, as by a logout: nobody owns
+// it any more.
+func (s *Session) leaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended || s.loss.begun
+}
+
 // Close ends the session: its connections, its tasks, its nexus. It does not wait for the tasks.
 func (s *Session) Close() { s.end(errors.New("the session was closed")) }
 

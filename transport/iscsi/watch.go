@@ -13,6 +13,9 @@ import (
 type watch struct {
 	c *Conn
 
+	patience atomic.Int64            // seconds of the login that we have let it wait
+	refusal  atomic.Pointer[refusal] // what is answered later; nil: nothing
+
 	heard  atomic.Int64 // the node's tick when something came last
 	pinged atomic.Int64 // that of the NOP-In which waits for its answer; 0: none
 
@@ -47,7 +50,11 @@ func (w *watch) answeredPing() {
 func (w *watch) check(now int64) {
 	c, cfg := w.c, &w.c.node.cfg
 	if !c.full.Load() {
-		if time.Since(c.since) >= cfg.LoginTimeout {
+		switch r := w.refusal.Load(); {
+		case r != nil && now >= r.until:
+			w.refusal.Store(nil)
+			c.refuseLogin(r.pdu)
+		case time.Since(c.since) >= cfg.LoginTimeout+time.Duration(w.patience.Load())*time.Second:
 			c.m.Terminate(errors.New("login timed out"))
 		}
 		return

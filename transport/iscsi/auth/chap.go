@@ -98,7 +98,7 @@ type Run struct {
 	algorithm Algorithm
 	id        byte
 	challenge []byte
-	user      string
+	user      string // that the initiator says it is
 }
 
 type state uint8
@@ -121,6 +121,9 @@ func (r *Run) User() string {
 	return r.user
 }
 
+// Claims is the name that the initiator has tried to prove, "" before.
+func (r *Run) Claims() string { return r.user }
+
 // Owns reports whether key is one of CHAP's.
 func (r *Run) Owns(key string) bool { return owns(key) }
 
@@ -131,10 +134,6 @@ func owns(key string) bool {
 	}
 	return false
 }
-
-// errAuthentication is the same for an unknown user and for a wrong response, so that nobody learns
-// which users there are.
-var errAuthentication = errors.New("CHAP: unknown user or wrong response")
 
 // Next takes the initiator's keys: CHAP_A first, then CHAP_N and CHAP_R, with
 // CHAP_I and CHAP_C if the target shall prove itself too. After an error
@@ -181,6 +180,7 @@ func (r *Run) verify(k keys) ([]login.Pair, error) {
 	if k.a != nil || k.n == nil || k.r == nil || (k.i == nil) != (k.c == nil) {
 		return nil, errors.New("CHAP: the second step is CHAP_N and CHAP_R, with CHAP_I and CHAP_C or without")
 	}
+	r.user = *k.n
 	got, err := login.ParseBinary(*k.r, login.MaxBinaryLen)
 	if err != nil {
 		return nil, fmt.Errorf("CHAP_R: %w", err)
@@ -188,7 +188,11 @@ func (r *Run) verify(k keys) ([]login.Pair, error) {
 	secret, known := r.chap.secret(*k.n)
 	want := r.algorithm.Response(r.id, secret, r.challenge)
 	if subtle.ConstantTimeCompare(got, want)&known != 1 {
-		return nil, errAuthentication
+		// Both take the same time and have the same status: only the log learns which it is.
+		if known == 0 {
+			return nil, errors.New("CHAP: there is no such user")
+		}
+		return nil, errors.New("CHAP: the response is wrong: the initiator has another secret")
 	}
 	var out []login.Pair
 	if k.c != nil {
@@ -196,7 +200,6 @@ func (r *Run) verify(k keys) ([]login.Pair, error) {
 			return nil, err
 		}
 	}
-	r.user = *k.n
 	r.state = proved
 	return out, nil
 }

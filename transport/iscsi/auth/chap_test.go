@@ -196,11 +196,11 @@ func TestRefused(t *testing.T) {
 				last = '1'
 			}
 			return pairs("CHAP_N", "alice", "CHAP_R", resp[:len(resp)-1]+string(last))
-		}, "unknown user or wrong response"},
-		{"unknown user", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "mallory", "CHAP_R", resp) }, "unknown user or wrong response"},
-		{"another's secret", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "bob", "CHAP_R", resp) }, "unknown user or wrong response"},
-		{"short response", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "alice", "CHAP_R", resp[:10]) }, "unknown user or wrong response"},
-		{"long response", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "alice", "CHAP_R", resp+"00") }, "unknown user or wrong response"},
+		}, "the response is wrong"},
+		{"unknown user", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "mallory", "CHAP_R", resp) }, "no such user"},
+		{"another's secret", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "bob", "CHAP_R", resp) }, "the response is wrong"},
+		{"short response", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "alice", "CHAP_R", resp[:10]) }, "the response is wrong"},
+		{"long response", nil, func(_ *Run, resp string) []login.Pair { return pairs("CHAP_N", "alice", "CHAP_R", resp+"00") }, "the response is wrong"},
 		{"huge response", nil, func(*Run, string) []login.Pair {
 			return pairs("CHAP_N", "alice", "CHAP_R", "0x"+strings.Repeat("a", 4000))
 		}, "2000 bytes"},
@@ -244,6 +244,9 @@ func TestRefused(t *testing.T) {
 			}
 			if r.User() != "" {
 				t.Errorf("user %q", r.User())
+			}
+			if want := value(c.keys(r, login.FormatBinary(resp)), "CHAP_N"); c.want != "second step" && c.want != "twice" && r.Claims() != want {
+				t.Errorf("the initiator claims to be %q, says %q", want, r.Claims())
 			}
 			// The right response after a wrong one must not help.
 			if _, done, err := r.Next(pairs("CHAP_N", "alice", "CHAP_R", login.FormatBinary(resp))); done || err == nil {

@@ -49,6 +49,10 @@ type Environment interface {
 	// one that does not exist.
 	Target(r *Request) (Target, pdu.LoginStatus)
 
+	// Tried tells of a proof that the initiator has tried, of the name that it says it has; nil: it was
+	// good. It may wait before it returns.
+	Tried(user string, err error)
+
 	// Admit decides at the end, when the initiator has proved all that it must and before the
 	// last response is made: it makes a session, replaces one, or adds the connection to one, and
 	// returns the TSIH of the session, which is not 0. Any status but LoginSuccess refuses the
@@ -70,6 +74,9 @@ type Authenticator interface {
 	// answer. If done is true the initiator has proved who it is. An error ends the login with
 	// status 0201 (authentication failure); it has no secret in it, since it goes to the log.
 	Next(in []Pair) (out []Pair, done bool, err error)
+
+	// Claims is the name that the initiator has tried to prove, good or not; "" before.
+	Claims() string
 
 	// User is the name that was proved; valid once done.
 	User() string

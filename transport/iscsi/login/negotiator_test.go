@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ type world struct {
 	chap     *auth.CHAP
 	asked    []login.Request
 	admitted []login.Result
+	tried    []string
 	refuse   pdu.LoginStatus
 	tsih     uint16
 }
@@ -64,6 +66,10 @@ func (w *world) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 		return login.Target{Why: "by the test"}, pdu.LoginAuthorizationFail
 	}
 	return login.Target{Why: "by the test"}, pdu.LoginNotFound
+}
+
+func (w *world) Tried(user string, err error) {
+	w.tried = append(w.tried, fmt.Sprint(user, " ", err == nil))
 }
 
 func (w *world) Admit(r *login.Result) (uint16, pdu.LoginStatus, string) {

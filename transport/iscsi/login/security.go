@@ -136,6 +136,9 @@ func (n *Negotiator) security(pairs []Pair, req pdu.LoginRequest) ([]Pair, *Fail
 			return nil, fail(pdu.LoginInitiatorError, "%s after the authentication", proof[0].Key)
 		}
 		answers, done, err := n.target.Auth.Next(proof)
+		if user := n.target.Auth.Claims(); user != "" && (done || err != nil) {
+			n.env.Tried(user, err)
+		}
 		if err != nil {
 			return nil, fail(pdu.LoginAuthenticationFail, "%v", err)
 		}
