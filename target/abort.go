@@ -46,10 +46,10 @@ func (x *ITL) abort(match func(*Task) bool, g *group) (matched, ending int) {
 			t.group = newGroup(func() { before.done(); g.done() })
 		} else {
 			t.group = g
+			t.awaited = time.Now()
 		}
 		if t.fate.CompareAndSwap(open, aborted) {
 			ending++
-			t.abortedAt = time.Now()
 		} else if t.Aborted() {
 			continue // whoever was first has told everybody
 		}

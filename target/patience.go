@@ -14,7 +14,7 @@ const Patience = 3 * time.Second
 
 var (
 	errOverdue = errors.New("the initiator owes data that tasks of others wait for")
-	errLingers = errors.New("the initiator does not let the transfers of an aborted command end")
+	errLingers = errors.New("the initiator does not let the transfers of a command end that was aborted")
 )
 
 // expect lets the wait for what initiators owe be bounded. u.mu is held.
@@ -42,7 +42,7 @@ func (u *Unit) overdue() {
 	for x := range u.itls {
 		for _, t := range x.pinned(func(o *Task) bool {
 			if o.lingers() {
-				long := time.Since(o.abortedAt) >= Patience
+				long := time.Since(o.awaited) >= Patience
 				again = again || !long
 				return long
 			}
@@ -54,7 +54,7 @@ func (u *Unit) overdue() {
 			return long
 		}) {
 			why := errOverdue
-			if t.Aborted() {
+			if t.Aborted() || t.phase.Load() == responding {
 				why = errLingers
 			}
 			all = append(all, debt{x, t, why})
@@ -70,13 +70,17 @@ func (u *Unit) overdue() {
 	}
 }
 
-// lingers reports that t is aborted, and does not end since something of it is on its way to its
-// initiator or from it. The mu of its I_T_L nexus is held.
+// lingers reports that the end of t is waited for by a task management function, and does not come since
+// something of it is on its way to its initiator or from it: data, or the response of a task that was
+// answered before. The mu of its I_T_L nexus is held.
 func (t *Task) lingers() bool {
-	if !t.Aborted() || t.ended {
+	if t.group == nil || t.ended {
 		return false
 	}
 	phase := t.phase.Load()
+	if !t.Aborted() {
+		return phase == responding
+	}
 	return phase == receiving || phase == landing || t.pace.state.Load()&paceCount != 0
 }
 

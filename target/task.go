@@ -72,10 +72,10 @@ type Task struct {
 
 	// The ITL's mu guards these.
 	prev, next *Task
-	group      *group // set: aborted, and who waits for the end
-	pins       int    // task management still looks at the task
-	ended      bool   // it is in no list
-	abortedAt  time.Time
+	group      *group    // set: who waits for the end
+	pins       int       // task management still looks at the task
+	ended      bool      // it is in no list
+	awaited    time.Time // when group was set
 
 	mu       sync.Mutex
 	retained *buffer.Lease // what First lent, copied

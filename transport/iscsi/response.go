@@ -173,5 +173,9 @@ func (c *Conn) Ended(t *target.Task) {
 	k.drop() // the target's
 }
 
-// Overdue implements target.Services.
-func (c *Conn) Overdue(_ *target.Task, why error) { c.m.Terminate(why) }
+// Overdue implements target.Services: the initiator owes something for which others wait.
+func (c *Conn) Overdue(t *target.Task, why error) {
+	c.node.doors.debts.Warn(c.node.log, "connection ended: others wait for the initiator", c.sess.Initiator,
+		"remote", c.traits.Remote, "target", c.sess.Target, "lun", t.LUN, "why", why)
+	c.m.Terminate(why)
+}
