@@ -37,7 +37,8 @@ type ITL struct {
 	losers    []*group // who waits for the unit to forget x
 	forgotten bool     // it has
 
-	census census // The unit's mu guards it.
+	census census  // The unit's mu guards it.
+	waiter *waiter // its initiator at the unit: set when the unit attaches x
 }
 
 // An itlKey says which I_T_L nexus this is: the same after a new login.
