@@ -38,7 +38,8 @@ type ITL struct {
 	losers    []*group // who waits for the unit to forget x
 	forgotten bool     // it has
 
-	census census // The unit's mu guards it.
+	census census  // The unit's mu guards it.
+	waiter *waiter // its initiator at the unit: set when the unit attaches x
 
 	purse atomic.Pointer[buffer.Purse] // set once, when the first task asks for memory
 }

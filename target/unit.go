@@ -26,6 +26,8 @@ type Unit struct {
 	leaving map[itlKey]int
 	back    map[itlKey][]*ITL
 
+	waiters map[string]*waiter // by the names of initiators
+
 	shared      bool    // one task set for all nexuses
 	first, last *Task   // tasks that wait for their turn, in order, linked by Task.queue
 	tickets     uint64  // how many ever waited
@@ -42,7 +44,7 @@ type Unit struct {
 func NewUnit(name string, lu LogicalUnit) *Unit {
 	return &Unit{
 		Name: name, lu: lu, itls: make(map[*ITL]struct{}),
-		leaving: make(map[itlKey]int), back: make(map[itlKey][]*ITL),
+		leaving: make(map[itlKey]int), back: make(map[itlKey][]*ITL), waiters: make(map[string]*waiter),
 	}
 }
 
@@ -104,6 +106,7 @@ func (u *Unit) Close() error {
 func (u *Unit) attach(x *ITL) {
 	u.mu.Lock()
 	u.itls[x] = struct{}{}
+	u.join(x)
 	if u.leaving[x.key] > 0 {
 		x.busy.Store(true)
 		u.back[x.key] = append(u.back[x.key], x)
@@ -125,6 +128,7 @@ func (u *Unit) detach(x *ITL) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.itls, x)
+	u.part(x)
 	u.retired.add(&x.Stats)
 	if x.busy.Load() { // it came back, and is lost again before it was served
 		u.back[x.key] = slices.DeleteFunc(u.back[x.key], func(y *ITL) bool { return y == x })

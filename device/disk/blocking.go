@@ -27,7 +27,11 @@ func (p blocking) readPieces(t *target.Task) {
 		}
 		w.Flags &^= durable // when t comes here again it has been flushed
 	}
-	for n := p.roomFor(t); ; {
+	for n, sent := p.roomFor(t), int64(0); ; {
+		if sent >= readStep { // others have their turn
+			p.onWorker(t, readPieces)
+			return
+		}
 		l := w.Data
 		w.Data = nil
 		if l == nil {
@@ -52,6 +56,7 @@ func (p blocking) readPieces(t *target.Task) {
 			return
 		}
 		w.Done += size
+		sent += size
 		if !t.SendDataIn(at, l, p.entries.room) {
 			return
 		}

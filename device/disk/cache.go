@@ -58,5 +58,5 @@ func (d *Disk) prefetch(t *target.Task) {
 		return
 	}
 	w.Len = min(w.Len, maxPrefetch)
-	d.onWorker(t, verifyRead)
+	d.longOnWorker(t, verifyRead, w.Len, readStep)
 }

@@ -33,6 +33,15 @@ const (
 	readPiece  = 256 << 10 // staging that stays in the cache
 )
 
+// How much of long work one step does, before others have their turn.
+const (
+	readStep  = 1 << 20   // of what is read and forgotten, or sent
+	likeStep  = 128 << 10 // of what is compared block by block
+	fillStep  = 4 << 20   // of what is written again and again
+	sweepStep = 16 << 20  // of what is made zero, or has no data any more
+	sweepMany = 32        // ranges of that
+)
+
 // Defaults of Config.
 const (
 	DefaultBlockSize = 512

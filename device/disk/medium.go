@@ -27,6 +27,8 @@ type medium struct {
 	comparer  store.CompareWriter // nil: nobody else changes what the store holds
 	resizer   store.Resizer       // nil: the size is what it is
 
+	sweepStep int64 // how much is trimmed or made zero at a time
+
 	errors errorCounts
 	log    *errorLog
 }
@@ -42,7 +44,21 @@ func newMedium(s store.Store, arena *buffer.Arena, blockSize int) *medium {
 	m.mapper, _ = store.As[store.Mapper](s)
 	m.comparer, _ = store.As[store.CompareWriter](s)
 	m.resizer, _ = store.As[store.Resizer](s)
+	m.sweepStep = sweepStep
+	if g := m.info.Granularity; g > 0 {
+		m.sweepStep = max(1, sweepStep/g) * g
+	}
 	return m
+}
+
+// sweepEnd is where a piece ends at the latest that begins at off. Between two pieces is a boundary of
+// what the store can give back, so that pieces give back as much as their whole would.
+func (m *medium) sweepEnd(off int64) int64 {
+	first := m.info.Alignment
+	if off < first {
+		return first
+	}
+	return off + m.sweepStep - (off-first)%m.sweepStep
 }
 
 // readAt fills into, which it borrows.

@@ -54,13 +54,17 @@ func (d *Disk) startSame(t *target.Task) {
 		d.sweep.start(t)
 		return
 	}
-	d.onWorker(t, fillRange)
+	d.longOnWorker(t, fillRange, w.Len, fillStep)
 }
 
 // fillRange writes the block again and again.
 func (d *Disk) fillRange(t *target.Task) {
 	w, ctx := &t.Work, t.Context()
-	err := d.medium.fill(ctx, w.Data, w.Off, w.Len, &w.Done)
+	err := d.medium.fill(ctx, w.Data, w.Off, min(w.Len, w.Done+fillStep), &w.Done)
+	if err == nil && w.Done < w.Len {
+		d.again(t)
+		return
+	}
 	if err == nil && w.Flags&durable != 0 {
 		err = d.medium.flush(ctx, w.LBA)
 	}

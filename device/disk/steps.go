@@ -78,6 +78,20 @@ func (d *Disk) onWorker(t *target.Task, s step) {
 	d.Workers().Run(t, d.entries.work)
 }
 
+// longOnWorker is onWorker for work of n bytes of which one step does most at the most. What takes
+// one step only has its turn with all others.
+func (d *Disk) longOnWorker(t *target.Task, s step, n, most int64) {
+	if n <= most {
+		d.onWorker(t, s)
+		return
+	}
+	d.enter(s, t)
+	d.again(t)
+}
+
+// again lets a worker go on with t, of whose long work it has done a step, when others had their turn.
+func (d *Disk) again(t *target.Task) { d.Workers().RunLong(t, d.entries.work) }
+
 // work goes on with t on a worker, which may wait for storage.
 func (d *Disk) work(t *target.Task) {
 	if t.Aborted() {

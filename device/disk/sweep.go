@@ -8,13 +8,14 @@ import (
 )
 
 // sweep is how UNMAP and WRITE SAME of zeros go over their ranges: one after the other, by requests
-// if the store takes them, and else on a worker. SYNCHRONIZE CACHE ends by it, too.
+// if the store takes them, and else on a worker. Large ones go in pieces, so that others have their
+// turns in between. SYNCHRONIZE CACHE ends by it, too.
 type sweep struct{ *Disk }
 
 // start goes over the ranges of t, whose step says what to do with them.
 func (p sweep) start(t *target.Task) {
 	if p.medium.submitter == nil {
-		p.onWorker(t, step(t.Work.Step))
+		p.longOnWorker(t, step(t.Work.Step), t.Work.Len, p.medium.sweepStep)
 		return
 	}
 	p.next(p.requests.begin(t))
@@ -42,21 +43,33 @@ func (p sweep) op(w *target.Work) (store.Op, store.Flags) {
 	return store.OpZero, 0
 }
 
+// piece is the next piece of the range of t.
+func (p sweep) piece(w *target.Work) (off, n int64) {
+	off = w.Off + w.Done
+	return off, min(w.Len-w.Done, p.medium.sweepEnd(off)-off)
+}
+
 // byCalls goes over the ranges on a worker.
 func (p sweep) byCalls(t *target.Task) {
 	w, m, ctx := &t.Work, p.medium, t.Context()
 	var err error
-	for err == nil && p.more(t) {
+	for bytes, many := int64(0), 0; err == nil && p.more(t); many++ {
+		off, n := p.piece(w)
+		if many > 0 && bytes+n > m.sweepStep || many == sweepMany {
+			p.again(t)
+			return
+		}
+		bytes += n
 		if err = ctx.Err(); err != nil {
 			break
 		}
 		if op, f := p.op(w); op == store.OpZero {
-			err = m.zeroer.Zero(ctx, w.Off, w.Len, f)
+			err = m.zeroer.Zero(ctx, off, n, f)
 		} else {
-			err = m.trimmer.Trim(ctx, w.Off, w.Len)
+			err = m.trimmer.Trim(ctx, off, n)
 		}
 		if err == nil {
-			w.Done = w.Len
+			w.Done += n
 		}
 	}
 	if err == nil && w.Flags&durable != 0 {
@@ -72,7 +85,8 @@ func (p sweep) next(r *ioRequest) {
 	switch {
 	case p.more(t):
 		op, f := p.op(w)
-		p.submitRange(r, op, w.Off, w.Len, f)
+		off, n := p.piece(w)
+		p.submitRange(r, op, off, n, f)
 	case w.Flags&durable != 0:
 		p.submitRange(r, store.OpFlush, 0, 0, 0)
 	default:
@@ -92,7 +106,7 @@ func (p sweep) ended(r *ioRequest, err error) {
 		p.end(t, err)
 		return
 	}
-	t.Work.Done = t.Work.Len
+	t.Work.Done += r.Len
 	p.next(r)
 }
 
@@ -100,7 +114,7 @@ func (p sweep) ended(r *ioRequest, err error) {
 func (p sweep) end(t *target.Task, err error) {
 	w, m := &t.Work, p.medium
 	if step(w.Step) == zeroRange && errors.Is(err, store.ErrNotSupported) {
-		p.onWorker(t, fillRange)
+		p.longOnWorker(t, fillRange, w.Len-w.Done, fillStep)
 		return
 	}
 	err = m.failed(err, writing, m.lba(w.Off+w.Done))

@@ -38,7 +38,7 @@ func (d *Disk) verify(t *target.Task) {
 		d.enter(verifyLike, t)
 		t.ReceiveDataOut(0, d.medium.blockSize, d.entries.received)
 	default:
-		d.onWorker(t, verifyRead)
+		d.longOnWorker(t, verifyRead, t.Work.Len, readStep)
 	}
 }
 
@@ -84,20 +84,27 @@ func (d *Disk) verifyPiece(t *target.Task) {
 // verifyLike is VERIFY with BYTCHK of 11b: each block is like the one that was sent.
 func (d *Disk) verifyLike(t *target.Task) {
 	w, m, ctx := &t.Work, d.medium, t.Context()
-	for ; w.Done < w.Len; w.Done += m.blockSize {
-		err := m.compare(ctx, w.Data, 0, m.blockSize, w.Off+w.Done, 0)
-		if err == nil && t.Aborted() {
-			err = target.ErrAborted
-		}
-		if err != nil {
+	for end := min(w.Len, w.Done+likeStep); w.Done < end; w.Done += m.blockSize {
+		if err := m.compare(ctx, w.Data, 0, m.blockSize, w.Off+w.Done, 0); err != nil {
 			d.fail(t, err)
 			return
 		}
 	}
+	if w.Done < w.Len {
+		d.again(t)
+		return
+	}
 	d.finish(t, m.blockSize, nil)
 }
 
-// verifyRead is VERIFY without data: every block can be read.
+// verifyRead is VERIFY without data, which says that every block can be read: so all are read.
 func (d *Disk) verifyRead(t *target.Task) {
-	d.finish(t, 0, d.medium.readThrough(t.Context(), t.Work.Off, t.Work.Len))
+	w := &t.Work
+	n := min(readStep, w.Len-w.Done)
+	err := d.medium.readThrough(t.Context(), w.Off+w.Done, n)
+	if w.Done += n; err == nil && w.Done < w.Len {
+		d.again(t)
+		return
+	}
+	d.finish(t, 0, err)
 }

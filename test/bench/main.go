@@ -32,6 +32,8 @@ type options struct {
 	profile string // directory
 	foreign bool   // fio or iscsi-perf too
 	all     bool   // also what no claim is about
+	beside  bool   // only the greedy and the modest neighbour
+	nice    int    // of the greedy one's client
 }
 
 func main() {
@@ -53,6 +55,8 @@ func main() {
 	flag.StringVar(&o.json, "o", "", "also write all samples to this `file`, as JSON")
 	flag.BoolVar(&o.cost, "cost", false, "only count what a command costs lunette: system calls, context switches, copies, allocations")
 	flag.StringVar(&o.profile, "profile", "", "with -cost: write CPU profiles into this `directory`")
+	flag.BoolVar(&o.beside, "neighbour", false, "only measure how long one who reads a block at a time waits beside one with 1024 commands on the same unit")
+	flag.IntVar(&o.nice, "nice", 10, "with -neighbour: the `priority` of the greedy one's client, as nice(1) has it")
 	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi too: fio with its engine, or iscsi-perf")
 	flag.Parse()
 	if *quick {
@@ -80,6 +84,9 @@ func exit(err error) {
 
 // run measures and prints.
 func run(ctx context.Context, w io.Writer, o options) error {
+	if o.beside {
+		return neighbours(ctx, w, o)
+	}
 	costs, err := measureCosts(ctx, w, o)
 	if err != nil || o.cost {
 		return err
