@@ -93,6 +93,14 @@ func launch(t testing.TB, dir string, under []string, args ...string) *daemon {
 	line := append(append(append([]string{}, under...), program(t), "serve", "--socket", d.socket), args...)
 	d.cmd = exec.Command(line[0], line[1:]...)
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = dir, &d.out, &d.out
+	d.start()
+	return d
+}
+
+// start starts the process, and sees to its end.
+func (d *daemon) start() {
+	t := d.t
+	t.Helper()
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -109,10 +117,19 @@ func launch(t testing.TB, dir string, under []string, args ...string) *daemon {
 			<-d.ended
 		}
 		if t.Failed() {
-			t.Logf("the daemon printed, at the end:\n%s", last(d.out.String(), 4000))
+			t.Logf("the daemon printed, at the end:\n%s", last(d.out.String(), 1500))
 		}
 	})
-	return d
+}
+
+// eventuallyEnds waits until the process has ended by itself.
+func (d *daemon) eventuallyEnds(what string) {
+	d.t.Helper()
+	select {
+	case <-d.ended:
+	case <-time.After(hang):
+		d.t.Fatalf("%s: it has not ended in %v", what, hang)
+	}
 }
 
 // last is the end of a text.
