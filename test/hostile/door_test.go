@@ -173,7 +173,7 @@ func endlessLogins(g *gang) {
 				if r, ok := c.(io.Reader); ok {
 					go func() { _, _ = io.Copy(io.Discard, r) }()
 				}
-				for err == nil {
+				for err == nil && g.nap(time.Millisecond) {
 					var h pdu.BHS
 					pdu.LoginRequest{Continue: i%3 != 0, CSG: pdu.Stage(i % 2), ISID: pdu.ISID{0x80}}.Put(&h)
 					err = c.Send(&h, nil, text)

@@ -99,6 +99,9 @@ func rubbish(g *gang, reads bool) {
 						p.read()
 					}
 				}
+				if k%16 == 0 && !g.nap(time.Millisecond) {
+					return
+				}
 			}
 		})
 	}

@@ -183,7 +183,7 @@ func endlessTexts(g *gang) {
 				var h pdu.BHS
 				pdu.TextRequest{Immediate: true, Continue: i%3 != 0, Final: i%3 == 0, ITT: p.itt &^ 7, TTT: pdu.NoTag}.Put(&h)
 				h.SetCmdSN(p.sn.Load())
-				if p.Send(&h, nil, text[:len(text)-len(text)%4]) != nil {
+				if p.Send(&h, nil, text[:len(text)-len(text)%4]) != nil || (p.itt%16 == 0 && !g.nap(time.Millisecond)) {
 					p.ended.Store(true)
 					return
 				}

@@ -75,21 +75,5 @@ func rdmaAttacks() []attack {
 			}
 			g.nap(100 * time.Millisecond)
 		}},
-		{name: "requests beyond the limit whose answers nobody takes", over: []string{"srp"}, begin: func(g *gang) {
-			for range 8 {
-				c := g.link()
-				if c == nil {
-					continue
-				}
-				g.goes(func() {
-					for !g.stopped() {
-						if c.put(command{lun: onFile, cdb: make([]byte, 6)}) != nil {
-							return
-						}
-					}
-				})
-			}
-			g.nap(100 * time.Millisecond)
-		}},
 	}
 }

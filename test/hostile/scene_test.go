@@ -85,7 +85,7 @@ func newScene(t testing.TB, limits string, under ...string) *scene {
 const (
 	quietRatio    = 20
 	patientRatio  = 100 // for those whom a debtor may keep waiting a few seconds, once
-	patientNumber = 200
+	patientNumber = 100
 )
 
 // fair waits until each customer has been served n commands more. The customer of the twin must not be served
@@ -151,7 +151,7 @@ func (s *scene) attacked(a attack, over string) {
 	g := &gang{scene: s, t: s.t, over: over, stop: make(chan struct{})}
 	defer g.end()
 	a.begin(g)
-	n, ratio := int64(150), int64(quietRatio)
+	n, ratio := int64(60), int64(quietRatio)
 	if a.patience {
 		n, ratio = patientNumber, patientRatio
 	}
@@ -166,7 +166,7 @@ func (s *scene) attacked(a attack, over string) {
 	}
 	g.end()
 	s.left(when, before)
-	s.fair("after "+when, 30, quietRatio)
+	s.fair("after "+when, 10, quietRatio)
 }
 
 // comesIn checks that somebody new gets in over each transport, and is served.

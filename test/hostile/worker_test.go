@@ -4,6 +4,7 @@ package hostile
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -81,6 +82,19 @@ func workerAttacks() []attack {
 		}},
 		{name: "SYNCHRONIZE CACHE", over: transports, begin: func(g *gang) {
 			g.flood(2, 60, func(k int) command { return simple(k, cdb10(scsi.OpSynchronizeCache10, 0, 0, 0)) })
+		}},
+		{name: "commands whose answers nobody takes", over: transports, begin: func(g *gang) {
+			for range 8 {
+				p, _ := g.comes("evil")
+				if p == nil {
+					continue
+				}
+				g.goes(func() { // until the daemon takes no more
+					for k := 0; !g.stopped() && p.put(simple(k, make([]byte, 6))) == nil; k++ {
+					}
+				})
+			}
+			g.nap(500 * time.Millisecond)
 		}},
 		{name: "commands that are refused", over: transports, begin: func(g *gang) {
 			g.flood(4, 60, func(k int) command {
