@@ -167,13 +167,16 @@ type customer struct {
 	failed atomic.Bool
 }
 
-// span is how many blocks a customer has.
-const span = 512
+// span is how many blocks a customer has. Those of all begin at home.
+const (
+	span = 512
+	home = 16 << 10
+)
 
 // enter makes customer number n of a daemon.
 func (n *network) enter(t testing.TB, d *daemon, over string, number int) *customer {
 	t.Helper()
-	c := &customer{t: t, name: fmt.Sprintf("customer-%s-%d", over, number), first: uint32(number * span), stop: make(chan struct{})}
+	c := &customer{t: t, name: fmt.Sprintf("customer-%s-%d", over, number), first: uint32(home + number*span), stop: make(chan struct{})}
 	var err error
 	if c.host, err = n.host(d, over, c.name); err != nil {
 		t.Fatalf("%s: %v", c.name, err)

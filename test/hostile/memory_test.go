@@ -130,24 +130,26 @@ func behindGap(g *gang) {
 	}
 }
 
-// echoes sends pings with as much data as may be, from peers of which some do not take what comes back.
+// echoes sends pings with as much data as may be, from peers that do not take what comes back if they are mute.
 func echoes(g *gang, target string, peers int, mute bool) {
-	for range peers {
+	data := make([]byte, 256<<10)
+	switch {
+	case g.over == "iser":
+		data = data[:4<<10]
+	case target == "":
+		data = data[:8<<10]
+	}
+	var all []*peer
+	for range peers { // all before the first begins: then nobody of the gang waits for the gang
 		w := g.who("evil")
 		w.target, w.receive = target, 4096
-		p := g.evil(w)
-		if p == nil {
-			continue
+		if p := g.evil(w); p != nil {
+			all = append(all, p)
 		}
+	}
+	for _, p := range all {
 		if !mute {
 			p.read()
-		}
-		data := make([]byte, 256<<10)
-		switch {
-		case g.over == "iser":
-			data = data[:4<<10]
-		case target == "":
-			data = data[:8<<10]
 		}
 		g.goes(func() {
 			for !g.stopped() {

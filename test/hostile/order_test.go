@@ -23,7 +23,7 @@ func orderAttacks() []attack {
 		{name: "writes on the blocks of others that are not fed", over: transports, patience: true, stands: owed, begin: func(g *gang) {
 			g.fill(4, 16, one, func(k int) command {
 				c := write(k)
-				c.cdb = cdb10(scsi.OpWrite10, 0, 2048*3, 0)
+				c.cdb = cdb10(scsi.OpWrite10, home, 2048*3, 0)
 				c.out = 3 << 20
 				return c
 			}, true)
@@ -31,7 +31,7 @@ func orderAttacks() []attack {
 		}},
 		{name: "COMPARE AND WRITE on the blocks of others that is not fed", over: transports, patience: true, begin: func(g *gang) {
 			g.fill(4, 16, one, func(k int) command {
-				c := cdb16(scsi.OpCompareAndWrite, 0, uint64(k/2%6*span), 0)
+				c := cdb16(scsi.OpCompareAndWrite, 0, uint64(home+k/2%6*span), 0)
 				c[13] = 1
 				return command{lun: lunOf(k), cdb: c, attr: pdu.AttrSimple, out: 2 * blockSize}
 			}, true)

@@ -178,7 +178,7 @@ func (s *scene) comesIn(when string) {
 			s.t.Errorf("%s: a newcomer over %s: %v", when, over, err)
 			continue
 		}
-		c := &customer{t: s.t, name: "newcomer-" + over, first: uint32((8 + i) * span), host: h, stop: make(chan struct{})}
+		c := &customer{t: s.t, name: "newcomer-" + over, first: uint32(home + (8+i)*span), host: h, stop: make(chan struct{})}
 		if err := c.round(onFile, 1); err != nil {
 			s.t.Errorf("%s: %s: %v", when, c.name, err)
 		}
