@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -233,7 +232,7 @@ func (d *daemon) addr(over string) string {
 type state struct {
 	rss         int64 // bytes
 	descriptors int
-	goroutines  int
+	goroutines  int // but for the workers of units
 	sessions    int
 }
 
@@ -283,9 +282,6 @@ func (d *daemon) state() (s state, err error) {
 	if err := d.api.Profile(context.Background(), "goroutine", time.Millisecond, &profile); err != nil {
 		return s, err
 	}
-	s.goroutines, err = samples(profile.Bytes())
+	s.goroutines, err = goroutines(profile.Bytes())
 	return s, err
 }
-
-// errEnded reports a daemon that has ended.
-var errEnded = errors.New("the daemon has ended")

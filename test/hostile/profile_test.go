@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 )
 
 var errProfile = errors.New("no profile")
@@ -40,8 +42,27 @@ func fields(b []byte, f func(number int, value uint64, data []byte)) error {
 	return nil
 }
 
-// samples adds up the first value of all samples of a profile: of a profile of goroutines, how many there are.
-func samples(profile []byte) (sum int, err error) {
+// integers are those of a repeated field, which may be packed.
+func integers(all []uint64, value uint64, packed []byte) []uint64 {
+	if packed == nil {
+		return append(all, value)
+	}
+	for len(packed) > 0 {
+		v, n := binary.Uvarint(packed)
+		if n <= 0 {
+			break
+		}
+		all, packed = append(all, v), packed[n:]
+	}
+	return all
+}
+
+// idle is a function of goroutines that stay a while when they have nothing to do, for the next time: there is a
+// bound on how many there are.
+const idle = "target.(*Workers).work"
+
+// goroutines counts those of a profile of goroutines, but for the workers of units.
+func goroutines(profile []byte) (n int, err error) {
 	z, err := gzip.NewReader(bytes.NewReader(profile))
 	if err != nil {
 		return 0, err
@@ -50,23 +71,65 @@ func samples(profile []byte) (sum int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	const sample, value = 2, 2
+	type sample struct{ locations, values []uint64 }
+	var all []sample
+	var names []string
+	places, functions := map[uint64][]uint64{}, map[uint64]uint64{} // functions of a location, names of functions
 	var bad error
-	err = fields(b, func(number int, _ uint64, data []byte) {
-		if number != sample {
-			return
+	see := func(b []byte, f func(number int, v uint64, data []byte)) { bad = errors.Join(bad, fields(b, f)) }
+	see(b, func(number int, _ uint64, data []byte) { // profile.proto of pprof
+		var id, name uint64
+		switch number {
+		case 2:
+			var x sample
+			see(data, func(number int, v uint64, packed []byte) {
+				switch number {
+				case 1:
+					x.locations = integers(x.locations, v, packed)
+				case 2:
+					x.values = integers(x.values, v, packed)
+				}
+			})
+			all = append(all, x)
+		case 4:
+			var lines []uint64
+			see(data, func(number int, v uint64, line []byte) {
+				switch number {
+				case 1:
+					id = v
+				case 4:
+					see(line, func(number int, v uint64, _ []byte) {
+						if number == 1 {
+							lines = append(lines, v)
+						}
+					})
+				}
+			})
+			places[id] = lines
+		case 5:
+			see(data, func(number int, v uint64, _ []byte) {
+				switch number {
+				case 1:
+					id = v
+				case 2:
+					name = v
+				}
+			})
+			functions[id] = name
+		case 6:
+			names = append(names, string(data))
 		}
-		first := true
-		bad = errors.Join(bad, fields(data, func(number int, v uint64, packed []byte) {
-			if number != value || !first {
-				return
-			}
-			first = false
-			if packed != nil {
-				v, _ = binary.Uvarint(packed)
-			}
-			sum += int(v)
-		}))
 	})
-	return sum, errors.Join(err, bad)
+	for _, x := range all {
+		worker := slices.ContainsFunc(x.locations, func(l uint64) bool {
+			return slices.ContainsFunc(places[l], func(f uint64) bool {
+				k := functions[f]
+				return k < uint64(len(names)) && strings.HasSuffix(names[k], idle)
+			})
+		})
+		if len(x.values) > 0 && !worker {
+			n += int(x.values[0])
+		}
+	}
+	return n, bad
 }

@@ -136,7 +136,7 @@ func (s *scene) fair(when string, n, ratio int64) {
 
 // slack is what a daemon may take more after an attack than before.
 const (
-	slackGoroutines  = 24 // workers that are started when they are needed, timers
+	slackGoroutines  = 6 // timers that run out, what the daemon has begun for itself
 	slackDescriptors = 6
 	slackMemory      = 160 << 20 // while it is attacked: limits.memory, as much of garbage, and a bit
 )
