@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -18,6 +20,8 @@ import (
 )
 
 var siegeFor = flag.Duration("for", 20*time.Second, "how long TestSiege goes on: all attacks in turn, again and again")
+
+var siegeWith = flag.String("with", "", "of what attacks TestSiege consists: a regular expression for their names")
 
 // siegeMemory is the memory of the group of processes that the daemon is alone in, with its page cache.
 const siegeMemory = 512 << 20
@@ -86,7 +90,9 @@ func TestSiege(t *testing.T) {
 	}
 	begin := time.Now()
 	var peaks []int64 // of each round, in MiB
-	all := attacks()
+	with, err := regexp.Compile(*siegeWith)
+	must(t, err)
+	all := slices.DeleteFunc(attacks(), func(a attack) bool { return !with.MatchString(a.name) })
 	for round := 0; round == 0 || time.Since(begin) < *siegeFor; round++ {
 		peak := int64(0)
 		for i, a := range all {
