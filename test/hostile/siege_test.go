@@ -86,7 +86,11 @@ func TestSiege(t *testing.T) {
 	var runs [2]*bench.Result
 	var errs [2]error
 	for lun := range runs {
-		load.Go(func() { runs[lun], errs[lun] = s.load(ctx, uint32(lun)) })
+		r := s.load(ctx, uint32(lun))
+		load.Go(func() {
+			runs[lun], errs[lun] = r.Go(ctx)
+			errs[lun] = errors.Join(errs[lun], r.Close())
+		})
 	}
 	begin := time.Now()
 	var peaks []int64 // of each round, in MiB
@@ -129,20 +133,17 @@ func TestSiege(t *testing.T) {
 	s.left("all", before)
 }
 
-// load writes to the first blocks of a unit and reads them, and checks what it reads, until it is stopped.
-func (s *scene) load(ctx context.Context, lun uint32) (*bench.Result, error) {
+// load logs in; what it makes then writes to the first blocks of a unit and reads them, and checks what it reads,
+// until it is stopped.
+func (s *scene) load(ctx context.Context, lun uint32) *bench.Run {
+	s.t.Helper()
 	u, err := bench.ParseURL(fmt.Sprintf("iscsi://%s/%s/%d", s.d.addr("tcp"), targetName, lun))
-	if err != nil {
-		return nil, err
-	}
+	must(s.t, err)
 	r, err := bench.Open(ctx, bench.Config{
 		URL: u, Initiator: prefix + "load", Connections: 1, Range: home * blockSize, Verify: true, Rate: 200,
 		Workload: bench.Workload{Size: 16 << 10, Reads: 50, Depth: 4},
 		Plan:     bench.Plan{Time: *siegeFor + 24*time.Hour, Patience: hang},
 	})
-	if err != nil {
-		return nil, err
-	}
-	result, err := r.Go(ctx)
-	return result, errors.Join(err, r.Close())
+	must(s.t, err)
+	return r
 }
