@@ -4,17 +4,19 @@
 # make bench   compare with other targets, and say which of what is wanted was kept
 # make compare  in an emulated guest: iSER over siw, against the kernel's own target and against iSCSI over TCP
 # make fuzz    fuzz every decoder for FUZZTIME each
+# make siege   all attacks in turn on a daemon in 512 MiB, for SIEGE
 
 GO ?= go
 DISK ?= .run/disk.img
 SIZE ?= 1G
 FLAGS ?=
 FUZZTIME ?= 30s
+SIEGE ?= 1h
 BENCH ?=
 # Packages whose tests run whole targets: with each engine (see docs/design/datapath.md).
 WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
 
-.PHONY: build run check test bench fuzz lint deps unit abuse scale crash interop vm compare reference clean
+.PHONY: build run check test bench fuzz lint deps unit abuse hostile siege scale crash interop vm compare reference clean
 
 # What the program says it is: by git, or else by the go command, or by who builds from an archive.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -33,7 +35,7 @@ check: lint unit
 lint:
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); [ -z "$$bad" ] || { echo "gofmt -w $$bad" >&2; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags abuse,scale,crash,interop,vm ./test/...
+	$(GO) vet -tags abuse,scale,crash,interop,vm,hostile ./test/...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
 
 unit:
@@ -45,8 +47,8 @@ test: deps build lint
 	test/loud.sh -timeout 300s ./...
 	LUNETTE_ENGINE=reactors test/loud.sh -race -timeout 300s $(WHOLE)
 	test/fuzz.sh 3s
-	$(MAKE) --no-print-directory abuse scale crash interop vm
-	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse scale crash interop
+	$(MAKE) --no-print-directory abuse hostile scale crash interop vm
+	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse hostile scale crash interop
 	@echo "ok   make test"
 
 interop: build
@@ -55,6 +57,14 @@ interop: build
 # Hostile peers. The clients and the daemon need descriptors: 10,000 connections have two ends.
 abuse: build
 	test/loud.sh -tags abuse -count=1 -timeout 300s ./test/abuse/...
+
+# One takes all, and the others are served.
+hostile: build
+	test/loud.sh -tags hostile -count=1 -timeout 600s ./test/hostile/...
+
+# As root the daemon is in a memory control group. Nothing waits longer than two minutes, so that no time-out is needed.
+siege: build
+	$(GO) test -tags hostile -count=1 -timeout 0 -run Siege -v ./test/hostile/... -for $(SIEGE)
 
 # Many sessions. The daemon needs descriptors: 10,000.
 scale: build
