@@ -59,8 +59,9 @@ func (m *member) Commit(ctx context.Context, s reserve.Step) error {
 	m.c.mu.Lock()
 	switch {
 	case m.err != nil:
+		err := m.err
 		m.c.mu.Unlock()
-		return m.err
+		return err
 	case s.After.Version != m.c.kept.Version+1:
 		m.c.mu.Unlock()
 		return reserve.ErrStale
