@@ -21,10 +21,14 @@ import (
 // something is ended, and the log says whose.
 func TestPatience(t *testing.T) {
 	in := func(w transporttest.Way) func() *initiator.Command {
-		return func() *initiator.Command { return &initiator.Command{CDB: read(0, 256<<10, w), In: make([]byte, 256<<10)} }
+		return func() *initiator.Command {
+			return &initiator.Command{CDB: read(0, 256<<10, w), In: make([]byte, 256<<10)}
+		}
 	}
 	out := func(w transporttest.Way) func() *initiator.Command {
-		return func() *initiator.Command { return &initiator.Command{CDB: write(0, 256<<10, w), Out: make([]byte, 256<<10)} }
+		return func() *initiator.Command {
+			return &initiator.Command{CDB: write(0, 256<<10, w), Out: make([]byte, 256<<10)}
+		}
 	}
 	mute := func(e sim.Event, _ *sim.Gate) sim.Fate { return sim.Fate{Mute: e.Op == rdma.Read} }
 	stuck := func(e sim.Event, g *sim.Gate) (f sim.Fate) {
