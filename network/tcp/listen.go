@@ -82,10 +82,19 @@ func (l *Listener) Close() error {
 // Short reports that a call failed since the process, or the system, has no descriptors left.
 func Short(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
 
+// While there are no descriptors Accept tries again shortTries times, every 5 ms, before it turns anybody
+// away: those that were told to end are being closed. Room is made once in roomTries of them, so that no
+// more are ended than there is need for.
+const (
+	shortTries = 40
+	roomTries  = 4
+)
+
 // Accept waits for the next connection. Errors that will pass (too many open files,
 // a connection that was gone at once) are waited out; net.ErrClosed ends it.
 func (l *Listener) Accept() (*Conn, error) {
 	const shortest = 5 * time.Millisecond
+	short := 0 // how often in a row there was no descriptor
 	for delay := shortest; ; {
 		c, err := l.l.AcceptTCP()
 		switch {
@@ -102,11 +111,14 @@ func (l *Listener) Accept() (*Conn, error) {
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		case errors.Is(err, unix.ECONNABORTED):
-		case Short(err) && l.MakeRoom != nil && l.MakeRoom():
-			delay = shortest
-			time.Sleep(delay) // until it is closed
+		case Short(err) && short < shortTries:
+			if short%roomTries == 0 && l.MakeRoom != nil {
+				l.MakeRoom()
+			}
+			short++
+			time.Sleep(shortest) // until one is closed
 		case Short(err) && l.turnAway(err):
-			delay = shortest
+			short, delay = shortTries-roomTries, shortest
 		default:
 			time.Sleep(delay)
 			delay = min(2*delay, time.Second)

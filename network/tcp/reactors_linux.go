@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +45,13 @@ func NewReactors(o ReactorOptions) (*Reactors, error) {
 	return e, nil
 }
 
+// How often, and after which pause, Attach tries to get a descriptor when there is none: most of those that
+// make room for a connection have only been told to end when it is here.
+const (
+	attachTries = 100
+	attachPause = 2 * time.Millisecond
+)
+
 // Attach implements [Engine]: the reactor that has the fewest sockets gets the next.
 func (e *Reactors) Attach(c *Conn) (Socket, error) {
 	least := e.all[0]
@@ -54,8 +62,14 @@ func (e *Reactors) Attach(c *Conn) (Socket, error) {
 	}
 	// A copy of the descriptor, which the runtime's poller does not know: else the runtime would wake
 	// a thread for each event, too.
-	fd, err := -1, error(nil)
-	cerr := c.control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	fd, err, cerr := -1, error(nil), error(nil)
+	for try := 0; ; try++ {
+		cerr = c.control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+		if !Short(err) || try == attachTries {
+			break
+		}
+		time.Sleep(attachPause) // others that make room are being closed
+	}
 	_ = c.Close() // of the old descriptor: the connection goes on
 	if err = errors.Join(cerr, os.NewSyscallError("fcntl", err)); err != nil {
 		return nil, fmt.Errorf("tcp: %w", err)

@@ -2,7 +2,9 @@ package tcp
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/lunette-io/lunette/network/tcp"
 	"github.com/lunette-io/lunette/transport/iscsi"
@@ -49,6 +51,28 @@ func (p *Portal) Close() error {
 	return err
 }
 
+// connect makes the session's side of a connection. While there is no room it tries again for a moment, and
+// nobody else is accepted: those that had to make room were only told to end, and a flood that comes
+// faster than they end shall not have others turned away.
+func (p *Portal) connect(m *Mover) (iscsi.Handler, error) {
+	for try := 0; ; try++ {
+		h, err := p.portal.Connect(m)
+		switch {
+		case err == nil:
+			return h, nil
+		case errors.Is(err, iscsi.ErrClosed) || try == roomTries:
+			return nil, err
+		}
+		time.Sleep(roomPause)
+	}
+}
+
+// How often, and after which pause, connect tries again.
+const (
+	roomTries = 20
+	roomPause = 5 * time.Millisecond
+)
+
 func (p *Portal) accept() {
 	for {
 		c, err := p.l.Accept()
@@ -64,7 +88,7 @@ func (p *Portal) accept() {
 			}
 			continue
 		}
-		h, err := p.portal.Connect(m)
+		h, err := p.connect(m)
 		if err != nil { // too many, or going
 			p.node.Refused(m.Traits().Remote, err)
 			_ = m.Close()
