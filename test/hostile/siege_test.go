@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lunette-io/lunette/bench"
+	"github.com/lunette-io/lunette/scsi"
 )
 
 var siegeFor = flag.Duration("for", 20*time.Second, "how long TestSiege goes on: all attacks in turn, again and again")
@@ -122,8 +123,11 @@ func TestSiege(t *testing.T) {
 		}
 		if r != nil {
 			t.Logf("LUN %d: %d commands, failed: %v", lun, r.Read.Commands+r.Write.Commands, r.Errors)
-			if len(r.Errors) > 0 {
-				t.Errorf("load on LUN %d: %v", lun, r.Errors)
+			for kind, n := range r.Errors {
+				// A host tries that again, and nobody behind it learns of it; often it must not be.
+				if kind != scsi.TaskSetFull.String() || n > (r.Read.Commands+r.Write.Commands)/100 {
+					t.Errorf("load on LUN %d: %d times %s", lun, n, kind)
+				}
 			}
 		}
 	}
