@@ -210,5 +210,7 @@ type Stats struct {
 	Blocked                 int64 // sends that had to wait for the peer
 	Copied                  int64 // bytes of payload copied in user space, in messages too
 	CopiedPlaced            int64 // of these, bytes of Reads and of the peer's Writes
-	Queued, BytesQueued     int64 // waiting to be sent now
+	Queued, BytesQueued     int64 // waiting to be sent now; Reads that wait for others are not
+	Asked                   int64 // Reads that the peer has been asked for, and has not answered
+	Unfinished              bool  // a part of something has come, and the rest has not
 }

@@ -270,7 +270,7 @@ func (t *sender) request(w *rdma.Work) {
 	h.put(b)
 	r.put(b[untaggedLen:])
 	t.trailer(0, t.sum(b))
-	t.count--
+	t.asking++
 	t.cur = message{}
 }
 

@@ -236,6 +236,7 @@ func (c *Conn) Info() rdma.Info { return c.info }
 type counters struct {
 	messagesIn, messagesOut, writes, reads, bytesIn, placed, receives,
 	again, copied, copiedPlaced atomic.Int64
+	unfinished atomic.Bool // see rdma.Stats
 }
 
 // Stats implements rdma.Conn.
@@ -247,6 +248,7 @@ func (c *Conn) Stats() rdma.Stats {
 		Sends: sent.Calls, ReceiveAgain: n.again.Load(), Blocked: sent.Blocked,
 		Copied: n.copied.Load(), CopiedPlaced: n.copiedPlaced.Load(),
 	}
-	s.Queued, s.BytesQueued = c.tx.queued()
+	s.Queued, s.BytesQueued, s.Asked = c.tx.queued()
+	s.Unfinished = n.unfinished.Load()
 	return s
 }

@@ -33,7 +33,7 @@ func (v *receiver) handle() (again bool, bad *TerminateError) {
 	if whole && v.c.crc && !crc(0).add(have[:size-crcLen]).matches(have[size-crcLen:]) {
 		return false, failure(causeCRC, "in an FPDU of %d bytes", length)
 	}
-	if !whole && v.c.crc && !h.tagged {
+	if !whole && v.c.crc && !h.tagged && n <= max(v.c.opts.MaxMessage, maxOther) {
 		v.fit(size)
 		return false, nil
 	}
@@ -75,6 +75,10 @@ func (v *receiver) handle() (again bool, bad *TerminateError) {
 	return true, nil
 }
 
+// maxOther is how long an untagged segment may be that is no Send, in bytes: a Terminate has as much as
+// this in no version of the protocol. The connection waits for no longer ones.
+const maxOther = 512
+
 // of notes the header of the segment that is the reason of e. It copies the header.
 func (e *TerminateError) of(head []byte) *TerminateError {
 	e.head = slices.Clone(head)
@@ -111,6 +115,8 @@ func (v *receiver) check(h *header, n int) *TerminateError {
 		return failure(causeMO, "MO %d", h.mo)
 	case h.qn == queueSend && (uint64(h.mo)+uint64(n) > uint64(v.c.opts.MaxMessage)):
 		return failure(causeTooLong, "a message of %d bytes at least, %d are taken", uint64(h.mo)+uint64(n), v.c.opts.MaxMessage)
+	case h.op == opTerminate && n > maxOther:
+		return failure(causeTooLong, "a Terminate of %d bytes", n)
 	case h.op == opReadRequest && n > readRequestLen:
 		return failure(causeTooLong, "a Read Request of %d bytes", n)
 	case h.op == opReadRequest && (n < readRequestLen || !h.last):

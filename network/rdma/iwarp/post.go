@@ -25,6 +25,7 @@ func (c *Conn) Post(w *rdma.Work) bool {
 		t.Queued(0)
 	default:
 		t.waiting.push(w)
+		t.later++
 	}
 	return true
 }
@@ -38,6 +39,7 @@ func (c *Conn) Cancel(w *rdma.Work) bool {
 	case w.Op != rdma.Read:
 		return false
 	case t.waiting.remove(w):
+		t.later--
 	case t.queue.remove(w):
 		t.allow()
 	default:
@@ -52,6 +54,7 @@ func (t *sender) allow() {
 	t.allowed++
 	if w := t.waiting.pop(); w != nil {
 		t.allowed--
+		t.later--
 		t.queue.push(w)
 		t.Queued(0)
 	}
@@ -76,9 +79,15 @@ func (t *sender) serve(a answer) bool {
 	return true
 }
 
-// queued is how many works, and how many bytes of them, have not been sent.
-func (t *sender) queued() (n, bytes int64) {
+// queued is how many works, and how many bytes of them, have not been sent, but for Reads that wait for
+// others; and how many Reads the peer has not answered that it was asked for.
+func (t *sender) queued() (n, bytes, asked int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return int64(t.count), int64(t.Backlog())
+	m := &t.c.mem
+	m.mu.Lock()
+	reads := m.reads.n
+	m.mu.Unlock()
+	// A Read may be answered before the one who sends knows that it was sent.
+	return int64(t.count - t.later), int64(t.Backlog()), int64(max(reads-t.asking, 0))
 }

@@ -7,7 +7,7 @@ import "github.com/lunette-io/lunette/network/rdma"
 // tagged offsets there begin at 0.
 type reads struct {
 	head, tail *rdma.Work
-	big        int // how many of them have data that is not to be copied
+	n, big     int // how many there are, and how many of them have data that is not to be copied
 }
 
 // bigRead is the size from which on the data of a Read is received directly into its place, whatever
@@ -23,6 +23,7 @@ func (r *reads) push(w *rdma.Work) {
 		r.tail.Next = w
 	}
 	r.tail = w
+	r.n++
 	if w.Len >= bigRead {
 		r.big++
 	}
@@ -34,6 +35,7 @@ func (r *reads) pop() *rdma.Work {
 		return nil
 	}
 	r.head, w.Next = w.Next, nil
+	r.n--
 	if w.Len >= bigRead {
 		r.big--
 	}

@@ -62,10 +62,6 @@ const narrow = 256
 // waiting for the peer's end.
 const maxLate = 1 << 20
 
-// restLen is how many bytes of an FPDU an idle connection keeps in memory of its own. If more of one
-// is here, the connection keeps its batch buffer.
-const restLen = 16 << 10
-
 func (v *receiver) init(c *Conn) {
 	v.c, v.take, v.need, v.guess = c, batchSize, minLen, minGuess
 	v.msn = [queues]uint32{1, 1, 1}
@@ -75,6 +71,9 @@ func (v *receiver) init(c *Conn) {
 func (c *Conn) Receive(fd uintptr) tcp.Next {
 	c.tx.Hold()
 	next := c.recv.receive(fd)
+	if part := c.recv.part(); part != c.count.unfinished.Load() {
+		c.count.unfinished.Store(part)
+	}
 	c.tx.Release()
 	return next
 }
@@ -135,10 +134,15 @@ func (v *receiver) cut() error {
 	w := c.mem.reads.head
 	part := w != nil && w.Moved > 0
 	c.mem.mu.Unlock()
-	if part || v.w > v.r || v.seg.active || v.msg != nil || v.open {
+	if part || v.part() {
 		return fmt.Errorf("%w in a message: %w", rdma.ErrLost, io.ErrUnexpectedEOF)
 	}
 	return nil
+}
+
+// part reports that something has come in part.
+func (v *receiver) part() bool {
+	return v.w > v.r || len(v.rest) > 0 || v.seg.active || v.msg != nil || v.open
 }
 
 // attempt makes sure that there is a batch buffer, and receives once.
@@ -267,16 +271,14 @@ func (v *receiver) fit(n int) {
 }
 
 // Idle implements tcp.Handler: it gives the batch buffer back while there is nothing to
-// receive, unless much of an FPDU is in it.
+// receive. What is in it of an FPDU is kept in memory of just that size: whoever sends half of something
+// and stops has no more of ours than that.
 func (c *Conn) Idle() {
 	v := &c.recv
 	if v.b == nil {
 		return
 	}
 	if !c.ending.Load() {
-		if v.w-v.r > restLen {
-			return
-		}
 		v.rest = append(v.rest[:0], v.mem[v.r:v.w]...)
 	}
 	v.release()

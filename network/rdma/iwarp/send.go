@@ -26,6 +26,8 @@ type sender struct {
 	answers answers
 	flushed works // Reads that were not sent when the connection ended
 	count   int   // works that were posted and have not been sent
+	later   int   // of these, in waiting
+	asking  int   // of these, Reads whose requests are in the batch
 	started bool
 	silent  bool // we are the responder, and the peer's first FPDU has not come (RFC 5044 7.1.2)
 	shut    bool // no work is taken any more, and the connection ends as how says
@@ -155,9 +157,10 @@ func (t *sender) Sent() {
 		t.c.done(w, nil)
 	}
 	t.Dequeued(t.size)
-	if n > 0 {
+	if n += t.asking; n > 0 { // only the one who sends adds to it
 		t.mu.Lock()
 		t.count -= n
+		t.asking = 0
 		t.mu.Unlock()
 	}
 }
@@ -210,7 +213,7 @@ func (t *sender) stop() *rdma.Work {
 	}
 	t.sent, t.cur = works{}, message{}
 	t.answers.ring, t.answers.n = nil, 0
-	t.count = 0
+	t.count, t.later, t.asking = 0, 0, 0
 	t.Dequeued(t.Backlog())
 	return back.head
 }

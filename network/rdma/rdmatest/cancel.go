@@ -20,10 +20,11 @@ func hold(from, to *side) (release func()) {
 	return func() { close(stop) }
 }
 
-// queued waits until so many works are queued: the others have gone.
-func (s *side) queued(n int) {
+// asked waits until the peer has been asked for so many Reads, and nothing else waits to be sent but those
+// that wait for them.
+func (s *side) asked(n int) {
 	s.t.Helper()
-	s.until("the works that can go to have gone", func() bool { return s.Stats().Queued == int64(n) })
+	s.until("the works that can go to have gone", func() bool { x := s.Stats(); return x.Asked == int64(n) && x.Queued == 0 })
 }
 
 // testCancel takes back Reads that wait, and tries to with those that the peer has been asked for.
@@ -41,7 +42,7 @@ func testCancel(t *testing.T, n Network) {
 			ws = append(ws, &rdma.Work{Op: rdma.Read, Len: size, Remote: r.at, Data: into[i].lease})
 		}
 		from.post(ws...)
-		from.queued(4)
+		from.asked(limit)
 		for _, i := range []int{limit + 3, limit, limit + 1} {
 			if !from.cancel(ws[i]) {
 				t.Errorf("Read %d of %d waits, and cannot be taken back", i, limit)
@@ -59,6 +60,9 @@ func testCancel(t *testing.T, n Network) {
 		release()
 		rest := append([]*rdma.Work{ws[limit+2]}, ws[:limit]...)
 		must(t, from.back(rest...))
+		if n := from.Stats().Asked; n != 0 {
+			t.Errorf("%d Reads are asked for and not answered at the end", n)
+		}
 		for i := range ws {
 			switch i {
 			case limit, limit + 1, limit + 3:

@@ -277,13 +277,12 @@ func (c *conn) Stats() rdma.Stats {
 		s.Queued++
 		s.BytesQueued += int64(len(w.Head)) + w.Len
 	}
-	for _, q := range [][]item{c.out, c.waiting} {
-		for _, i := range q {
-			if i.w != nil {
-				s.Queued++
-				s.BytesQueued += int64(len(i.w.Head)) + i.w.Len
-			}
+	for _, i := range c.out {
+		if i.w != nil {
+			s.Queued++
+			s.BytesQueued += int64(len(i.w.Head)) + i.w.Len
 		}
 	}
+	s.Asked = int64(c.asked)
 	return s
 }
