@@ -63,7 +63,7 @@ func newProcessor(t testing.TB, keepers keepers) *processor {
 	var err error
 	p.Server, err = device.New(device.Config{
 		Identity: scsi.Identity{Type: 0x03, Vendor: "LUNETTE", Product: "BOX", Revision: "1", Serial: "7", NAA: scsi.NAA6("box")},
-		Workers:  2,
+		Workers:  3, // of which one initiator gets two
 		Commands: []device.Command{
 			{Op: opReceive, Usage: "\x08\x00\xff\xff\xff\x00", Access: reserve.Reading, Order: target.Reads, Medium: true, Run: p.receive,
 				Timeouts: page.Timeouts{Specific: 1, Nominal: 2, Recommended: 3}},
