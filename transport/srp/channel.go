@@ -53,6 +53,7 @@ func newChannel(n *Node, x *iu.LoginRequest, info *rdma.Info) *channel {
 // What an initiator has done wrong, so that its channel ends.
 var (
 	errNoRequest = errors.New("a response to nothing")
+	errUntaken   = errors.New("more requests than answers that the initiator takes")
 	errOverrun   = errors.New("more requests than the limit")
 	errTag       = errors.New("the tag of a request that has not been answered")
 )
@@ -101,6 +102,9 @@ func (c *channel) Done(w *rdma.Work, err error) {
 	case *remoteBuffer:
 		o.fetched(err)
 	case *note:
+		if o.answers {
+			c.requests.live.Add(-1)
+		}
 		if o.last {
 			c.link.logoutSent()
 			c.node.wake()
@@ -142,6 +146,7 @@ func (c *channel) checkTimeouts() {
 type note struct {
 	rdma.Work      // a Send
 	last      bool // T_LOGOUT
+	answers   bool // a task management function
 }
 
 // sendNote posts an IU that belongs to no command. false: the connection has ended.

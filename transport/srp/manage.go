@@ -164,7 +164,9 @@ func (f *function) answer(result iu.Code) {
 		Solicited: f.x.Notify.Wants(result == iu.CodeComplete), Tag: f.x.Tag, HasCode: true, Code: result,
 		Delta: c.requests.answerFunction(f.x.Tag),
 	}
-	if sendNote(c.link.conn, r.Append(nil), r.Solicited, false) {
+	x := &note{answers: true}
+	x.Owner, x.Head, x.Solicited = x, r.Append(nil), r.Solicited
+	if c.link.conn.Post(&x.Work) {
 		c.link.conn.Flush()
 	}
 }

@@ -23,6 +23,10 @@ type requests struct {
 	aborted   int64
 	free      *task // unused, by next
 
+	// live is how many requests there are of which something is left: those that are open, and those
+	// whose answers have not been sent.
+	live atomic.Int64
+
 	// back is a stack of tasks that have come back since free was filled. All of them are taken at
 	// a time, so that no task can be taken and come back while another goroutine looks at it.
 	back atomic.Pointer[task]
@@ -33,15 +37,25 @@ func (q *requests) init(limit int, noteLimit bool) {
 	q.noteLimit = noteLimit
 }
 
+// untaken is how many times the request limit there may be of live requests. An initiator that keeps to
+// what it is told never has more than the limit: it learns of credits by the answers that it takes. So one
+// that has more does not take them, and sends all the same; there is room for answers that it has taken
+// and that we do not know of yet.
+const untaken = 3
+
 // open takes a request. An error ends the channel: the answer to a request whose tag is in use
 // would be taken for that of another. q.mu is held.
 func (q *requests) open(tag uint64) error {
 	if !q.credits.take() {
 		return errOverrun
 	}
+	if q.live.Load() >= untaken*int64(q.credits.limit) {
+		return errUntaken
+	}
 	if !q.tags.Add(tag, struct{}{}) {
 		return fmt.Errorf("%w: %#016x", errTag, tag)
 	}
+	q.live.Add(1)
 	q.received++
 	return nil
 }
@@ -105,6 +119,7 @@ func (q *requests) drop(tag uint64) {
 
 // recycle takes a task back that nobody refers to any more, without a lock.
 func (q *requests) recycle(k *task) {
+	q.live.Add(-1)
 	for {
 		top := q.back.Load()
 		k.next = top
