@@ -41,7 +41,10 @@ func (q *requests) init(limit int, noteLimit bool) {
 // what it is told never has more than the limit: it learns of credits by the answers that it takes. So one
 // that has more does not take them, and sends all the same; there is room for answers that it has taken
 // and that we do not know of yet.
-const untaken = 3
+const (
+	untaken      = 3
+	untakenLeast = 512
+)
 
 // open takes a request. An error ends the channel: the answer to a request whose tag is in use
 // would be taken for that of another. q.mu is held.
@@ -49,7 +52,7 @@ func (q *requests) open(tag uint64) error {
 	if !q.credits.take() {
 		return errOverrun
 	}
-	if q.live.Load() >= untaken*int64(q.credits.limit) {
+	if q.live.Load() >= max(untaken*int64(q.credits.limit), untakenLeast) {
 		return errUntaken
 	}
 	if !q.tags.Add(tag, struct{}{}) {
