@@ -37,7 +37,7 @@ func (d *Disk) compareAndWrite(t *target.Task) {
 
 func (d *Disk) swapBlocks(t *target.Task) {
 	w := &t.Work
-	d.finish(t, 2*w.Len, d.medium.swap(t.Context(), w.Data, w.Off, flags(w)))
+	d.finish(t, 2*w.Len, d.medium.swap(t.Context(), t, w.Data, w.Off, flags(w)))
 }
 
 // orWrite is ORWRITE(16) (SBC-4 5.6).
@@ -52,7 +52,7 @@ func (d *Disk) orWrite(t *target.Task) {
 
 func (d *Disk) orBlocks(t *target.Task) {
 	w := &t.Work
-	d.finish(t, w.Len, d.medium.or(t.Context(), w.Data, w.Off, flags(w)))
+	d.finish(t, w.Len, d.medium.or(t.Context(), t, w.Data, w.Off, flags(w)))
 }
 
 // finish ends a command that moves so many bytes by its CDB, and gives its memory back.

@@ -222,7 +222,7 @@ func (d *Disk) ready(x *target.ITL) (scsi.Sense, bool) {
 func (d *Disk) selfTest() error {
 	m := d.medium
 	for _, lba := range []uint64{0, m.blocks() - 1} {
-		l, err := m.fetch(d.life, m.bytes(lba), m.blockSize, reading)
+		l, err := m.fetch(d.life, m, m.bytes(lba), m.blockSize, reading)
 		if err != nil {
 			return err
 		}

@@ -61,6 +61,15 @@ func (m *medium) sweepEnd(off int64) int64 {
 	return off + m.sweepStep - (off-first)%m.sweepStep
 }
 
+// A memory is whose account pays for what a call needs on its way: a task, or the medium itself where
+// there is none.
+type memory interface {
+	Memory(n int64) (*buffer.Lease, error)
+}
+
+// Memory implements memory: no initiator pays.
+func (m *medium) Memory(n int64) (*buffer.Lease, error) { return m.arena.Get(n) }
+
 // readAt fills into, which it borrows.
 func (m *medium) readAt(ctx context.Context, into *buffer.Lease, off int64, kind ioKind) error {
 	return m.failed(m.store.ReadAt(ctx, into, off), kind, m.lba(off))
@@ -77,12 +86,12 @@ func (m *medium) flush(ctx context.Context, lba uint64) error {
 }
 
 // fetch lends n bytes of the medium at off, to look at.
-func (m *medium) fetch(ctx context.Context, off, n int64, kind ioKind) (*buffer.Lease, error) {
+func (m *medium) fetch(ctx context.Context, mem memory, off, n int64, kind ioKind) (*buffer.Lease, error) {
 	if m.lender != nil {
 		l, err := m.lender.Lend(off, n, store.ForRead)
 		return l, m.failed(err, kind, m.lba(off))
 	}
-	l, err := m.arena.Get(n)
+	l, err := mem.Memory(n)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +103,8 @@ func (m *medium) fetch(ctx context.Context, off, n int64, kind ioKind) (*buffer.
 }
 
 // readThrough reads a range and forgets it.
-func (m *medium) readThrough(ctx context.Context, off, n int64) error {
-	l, err := m.arena.Get(min(readPiece, n))
+func (m *medium) readThrough(ctx context.Context, mem memory, off, n int64) error {
+	l, err := mem.Memory(min(readPiece, n))
 	if err != nil {
 		return err
 	}
@@ -114,10 +123,10 @@ func (m *medium) readThrough(ctx context.Context, off, n int64) error {
 
 // compare compares n bytes of data at from with the medium at off. A difference is a MISCOMPARE
 // whose INFORMATION counts from base.
-func (m *medium) compare(ctx context.Context, data *buffer.Lease, from, n, off int64, base uint64) error {
+func (m *medium) compare(ctx context.Context, mem memory, data *buffer.Lease, from, n, off int64, base uint64) error {
 	for done := int64(0); done < n; {
 		size := min(readPiece, n-done)
-		have, err := m.fetch(ctx, off+done, size, verifying)
+		have, err := m.fetch(ctx, mem, off+done, size, verifying)
 		if err != nil {
 			return err
 		}
@@ -134,7 +143,7 @@ func (m *medium) compare(ctx context.Context, data *buffer.Lease, from, n, off i
 // swap writes the second half of data at off if the medium is like the first. If the store
 // compares by itself it is atomic wherever others write; if not, the caller sees to it that
 // nobody does.
-func (m *medium) swap(ctx context.Context, data *buffer.Lease, off int64, f store.Flags) error {
+func (m *medium) swap(ctx context.Context, mem memory, data *buffer.Lease, off int64, f store.Flags) error {
 	n := data.Len() / 2
 	with := data.Slice(n, n)
 	defer with.Release()
@@ -146,7 +155,7 @@ func (m *medium) swap(ctx context.Context, data *buffer.Lease, off int64, f stor
 			return m.failed(err, writing, m.lba(off))
 		}
 	}
-	if err := m.compare(ctx, data, 0, n, off, 0); err != nil {
+	if err := m.compare(ctx, mem, data, 0, n, off, 0); err != nil {
 		return err
 	}
 	return m.writeAt(ctx, with, off, f)
@@ -154,11 +163,11 @@ func (m *medium) swap(ctx context.Context, data *buffer.Lease, off int64, f stor
 
 // or ORs data into the medium at off. It reads all blocks before it writes any, so that a block
 // that cannot be read changes none. The caller sees to it that nobody else writes them.
-func (m *medium) or(ctx context.Context, data *buffer.Lease, off int64, f store.Flags) error {
+func (m *medium) or(ctx context.Context, mem memory, data *buffer.Lease, off int64, f store.Flags) error {
 	n := data.Len()
 	for done := int64(0); done < n; {
 		size := min(readPiece, n-done)
-		have, err := m.fetch(ctx, off+done, size, reading)
+		have, err := m.fetch(ctx, mem, off+done, size, reading)
 		if err != nil {
 			return err
 		}
@@ -170,8 +179,8 @@ func (m *medium) or(ctx context.Context, data *buffer.Lease, off int64, f store.
 }
 
 // fill writes block, nil for zeros, to all of a range, from done on; done is how far it has come.
-func (m *medium) fill(ctx context.Context, block *buffer.Lease, off, n int64, done *int64) error {
-	l, err := m.arena.Get(min(optimalTransfer, n-*done))
+func (m *medium) fill(ctx context.Context, mem memory, block *buffer.Lease, off, n int64, done *int64) error {
+	l, err := mem.Memory(min(optimalTransfer, n-*done))
 	if err != nil {
 		return err
 	}

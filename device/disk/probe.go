@@ -19,7 +19,7 @@ func (d *Disk) testUnitReady(t *target.Task) {
 // probeStore reads the first block.
 func (d *Disk) probeStore(t *target.Task) {
 	m := d.medium
-	l, err := m.fetch(t.Context(), 0, m.blockSize, reading)
+	l, err := m.fetch(t.Context(), t, 0, m.blockSize, reading)
 	if err == nil {
 		l.Release()
 	}

@@ -60,7 +60,7 @@ func (d *Disk) startSame(t *target.Task) {
 // fillRange writes the block again and again.
 func (d *Disk) fillRange(t *target.Task) {
 	w, ctx := &t.Work, t.Context()
-	err := d.medium.fill(ctx, w.Data, w.Off, min(w.Len, w.Done+fillStep), &w.Done)
+	err := d.medium.fill(ctx, t, w.Data, w.Off, min(w.Len, w.Done+fillStep), &w.Done)
 	if err == nil && w.Done < w.Len {
 		d.again(t)
 		return

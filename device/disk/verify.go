@@ -72,7 +72,7 @@ func (d *Disk) verifyPiece(t *target.Task) {
 		err = d.medium.writeAt(ctx, w.Data, at, flags(w))
 	}
 	if err == nil {
-		err = d.medium.compare(ctx, w.Data, 0, w.Data.Len(), at, uint64(w.Done))
+		err = d.medium.compare(ctx, t, w.Data, 0, w.Data.Len(), at, uint64(w.Done))
 	}
 	if err != nil {
 		d.fail(t, err)
@@ -85,7 +85,7 @@ func (d *Disk) verifyPiece(t *target.Task) {
 func (d *Disk) verifyLike(t *target.Task) {
 	w, m, ctx := &t.Work, d.medium, t.Context()
 	for end := min(w.Len, w.Done+likeStep); w.Done < end; w.Done += m.blockSize {
-		if err := m.compare(ctx, w.Data, 0, m.blockSize, w.Off+w.Done, 0); err != nil {
+		if err := m.compare(ctx, t, w.Data, 0, m.blockSize, w.Off+w.Done, 0); err != nil {
 			d.fail(t, err)
 			return
 		}
@@ -101,7 +101,7 @@ func (d *Disk) verifyLike(t *target.Task) {
 func (d *Disk) verifyRead(t *target.Task) {
 	w := &t.Work
 	n := min(readStep, w.Len-w.Done)
-	err := d.medium.readThrough(t.Context(), w.Off+w.Done, n)
+	err := d.medium.readThrough(t.Context(), t, w.Off+w.Done, n)
 	if w.Done += n; err == nil && w.Done < w.Len {
 		d.again(t)
 		return
