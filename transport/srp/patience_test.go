@@ -20,11 +20,15 @@ import (
 // somebody else resets the unit or the target: that is answered, since the channel of the one who owes
 // something is ended, and the log says whose.
 func TestPatience(t *testing.T) {
-	in := func(w transporttest.Way) initiator.Command {
-		return initiator.Command{CDB: read(0, 256<<10, w), In: make([]byte, 256<<10)}
+	in := func(w transporttest.Way) func() *initiator.Command {
+		return func() *initiator.Command {
+			return &initiator.Command{CDB: read(0, 256<<10, w), In: make([]byte, 256<<10)}
+		}
 	}
-	out := func(w transporttest.Way) initiator.Command {
-		return initiator.Command{CDB: write(0, 256<<10, w), Out: make([]byte, 256<<10)}
+	out := func(w transporttest.Way) func() *initiator.Command {
+		return func() *initiator.Command {
+			return &initiator.Command{CDB: write(0, 256<<10, w), Out: make([]byte, 256<<10)}
+		}
 	}
 	mute := func(e sim.Event, _ *sim.Gate) sim.Fate { return sim.Fate{Mute: e.Op == rdma.Read} }
 	stuck := func(e sim.Event, g *sim.Gate) (f sim.Fate) {
@@ -34,7 +38,7 @@ func TestPatience(t *testing.T) {
 		return f
 	}
 	for name, x := range map[string]struct {
-		k     initiator.Command
+		k     func() *initiator.Command
 		fault func(e sim.Event, g *sim.Gate) sim.Fate
 	}{
 		"data-out, leased":           {out(transporttest.Lease), mute},
@@ -55,8 +59,8 @@ func TestPatience(t *testing.T) {
 					ready(t, c)
 					var gate sim.Gate
 					n.Break(func(e sim.Event) sim.Fate { return x.fault(e, &gate) })
-					k := x.k
-					_ = c.Submit(&k)
+					k := x.k()
+					_ = c.Submit(k)
 					synctest.Wait()
 					admin.Resets(f)
 					if a, b := s.Units[0].Started.Load(), s.Units[0].Ended.Load(); a != b {
@@ -64,7 +68,7 @@ func TestPatience(t *testing.T) {
 					}
 					gate.Open()
 					c.Abandon()
-					if c.Finish(&k) == nil {
+					if c.Finish(k) == nil {
 						t.Error("the command has ended well")
 					}
 					admin.Close()

@@ -45,10 +45,7 @@ func (m *remoteBuffer) fetchTable() *refusal {
 	w.Op, w.Data, w.At, w.Len = rdma.Read, l, 0, l.Len()
 	w.Remote = rdma.Remote{Key: rdma.Key(m.at.Key), Addr: m.at.Addr}
 	m.k.fetching.Add(1) // it stays so if the connection has ended: then the command is lost with it
-	c.works.reads.Add(1)
-	if !c.link.conn.Post(w) {
-		c.works.reads.Add(-1)
-	}
+	_ = c.link.conn.Post(w)
 	return nil
 }
 
@@ -56,10 +53,10 @@ func (m *remoteBuffer) fetchTable() *refusal {
 // waits for that: it is lost with it.
 func (m *remoteBuffer) fetched(err error) {
 	k, c := m.k, m.k.c
-	c.works.reads.Add(-1)
 	if err != nil {
 		return
 	}
+	c.works.settled.Add(1)
 	m.list = m.table.At(0)[:m.table.Len()] // one piece: it is not longer than a block
 	if k.fetching.Add(-1) == 0 {
 		c.arrivals.advance()

@@ -45,7 +45,7 @@ type work struct {
 
 // works are those that a channel's transfers share.
 type works struct {
-	reads atomic.Int32 // RDMA Reads that the initiator owes
+	settled atomic.Int64 // transfers of data-out, and descriptor tables, all of which has come
 
 	mu    sync.Mutex // guards what follows
 	spare *work      // by next
@@ -134,9 +134,6 @@ func (x *transfer) post(to rdma.Remote, n int64) bool {
 	x.list = w
 	x.flying++
 	x.k.refs.Add(1)
-	if x.op == rdma.Read {
-		c.works.reads.Add(1)
-	}
 	if !c.link.conn.Post(&w.Work) {
 		x.back(w)
 		x.k.refs.Add(-1) // who has called has one as well
@@ -160,9 +157,6 @@ func (x *transfer) back(w *work) {
 	x.flying--
 	w.Data, w.x, w.prev, w.next = nil, nil, nil, nil
 	c := x.k.c
-	if x.op == rdma.Read {
-		c.works.reads.Add(-1)
-	}
 	if w != &x.own {
 		c.works.put(w)
 	}
@@ -210,6 +204,9 @@ func (w *work) done(err error) {
 	switch {
 	case data == nil:
 	case x == &k.get:
+		if err == nil {
+			k.c.works.settled.Add(1)
+		}
 		k.DataOutReceived(err)
 	default:
 		data.Release()

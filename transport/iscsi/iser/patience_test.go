@@ -20,11 +20,15 @@ import (
 // or the target: that is answered, since the connection of the one who owes something is ended, and the
 // log says whose.
 func TestPatience(t *testing.T) {
-	in := func(w transporttest.Way) initiator.Command {
-		return initiator.Command{CDB: read(0, 256<<10, w), In: make([]byte, 256<<10)}
+	in := func(w transporttest.Way) func() *initiator.Command {
+		return func() *initiator.Command {
+			return &initiator.Command{CDB: read(0, 256<<10, w), In: make([]byte, 256<<10)}
+		}
 	}
-	out := func(w transporttest.Way) initiator.Command {
-		return initiator.Command{CDB: write(0, 256<<10, w), Out: make([]byte, 256<<10)}
+	out := func(w transporttest.Way) func() *initiator.Command {
+		return func() *initiator.Command {
+			return &initiator.Command{CDB: write(0, 256<<10, w), Out: make([]byte, 256<<10)}
+		}
 	}
 	mute := func(e sim.Event, _ *sim.Gate) sim.Fate { return sim.Fate{Mute: e.Op == rdma.Read} }
 	stuck := func(e sim.Event, g *sim.Gate) (f sim.Fate) {
@@ -34,7 +38,7 @@ func TestPatience(t *testing.T) {
 		return f
 	}
 	for name, x := range map[string]struct {
-		k     initiator.Command
+		k     func() *initiator.Command
 		fault func(e sim.Event, g *sim.Gate) sim.Fate
 	}{
 		"data-out, leased":        {out(transporttest.Lease), mute},
@@ -52,8 +56,8 @@ func TestPatience(t *testing.T) {
 				c := s.Dial(cfg)
 				var gate sim.Gate
 				n.Break(func(e sim.Event) sim.Fate { return x.fault(e, &gate) })
-				k := x.k
-				_ = c.Submit(&k)
+				k := x.k()
+				_ = c.Submit(k)
 				_ = c.Flush()
 				synctest.Wait()
 				admin.Resets(f)
@@ -61,7 +65,7 @@ func TestPatience(t *testing.T) {
 					t.Errorf("%d commands started, %d ended", a, b)
 				}
 				gate.Open()
-				if err := c.Finish(&k); err == nil && k.Err == nil {
+				if err := c.Finish(k); err == nil && k.Err == nil {
 					t.Error("the command has ended well")
 				}
 				gone(t, s)
