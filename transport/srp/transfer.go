@@ -17,6 +17,10 @@ const maxFlying = 64
 // maxSpare is how many unused works a channel keeps for the next commands.
 const maxSpare = 4 * maxFlying
 
+// maxWorks is how many works all transfers of a channel have with the connection, beside the first of
+// each: so short descriptors cost a bounded amount of memory.
+const maxWorks = 16 * maxFlying
+
 // A transfer moves data between a lease and a buffer of the initiator. It belongs to its task,
 // whose mu guards it.
 type transfer struct {
@@ -50,11 +54,13 @@ type works struct {
 	mu    sync.Mutex // guards what follows
 	spare *work      // by next
 	n     int        // how many
+	used  int        // works that are not spare, and not a transfer's own
 }
 
 func (p *works) take() *work {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.used++
 	w := p.spare
 	if w == nil {
 		w = new(work)
@@ -66,9 +72,17 @@ func (p *works) take() *work {
 	return w
 }
 
+// full reports that no more works are to be taken.
+func (p *works) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used >= maxWorks
+}
+
 func (p *works) put(w *work) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.used--
 	if p.n < maxSpare {
 		w.next, p.spare = p.spare, w
 		p.n++
@@ -105,6 +119,9 @@ var errBeyond = &target.DataError{Sense: scsi.AbortedCommand(scsi.ASCDataOutBuff
 func (x *transfer) pump() bool {
 	some := false
 	for !x.posted() && x.flying < maxFlying {
+		if x.own.x != nil && x.k.c.works.full() {
+			break // there will be another look when its own comes back
+		}
 		d := x.buf.next(&x.cur, x.len-x.off)
 		if d.Len == 0 { // more than the device server was told that there is
 			x.stop(errBeyond)

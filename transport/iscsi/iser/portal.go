@@ -137,6 +137,7 @@ func (p *Portal) accept() {
 			continue // gone, or no room: the initiator will try again
 		}
 		m := New(c, p.network, ours, theirs, &p.desired)
+		m.maxQueued = 2 * (p.node.Window() + unexpected)
 		h, err := p.portal.Connect(m)
 		if err != nil { // too many meanwhile, or going
 			p.node.Refused(c.Info().Remote, err)
