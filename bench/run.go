@@ -84,6 +84,11 @@ func (c *Config) account() (*auth.Account, error) {
 	return &auth.Account{User: c.URL.User, Secret: s}, nil
 }
 
+// A Misfit is the error of a load that this unit cannot have.
+type Misfit struct{ why string }
+
+func (e *Misfit) Error() string { return e.why }
+
 // A Run is a logical unit with connections to it.
 type Run struct {
 	cfg     Config
@@ -143,9 +148,9 @@ func (r *Run) divide() error {
 	}
 	switch size := int64(r.cfg.Size); {
 	case r.cfg.Range > r.unit.Size:
-		return fmt.Errorf("the range of %d bytes is larger than the unit, which has %d", r.cfg.Range, r.unit.Size)
+		return &Misfit{fmt.Sprintf("the range of %d bytes is larger than the unit, which has %d", r.cfg.Range, r.unit.Size)}
 	case size%int64(r.unit.Block) != 0:
-		return fmt.Errorf("commands of %d bytes do not fit the blocks of the unit, which have %d", size, r.unit.Block)
+		return &Misfit{fmt.Sprintf("commands of %d bytes do not fit the blocks of the unit, which have %d", size, r.unit.Block)}
 	default:
 		r.part = r.cfg.Range / int64(r.cfg.Connections) / size * size
 	}

@@ -48,7 +48,7 @@ func (w *Workload) check(blocks int64, checks Checks) error {
 	case w.Size <= 0 || w.Size%512 != 0 || w.Size > MaxSize:
 		return fmt.Errorf("a command of %d bytes: a multiple of 512 up to %d is wanted", w.Size, MaxSize)
 	case w.Reads < 0 || w.Reads > 100:
-		return fmt.Errorf("%d percent of reads", w.Reads)
+		return fmt.Errorf("%d percent of the commands cannot be reads: 0 to 100 are possible", w.Reads)
 	case w.Depth < 1 || w.Depth > MaxDepth:
 		return fmt.Errorf("a queue depth of %d: 1 to %d are possible", w.Depth, MaxDepth)
 	case blocks < 1:

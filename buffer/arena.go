@@ -185,6 +185,7 @@ func (a *Arena) grow() error {
 	id := len(a.regions)
 	a.regions = append(a.regions, &Region{ID: id, Mem: mem})
 	a.state = append(a.state, make([]uint8, regionSz>>minShift))
+	a.trimmer.used = append(a.trimmer.used, make([]bool, regionSz/MaxBlock)...)
 	for page := regionSz >> minShift; page > 0; {
 		page -= MaxBlock >> minShift
 		a.push(block{int32(id), int32(page)}, orders-1)

@@ -48,9 +48,6 @@ func blockIndex(b block) int {
 func (a *Arena) touch(b block) {
 	t := &a.trimmer
 	i := blockIndex(b)
-	for len(t.used) <= i {
-		t.used = append(t.used, false)
-	}
 	if !t.used[i] {
 		t.used[i] = true
 		t.n++

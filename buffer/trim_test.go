@@ -89,3 +89,28 @@ func TestTrimLeavesWhatIsUsed(t *testing.T) {
 		closed(t, a)
 	})
 }
+
+// Blocks that were never lent are no concern of the trimmer's.
+func TestTrimBesideUnusedBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewArena(256 << 20)
+		for _, n := range []int{37, 70, 17} {
+			var all []*Lease
+			for range n {
+				l, err := a.Get(1 << 20)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.Copy(0, []byte{1})
+				all = append(all, l)
+			}
+			release(all)
+			time.Sleep(3 * trimEvery)
+			synctest.Wait()
+			if n := resident(t, a); n > (trimLeaves+2)<<20 {
+				t.Errorf("%d bytes are resident", n)
+			}
+		}
+		closed(t, a)
+	})
+}

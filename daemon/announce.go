@@ -74,7 +74,7 @@ func (d *Daemon) announceAttach(b *strings.Builder) {
 		}
 		shown[p.spec.Kind] = true
 		for _, line := range p.pair.Kind.Attach(plugin.Attaching{
-			Target: first, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
+			Target: first, Document: d.doc.Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
 		}) {
 			fmt.Fprintln(b, line)
 		}
@@ -96,7 +96,7 @@ func (d *Daemon) announceReach(b *strings.Builder, open, ask string) {
 	for _, p := range d.portals.load() {
 		local = local && p.spec.Address.Local
 		if wider == "" {
-			wider = p.pair.Provider.Listen(p.pair.Kind.Port).Open
+			wider = cmp.Or(p.spec.Address.Open, p.pair.Provider.Listen(p.pair.Kind.Port).Open)
 			if p.spec.Kind != d.reg.Schema().Default("transport") {
 				wider = p.spec.Kind + "://" + wider
 			}

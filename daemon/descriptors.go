@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -62,13 +64,7 @@ func (c *nodes) limits() (model.Limits, error) {
 	if err != nil {
 		return got, err
 	}
-	if asked := d.doc.Limits; got != asked {
-		d.lowered = fmt.Sprintf("at most %d connections and %d logins at a time, not %d and %d: this process may have %d descriptors (ulimit -n)",
-			got.Connections, got.Logins, asked.Connections, asked.Logins, limit.Cur)
-		d.log.Warn("limits are lowered to what descriptors allow", "descriptors", limit.Cur, "open", b.taken,
-			"connections", got.Connections, "logins", got.Logins, "asked-connections", asked.Connections, "asked-logins", asked.Logins)
-	}
-	d.fitting = got
+	d.fitting, d.descriptors = got, int(b.limit)
 	return got, nil
 }
 
@@ -81,9 +77,39 @@ func openFiles() int {
 	return len(all)
 }
 
+// plenty is how many connections are so many that nobody misses more who has not asked for them.
+const plenty = 1000
+
+// lowered reports that limits are less than the document says, and whether somebody may miss them: a
+// document that has only defaults does not ask for so many.
+func (d *Daemon) lowered() (lowered, missed bool) {
+	asked, got := d.doc.Limits, d.fitting
+	if got.Connections == 0 || got == asked {
+		return false, false
+	}
+	byDefault := asked.Connections == model.DefaultConnections && asked.Logins == model.DefaultLogins
+	return true, !byDefault || got.Connections < plenty
+}
+
 // announceLimits says that less can come at a time than was asked for.
 func (d *Daemon) announceLimits(b *strings.Builder) {
-	if d.lowered != "" {
-		fmt.Fprintf(b, "\n%s\n", d.lowered)
+	if _, missed := d.lowered(); missed {
+		fmt.Fprintf(b, "\nat most %d connections and %d logins at a time, not %d and %d: this process may have %d descriptors (ulimit -n)\n",
+			d.fitting.Connections, d.fitting.Logins, d.doc.Limits.Connections, d.doc.Limits.Logins, d.descriptors)
 	}
+}
+
+// logLimits writes the same to the log.
+func (d *Daemon) logLimits() {
+	lowered, missed := d.lowered()
+	if !lowered {
+		return
+	}
+	level := slog.LevelInfo
+	if missed {
+		level = slog.LevelWarn
+	}
+	d.log.Log(context.Background(), level, "limits are lowered to what descriptors allow (ulimit -n)", "descriptors", d.descriptors,
+		"connections", d.fitting.Connections, "logins", d.fitting.Logins,
+		"asked-connections", d.doc.Limits.Connections, "asked-logins", d.doc.Limits.Logins)
 }

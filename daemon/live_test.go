@@ -269,7 +269,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 	if _, err := blockOf(ctx, s, 2, 1, data); err != nil {
 		t.Error(err)
 	}
-	if luns := fmt.Sprint(d.Targets()[1].LUNs); luns != "[{2 plain} {4 box/b}]" {
+	if luns := fmt.Sprint(d.Targets()[1].LUNs); luns != "[2=plain 4=box/b]" {
 		t.Errorf("the target has %s", luns)
 	}
 	steady.moves(t)

@@ -32,6 +32,7 @@ func (d *Daemon) LogStart() {
 	}
 	d.log.Info("started", append(facts, "socket", d.Socket(), "units", len(units), "io", strings.Join(ways, ", "),
 		"targets", len(d.targets.load()), "portals", len(d.portals.load()))...)
+	d.logLimits()
 	for _, u := range units {
 		line := []any{"unit", u.Name, "device", u.Device}
 		for _, f := range u.Facts {

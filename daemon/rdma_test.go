@@ -191,10 +191,10 @@ func TestAnnounceRDMA(t *testing.T) {
 		`^ by SRP every initiator$`,
 		`^        ` + add + `$`,
 		`^  Linux iSER rdma link add siw0 type siw netdev DEVICE$`,
-		`^             iscsiadm -m discovery -t sendtargets -p ADDRESS:\d+ -I iser$`,
+		`^             iscsiadm -m node -T ` + disks + ` -p ADDRESS:\d+ -I iser -o new$`,
 		`^             iscsiadm -m node -T ` + disks + ` -p ADDRESS:\d+ -I iser -o update -n node\.session\.auth\.username -v me$`,
 		`^             iscsiadm -m node -T ` + disks + ` -p ADDRESS:\d+ -I iser --login$`,
-		`^  Linux SRP  rdma link add siw0 type siw netdev lo$`,
+		`^  Linux SRP  rdma link add siw0 type siw netdev DEVICE$`,
 		`^             echo ` + add + ` >/sys/class/infiniband_srp/srp-siw0-1/add_target$`,
 	} {
 		if !regexp.MustCompile("(?m)" + line).MatchString(b.String()) {

@@ -39,8 +39,10 @@ type Daemon struct {
 	// too. Who only looks takes no lock.
 	changing sync.Mutex
 
-	fitting model.Limits // of each transport, once the first is made: see limits. Daemon.changing guards it
-	lowered string       // what to tell of it, if it is less than the document says; not changed after the start
+	// fitting are the limits of each transport, once the first is made, and descriptors how many this process
+	// may have: see nodes.limits. Neither is changed after the start.
+	fitting     model.Limits
+	descriptors int
 
 	units    units
 	targets  targets
@@ -82,11 +84,17 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 // everything else has gone well.
 func (d *Daemon) start(ctx context.Context) error {
 	for _, spec := range d.doc.Units {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := d.units.create(ctx, spec); err != nil {
 			return err
 		}
 	}
 	for _, spec := range d.doc.Targets {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := d.targets.create(ctx, spec); err != nil {
 			return err
 		}

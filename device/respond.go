@@ -59,7 +59,8 @@ func (s *Server) Good(t *target.Task) { t.Respond(target.Response{}) }
 func (s *Server) Used(t *target.Task, n int) { t.Respond(target.Response{Moves: int64(n)}) }
 
 // Reply ends t with GOOD and data, of which the CDB has room for allocation bytes.
-// data is the transport's from then on.
+// It is copied into memory on the account of the initiator: who does not take its answers holds no
+// other memory with them.
 func (s *Server) Reply(t *target.Task, data []byte, allocation uint32) {
 	if uint64(len(data)) > uint64(allocation) {
 		data = data[:allocation]
@@ -68,7 +69,13 @@ func (s *Server) Reply(t *target.Task, data []byte, allocation uint32) {
 		s.Good(t)
 		return
 	}
-	t.Respond(target.Response{Moves: int64(len(data)), DataIn: buffer.Of(data)})
+	l, err := t.Memory(int64(len(data)))
+	if err != nil {
+		s.FailWith(t, err)
+		return
+	}
+	l.Copy(0, data)
+	t.Respond(target.Response{Moves: int64(len(data)), DataIn: l})
 }
 
 // ReceiveList receives a parameter list of n bytes, n > 0, and calls then with it. A list that

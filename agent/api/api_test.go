@@ -15,7 +15,7 @@ type nothing struct{}
 
 func (nothing) Version() Version    { return Version{} }
 func (nothing) Targets() []Target   { return []Target{} }
-func (nothing) Units() []Unit       { return []Unit{} }
+func (nothing) Units() []Unit       { return []Unit{{Name: "box/a"}} }
 func (nothing) Sessions() []Session { return []Session{} }
 
 func TestHandler(t *testing.T) {
@@ -24,7 +24,11 @@ func TestHandler(t *testing.T) {
 		status       int
 		body         string
 	}{
-		{"GET", "/v1/units", 200, "[]"},
+		{"GET", "/v1/targets", 200, "[]"},
+		{"GET", "/v1/units", 200, `[`},
+		{"GET", "/v1/units/box/a", 200, `{`},
+		{"GET", "/v1/units/b", 404, `there is no unit \"b\"`},
+		{"GET", "/v1/targets/b", 404, `there is no target \"b\"`},
 		{"GET", "/v1/version", 200, `"version"`},
 		{"GET", "/v1/disks", 404, "there is no GET /v1/disks"},
 		{"GET", "/", 404, "there is no GET /"},
@@ -88,16 +92,5 @@ func TestListenRefuses(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
-	}
-}
-
-func TestDefaultSocket(t *testing.T) {
-	t.Setenv("XDG_RUNTIME_DIR", "/run/user/9")
-	want := "/run/user/9/lunette.sock"
-	if os.Getuid() == 0 {
-		want = "/run/lunette.sock"
-	}
-	if got := DefaultSocket(); got != want {
-		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -28,6 +28,8 @@ func Handler(s Source) http.Handler {
 	mux.HandleFunc("GET /v1/targets", answer(s.Targets))
 	mux.HandleFunc("GET /v1/units", answer(s.Units))
 	mux.HandleFunc("GET /v1/sessions", answer(s.Sessions))
+	mux.HandleFunc("GET /v1/targets/{name...}", one("target", s.Targets, func(t Target) string { return t.Name }))
+	mux.HandleFunc("GET /v1/units/{name...}", one("unit", s.Units, func(u Unit) string { return u.Name }))
 	mux.Handle("GET /v1/profile/{kind}", &profiler{})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusNotFound
@@ -35,13 +37,26 @@ func Handler(s Source) http.Handler {
 			status = http.StatusMethodNotAllowed
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		send(w, status, Error{fmt.Sprintf("there is no %s %s: there is GET /v1/version, /v1/targets, /v1/units, /v1/sessions and /v1/profile/KIND", r.Method, r.URL.Path)})
+		send(w, status, Error{fmt.Sprintf("there is no %s %s: there is GET /v1/version, /v1/targets, /v1/units, /v1/sessions, /v1/targets/NAME, /v1/units/NAME and /v1/profile/KIND", r.Method, r.URL.Path)})
 	})
 	return mux
 }
 
 func answer[T any](get func() T) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { send(w, http.StatusOK, get()) }
+}
+
+// one answers with the element whose name the request has.
+func one[T any](what string, get func() []T, name func(T) string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, v := range get() {
+			if name(v) == r.PathValue("name") {
+				send(w, http.StatusOK, v)
+				return
+			}
+		}
+		send(w, http.StatusNotFound, Error{fmt.Sprintf("there is no %s %q", what, r.PathValue("name"))})
+	}
 }
 
 func send(w http.ResponseWriter, status int, v any) {

@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Version is the answer to GET /v1/version.
 type Version struct {
@@ -49,6 +52,9 @@ type LUN struct {
 	LUN  int    `json:"lun"`
 	Unit string `json:"unit"`
 }
+
+// String is the LUN as tables and the log have it.
+func (l LUN) String() string { return fmt.Sprintf("%d=%s", l.LUN, l.Unit) }
 
 // A Unit is one element of GET /v1/units: a logical unit. The counters are since the start. What the
 // device and its stores say of themselves are fields beside these.

@@ -46,10 +46,13 @@ func NotAPortal(written, why, form string) error {
 func hostPortAddress(host string, port uint16) Address {
 	join := func(port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
 	a := Address{Text: join(port), Next: join(max(port+1, 1024))}
-	if port != 0 {
-		a.Takes = a.Text
-	}
 	ip, err := netip.ParseAddr(host)
+	if port != 0 {
+		a.Takes, a.Open = a.Text, fmt.Sprintf("0.0.0.0:%d", port)
+		if err == nil && ip.Is6() && !ip.Is4In6() {
+			a.Open = fmt.Sprintf("[::]:%d", port)
+		}
+	}
 	a.All = err == nil && ip.IsUnspecified()
 	a.Local = host == "localhost" || (err == nil && ip.Unmap().IsLoopback())
 	return a

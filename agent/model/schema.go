@@ -71,6 +71,7 @@ type Address struct {
 	// Takes is what no other portal of the space can take as well; empty: it takes nothing.
 	Takes string
 	Next  string // an address that takes something else
+	Open  string // the address at which everybody reaches what takes the same; empty: that of [Listen]
 	Local bool   // only this machine reaches it
 	All   bool   // all that the machine has: none to connect to
 }

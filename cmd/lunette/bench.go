@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"slices"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -18,18 +20,18 @@ import (
 type benchCmd struct {
 	URL string `arg:"" name:"url" help:"The logical unit: iscsi://[USER@]HOST[:PORT]/IQN/LUN, IPv6 addresses in brackets."`
 
-	Connections int           `default:"1" placeholder:"N" help:"Connections, each a session of its own, on its own part of the range. Default: ${default}."`
-	Depth       int           `default:"32" placeholder:"N" help:"Commands that each connection keeps outstanding. Default: ${default}."`
-	BlockSize   string        `default:"4K" placeholder:"SIZE" help:"Size of a command. Default: ${default}."`
-	Read        int           `default:"100" placeholder:"PERCENT" help:"How many of the commands read; the others write. Default: ${default}."`
-	Pattern     string        `enum:"random,sequential" default:"random" placeholder:"PATTERN" help:"random or sequential."`
-	Range       string        `placeholder:"SIZE" help:"Only the first SIZE bytes. Default: the whole unit."`
-	Time        time.Duration `placeholder:"DURATION" help:"How long. Default: 10s, or until --count is reached."`
-	Count       int64         `placeholder:"N" help:"How many commands in all."`
-	Rate        float64       `placeholder:"N" help:"At most this many commands a second in all."`
-	Digests     string        `enum:"none,header,data,both" default:"none" placeholder:"WHICH" help:"CRC32C: none, header, data or both."`
-	Verify      bool          `help:"Write the range first, check every byte that is read, and read all of it again at the end. Needs --destroy-data."`
-	DestroyData bool          `help:"Allow writing, which destroys what is on the unit."`
+	Connections int            `default:"1" placeholder:"N" help:"Connections, each a session of its own, on its own part of the range. Default: ${default}."`
+	Depth       int            `default:"32" placeholder:"N" help:"Commands that each connection keeps outstanding. Default: ${default}."`
+	BlockSize   string         `default:"4K" placeholder:"SIZE" help:"Size of a command. Default: ${default}."`
+	Read        int            `default:"100" placeholder:"PERCENT" help:"How many of the commands read; the others write. Default: ${default}."`
+	Pattern     string         `enum:"random,sequential" default:"random" placeholder:"PATTERN" help:"random or sequential."`
+	Range       string         `placeholder:"SIZE" help:"Only the first SIZE bytes. Default: the whole unit."`
+	Time        *time.Duration `placeholder:"DURATION" help:"How long. Default: 10s, or until --count is reached."`
+	Count       int64          `placeholder:"N" help:"How many commands in all."`
+	Rate        float64        `placeholder:"N" help:"At most this many commands a second in all."`
+	Digests     string         `enum:"none,header,data,both" default:"none" placeholder:"WHICH" help:"CRC32C: none, header, data or both."`
+	Verify      bool           `help:"Write the range first, check every byte that is read, and read all of it again at the end. Needs --destroy-data."`
+	DestroyData bool           `help:"Allow writing, which destroys what is on the unit."`
 
 	Secret    string `placeholder:"FILE" help:"File with the secret that proves USER by CHAP."`
 	Initiator string `default:"iqn.2026-11.io.lunette:bench" placeholder:"IQN" help:"Name to log in with. Default: ${default}."`
@@ -77,7 +79,11 @@ func (c *benchCmd) Run(e *env) (err error) {
 	}
 	run, err := bench.Open(e.ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("%v: %w", cfg.URL, err)
+		err = fmt.Errorf("%v: %w", cfg.URL, unconnected(cfg.URL.Address(), err))
+		if errors.As(err, new(*bench.Misfit)) {
+			return usageError{err}
+		}
+		return err
 	}
 	if server != nil {
 		server.ours = run.LocalAddresses()
@@ -107,6 +113,25 @@ func (c *benchCmd) Run(e *env) (err error) {
 	return errors.Join(err, r.print(e.stdout))
 }
 
+// unconnected says in plain words that a target cannot be reached at an address, if that is what err says.
+func unconnected(at string, err error) error {
+	var dial *net.OpError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Errorf("the name %s cannot be resolved", dns.Name)
+	case !errors.As(err, &dial) || dial.Op != "dial":
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no target listens at %s: connection refused", at)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return fmt.Errorf("there is no way to %s: %w", at, dial.Err)
+	case dial.Timeout():
+		return fmt.Errorf("%s does not answer", at)
+	}
+	return err
+}
+
 // config is what the flags mean.
 func (c *benchCmd) config() (cfg bench.Config, err error) {
 	if cfg.URL, err = bench.ParseURL(c.URL); err != nil {
@@ -131,8 +156,12 @@ func (c *benchCmd) config() (cfg bench.Config, err error) {
 		}
 		return cfg, fmt.Errorf("%s, which destroys what is on the unit: add --destroy-data if nothing on it is needed", why)
 	}
-	cfg.Plan.Time = c.Time
-	if c.Time == 0 && c.Count == 0 {
+	switch {
+	case c.Time != nil && *c.Time <= 0:
+		return cfg, fmt.Errorf("--time: %v is no time to measure: write one such as 10s, or leave it out with --count", *c.Time)
+	case c.Time != nil:
+		cfg.Plan.Time = *c.Time
+	case c.Count == 0:
 		cfg.Plan.Time = 10 * time.Second
 	}
 	cfg.Initiator, cfg.SecretFile, cfg.Connections = c.Initiator, c.Secret, c.Connections

@@ -53,7 +53,7 @@ func TestBenchTable(t *testing.T) {
 	}
 	for _, line := range []string{
 		`^iscsi://\[::1\]:\d+/iqn\.2026-11\.io\.lunette:memory/0: 1M, blocks of 512 bytes$`,
-		`^64K sequential, 100% reads, 1 connections with 2 commands each, digests none: \d+ commands in 1\.1 s$`,
+		`^64K sequential, 100% reads, 1 connections with 2 commands each, digests none: \d+ commands in \d+\.\d s$`,
 		`^ +IOPS +MB/s +p50 us +p90 us +p99 us +p99\.9 us +max us$`, `^ +read +\d+( +[\d.]+){6}$`,
 		`^CPU per command: client [\d.]+ us, server [\d.]+ us$`, `^server per command: [\d.]+ receives, [\d.]+ sends, 0 bytes copied, [\d.]+ voluntary and [\d.]+ involuntary context switches$`,
 	} {
@@ -82,6 +82,14 @@ func TestBenchCountsErrors(t *testing.T) {
 	if status != exitFailed || !strings.Contains(stderr, "2 commands have failed: MEDIUM ERROR") || strings.Count(stderr, "\n") != 1 ||
 		!strings.Contains(stdout, ": 98 commands in") || !strings.Contains(stdout, "\n2 commands failed: MEDIUM ERROR") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+	// The operator sees what failed apart from what was refused, and why it may: the filter.
+	if u := list[api.Unit](t, s, "units")[0]; u.Failures != 2 || u.Errors < u.Failures || len(u.Filters) != 1 {
+		t.Errorf("the unit is %+v", u)
+	}
+	var table, none bytes.Buffer
+	if run(t.Context(), []string{"units", "--socket", s.socket}, &table, &none); !strings.Contains(table.String(), "fault") {
+		t.Errorf("the table is\n%s%s", &table, &none)
 	}
 }
 
@@ -122,7 +130,7 @@ func TestBenchOfAnotherDaemon(t *testing.T) {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 	status, _, stderr = benched(t, s, "", "--range", "2M")
-	if status != exitFailed || !strings.Contains(stderr, "larger than the unit") {
+	if status != exitUsage || !strings.Contains(stderr, "larger than the unit") {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }
@@ -137,7 +145,7 @@ func TestBenchWrongCommandLines(t *testing.T) {
 		{"http://x", "does not begin with iscsi://", exitUsage},
 		{unit + " --read 70", "--read below 100 writes, which destroys what is on the unit: add --destroy-data", exitUsage},
 		{unit + " --verify", "--verify writes the whole range first", exitUsage},
-		{unit + " --read 101", "101 percent", exitUsage},
+		{unit + " --read 101", "101 percent of the commands cannot be reads", exitUsage},
 		{unit + " --read=-1 --destroy-data", "percent", exitUsage},
 		{unit + " --connections 0", "0 connections", exitUsage},
 		{unit + " --depth 0", "queue depth of 0", exitUsage},
@@ -146,14 +154,15 @@ func TestBenchWrongCommandLines(t *testing.T) {
 		{unit + " --block-size x", `--block-size: "x" is not a size`, exitUsage},
 		{unit + " --block-size 1E", "--block-size: 1E is more than 64M", exitUsage},
 		{unit + " --range 0", "--range: it is empty", exitUsage},
-		{unit + " --time=-1s", "negative", exitUsage},
+		{unit + " --time=-1s", "--time: -1s is no time", exitUsage},
+		{unit + " --time 0", "--time: 0s is no time", exitUsage},
 		{unit + " --rate=-1", "a rate of -1", exitUsage},
 		{unit + " --rate NaN", "a rate of NaN", exitUsage},
 		{unit + " --count 1 --connections 2", "less than one for each", exitUsage},
 		{unit + " --pattern odd", "--pattern must be one of", exitUsage},
 		{unit + " --digests md5", "--digests must be one of", exitUsage},
 		{unit + " --initiator me", "iSCSI name", exitUsage},
-		{unit, "connection refused", exitFailed},
+		{unit, "no target listens at 127.0.0.1:1: connection refused", exitFailed},
 	} {
 		var stdout, stderr bytes.Buffer
 		status := run(t.Context(), append([]string{"bench"}, strings.Fields(test.args)...), &stdout, &stderr)

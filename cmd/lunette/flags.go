@@ -61,7 +61,37 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 		d.Portals = append(d.Portals, p)
 		d.Label(fmt.Sprintf("portals[%d]", i), "--portal "+text)
 	}
-	return d, d.Validate(schema)
+	if err := d.Validate(schema); err != nil {
+		return nil, err
+	}
+	return d, c.idle(d)
+}
+
+// idle finds flags that have no effect, since no portal is of the transport that they are about: whoever
+// gives them believes that they keep somebody out.
+func (c *serveCmd) idle(d *model.Document) error {
+	var iscsi, srp bool
+	for _, p := range d.Portals {
+		srp = srp || p.Transport() == "srp"
+		iscsi = iscsi || p.Transport() != "srp"
+	}
+	switch {
+	case len(c.SRPInitiator) > 0 && !srp:
+		return errors.New("--srp-initiator is there without a portal of SRP, and would keep nobody out: add --portal srp+iwarp://ADDR, or leave it out")
+	case iscsi:
+		return nil
+	}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"--initiator", len(c.Initiator) > 0}, {"--chap", len(c.Chap) > 0}, {"--discovery-chap", len(c.DiscoveryChap) > 0},
+	} {
+		if f.given {
+			return fmt.Errorf("%s is about iSCSI, and no portal is of it: add --portal ADDR, or leave it out; SRP has --srp-initiator", f.name)
+		}
+	}
+	return nil
 }
 
 // network lets the flags go before what the document says.
@@ -93,6 +123,10 @@ func (c *serveCmd) unit(d *model.Document, a unitArg) (model.Unit, error) {
 	u.Name = d.UniqueUnitName(name)
 	if c.ReadOnly {
 		u.Device = u.Device.With("read-only", "true")
+	}
+	if c.Settings != "" {
+		u.Device = u.Device.With("settings", c.Settings)
+		d.Label(at+".device.settings", "--settings")
 	}
 	if c.BlockSize != "" {
 		u.Device = u.Device.With("block-size", c.BlockSize)
@@ -151,6 +185,10 @@ func (c *serveCmd) auth(d *model.Document, t *model.Target) error {
 	if len(finders) > 0 {
 		d.Given = d.Given.Put(model.Grouped("discovery", model.Grouped("auth", model.Listed("users", finders...))))
 	}
+	if c.OpenDiscovery {
+		d.Given = d.Given.Put(model.Grouped("discovery", model.Text("open", "true")))
+	}
+	d.Label("discovery.open", "--open-discovery")
 	if len(c.ChapAlgorithms) > 0 {
 		if len(users)+len(finders) == 0 {
 			return errors.New("--chap-algorithms is there without --chap or --discovery-chap: nobody has to prove who they are")

@@ -18,33 +18,35 @@ type serveCmd struct {
 	Files []string `arg:"" optional:"" name:"file" help:"A file or block device to serve, as LUN 0, 1, … in the order of all files, --memory and --null. With --size a file that does not exist is made."`
 
 	File   unitArgs `hidden:"" placeholder:"FILE"`
-	Memory unitArgs `placeholder:"SIZE" help:"Serve anonymous memory of this size. Repeatable."`
-	Null   unitArgs `placeholder:"SIZE" help:"Serve a disk of this size that forgets what is written. Repeatable."`
+	Memory unitArgs `placeholder:"SIZE" group:"Storage" help:"Serve anonymous memory of this size. Repeatable."`
+	Null   unitArgs `placeholder:"SIZE" group:"Storage" help:"Serve a disk of this size that forgets what is written. Repeatable."`
 
-	Size      string   `placeholder:"SIZE" help:"Size of files that do not exist yet: 512, 10G, 1.5T (K, M, G … are powers of 1024; kB, MB, GB … of 1000)."`
-	BlockSize string   `placeholder:"BYTES" help:"Logical block size, 512 or 4096."`
-	ReadOnly  bool     `help:"Refuse writes."`
-	Direct    bool     `help:"Go past the page cache, by direct I/O, with all files. Block devices always do."`
-	Target    string   `placeholder:"IQN" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
-	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
+	Size      string   `placeholder:"SIZE" group:"Storage" help:"Size of files that do not exist yet: 512, 10G, 1.5T (K, M, G … are powers of 1024; kB, MB, GB … of 1000)."`
+	BlockSize string   `placeholder:"BYTES" group:"Storage" help:"Logical block size, 512 or 4096."`
+	ReadOnly  bool     `group:"Storage" help:"Refuse writes."`
+	Settings  string   `placeholder:"WHOSE" group:"Storage" help:"For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT: own, for itself, which is the default; shared, for all."`
+	Direct    bool     `group:"Storage" help:"Go past the page cache, by direct I/O, with all files. Block devices always do."`
+	Target    string   `placeholder:"IQN" group:"Network" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
+	Portal    []string `sep:"none" placeholder:"[TRANSPORT+PROVIDER://]ADDR:PORT" group:"Network" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
 
-	Chap           []string `sep:"none" placeholder:"USER:FILE" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
-	MutualChap     string   `placeholder:"USER:FILE" help:"Prove by CHAP to initiators that we are USER."`
-	ChapAlgorithms []string `placeholder:"HASH,…" help:"Allow only these hashes in CHAP: sha3-256, sha256, sha1, md5. Without it all are allowed."`
-	DiscoveryChap  []string `sep:"none" placeholder:"USER:FILE" help:"As --chap, for discovery. Repeatable."`
-	Initiator      []string `sep:"none" placeholder:"NAME[,user=USER]" help:"Let in only the initiator of this name; with a user, only if USER proves to be there. Repeatable."`
-	TargetReset    string   `placeholder:"WHO" help:"Who may reset the target, with all sessions: nobody, which is the default, or anybody."`
-	SRPInitiator   []string `name:"srp-initiator" sep:"none" placeholder:"PORT" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
+	Chap           []string `sep:"none" placeholder:"USER:FILE" group:"Access" help:"Let in only who proves by CHAP to be USER; FILE has the secret. Repeatable."`
+	MutualChap     string   `placeholder:"USER:FILE" group:"Access" help:"Prove by CHAP to initiators that we are USER."`
+	ChapAlgorithms []string `placeholder:"HASH,…" group:"Access" help:"Allow only these hashes in CHAP: sha3-256, sha256, sha1, md5. Without it all are allowed."`
+	DiscoveryChap  []string `sep:"none" placeholder:"USER:FILE" group:"Access" help:"As --chap, for discovery; without it, the users of --chap learn of the target. Repeatable."`
+	OpenDiscovery  bool     `group:"Access" help:"Let everybody who reaches a portal ask which targets there are, although --chap is there."`
+	Initiator      []string `sep:"none" placeholder:"NAME[,user=USER]" group:"Access" help:"Let in only the initiator of this name; with a user, only if USER proves to be there. Repeatable."`
+	TargetReset    string   `placeholder:"WHO" group:"Access" help:"Who may reset the target, with all sessions: nobody, which is the default, or anybody."`
+	SRPInitiator   []string `name:"srp-initiator" sep:"none" placeholder:"PORT" group:"Access" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
 
-	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
-	BusyPoll string `default:"auto" placeholder:"TIME" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
+	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" group:"Tuning" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
+	BusyPoll string `default:"auto" placeholder:"TIME" group:"Tuning" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
 
-	Config      string `placeholder:"FILE" help:"Serve what this document says (YAML or JSON), and nothing else."`
-	Socket      string `default:"${socket}" placeholder:"PATH" help:"Socket of the API. Default: ${where}."`
-	SocketGroup string `placeholder:"GROUP" help:"Let the users of this group ask as well what the daemon does. Nothing can be changed by it."`
+	Config      string `placeholder:"FILE" group:"Daemon" help:"Serve what this document says (YAML or JSON), and nothing else."`
+	Socket      string `default:"${socket}" placeholder:"PATH" group:"Daemon" help:"Socket of the API. Default: ${where}."`
+	SocketGroup string `placeholder:"GROUP" group:"Access" help:"Let the users of this group ask as well what the daemon does. Nothing can be changed by it."`
 
-	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json. The log goes to standard error."`
-	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogFormat string `enum:"text,json" default:"text" placeholder:"FORMAT" group:"Logging" help:"text or json. The log goes to standard error."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" group:"Logging" help:"debug, info, warn or error."`
 }
 
 // Run serves until the context of e is done.
@@ -130,7 +132,7 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	}
 	units := len(c.File) + len(c.Memory) + len(c.Null)
 	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.Size+c.BlockSize+c.Target+c.MutualChap+c.TargetReset != "" {
+	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Size+c.BlockSize+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	d, err := model.ReadFile(c.Config, schema)

@@ -61,7 +61,7 @@ func (c *targetsCmd) Run(e *env) error {
 	for i, t := range all {
 		var luns []string
 		for _, l := range t.LUNs {
-			luns = append(luns, fmt.Sprintf("%d=%s", l.LUN, l.Unit))
+			luns = append(luns, l.String())
 		}
 		portals := strings.Join(t.Portals, " ")
 		if !wide {

@@ -103,10 +103,11 @@ type Shown struct {
 
 // Attaching is a target that a user wants to attach by a portal.
 type Attaching struct {
-	Target model.Target
-	LUN    int
-	At     string // what initiators connect to
-	Local  bool   // the portal is one that only this machine reaches
+	Target   model.Target
+	Document model.Values
+	LUN      int
+	At       string // what initiators connect to
+	Local    bool   // the portal is one that only this machine reaches
 }
 
 // A PortalKind is a kind of portal of a transport: which networks it goes over, and how it listens
@@ -140,12 +141,15 @@ func Over[T Node, N any](k PortalKind, listen func(ctx context.Context, node T, 
 	return k
 }
 
-// NetDevice is the network device of Linux that leads to the portal, or a word for it.
-func (a Attaching) NetDevice() string {
+// SoftRDMA are the lines that make a device of RDMA in software on Linux, behind a label of what it is
+// for. On lo most kernels find no way to one, so that a portal that only this machine reaches needs an
+// address of another network device.
+func (a Attaching) SoftRDMA(label string) []string {
+	lines := []string{fmt.Sprintf("  %-10s rdma link add siw0 type siw netdev DEVICE", label)}
 	if a.Local {
-		return "lo"
+		lines = append(lines, "             # DEVICE is not lo: there most kernels find no way; listen on the address of another")
 	}
-	return "DEVICE"
+	return lines
 }
 
 // Counts are the totals of package target as the API has them.

@@ -211,6 +211,7 @@ func TestNoMemory(t *testing.T) {
 	small := buffer.NewArena(buffer.MaxBlock)
 	b := newBench(t, f, func(c *disk.Config) { c.Arena = small })
 	s := b.login(1, loopback.Options{Never: true, Arena: small})
+	other := b.login(2, loopback.Options{Never: true, Arena: small})
 	hold := s.Start(loopback.Command{CDB: cdb.ReadWrite{Opcode: scsi.OpWrite16, Blocks: 2048}.Append(nil), Out: make([]byte, 1<<20)})
 	for name, c := range map[string]loopback.Command{
 		"read":              {CDB: cdb.ReadWrite{Opcode: scsi.OpRead16, Blocks: 8}.Append(nil), In: make([]byte, 4096)},
@@ -220,7 +221,7 @@ func TestNoMemory(t *testing.T) {
 		"write same":        {CDB: cdb.WriteSame{Opcode: scsi.OpWriteSame16, Blocks: 1}.Append(nil), Out: make([]byte, 512)},
 		"mode select":       {CDB: cdb.ModeSelect{Opcode: scsi.OpModeSelect6, PF: true, Length: 16}.Append(nil), Out: make([]byte, 16)},
 	} {
-		if r, err := s.Run(c); err != nil || r.Status != scsi.TaskSetFull {
+		if r, err := other.Run(c); err != nil || r.Status != scsi.TaskSetFull {
 			t.Errorf("%s: %v %v %v", name, r.Status, r.Sense, err)
 		}
 	}

@@ -28,7 +28,7 @@ func (v *server) command() (*exec.Cmd, error) {
 		return nil, err
 	}
 	args := []string{"serve", "--portal", v.portal, "--target", v.target, "--socket", filepath.Join(v.dir, "lunette.sock"),
-		"--block-size", strconv.Itoa(v.blockSize), "--target-reset", "anybody"}
+		"--block-size", strconv.Itoa(v.blockSize), "--target-reset", "anybody", "--settings", "shared"}
 	if v.readOnly {
 		args = append(args, "--read-only")
 	}

@@ -43,6 +43,7 @@ document() {
 	- name: $iqn:main
 	  luns: {0: disk, 1: ram, 2: slow, 3: slower}
 	  auth: {users: [{user: $user, secret-file: /run/secret}]}
+	  target-reset: anybody
 	  srp: {initiators: ["0x00000000000000000000000000000000"]}
 	- {name: "$iqn:same", luns: {$luns}}
 	- {name: "$iqn:closed", luns: {0: disk}, initiators: ["$iqn:nobody"], srp: {initiators: ["0x00000000000000000000000000000001"]}}

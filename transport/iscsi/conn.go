@@ -1,6 +1,8 @@
 package iscsi
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -40,6 +42,7 @@ type Conn struct {
 	sess    *Session
 	channel *target.Channel // nil: a discovery session
 	cid     uint16
+	guide   Guide // of a discovery session: which targets it may know of; nil: all that admit its name
 
 	// params are what was negotiated. The value is never edited: a text negotiation stores
 	// another one.
@@ -194,6 +197,9 @@ func (c *Conn) DataMoved(x *Transfer, err error) {
 	}
 }
 
+// errAsked is, in the log, the cause of an end that has no other.
+var errAsked = errors.New("the initiator has asked for it")
+
 // Terminated implements Handler.
 func (c *Conn) Terminated(cause error) {
 	finish := func() {
@@ -209,6 +215,6 @@ func (c *Conn) Terminated(cause error) {
 		finish()
 		return
 	}
-	log.Info("connection ended", "initiator", c.sess.Initiator, "target", c.sess.Target, "cid", c.cid, "cause", cause)
+	log.Info("connection ended", "initiator", c.sess.Initiator, "target", c.sess.Target, "cid", c.cid, "cause", cmp.Or(cause, errAsked))
 	c.sess.left(c, cause, finish)
 }

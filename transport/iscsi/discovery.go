@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
@@ -37,7 +36,7 @@ func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
 	y := n.topology.Load()
 	var names []string
 	for name := range y.targets {
-		if t, _ := y.target(c.portal, name, s.Initiator); t != nil && (want == "" || name == want) {
+		if (want == "" || name == want) && c.mayKnow(y, name) {
 			names = append(names, name)
 		}
 	}
@@ -45,23 +44,69 @@ func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
 	var out []login.Pair
 	for _, name := range names {
 		out = append(out, login.Pair{Key: "TargetName", Value: name})
-		for _, p := range y.portals {
-			if p.network != c.traits.Network || !p.shows(name) {
-				continue
-			}
-			if a, ok := reachable(p.addr, c.traits.Local); ok {
-				out = append(out, login.Pair{Key: "TargetAddress", Value: fmt.Sprintf("%s,%d", a, portalGroup)})
-			}
+		for _, a := range y.addresses(name, c.traits.Network, c.traits.Local) {
+			out = append(out, login.Pair{Key: "TargetAddress", Value: fmt.Sprintf("%s,%d", a, portalGroup)})
 		}
 	}
 	return out, true
 }
 
+// A Guide is an authenticator of discovery that says for which targets the proof is as good: others are
+// not shown.
+type Guide interface {
+	login.Authenticator
+	Opens(target string) bool
+}
+
+// mayKnow reports whether the initiator of c may know of a target: if it may log in there, as far as
+// is known of it.
+func (c *Conn) mayKnow(y *topology, name string) bool {
+	t, _ := y.target(c.portal, name, c.sess.Initiator)
+	if t == nil {
+		return false
+	}
+	if c.guide != nil && t.Auth != nil {
+		return c.guide.Opens(name) && t.admitsAs(c.sess.Initiator, c.sess.User)
+	}
+	return true
+}
+
+// addresses are those of the portals that show a target, of one network, as an initiator can use them
+// that has come to the address local. If there are none it uses the one that it came to (RFC 7143
+// appendix C): so it is with link-local addresses of IPv6, which mean nothing without the name of the
+// network device there, which is another on each node (RFC 4007 6, 11). They are told to nobody, and
+// who came to one is told of no others, which it may not reach.
+func (y *topology) addresses(name, network, local string) []string {
+	at, err := netip.ParseAddrPort(local)
+	if err == nil && linkLocal(at.Addr()) {
+		return nil
+	}
+	var all []string
+	for _, p := range y.portals {
+		if p.network != network || !p.shows(name) {
+			continue
+		}
+		if len(p.told) > 0 {
+			all = append(all, p.told...)
+		} else if a, ok := reachable(p.addr, local); ok {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func linkLocal(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
+
 // reachable is a portal's address as the initiator can use it: one that listens on all
 // addresses is shown as the address that the initiator came to, if it is of the same family.
 func reachable(portal, local string) (string, bool) {
 	p, err := netip.ParseAddrPort(portal)
-	if err != nil || !p.Addr().IsUnspecified() {
+	switch {
+	case err != nil:
+		return portal, true
+	case linkLocal(p.Addr()):
+		return "", false
+	case !p.Addr().IsUnspecified():
 		return portal, true
 	}
 	l, err := netip.ParseAddrPort(local)
@@ -72,10 +117,5 @@ func reachable(portal, local string) (string, bool) {
 	if p.Addr().Is4() != a.Is4() {
 		return "", false // it does not listen there
 	}
-	host, _, _ := strings.Cut(a.String(), "%")
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return "", false
-	}
-	return netip.AddrPortFrom(addr, p.Port()).String(), true
+	return netip.AddrPortFrom(a, p.Port()).String(), true
 }

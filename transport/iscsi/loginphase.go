@@ -40,7 +40,8 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 	if r.Discovery {
 		t := login.Target{PortalGroup: portalGroup}
 		if n.auth != nil {
-			t.Auth = n.auth()
+			t.Auth = n.auth() // which may be nil: nobody has to prove anything now
+			l.c.guide, _ = t.Auth.(Guide)
 		}
 		return t, pdu.LoginSuccess
 	}
@@ -149,5 +150,5 @@ func (l *loginPhase) end(r *login.Result) {
 	c.m.Enable(c.moverParams(&own))
 	c.full.Store(true)
 	c.node.log.Info("logged in", "remote", c.traits.Remote, "initiator", r.InitiatorName, "target", r.TargetName,
-		"discovery", r.Discovery, "cid", c.cid, "tsih", r.TSIH, "auth", r.AuthMethod, "user", r.User)
+		"discovery", r.Discovery, "cid", c.cid, "tsih", fmt.Sprintf("%#04x", r.TSIH), "auth", r.AuthMethod, "user", r.User)
 }

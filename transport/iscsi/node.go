@@ -20,8 +20,8 @@ type Node struct {
 	log  *slog.Logger
 	auth func() login.Authenticator // for discovery
 
-	tick    atomic.Int64 // seconds since the node started: the clock of time-outs
-	guesses guesses
+	tick   atomic.Int64 // seconds since the node started: the clock of time-outs
+	trials trials
 
 	topology atomic.Pointer[topology] // changed with mu, read without
 
@@ -65,7 +65,8 @@ func NewNode(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// RequireDiscoveryAuth makes discovery sessions pass auth.
+// RequireDiscoveryAuth makes discovery sessions pass auth, which makes one run of it; nil: nothing has to
+// be proved now. If it is a [Guide] it says what the initiator learns of.
 func (n *Node) RequireDiscoveryAuth(auth func() login.Authenticator) { n.auth = auth }
 
 // Login is what the node wants of a login, for a mover that wants it changed.

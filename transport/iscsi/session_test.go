@@ -108,7 +108,7 @@ func testDiscovery(t *testing.T, start transporttest.Start) {
 		}
 	}
 	s.Node.AddPortal(s.Network, "0.0.0.0:3260")
-	s.Node.AddPortal(s.Network, "[::]:3261")
+	s.Node.AddPortal(s.Network, "[::]:3261")    // who comes by IPv4 cannot come by this one
 	s.Node.AddPortal("another", "0.0.0.0:3262") // who comes by this one does not hear of it
 	host, _, _ := strings.Cut(s.Addr, ":")
 	cfg := s.Config(1)
@@ -117,7 +117,7 @@ func testDiscovery(t *testing.T, start transporttest.Start) {
 	names := func(all []initiator.Found) (n []string) {
 		for _, f := range all {
 			n = append(n, f.Name[len("iqn.2026-11.io.lunette.test:"):])
-			if fmt.Sprint(f.Addresses) != fmt.Sprintf("[%s,1 %s:3260,1]", s.Addr, host) { // [::] takes IPv6 alone
+			if fmt.Sprint(f.Addresses) != fmt.Sprintf("[%s,1 %s:3260,1]", s.Addr, host) {
 				t.Errorf("%v", f.Addresses)
 			}
 		}

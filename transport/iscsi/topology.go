@@ -66,6 +66,7 @@ type topology struct {
 type portalView struct {
 	*Portal
 	only []string // names of targets; nil: all
+	told []string // addresses that initiators are told of instead of its own
 }
 
 // shows reports whether the portal p, if it is still there, shows the target with a name.
@@ -204,6 +205,19 @@ func (p *Portal) Show(targets []string) {
 		for i := range y.portals {
 			if y.portals[i].Portal == p {
 				y.portals[i].only = slices.Clone(targets)
+			}
+		}
+		return nil
+	})
+}
+
+// Tell sets the addresses, ADDR:PORT each, that initiators are told of instead of the portal's own, as
+// where its address is translated on the way; none: its own.
+func (p *Portal) Tell(addresses []string) {
+	_ = p.node.change(func(y *topology) error { // never refused
+		for i := range y.portals {
+			if y.portals[i].Portal == p {
+				y.portals[i].told = slices.Clone(addresses)
 			}
 		}
 		return nil

@@ -1,6 +1,7 @@
 package srp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -110,13 +111,16 @@ func (c *channel) Done(w *rdma.Work, err error) {
 	}
 }
 
+// errAsked is, in the log, the cause of an end that has no other.
+var errAsked = errors.New("the initiator has asked for it")
+
 // Closed implements rdma.Handler. It is the end of a channel whose login could not be answered as
 // well.
 func (c *channel) Closed(err error) {
 	cause := c.link.closed(err)
 	c.arrivals.close()
 	c.node.log.Info("SRP channel ended", "remote", c.link.info.Remote, "initiator", c.nexus.port, "target", c.nexus.target.SCSI.Name,
-		"channel", c.number, "cause", cause)
+		"channel", c.number, "cause", cmp.Or(cause, errAsked))
 	c.nexus.left(c)
 }
 

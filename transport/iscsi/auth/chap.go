@@ -32,6 +32,7 @@ type CHAP struct {
 	algorithms []Algorithm
 	decoy      Secret            // for users that do not exist
 	random     func([]byte) byte // fills the challenge, returns the identifier
+	guests     []guest           // of [Guests]: then there are no accounts
 }
 
 // NewCHAP checks a configuration. The secrets of the two directions must differ
@@ -98,7 +99,9 @@ type Run struct {
 	algorithm Algorithm
 	id        byte
 	challenge []byte
-	user      string // that the initiator says it is
+	user      string   // that the initiator says it is
+	by        *CHAP    // that has let it in
+	opens     []string // the names of all of [Guests] that have
 }
 
 type state uint8
@@ -185,11 +188,9 @@ func (r *Run) verify(k keys) ([]login.Pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CHAP_R: %w", err)
 	}
-	secret, known := r.chap.secret(*k.n)
-	want := r.algorithm.Response(r.id, secret, r.challenge)
-	if subtle.ConstantTimeCompare(got, want)&known != 1 {
+	if known, right := r.matches(*k.n, got); !right {
 		// Both take the same time and have the same status: only the log learns which it is.
-		if known == 0 {
+		if !known {
 			return nil, errors.New("CHAP: there is no such user")
 		}
 		return nil, errors.New("CHAP: the response is wrong: the initiator has another secret")
@@ -207,7 +208,7 @@ func (r *Run) verify(k keys) ([]login.Pair, error) {
 // prove answers the initiator's challenge. An initiator that sends the target's own challenge back
 // wants the target to compute the response that it could not (RFC 7143 section 9.2.1).
 func (r *Run) prove(id, challenge string) ([]login.Pair, error) {
-	if r.chap.target == nil {
+	if r.by.target == nil {
 		return nil, errors.New("CHAP: the initiator wants the target to prove itself, for which no secret is configured")
 	}
 	n, err := parseID(id)
@@ -222,8 +223,8 @@ func (r *Run) prove(id, challenge string) ([]login.Pair, error) {
 		return nil, errors.New("CHAP: the initiator reflects the target's challenge")
 	}
 	return []login.Pair{
-		{Key: "CHAP_N", Value: r.chap.target.User},
-		{Key: "CHAP_R", Value: login.FormatBinary(r.algorithm.Response(n, r.chap.target.Secret, c))},
+		{Key: "CHAP_N", Value: r.by.target.User},
+		{Key: "CHAP_R", Value: login.FormatBinary(r.algorithm.Response(n, r.by.target.Secret, c))},
 	}, nil
 }
 

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -395,6 +397,31 @@ func TestNobodyGetsInWithoutTheSecret(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The line of the guide makes a secret that is taken, and that other programs read alike.
+func TestSecretOfTheGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../../docs/guide/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^ *(\(umask .*> me\.secret\))$`).FindSubmatch(guide)
+	if line == nil {
+		t.Fatal("the guide does not say how to make a secret")
+	}
+	dir := t.TempDir()
+	c := exec.Command("sh", "-c", string(line[1]))
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "me.secret"))
+	if err != nil || len(b) != 16 || strings.TrimSpace(string(b)) != string(b) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if s, err := LoadSecret(filepath.Join(dir, "me.secret")); err != nil || string(s.bytes()) != string(b) {
+		t.Error(err)
+	}
 }
 
 // A secret of a file is one that can be typed in: none begins or ends with what nobody sees.

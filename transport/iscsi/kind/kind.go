@@ -29,7 +29,7 @@ func Kind() plugin.Transport {
 	return plugin.Transport{
 		About: plugin.About{Name: "iscsi", Help: "iSCSI (RFC 7143), over TCP and over RDMA (iSER, RFC 7145)."},
 		Document: []model.Option{
-			{Name: "discovery", Type: model.Group, Options: []model.Option{authOption("who may ask which targets there are")}},
+			{Name: "discovery", Type: model.Group, Options: discoveryOptions()},
 			{Name: "iscsi", Type: model.Group, Options: loginOptions()},
 		},
 		Target: []model.Option{
@@ -40,11 +40,11 @@ func Kind() plugin.Transport {
 		Check: check, Restricts: restricts, New: newNode, Show: show,
 		Portals: []plugin.PortalKind{
 			plugin.Over(plugin.PortalKind{
-				About: plugin.About{Name: "iscsi", Help: "iSCSI, which every initiator speaks. Port 3260 unless another is given."},
+				About: plugin.About{Name: "iscsi", Help: "iSCSI, which every initiator speaks. Port 3260 unless another is given.", Options: portalOptions()},
 				Port:  port, Attach: attachTCP,
 			}, listenTCP),
 			plugin.Over(plugin.PortalKind{
-				About: plugin.About{Name: "iser", Help: "iSER, which is iSCSI over RDMA: Linux's ib_iser. Port 3260 unless another is given."},
+				About: plugin.About{Name: "iser", Help: "iSER, which is iSCSI over RDMA: Linux's ib_iser. Port 3260 unless another is given.", Options: portalOptions()},
 				Port:  port, Attach: attachISER,
 			}, listenISER),
 		},
@@ -97,6 +97,7 @@ func listenTCP(ctx context.Context, t *node, n *tcp.Network, b plugin.Binding) (
 		return nil, err
 	}
 	p.Show(b.Targets)
+	p.Tell(told(b.Values, p.Addr()))
 	return p, nil
 }
 
@@ -107,5 +108,6 @@ func listenISER(ctx context.Context, t *node, n rdma.Device, b plugin.Binding) (
 		return nil, err
 	}
 	p.Show(b.Targets)
+	p.Tell(told(b.Values, p.Addr()))
 	return p, nil
 }

@@ -20,7 +20,8 @@ type node struct {
 }
 
 func newNode(c plugin.NodeConfig) (plugin.Node, error) {
-	discovery, err := load("discovery", c.Values.Group("discovery").Group("auth"))
+	find := c.Values.Group("discovery")
+	discovery, err := load("discovery", find.Group("auth"))
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
@@ -33,15 +34,16 @@ func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 	n, err := iscsi.NewNode(iscsi.Config{
 		Log: c.Log, Arena: c.Arena, Login: desired,
 		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
+		MaxDiscovery: int(find.Int("sessions")), DiscoveryTime: find.Duration("lifetime"),
 		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if auth := discovery.authenticator(); auth != nil {
+	t := &node{Node: n, unsolicited: v.String("initial-r2t") == "no"}
+	if auth := t.secrets.finder(discovery, find.Bool("open")); auth != nil {
 		n.RequireDiscoveryAuth(auth)
 	}
-	t := &node{Node: n, unsolicited: v.String("initial-r2t") == "no"}
 	return t, t.secrets.put(discovery, func() error { return nil })
 }
 
@@ -51,6 +53,7 @@ func (n *node) SetTarget(t plugin.Target) error {
 	if err != nil {
 		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
 	}
+	known.target = t.SCSI.Name
 	shown := iscsi.Target{
 		SCSI: t.SCSI, Alias: t.Alias, Auth: known.authenticator(), Initiators: listed(t.Values),
 		Reset: t.Values.String("target-reset") == anybody,
@@ -109,6 +112,7 @@ func check(c *model.Check) {
 		checkInitiators(c, at, t.Values)
 	}
 	checkFiles(c)
+	checkDiscovery(c)
 }
 
 // restricts is what keeps initiators out of a target.

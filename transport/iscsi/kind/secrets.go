@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
@@ -12,8 +13,9 @@ import (
 
 // An owner is what has an [authOption]: a target or discovery, with the secrets that were read for it.
 type owner struct {
-	name string // "target NAME", or "discovery"
-	chap *auth.CHAP
+	name   string // "target NAME", or "discovery"
+	target string // its name; empty: discovery
+	chap   *auth.CHAP
 	// users are who may log in there, mutual who we prove to be there, nil: nobody.
 	users  []named
 	mutual *named
@@ -79,6 +81,8 @@ func (o owner) authenticator() func() login.Authenticator {
 type secrets struct {
 	mu  sync.Mutex
 	all map[string]owner // by name
+	// guests are all who have a secret of a target; nil: no target asks for one. It is read without mu.
+	guests atomic.Pointer[auth.Guests]
 }
 
 // put takes the secrets of an owner, in the place of those that it had, if they differ from those of
@@ -104,6 +108,7 @@ func (s *secrets) put(o owner, use func() error) error {
 		s.all = make(map[string]owner)
 	}
 	s.all[o.name] = o
+	s.gather()
 	return nil
 }
 
@@ -112,6 +117,7 @@ func (s *secrets) drop(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, name)
+	s.gather()
 }
 
 // apart refuses users that have the secret with which we prove ourselves.

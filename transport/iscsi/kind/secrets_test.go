@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/target"
 )
 
 // secretFile makes a file with a secret.
@@ -86,5 +88,47 @@ func TestSecretsOfANode(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%+v %v", s.all, s.all["target one"].users); strings.Contains(text, "horse") {
 		t.Error("the secrets show")
+	}
+}
+
+// A target that would have a secret of both directions is not changed, and one that is removed takes
+// its secrets along.
+func TestSetTargetComparesSecrets(t *testing.T) {
+	a, b := secretFile(t, "a", "correct horse battery"), secretFile(t, "b", "another secret of mine")
+	made, err := newNode(plugin.NodeConfig{Values: model.Values{"discovery": model.Values{"auth": authOf(a, "")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := made.(*node)
+	defer func() {
+		if err := n.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	set := func(name string, auth model.Values) error {
+		t.Helper()
+		scsiTarget, err := target.NewTarget("iqn.2026-11.io.lunette:" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.SetTarget(plugin.Target{SCSI: scsiTarget, Values: model.Values{"auth": auth}})
+	}
+	if err := set("one", authOf(b, a)); err == nil || !strings.Contains(err.Error(), "of discovery") {
+		t.Errorf("the secret of discovery: %v", err)
+	}
+	if err := n.RemoveTarget("iqn.2026-11.io.lunette:one", func() {}); err == nil {
+		t.Error("a target that was refused is shown")
+	}
+	if err := set("one", authOf(b, "")); err != nil {
+		t.Error(err)
+	}
+	if err := set("two", authOf(a, b)); err == nil {
+		t.Error("the secret of another target")
+	}
+	if err := n.RemoveTarget("iqn.2026-11.io.lunette:one", func() {}); err != nil {
+		t.Error(err)
+	}
+	if err := set("two", authOf(a, b)); err != nil {
+		t.Error(err)
 	}
 }

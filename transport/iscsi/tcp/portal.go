@@ -38,6 +38,9 @@ func (p *Portal) Addr() string { return p.l.Addr() }
 // Show says which targets the portal shows; nil: all (iscsi.Portal.Show).
 func (p *Portal) Show(targets []string) { p.portal.Show(targets) }
 
+// Tell sets the addresses that initiators are told of (iscsi.Portal.Tell).
+func (p *Portal) Tell(addresses []string) { p.portal.Tell(addresses) }
+
 // Close stops accepting. Connections stay; see iscsi.Node.Shutdown.
 func (p *Portal) Close() error {
 	p.portal.Remove()

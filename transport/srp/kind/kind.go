@@ -125,9 +125,7 @@ func login(t model.Target, at string) string {
 
 // attach shows how to attach a target.
 func attach(a plugin.Attaching) []string {
-	return []string{
-		"  Linux SRP  rdma link add siw0 type siw netdev " + a.NetDevice(),
+	return append(a.SoftRDMA("Linux SRP"),
 		"             modprobe ib_srp",
-		"             echo " + login(a.Target, a.At) + " >/sys/class/infiniband_srp/srp-siw0-1/add_target",
-	}
+		"             echo "+login(a.Target, a.At)+" >/sys/class/infiniband_srp/srp-siw0-1/add_target")
 }

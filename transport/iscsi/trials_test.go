@@ -7,11 +7,11 @@ import (
 
 // A few wrong proofs are free, then answers come later and later, up to a bound; for the user who was
 // tried at the address alone.
-func TestGuessesAreSlowed(t *testing.T) {
-	var g guesses
+func TestTrialsAreSlowed(t *testing.T) {
+	var tr trials
 	note := func(now int64, address, user string, good bool, want int64) {
 		t.Helper()
-		if wait, _ := g.note(now, address, user, good); wait != want {
+		if wait, _ := tr.note(now, address, user, good); wait != want {
 			t.Errorf("second %d, %s at %s, good %v: %d s late, want %d", now, user, address, good, wait, want)
 		}
 	}
@@ -26,43 +26,43 @@ func TestGuessesAreSlowed(t *testing.T) {
 		note(10, "a", "alice", false, 0)
 	}
 	note(11, "a", "alice", false, 1)
-	note(11+forgetGuesses, "a", "alice", false, 0)
-	if _, failed := g.note(12+forgetGuesses, "a", "alice", false); failed != 2 {
+	note(11+forgetTrials, "a", "alice", false, 0)
+	if _, failed := tr.note(12+forgetTrials, "a", "alice", false); failed != 2 {
 		t.Errorf("%d failures", failed)
 	}
 }
 
 // Who tries many names at an address is slowed for all of them, whether they exist or not.
-func TestGuessesOfManyNames(t *testing.T) {
-	var g guesses
+func TestTrialsOfManyNames(t *testing.T) {
+	var tr trials
 	for i := range freeOfAddress {
-		if wait, _ := g.note(0, "a", fmt.Sprint("user", i), false); wait != 0 {
+		if wait, _ := tr.note(0, "a", fmt.Sprint("user", i), false); wait != 0 {
 			t.Errorf("name %d: %d s late", i, wait)
 		}
 	}
 	for i := range 10 {
-		if wait, _ := g.note(0, "a", fmt.Sprint("new", i), false); wait != min(longestWait, int64(1)<<i) {
+		if wait, _ := tr.note(0, "a", fmt.Sprint("new", i), false); wait != min(longestWait, int64(1)<<i) {
 			t.Errorf("name %d more: %d s late", i, wait)
 		}
 	}
-	if wait, _ := g.note(0, "a", "alice", true); wait != longestWait {
+	if wait, _ := tr.note(0, "a", "alice", true); wait != longestWait {
 		t.Errorf("alice: %d s late", wait)
 	}
 }
 
-// What is remembered is bounded, and who guesses at one address does not make another forgotten that
-// guesses more.
-func TestGuessesAreBounded(t *testing.T) {
-	var g guesses
-	for i := range 3 * maxGuessers {
-		g.note(int64(i), fmt.Sprint("address", i), "alice", false)
-		g.note(int64(i), "steady", "alice", false)
-		g.note(int64(i), fmt.Sprint("good", i), "alice", true) // leaves nothing behind
-		if len(g.of) > maxGuessers {
-			t.Fatalf("%d addresses", len(g.of))
+// What is remembered is bounded, and who trials at one address does not make another forgotten that
+// trials more.
+func TestTrialsAreBounded(t *testing.T) {
+	var tr trials
+	for i := range 3 * maxTriers {
+		tr.note(int64(i), fmt.Sprint("address", i), "alice", false)
+		tr.note(int64(i), "steady", "alice", false)
+		tr.note(int64(i), fmt.Sprint("good", i), "alice", true) // leaves nothing behind
+		if len(tr.of) > maxTriers {
+			t.Fatalf("%d addresses", len(tr.of))
 		}
 	}
-	if wait, failed := g.note(3*maxGuessers, "steady", "alice", false); wait != longestWait || failed != 3*maxGuessers+1 {
+	if wait, failed := tr.note(3*maxTriers, "steady", "alice", false); wait != longestWait || failed != 3*maxTriers+1 {
 		t.Errorf("%d s late after %d failures", wait, failed)
 	}
 }

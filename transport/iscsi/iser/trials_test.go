@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lunette-io/lunette/network/rdma/sim"
@@ -37,7 +38,7 @@ func (l *lockedBuffer) String() string {
 
 // Guessing is answered later and later, and told; who knows the secret is let in after a bounded time,
 // and the login time-out waits for it. It runs in virtual time: over which network does not matter.
-func TestGuessing(t *testing.T) {
+func TestTrials(t *testing.T) {
 	bubble(t, "virtual time", func(t *testing.T) {
 		account := func(user, text string) *auth.Account {
 			s, err := auth.NewSecret([]byte(text))
@@ -96,6 +97,28 @@ func TestGuessing(t *testing.T) {
 			t.Errorf("alice waits for %v again", got)
 		}
 		try(5, account("mallory", "another-secret-1"), pdu.LoginAuthenticationFail)
+		// Who waits when the node closes is not waited for.
+		for range 7 {
+			try(6, wrong, pdu.LoginAuthenticationFail)
+		}
+		for _, who := range []*auth.Account{alice, wrong} {
+			cfg := s.Config(7)
+			cfg.Account = who
+			waits := make(chan struct{})
+			go func() {
+				defer close(waits)
+				if c, err := s.TryDial(cfg); err == nil {
+					_ = c.Close()
+				}
+			}()
+			defer func() { <-waits }()
+		}
+		synctest.Wait()
+		before := time.Now()
+		s.Close()
+		if took := time.Since(before); took > time.Second {
+			t.Errorf("the node closes after %v", took)
+		}
 		for _, want := range []string{
 			`user=alice failures=1 why="login refused, status 0201 (authentication failure): CHAP: the response is wrong`,
 			"user=alice failures=8 delayed=8", `user=mallory failures=1 why=`, "there is no such user", `msg="login delayed after wrong ones"`,

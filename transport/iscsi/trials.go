@@ -5,41 +5,41 @@ import (
 	"sync"
 )
 
-// Bounds of what is remembered of failed proofs, and of what it costs who guesses.
+// Bounds of what is remembered of failed proofs, and of what it costs who tries.
 const (
-	// maxGuessers is how many addresses are remembered, and maxGuessed how many names of users of
+	// maxTriers is how many addresses are remembered, and maxTrials how many names of users of
 	// each; of the rest only the address's count is known.
-	maxGuessers = 1024
-	maxGuessed  = 8
-	// freeGuesses is how often a user may be wrong at an address before answers come late, and
+	maxTriers = 1024
+	maxTrials = 8
+	// freeTrials is how often a user may be wrong at an address before answers come late, and
 	// freeOfAddress the same for all users at it.
-	freeGuesses   = 3
+	freeTrials    = 3
 	freeOfAddress = 24
-	// longestWait is how late an answer comes at the latest, and forgetGuesses how long it takes
+	// longestWait is how late an answer comes at the latest, and forgetTrials how long it takes
 	// until failures are forgotten, in seconds.
-	longestWait   = 8
-	forgetGuesses = 600
+	longestWait  = 8
+	forgetTrials = 600
 )
 
-// guesses counts the proofs that failed, by address and user, and says how late the next answer to
+// trials counts the proofs that failed, by address and user, and says how late the next answer to
 // the same comes, whether it is right or wrong: else the lateness would tell which it is. Whoever knows
 // the secret is let in after a bounded time, and at another address at once. Users who do not exist
 // are counted like those who do. The zero value is ready.
-type guesses struct {
+type trials struct {
 	mu   sync.Mutex
 	seed maphash.Seed // of the hashes of names; made with the first entry
-	of   map[string]*guesser
+	of   map[string]*trier
 }
 
-// A guesser is an address from which proofs have failed.
-type guesser struct {
+// A trier is an address from which proofs have failed.
+type trier struct {
 	last   int64 // the node's tick at the last failure
 	failed int   // of all users
-	users  [maxGuessed]guessed
+	users  [maxTrials]trial
 }
 
-// guessed is a user, by the hash of the name, for whom proofs have failed at an address.
-type guessed struct {
+// trial is a user, by the hash of the name, for whom proofs have failed at an address.
+type trial struct {
 	name   uint64
 	failed int
 }
@@ -54,21 +54,21 @@ func late(failed, free int) int64 {
 
 // note takes note of a proof of user from address in second now, and returns how many seconds late the
 // answer comes, and how often proofs of the user from there have failed since the last good one.
-func (g *guesses) note(now int64, address, user string, good bool) (wait int64, failed int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	x := g.of[address]
-	if x != nil && now-x.last >= forgetGuesses {
-		delete(g.of, address)
+func (t *trials) note(now int64, address, user string, good bool) (wait int64, failed int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x := t.of[address]
+	if x != nil && now-x.last >= forgetTrials {
+		delete(t.of, address)
 		x = nil
 	}
 	if x == nil {
 		if good {
 			return 0, 0
 		}
-		x = g.add(address)
+		x = t.add(address)
 	}
-	name := maphash.String(g.seed, user)
+	name := maphash.String(t.seed, user)
 	u := x.find(name)
 	if u == nil && !good {
 		u = x.take(name)
@@ -76,7 +76,7 @@ func (g *guesses) note(now int64, address, user string, good bool) (wait int64, 
 	if u != nil {
 		failed = u.failed
 	}
-	wait = max(late(failed, freeGuesses), late(x.failed, freeOfAddress))
+	wait = max(late(failed, freeTrials), late(x.failed, freeOfAddress))
 	switch {
 	case !good:
 		x.last = now
@@ -90,27 +90,27 @@ func (g *guesses) note(now int64, address, user string, good bool) (wait int64, 
 }
 
 // add remembers an address, and forgets the one where nothing has failed for longest if there are too
-// many. g.mu is held.
-func (g *guesses) add(address string) *guesser {
-	if g.of == nil {
-		g.of, g.seed = make(map[string]*guesser), maphash.MakeSeed()
+// many. t.mu is held.
+func (t *trials) add(address string) *trier {
+	if t.of == nil {
+		t.of, t.seed = make(map[string]*trier), maphash.MakeSeed()
 	}
-	if len(g.of) >= maxGuessers {
+	if len(t.of) >= maxTriers {
 		oldest := ""
-		for a, x := range g.of {
-			if o := g.of[oldest]; o == nil || x.last < o.last {
+		for a, x := range t.of {
+			if o := t.of[oldest]; o == nil || x.last < o.last {
 				oldest = a
 			}
 		}
-		delete(g.of, oldest)
+		delete(t.of, oldest)
 	}
-	x := &guesser{}
-	g.of[address] = x
+	x := &trier{}
+	t.of[address] = x
 	return x
 }
 
 // find is the entry of a user; nil if there is none.
-func (x *guesser) find(name uint64) *guessed {
+func (x *trier) find(name uint64) *trial {
 	for i := range x.users {
 		if u := &x.users[i]; u.failed > 0 && u.name == name {
 			return u
@@ -121,14 +121,14 @@ func (x *guesser) find(name uint64) *guessed {
 
 // take makes an entry for a user, in the place of that with the fewest failures: those are in the
 // count of the address all the same.
-func (x *guesser) take(name uint64) *guessed {
+func (x *trier) take(name uint64) *trial {
 	least := &x.users[0]
 	for i := range x.users {
 		if u := &x.users[i]; u.failed < least.failed {
 			least = u
 		}
 	}
-	*least = guessed{name: name}
+	*least = trial{name: name}
 	return least
 }
 
@@ -138,7 +138,7 @@ func (x *guesser) take(name uint64) *guessed {
 func (l *loginPhase) Tried(user string, err error) {
 	n := l.c.node
 	now := n.tick.Load()
-	wait, failed := n.guesses.note(now, l.c.place.address, user, err == nil)
+	wait, failed := n.trials.note(now, l.c.place.address, user, err == nil)
 	l.user, l.failures = user, failed
 	if wait == 0 {
 		return
