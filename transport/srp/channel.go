@@ -129,8 +129,11 @@ func (c *channel) Overdue(t *target.Task, why error) {
 	c.endDebtor("SRP channel ended: others wait for the initiator", why, "lun", t.LUN)
 }
 
-// endDebtor ends the channel of an initiator that owes something, and names it in the log.
+// endDebtor ends the channel of an initiator that owes something, and names it in the log, once.
 func (c *channel) endDebtor(what string, why error, more ...any) {
+	if c.link.leaving.Load() {
+		return // of its other tasks nothing more is to be said
+	}
 	c.node.doors.debts.Warn(c.node.log, what, c.place.address, append([]any{"remote", c.link.info.Remote,
 		"initiator", c.nexus.port, "target", c.nexus.target.SCSI.Name, "channel", c.number, "why", why}, more...)...)
 	c.link.end(iu.LogoutInactive, why, false)
