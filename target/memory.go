@@ -38,7 +38,10 @@ func (x *ITL) closePurse() {
 // owner is the name of the initiator's accounts: all of its nexuses by one user have the same. No name
 // has a comma.
 func (i Initiator) owner() string {
-	if i.User == "" {
+	switch {
+	case i.Owner != "":
+		return i.Owner
+	case i.User == "":
 		return i.Name
 	}
 	return i.Name + ",user=" + i.User

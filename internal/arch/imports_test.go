@@ -38,7 +38,7 @@ var rules = []rule{
 	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
-	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
+	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer", "internal/share"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
 	{"network/rdma/...", []string{"network/rdma", "buffer"}, "a provider of RDMA moves data, not tasks"},
 	{"network/...", []string{"buffer", "network"}, "a network moves data, not tasks"},
 
@@ -54,7 +54,7 @@ var rules = []rule{
 	{"transport/loopback", []string{"target", "scsi/...", "buffer"}, "the reference transport: nothing but the waist"},
 	{"transport/srp/iu", nil, "wire elements know no channel"},
 	{"initiator/srp", []string{"transport/srp/iu", "scsi/...", "buffer", "network/rdma"}, "the other end of the wire, for tests and benchmarks"},
-	{"transport/srp", []string{"transport/srp/iu", "target", "scsi/...", "buffer", "network/rdma", "internal/ratelog", "internal/tagtable"}, "a transport knows its network, and no other transport"},
+	{"transport/srp", []string{"transport/srp/iu", "target", "scsi/...", "buffer", "network/rdma", "internal/ratelog", "internal/share", "internal/tagtable"}, "a transport knows its network, and no other transport"},
 	{"transport/fcp", []string{"target", "scsi/...", "buffer", "network/fc"}, "a transport knows its network, and no other transport"},
 
 	{"agent/model", []string{"scsi"}, "the document is data; the names of targets in it are SCSI's"},

@@ -36,6 +36,13 @@ type Listener interface {
 	Close() error
 }
 
+// An Evicter is a [Listener] that closes peers which have not asked for a connection, to make room for
+// others.
+type Evicter interface {
+	// Evicted lets f know of each of them, by its address. It is called before Accept.
+	Evicted(f func(remote string))
+}
+
 // A Request is a peer that asks for a connection. It ends with one call of Accept or Reject.
 type Request interface {
 	// Private is the private data that the peer sent along.

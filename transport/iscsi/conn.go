@@ -60,6 +60,8 @@ type Conn struct {
 	settled   atomic.Int64 // how many it owed data for, and does not any more
 	copied    atomic.Int64 // bytes of retained data, beside what the mover and the target copy
 
+	overdue atomic.Bool // it is ended, since others wait for the initiator
+
 	full atomic.Bool   // it is in full feature phase
 	gone chan struct{} // closed: the connection and its tasks have ended
 }

@@ -2,8 +2,6 @@ package iscsi
 
 import (
 	"fmt"
-	"net/netip"
-	"strings"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/internal/ratelog"
@@ -88,29 +86,8 @@ type place struct {
 	closing bool
 }
 
-// ownerOf is the address of a connection that came from remote, as its owner: of IPv6 the network,
-// since every host there has more addresses than anybody could count.
-func ownerOf(remote string) string {
-	p, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		if i := strings.LastIndexByte(remote, ':'); i > 0 {
-			return remote[:i]
-		}
-		return remote
-	}
-	a := p.Addr().Unmap()
-	if a.Is4() {
-		return a.String()
-	}
-	network, err := a.WithZone("").Prefix(64)
-	if err != nil {
-		return a.String()
-	}
-	if zone := a.Zone(); zone != "" { // the link-local addresses of each link are a network
-		return network.String() + "%" + zone
-	}
-	return network.String()
-}
+// ownerOf is the address of a connection that came from remote, as its owner.
+func ownerOf(remote string) string { return share.Address(remote) }
 
 // come lets a connection in. If another has to make room it is returned, for evict. n.mu is held.
 func (n *Node) come(c *Conn) (out *Conn) {

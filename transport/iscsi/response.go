@@ -175,6 +175,9 @@ func (c *Conn) Ended(t *target.Task) {
 
 // Overdue implements target.Services: the initiator owes something for which others wait.
 func (c *Conn) Overdue(t *target.Task, why error) {
+	if c.overdue.Swap(true) {
+		return // of its other tasks nothing more is to be said
+	}
 	c.node.doors.debts.Warn(c.node.log, "connection ended: others wait for the initiator", c.sess.Initiator,
 		"remote", c.traits.Remote, "target", c.sess.Target, "lun", t.LUN, "why", why)
 	c.m.Terminate(why)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
@@ -64,7 +65,12 @@ func (w *watch) check(now int64) {
 		c.m.Terminate(errors.New("the time of a discovery session is over"))
 		return
 	}
-	if most := seconds(cfg.StallTimeout); w.stalls(now, most) >= 1000*most {
+	most := seconds(cfg.StallTimeout)
+	patience := most
+	if m := c.sess.memory(); m != nil && m.Wanted() { // others are refused memory, and it has much of it
+		patience = min(most, seconds(target.Patience))
+	}
+	if w.stalls(now, most) >= 1000*patience {
 		c.node.doors.counters.stalled.Add(1)
 		c.node.doors.debts.Warn(c.node.log, "connection ended: the initiator does not take or send data", c.sess.Initiator,
 			"remote", c.traits.Remote, "target", c.sess.Target, "queued", c.m.Stats().BytesQueued, "owing", c.owing.Load())

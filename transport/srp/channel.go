@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lunette-io/lunette/internal/share"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/srp/iu"
@@ -31,17 +32,19 @@ type channel struct {
 	number int64
 	since  time.Time
 	offset int // where immediate data begins; 0: there is none
+	place  place
 
 	link     link
 	requests requests
 	arrivals arrivals
 	works    works
+	watch    watch // of the node's clock
 
 	copied atomic.Int64 // bytes of immediate data that had to be retained here
 }
 
 func newChannel(n *Node, x *iu.LoginRequest, info *rdma.Info) *channel {
-	c := &channel{node: n, since: time.Now()}
+	c := &channel{node: n, since: time.Now(), place: place{address: share.Address(info.Remote)}}
 	c.link.init(x, info)
 	c.requests.init(n.cfg.Credits, x.CreditSolicited)
 	if x.Immediate && int(x.ImmediateOffset) > iu.CommandLen && int(x.ImmediateOffset) <= n.cfg.MaxIU {
@@ -125,21 +128,19 @@ func (c *channel) Closed(err error) {
 	c.nexus.left(c)
 }
 
-// Overdue implements target.Services: the initiator owes data for which others wait.
+// Overdue implements target.Services: the initiator owes something for which others wait.
 func (c *channel) Overdue(t *target.Task, why error) {
-	c.node.log.Warn("SRP channel is ended", "remote", c.link.info.Remote, "initiator", c.nexus.port, "target", c.nexus.target.SCSI.Name,
-		"channel", c.number, "lun", t.LUN, "why", why)
-	c.link.end(iu.LogoutInactive, why, false)
+	c.endDebtor("SRP channel ended: others wait for the initiator", why, "lun", t.LUN)
 }
 
-var errStalled = errors.New("the initiator does not take or give data")
-
-// checkTimeouts is called every second by the node's clock.
-func (c *channel) checkTimeouts() {
-	stalled := c.link.stalled(c.works.reads.Load() > 0)
-	if stalled >= max(time.Second, c.node.cfg.StallTimeout.Truncate(time.Second)) {
-		c.link.end(iu.LogoutInactive, errStalled, false)
+// endDebtor ends the channel of an initiator that owes something, and names it in the log, once.
+func (c *channel) endDebtor(what string, why error, more ...any) {
+	if c.link.leaving.Load() {
+		return // of its other tasks nothing more is to be said
 	}
+	c.node.doors.debts.Warn(c.node.log, what, c.place.address, append([]any{"remote", c.link.info.Remote,
+		"initiator", c.nexus.port, "target", c.nexus.target.SCSI.Name, "channel", c.number, "why", why}, more...)...)
+	c.link.end(iu.LogoutInactive, why, false)
 }
 
 // A note is a message that belongs to no command.

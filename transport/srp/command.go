@@ -86,8 +86,12 @@ func (k *task) describe(x *iu.Command) *refusal {
 	if w := k.c.accepts(&x.In, false); w != nil {
 		return w
 	}
-	k.out.set(&x.Out)
-	k.in.set(&x.In)
+	if w := k.out.set(&x.Out); w != nil {
+		return w
+	}
+	if w := k.in.set(&x.In); w != nil {
+		return w
+	}
 	if x.Out.Format == iu.Immediate && x.Out.Len > 0 {
 		k.First.Init(nil, buffer.Segment{Mem: x.Out.Data})
 		k.Unasked = int64(len(x.Out.Data))

@@ -63,6 +63,7 @@ type fakeConn struct {
 	over  bool
 	auto  bool // Flush does what is posted
 	busy  bool
+	stats rdma.Stats
 	check func(w *rdma.Work)
 	fill  func(w *rdma.Work)
 }
@@ -198,7 +199,19 @@ func (c *fakeConn) Expose(*buffer.Lease, rdma.Access) (rdma.Remote, error) {
 	return rdma.Remote{}, errors.New("a target exposes nothing")
 }
 func (c *fakeConn) Revoke(rdma.Key) bool { return false }
-func (c *fakeConn) Stats() rdma.Stats    { return rdma.Stats{} }
+
+func (c *fakeConn) Stats() rdma.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats
+}
+
+// owes changes what the connection tells of itself.
+func (c *fakeConn) owes(change func(s *rdma.Stats)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.stats)
+}
 
 // A fakeUnit is a logical unit without a store, on the goroutine of whoever calls it. Byte 9 of a
 // CDB says how.
@@ -366,11 +379,18 @@ func newFake(tb tb, cfg srp.Config) *fake {
 
 // dial logs in. Where immediate data begins is offset.
 func (f *fake) dial(offset uint16, a iu.Action) *fakeConn {
+	return f.dialFrom("10.0.0.9:1000", offset, a)
+}
+
+// dialFrom is dial from an address.
+func (f *fake) dialFrom(remote string, offset uint16, a iu.Action) *fakeConn {
 	x := iu.LoginRequest{MaxIU: 4096, Needs: 6, Action: a, Immediate: offset > 0, ImmediateOffset: offset, Initiator: iu.MakePortID(0, 1), Target: iu.MakePortID(1, 2)}
-	c := &fakeConn{private: x.AppendCM(nil), remote: "10.0.0.9:1000", started: make(chan struct{})}
+	c := &fakeConn{private: x.AppendCM(nil), remote: remote, started: make(chan struct{})}
 	f.dev.asked <- c
 	<-c.started
-	f.conns = append(f.conns, c)
+	if c.h != nil { // else it was rejected
+		f.conns = append(f.conns, c)
+	}
 	return c
 }
 

@@ -94,7 +94,8 @@ func TestSilence(t *testing.T) {
 		"a table is not sent":    {func(e sim.Event) sim.Fate { return sim.Fate{Mute: e.Op == rdma.Read && e.Len < 1000} }, true},
 		"nothing is taken":       {func(e sim.Event) sim.Fate { return sim.Fate{Drop: !e.Dialed} }, true},
 		"no data-in is taken":    {func(e sim.Event) sim.Fate { return sim.Fate{Drop: e.Op == rdma.Write} }, true},
-		"slow":                   {func(e sim.Event) sim.Fate { return sim.Fate{Delay: 5 * time.Second} }, false},
+		"a little now and then":  {func(e sim.Event) sim.Fate { return sim.Fate{Delay: 5 * time.Second} }, true},
+		"slow":                   {func(e sim.Event) sim.Fate { return sim.Fate{Delay: 200 * time.Millisecond} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

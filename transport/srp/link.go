@@ -3,7 +3,6 @@ package srp
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/transport/srp/iu"
@@ -41,9 +40,6 @@ type link struct {
 	logoutDone bool // what the initiator is told has left, or never will
 	reason     iu.LogoutReason
 	cause      error
-
-	// What stalled compares from second to second: the node's clock alone.
-	sent, came, seconds int64
 }
 
 func (l *link) init(x *iu.LoginRequest, info *rdma.Info) {
@@ -153,25 +149,14 @@ func (l *link) closed(err error) error {
 	return l.cause
 }
 
-// stalled is for how long the initiator has taken nothing of what is queued for it, and given
-// nothing of what it owes, if it owes something. The node's clock calls it every second.
-func (l *link) stalled(owes bool) time.Duration {
+// live is the connection, if the initiator is to go on with it; else nil.
+func (l *link) live() rdma.Conn {
 	l.mu.Lock()
-	live := l.started && !l.leaving.Load()
-	l.mu.Unlock()
-	if !live {
-		return 0
+	defer l.mu.Unlock()
+	if !l.started || l.leaving.Load() {
+		return nil
 	}
-	s := l.conn.Stats()
-	// A Read behind data that the initiator takes, however slowly, may not have been asked for yet.
-	moves := s.Placed != l.came || (s.Queued > 0 && s.BytesOut != l.sent)
-	if (s.Queued > 0 || owes) && !moves {
-		l.seconds++
-	} else {
-		l.seconds = 0
-	}
-	l.sent, l.came = s.BytesOut, s.Placed
-	return time.Duration(l.seconds) * time.Second
+	return l.conn
 }
 
 // describe is the connection for people; nil as long as the login is being answered: the initiator

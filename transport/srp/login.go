@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lunette-io/lunette/internal/share"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
@@ -19,40 +20,39 @@ type rejection struct {
 }
 
 var (
-	tooManyLogins = &rejection{iu.RejectResources, "too many logins are under way"}
-	nodeCloses    = &rejection{iu.RejectResources, "the node is closing"}
+	nodeCloses = &rejection{iu.RejectResources, "the node is closing"}
 )
 
-// beginLogin counts a login, or says why there is none.
-func (n *Node) beginLogin() *rejection {
+// beginLogin counts a login of an address, or says why there is none.
+func (n *Node) beginLogin(address string) *rejection {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	switch {
-	case n.closing:
+	if n.closing {
 		return nodeCloses
-	case n.logins >= n.cfg.MaxLogins:
-		return tooManyLogins
 	}
-	n.logins++
+	if p := n.doors.logins; !p.Take(address, 1) {
+		return crowded(p, address, "limits.logins", "SRP logins under way")
+	}
 	return nil
 }
 
-func (n *Node) endLogin() {
+func (n *Node) endLogin(address string) {
 	n.mu.Lock()
-	n.logins--
+	n.doors.logins.Give(address, 1)
 	n.changed.Broadcast()
 	n.mu.Unlock()
 }
 
 // reject answers that there will be no channel.
 func (n *Node) reject(r rdma.Request, tag uint64, why *rejection) {
-	n.refused.Warn(n.log, "SRP login refused", "remote", r.Info().Remote, "why", why.why)
+	remote := r.Info().Remote
+	n.doors.refused.Warn(n.log, "SRP login refused", share.Address(remote), "remote", remote, "why", why.why)
 	_ = r.Reject(iu.LoginReject{Reason: why.reason, Tag: tag, Formats: formats}.Append(nil)) // the peer may be gone
 }
 
 // login answers a request for a channel that came to the portal p, and ends what beginLogin began.
 func (n *Node) login(p *Portal, r rdma.Request) {
-	defer n.endLogin()
+	defer n.endLogin(share.Address(r.Info().Remote))
 	b := r.Private()
 	parse := iu.ParseCMLoginRequest
 	if len(b) >= iu.LoginRequestLen {
@@ -152,17 +152,19 @@ func (n *Node) enter(c *channel, key nexusKey, t *servedTarget, a iu.Action) (*n
 	switch {
 	case n.closing:
 		return nil, 0, nodeCloses
-	case len(n.channels) >= n.cfg.MaxChannels:
-		return nil, 0, &rejection{iu.RejectResources, fmt.Sprintf("there are %d channels", len(n.channels))}
 	case nx != nil && (nx.ending || a == iu.Single):
 		return nx, 0, nil
 	case nx != nil && len(nx.channels) >= n.cfg.MaxNexusChannels:
 		return nil, 0, &rejection{iu.RejectChannels, fmt.Sprintf("the nexus has %d channels", len(nx.channels))}
 	}
+	if why := n.book(c); why != nil {
+		return nil, 0, why
+	}
 	result := iu.Maintained
 	if nx == nil {
 		var err error
-		if nx, err = newNexus(n, key, t); err != nil { // the target has been removed in the meantime
+		if nx, err = newNexus(n, key, t, c.place.address); err != nil { // the target has been removed in the meantime
+			n.unbook(c)
 			return nil, 0, noTarget(t.id)
 		}
 		n.nexuses[key] = nx

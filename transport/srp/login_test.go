@@ -299,7 +299,7 @@ func testReplacedButHeld(t *testing.T, start starter) {
 func TestTooMany(t *testing.T) { over(t, testTooMany) }
 
 func testTooMany(t *testing.T, start starter) {
-	s := start(t, srp.Config{MaxChannels: 2})
+	s := start(t, srp.Config{MaxChannels: 3}) // of which one address has two
 	s.Dial(s.Config(1))
 	c := s.Dial(s.Config(2))
 	x := iu.LoginRequest{MaxIU: 276, Initiator: s.Config(3).Initiator, Target: s.Config(3).Target}

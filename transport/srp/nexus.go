@@ -43,9 +43,11 @@ type nexusKey struct {
 	addr              netip.Addr
 }
 
-// newNexus logs an initiator in. The error is target.ErrClosed. n.mu is held.
-func newNexus(n *Node, key nexusKey, t *servedTarget) (*nexus, error) {
-	x, err := t.port.Login(target.Initiator{Name: key.initiator.String(), Port: scsi.SRPPort(key.initiator)})
+// newNexus logs an initiator in, of whom owner is the address. The error is target.ErrClosed. n.mu is held.
+func newNexus(n *Node, key nexusKey, t *servedTarget, owner string) (*nexus, error) {
+	x, err := t.port.Login(target.Initiator{
+		Name: key.initiator.String(), Port: scsi.SRPPort(key.initiator), Owner: owner,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +108,7 @@ func (n *Node) forget(c *channel, nx *nexus) {
 	var over []func()
 	n.mu.Lock()
 	delete(n.channels, c)
+	n.unbook(c)
 	if nx != nil {
 		delete(n.all, nx)
 		over = nx.over

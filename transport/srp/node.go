@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lunette-io/lunette/internal/ratelog"
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 
@@ -18,15 +17,13 @@ type Node struct {
 	cfg Config
 	log *slog.Logger
 
-	refused ratelog.Events // logins
-
 	// mu comes before the locks of the target layer and of channels.
 	mu       sync.Mutex
 	targets  map[iu.PortID]*servedTarget
 	nexuses  map[nexusKey]*nexus   // that have a connection
 	all      map[*nexus]struct{}   // those whose tasks have not all ended as well
 	channels map[*channel]struct{} // the same
-	logins   int                   // under way
+	doors    doors
 	numbers  int64
 	closing  bool
 	changed  sync.Cond // with mu: a channel, nexus or login has gone
@@ -52,6 +49,7 @@ func NewNode(cfg Config) (*Node, error) {
 		channels: make(map[*channel]struct{}),
 		stop:     make(chan struct{}),
 	}
+	n.doors.init(&n.cfg)
 	n.changed.L = &n.mu
 	n.done.Add(1)
 	go n.clock()
@@ -68,9 +66,9 @@ func (n *Node) clock() {
 		case <-n.stop:
 			return
 		case <-t.C:
-			n.refused.Flush(n.log, "more SRP logins refused")
+			n.tell()
 			for _, c := range n.list() {
-				c.checkTimeouts()
+				c.watch.check(c)
 			}
 		}
 	}
@@ -126,7 +124,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		}
 	}
 	n.mu.Lock()
-	for len(n.channels) > 0 || len(n.nexuses) > 0 || len(n.all) > 0 || n.logins > 0 {
+	for len(n.channels) > 0 || len(n.nexuses) > 0 || len(n.all) > 0 || n.doors.logins.Taken() > 0 {
 		n.changed.Wait()
 	}
 	n.mu.Unlock()
@@ -137,6 +135,6 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Unlock()
 	close(n.stop)
 	n.done.Wait()
-	n.refused.Flush(n.log, "more SRP logins refused")
+	n.tell()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/lunette-io/lunette/internal/share"
 	"github.com/lunette-io/lunette/network/rdma"
 )
 
@@ -22,6 +23,9 @@ func Listen(ctx context.Context, dev rdma.Device, addr string, node *Node) (*Por
 	l, err := dev.Listen(ctx, addr)
 	if err != nil {
 		return nil, err
+	}
+	if e, ok := l.(rdma.Evicter); ok {
+		e.Evicted(node.evicted)
 	}
 	return &Portal{l: l, node: node}, nil
 }
@@ -46,7 +50,7 @@ func (p *Portal) accept() {
 		if err != nil {
 			return // closed: Accept waits out all else
 		}
-		if why := p.node.beginLogin(); why != nil {
+		if why := p.node.beginLogin(share.Address(r.Info().Remote)); why != nil {
 			p.node.reject(r, 0, why)
 			continue
 		}

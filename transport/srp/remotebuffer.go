@@ -16,7 +16,7 @@ type remoteBuffer struct {
 	k     *task
 	list  []byte        // as it is on the wire; in room, or in table
 	room  []byte        // retained from command to command
-	table *buffer.Lease // of an external table, when it has come or is coming
+	table *buffer.Lease // of a long list, or of an external one, when it has come or is coming
 	fetch rdma.Work     // the Read of the table
 	at    iu.Descriptor // the external table
 	total uint32        // the length that the command tells
@@ -25,12 +25,30 @@ type remoteBuffer struct {
 	immediate bool // it has come along: there are no descriptors
 }
 
+// shortList is how long a list may be that is kept with the task, in bytes. The initiator pays for a longer
+// one.
+const shortList = 64 * iu.DescriptorLen
+
 // set takes the descriptor of a command. It refers to nothing of it afterwards.
-func (m *remoteBuffer) set(b *iu.Buffer) {
+func (m *remoteBuffer) set(b *iu.Buffer) *refusal {
 	m.at, m.total, m.len = b.Table, b.Len, 0
-	m.room = append(m.room[:0], b.List...)
-	m.list = m.room
 	m.immediate = b.Format == iu.Immediate
+	switch {
+	case b.External(): // all of it is fetched
+		m.list = nil
+	case len(b.List) > shortList:
+		l, err := m.k.c.nexus.scsi.Memory().Get(int64(len(b.List)))
+		if err != nil {
+			return noMemory
+		}
+		m.table = l
+		m.list = l.At(0)[:len(b.List)] // one piece: an IU is not longer than a block
+		copy(m.list, b.List)
+	default:
+		m.room = append(m.room[:0], b.List...)
+		m.list = m.room
+	}
+	return nil
 }
 
 // fetchTable asks for an external descriptor table.
@@ -45,10 +63,7 @@ func (m *remoteBuffer) fetchTable() *refusal {
 	w.Op, w.Data, w.At, w.Len = rdma.Read, l, 0, l.Len()
 	w.Remote = rdma.Remote{Key: rdma.Key(m.at.Key), Addr: m.at.Addr}
 	m.k.fetching.Add(1) // it stays so if the connection has ended: then the command is lost with it
-	c.works.reads.Add(1)
-	if !c.link.conn.Post(w) {
-		c.works.reads.Add(-1)
-	}
+	_ = c.link.conn.Post(w)
 	return nil
 }
 
@@ -56,10 +71,10 @@ func (m *remoteBuffer) fetchTable() *refusal {
 // waits for that: it is lost with it.
 func (m *remoteBuffer) fetched(err error) {
 	k, c := m.k, m.k.c
-	c.works.reads.Add(-1)
 	if err != nil {
 		return
 	}
+	c.works.settled.Add(1)
 	m.list = m.table.At(0)[:m.table.Len()] // one piece: it is not longer than a block
 	if k.fetching.Add(-1) == 0 {
 		c.arrivals.advance()

@@ -146,6 +146,13 @@ func (q *requests) confirm() bool {
 	return q.credits.confirm()
 }
 
+// unconfirmed reports that the initiator has not answered our request.
+func (q *requests) unconfirmed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.credits.asked
+}
+
 // describe fills in what there is to say of requests.
 func (q *requests) describe(x *ChannelInfo) {
 	q.mu.Lock()

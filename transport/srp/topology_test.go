@@ -229,7 +229,7 @@ func testOverdue(t *testing.T) {
 	ready(t, other)
 	log.mu.Lock()
 	defer log.mu.Unlock()
-	if log.says["SRP channel is ended"] != 1 {
+	if log.says["SRP channel ended: others wait for the initiator"] != 1 {
 		t.Errorf("the log says %v", log.says)
 	}
 }

@@ -17,6 +17,10 @@ const maxFlying = 64
 // maxSpare is how many unused works a channel keeps for the next commands.
 const maxSpare = 4 * maxFlying
 
+// maxWorks is how many works all transfers of a channel have with the connection, beside the first of
+// each: so short descriptors cost a bounded amount of memory.
+const maxWorks = 16 * maxFlying
+
 // A transfer moves data between a lease and a buffer of the initiator. It belongs to its task,
 // whose mu guards it.
 type transfer struct {
@@ -45,16 +49,18 @@ type work struct {
 
 // works are those that a channel's transfers share.
 type works struct {
-	reads atomic.Int32 // RDMA Reads that the initiator owes
+	settled atomic.Int64 // transfers of data-out, and descriptor tables, all of which has come
 
 	mu    sync.Mutex // guards what follows
 	spare *work      // by next
 	n     int        // how many
+	used  int        // works that are not spare, and not a transfer's own
 }
 
 func (p *works) take() *work {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.used++
 	w := p.spare
 	if w == nil {
 		w = new(work)
@@ -66,9 +72,17 @@ func (p *works) take() *work {
 	return w
 }
 
+// full reports that no more works are to be taken.
+func (p *works) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used >= maxWorks
+}
+
 func (p *works) put(w *work) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.used--
 	if p.n < maxSpare {
 		w.next, p.spare = p.spare, w
 		p.n++
@@ -105,6 +119,9 @@ var errBeyond = &target.DataError{Sense: scsi.AbortedCommand(scsi.ASCDataOutBuff
 func (x *transfer) pump() bool {
 	some := false
 	for !x.posted() && x.flying < maxFlying {
+		if x.own.x != nil && x.k.c.works.full() {
+			break // there will be another look when its own comes back
+		}
 		d := x.buf.next(&x.cur, x.len-x.off)
 		if d.Len == 0 { // more than the device server was told that there is
 			x.stop(errBeyond)
@@ -134,9 +151,6 @@ func (x *transfer) post(to rdma.Remote, n int64) bool {
 	x.list = w
 	x.flying++
 	x.k.refs.Add(1)
-	if x.op == rdma.Read {
-		c.works.reads.Add(1)
-	}
 	if !c.link.conn.Post(&w.Work) {
 		x.back(w)
 		x.k.refs.Add(-1) // who has called has one as well
@@ -160,9 +174,6 @@ func (x *transfer) back(w *work) {
 	x.flying--
 	w.Data, w.x, w.prev, w.next = nil, nil, nil, nil
 	c := x.k.c
-	if x.op == rdma.Read {
-		c.works.reads.Add(-1)
-	}
 	if w != &x.own {
 		c.works.put(w)
 	}
@@ -210,6 +221,9 @@ func (w *work) done(err error) {
 	switch {
 	case data == nil:
 	case x == &k.get:
+		if err == nil {
+			k.c.works.settled.Add(1)
+		}
 		k.DataOutReceived(err)
 	default:
 		data.Release()

@@ -33,7 +33,7 @@ type Config struct {
 	// MaxWindows is how many windows a connection may have; 0: 4096.
 	MaxWindows int
 	// HalfOpen is how many connections of a listener may wait for their Request or for
-	// acceptance; when there is one more the oldest is closed. 0: 256.
+	// acceptance; when there is one more the oldest of the address with most is closed. 0: 256.
 	HalfOpen int
 	// Handshake is how long a peer may take for its Request, or for its Reply; 0: 5 seconds for
 	// a Request, 10 for a Reply.

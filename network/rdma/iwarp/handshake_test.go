@@ -60,7 +60,7 @@ func halfOpen(l rdma.Listener) int {
 	n := l.(*Listener)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.open)
+	return n.open.Len()
 }
 
 func listen(t testing.TB, d *Device) rdma.Listener {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lunette-io/lunette/internal/share"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/tcp"
 )
@@ -19,13 +20,15 @@ type Listener struct {
 	done sync.WaitGroup
 
 	mu     sync.Mutex
-	ready  sync.Cond // with mu: a request has come, or closed was set
-	open   []*Request
+	ready  sync.Cond                      // with mu: a request has come, or closed was set
+	open   *share.Crowd[string, *Request] // those that nobody has accepted, by address
+	asked  []*Request                     // of these, those whose Request is here, oldest first
 	closed bool
+	told   func(remote string) // of those that had to make room; nil: nobody is
 }
 
 func newListener(d *Device, l *tcp.Listener) *Listener {
-	n := &Listener{d: d, l: l}
+	n := &Listener{d: d, l: l, open: share.NewCrowd[string, *Request](d.conf.HalfOpen)}
 	n.ready.L = &n.mu
 	l.MakeRoom = n.makeRoom
 	n.done.Go(n.accept)
@@ -43,49 +46,78 @@ func (l *Listener) accept() {
 			return // closed: Accept waits out all else
 		}
 		r := &Request{d: l.d, c: c}
+		r.place.Value = r
 		l.mu.Lock()
 		if l.closed {
 			l.mu.Unlock()
 			_ = c.Close()
 			return
 		}
-		if len(l.open) == l.d.conf.HalfOpen {
-			_ = l.open[0].c.Close() // which ends the goroutine that waits for its Request
-			l.open = slices.Delete(l.open, 0, 1)
-		}
-		l.open = append(l.open, r)
+		out := l.open.Add(share.Address(c.RemoteAddr()), &r.place)
+		l.forget(out)
+		told := l.told
 		l.mu.Unlock()
+		l.evict(out, told)
 		l.done.Go(func() { l.ask(r) })
 	}
 }
 
-// makeRoom closes the connection that has waited longest to be accepted, if there is one, since there are
-// no descriptors for others.
+// forget takes out, which has just left the crowd, off the list of those that have asked. l.mu is held.
+func (l *Listener) forget(out *share.Member[string, *Request]) {
+	if out == nil {
+		return
+	}
+	if i := slices.Index(l.asked, out.Value); i >= 0 {
+		l.asked = slices.Delete(l.asked, i, i+1)
+	}
+}
+
+// evict closes the connection of who has to make room, if that is not nil.
+func (l *Listener) evict(out *share.Member[string, *Request], told func(remote string)) {
+	if out == nil {
+		return
+	}
+	c := out.Value.c
+	remote := c.RemoteAddr()
+	_ = c.Close() // which ends the goroutine that waits for its Request
+	if told != nil {
+		told(remote)
+	}
+}
+
+// makeRoom closes the connection that has waited longest to be accepted, of the address that has most, if
+// there is one, since there are no descriptors for others.
 func (l *Listener) makeRoom() bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.open) == 0 {
-		return false
+	out := l.open.Oldest()
+	if out != nil {
+		l.open.Remove(out)
+		l.forget(out)
 	}
-	_ = l.open[0].c.Close() // which ends the goroutine that waits for its Request
-	l.open = slices.Delete(l.open, 0, 1)
-	return true
+	told := l.told
+	l.mu.Unlock()
+	l.evict(out, told)
+	return out != nil
+}
+
+// Evicted implements rdma.Evicter.
+func (l *Listener) Evicted(f func(remote string)) {
+	l.mu.Lock()
+	l.told = f
+	l.mu.Unlock()
 }
 
 // ask waits for the Request of a peer.
 func (l *Listener) ask(r *Request) {
 	err := r.read()
 	l.mu.Lock()
-	i := slices.Index(l.open, r)
-	if err == nil && i >= 0 {
-		r.asked = true
+	if err == nil && r.place.Present() {
+		l.asked = append(l.asked, r)
 		l.ready.Signal()
 		l.mu.Unlock()
 		return
 	}
-	if i >= 0 {
-		l.open = slices.Delete(l.open, i, i+1)
-	}
+	l.open.Remove(&r.place)
 	l.mu.Unlock()
 	_ = r.c.Close() // it may be closed already
 }
@@ -95,11 +127,11 @@ func (l *Listener) Accept() (rdma.Request, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
-		for i, r := range l.open {
-			if r.asked {
-				l.open = slices.Delete(l.open, i, i+1)
-				return r, nil
-			}
+		if len(l.asked) > 0 {
+			r := l.asked[0]
+			l.asked = slices.Delete(l.asked, 0, 1)
+			l.open.Remove(&r.place)
+			return r, nil
 		}
 		l.ready.Wait()
 	}
@@ -111,10 +143,11 @@ func (l *Listener) Close() error {
 	err := l.l.Close()
 	l.mu.Lock()
 	l.closed = true
-	for _, r := range l.open {
-		_ = r.c.Close()
+	for m := l.open.Oldest(); m != nil; m = l.open.Oldest() {
+		l.open.Remove(m)
+		_ = m.Value.c.Close()
 	}
-	l.open = nil
+	l.asked = nil
 	l.ready.Broadcast()
 	l.mu.Unlock()
 	l.done.Wait()
@@ -126,7 +159,7 @@ type Request struct {
 	d     *Device
 	c     *tcp.Conn
 	q     frame
-	asked bool // the peer's Request is here. The Listener's mu guards it
+	place share.Member[string, *Request] // among those that wait. The Listener's mu guards it
 }
 
 // read waits for the peer's Request. It rejects one that nobody could accept.

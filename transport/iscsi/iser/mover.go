@@ -47,21 +47,23 @@ type Mover struct {
 	// That of the goroutine which delivers a PDU: one at a time.
 	in iscsi.Arrival
 
-	mu      sync.Mutex
-	phase   phase
-	busy    bool // a login request is being handled
-	params  iscsi.MoverParams
-	first   *work // the queue: not posted
-	last    *work
-	waiting *work // Reads that may not be posted yet, oldest first
-	free    *work
-	refused *work // posted too late: the connection had ended
-	queued  int   // control PDUs that the connection has not given back, queued ones included
-	reads   int   // posted Reads
-	most    int   // of them, at a time
-	closed  bool  // everything has been given back
-	cause   error // of the end, if we have ended it
-	ours    bool  // cause holds
+	mu          sync.Mutex
+	phase       phase
+	busy        bool // a login request is being handled
+	params      iscsi.MoverParams
+	first       *work // the queue: not posted
+	last        *work
+	waiting     *work // Reads that may not be posted yet, oldest first
+	free        *work
+	refused     *work // posted too late: the connection had ended
+	queued      int   // control PDUs that the connection has not given back, queued ones included
+	queuedBytes int   // of their data
+	maxQueued   int   // of queued; set before Start
+	reads       int   // posted Reads
+	most        int   // of them, at a time
+	closed      bool  // everything has been given back
+	cause       error // of the end, if we have ended it
+	ours        bool  // cause holds
 
 	// Who has to go before Terminated is told: the connection, a login under way, and who
 	// closes the connection.
@@ -76,7 +78,7 @@ type Mover struct {
 func New(conn rdma.Conn, network string, ours, theirs Private, desired *login.Config) *Mover {
 	i := conn.Info()
 	m := &Mover{
-		conn: conn, params: loginParams, most: i.Reads,
+		conn: conn, params: loginParams, most: i.Reads, maxQueued: usualQueued,
 		invalidate: !ours.NoInvalidate && !theirs.NoInvalidate,
 		traits: iscsi.Traits{
 			Name: Name, Network: network, Local: i.Local, Remote: i.Remote,

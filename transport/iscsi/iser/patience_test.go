@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/lunette-io/lunette/buffer"
 	initiator "github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/rdma/sim"
@@ -77,4 +79,52 @@ func TestPatience(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestShortOfMemory: while others are refused memory, who has much of it and does not answer Reads is not
+// waited for long.
+func TestShortOfMemory(t *testing.T) { bubble(t, "", testShortOfMemory) }
+
+func testShortOfMemory(t *testing.T) {
+	n := sim.New()
+	arena := buffer.NewArena(32 << 20)
+	s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{Arena: arena})
+	cfg := s.Config(1)
+	c := s.Dial(cfg)
+	other := s.Config(2)
+	other.InitiatorName += "-2"
+	d := s.Dial(other)
+	n.Break(func(e sim.Event) sim.Fate { return sim.Fate{Mute: e.Op == rdma.Read} })
+	k := initiator.Command{CDB: write(0, 64<<10, transporttest.Lease), Out: make([]byte, 64<<10)}
+	_ = c.Submit(&k)
+	_ = c.Flush()
+	time.Sleep(10 * time.Second)
+	if len(s.Node.Sessions()) != 2 {
+		t.Error("no patience")
+	}
+	purse := func(name string) *buffer.Purse {
+		for _, x := range s.Target.Nexuses() {
+			if x.Initiator.Name == name {
+				return x.Memory()
+			}
+		}
+		t.Fatal("there is no ", name)
+		return nil
+	}
+	much, err := purse(cfg.InitiatorName).Get(20 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := purse(other.InitiatorName).Get(12 << 20); err == nil {
+		t.Fatal("there is memory")
+	}
+	time.Sleep(2 * time.Second)
+	all := s.Node.Sessions()
+	if len(all) != 1 || all[0].Initiator != other.InitiatorName {
+		t.Errorf("%d sessions", len(all))
+	}
+	much.Release()
+	_ = c.Finish(&k)
+	_ = d.Close()
+	gone(t, s)
 }

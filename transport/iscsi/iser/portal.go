@@ -66,6 +66,9 @@ func Listen(ctx context.Context, d rdma.Device, addr string, node *iscsi.Node, o
 	if !p.desired.InitialR2T {
 		p.conn.Messages += node.Window() * dataOuts(p.desired.FirstBurstLength)
 	}
+	if e, ok := l.(rdma.Evicter); ok {
+		e.Evicted(func(remote string) { node.Refused(remote, errEvicted) })
+	}
 	p.portal = node.AddPortal(o.Network, l.Addr())
 	return p, nil
 }
@@ -137,6 +140,7 @@ func (p *Portal) accept() {
 			continue // gone, or no room: the initiator will try again
 		}
 		m := New(c, p.network, ours, theirs, &p.desired)
+		m.maxQueued = 2 * (p.node.Window() + unexpected)
 		h, err := p.portal.Connect(m)
 		if err != nil { // too many meanwhile, or going
 			p.node.Refused(c.Info().Remote, err)
@@ -146,6 +150,8 @@ func (p *Portal) accept() {
 		m.Start(h)
 	}
 }
+
+var errEvicted = errors.New("iser: it had asked for nothing yet, and its address has most of those: closed to make room")
 
 var errNoReads = errors.New("iser: the initiator serves no RDMA Reads")
 

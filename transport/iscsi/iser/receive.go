@@ -25,7 +25,7 @@ var (
 // Received implements rdma.Handler.
 func (m *Mover) Received(msg rdma.Message) {
 	m.mu.Lock()
-	now, many, busy := m.phase, m.queued > maxQueued, m.busy
+	now, many, busy := m.phase, m.queued > m.maxQueued || m.queuedBytes > maxQueuedBytes, m.busy
 	switch now {
 	case inLogin:
 		m.busy = true

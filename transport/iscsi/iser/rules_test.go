@@ -360,30 +360,32 @@ func TestGivenBack(t *testing.T) {
 	}
 }
 
-// TestTooManyAnswers: who asks without end and takes no answers is left.
+// TestTooManyAnswers: who asks without end and takes no answers is left, sooner if they are long ones.
 func TestTooManyAnswers(t *testing.T) {
-	s := &script{}
-	m, f := begin(t, s, private, func(w *rdma.Work) bool { return binary.BigEndian.Uint32(w.Head[44:]) == 7 })
-	full(t, s, m, f, linux)
-	answered := 0
-	s.arrived = func(*iscsi.Arrival) {
-		answered++
-		p := m.Control()
-		pdu.NOPIn{ITT: 7, TTT: pdu.NoTag}.Put(&p.BHS)
-		m.SendControl(p)
-	}
-	var h pdu.BHS
-	pdu.NOPOut{Immediate: true, ITT: 7, TTT: pdu.NoTag}.Put(&h)
-	b := message(control, &h, nil)
-	const most = 4096 // answers that wait
-	for range 4 * most {
-		f.deliver(rdma.Message{Data: b})
-	}
-	if err := <-s.cause; err == nil || !strings.Contains(err.Error(), "takes no answers") {
-		t.Error(err)
-	}
-	if answered < 1000 || answered > most+1 {
-		t.Errorf("%d answers were queued", answered)
+	for _, x := range []struct{ data, most int }{{0, 384}, {128, 384}, {8192, 8}} {
+		s := &script{}
+		m, f := begin(t, s, private, func(w *rdma.Work) bool { return binary.BigEndian.Uint32(w.Head[44:]) == 7 })
+		full(t, s, m, f, linux)
+		answered := 0
+		s.arrived = func(*iscsi.Arrival) {
+			answered++
+			p := m.Control()
+			pdu.NOPIn{ITT: 7, TTT: pdu.NoTag}.Put(&p.BHS)
+			p.Data = make([]byte, x.data)
+			m.SendControl(p)
+		}
+		var h pdu.BHS
+		pdu.NOPOut{Immediate: true, ITT: 7, TTT: pdu.NoTag}.Put(&h)
+		b := message(control, &h, nil)
+		for range 4 * x.most {
+			f.deliver(rdma.Message{Data: b})
+		}
+		if err := <-s.cause; err == nil || !strings.Contains(err.Error(), "takes no answers") {
+			t.Error(err)
+		}
+		if answered < x.most || answered > x.most+1 {
+			t.Errorf("%d answers of %d bytes were queued", answered, x.data)
+		}
 	}
 }
 

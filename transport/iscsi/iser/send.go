@@ -13,6 +13,7 @@ type work struct {
 	x     *iscsi.Transfer // nil: the work is of pdu, or of neither
 	hello bool            // head is complete
 	state state
+	size  int // bytes of data of a queued PDU
 	next  *work
 	head  []byte // room for Head: headers and data
 }
@@ -30,10 +31,13 @@ const (
 // headLen is how much room a work has for a message: all of full feature phase have enough.
 const headLen = HeaderLen + pdu.HeaderLen + maxControl
 
-// maxQueued is how many messages may wait to be sent. Answers to commands are regulated by
-// the command window; who makes us wait with more has sent requests without end and takes
-// no answers.
-const maxQueued = 4096
+// How many messages may wait to be sent, and how many bytes of data they may have. Answers to commands are
+// regulated by the command window, and requests beside them are few (unexpected): who makes us wait
+// with twice as many has sent requests without end and takes no answers.
+const (
+	usualQueued    = 2 * (128 + unexpected)
+	maxQueuedBytes = 64 << 10
+)
 
 // work takes one from the free list. m.mu is held.
 func (m *Mover) work() *work {
@@ -53,7 +57,7 @@ func (m *Mover) work() *work {
 // recycle gives a work back to the free list. m.mu is held.
 func (m *Mover) recycle(v *work) {
 	v.Work = rdma.Work{Owner: v}
-	v.x, v.hello = nil, false
+	v.x, v.hello, v.size = nil, false, 0
 	if cap(v.head) > 4*headLen { // a text
 		v.head = make([]byte, 0, headLen)
 	}
@@ -78,8 +82,10 @@ func (m *Mover) SendControl(p *iscsi.PDU) {
 		m.recycle(v)
 		return
 	}
+	v.size = len(p.Data)
 	m.queue(v)
 	m.queued++
+	m.queuedBytes += v.size
 }
 
 // queue puts v at the end of the queue. m.mu is held.
@@ -279,6 +285,7 @@ func (m *Mover) finish(v *work, err error) {
 	x := v.x
 	if x == nil {
 		m.queued--
+		m.queuedBytes -= v.size
 	} else {
 		x.Work = nil
 	}
