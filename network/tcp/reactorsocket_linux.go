@@ -28,6 +28,7 @@ type reactorSocket struct {
 
 	// Only the reactor's thread uses what follows.
 	slot    int32
+	heavy   bool // its last turn beside others took long
 	paused  bool
 	away    bool        // another goroutine receives
 	resumed bool        // and Resume was called meanwhile
