@@ -57,5 +57,11 @@ func (p *pacer) set(heavy bool) {
 	}
 }
 
-// yields reports that the connection is heavy, and that there are others that are not.
-func (p *pacer) yields() bool { return p.heavy && p.e.heavy.Load() < p.e.live.Load() }
+// rarely is every how many long turns a heavy connection lets others go first though all of them are
+// heavy too: one may be so by mistake.
+const rarely = 8
+
+// yields reports that the connection is heavy, and that it is the turn of others.
+func (p *pacer) yields() bool {
+	return p.heavy && (p.e.heavy.Load() < p.e.live.Load() || p.long%rarely == 0)
+}

@@ -6,9 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// long is what a turn of a socket takes that others shall not have to wait for again and again.
-const long = 50 * time.Microsecond
-
 // servedSlot marks events that were handled.
 const servedSlot = bellSlot - 1
 
@@ -21,7 +18,7 @@ func (r *reactor) serve(events []unix.EpollEvent) {
 	}
 	rest := 0
 	for i, ev := range events {
-		if ev.Fd != bellSlot && r.table[ev.Fd] != nil && r.table[ev.Fd].heavy {
+		if ev.Fd != bellSlot && r.table[ev.Fd] != nil && r.table[ev.Fd].heavy() {
 			rest++
 			continue
 		}
@@ -42,7 +39,7 @@ func (r *reactor) serve(events []unix.EpollEvent) {
 // serveLight handles what has come meanwhile for sockets whose turns are short.
 func (r *reactor) serveLight() {
 	for _, ev := range r.late[:r.poll(&r.late)] {
-		if ev.Fd != bellSlot && r.table[ev.Fd] != nil && !r.table[ev.Fd].heavy { // the bell goes on ringing
+		if ev.Fd != bellSlot && r.table[ev.Fd] != nil && !r.table[ev.Fd].heavy() { // the bell goes on ringing
 			r.timed(ev)
 		}
 	}
@@ -57,10 +54,17 @@ func (r *reactor) timed(ev unix.EpollEvent) {
 	s := r.table[ev.Fd]
 	began := time.Now()
 	r.handleEvent(ev)
-	if s != nil {
-		s.heavy = time.Since(began) >= long
+	switch {
+	case s == nil:
+	case time.Since(began) < share/2:
+		s.long = 0
+	default:
+		s.long++
 	}
 }
+
+// heavy reports that the turns of the socket are long.
+func (s *reactorSocket) heavy() bool { return s.long >= weighty }
 
 // handleEvent does what an event is about.
 func (r *reactor) handleEvent(ev unix.EpollEvent) {
