@@ -14,8 +14,10 @@ import (
 // waits with the runtime's poller. Storage that makes a goroutine wait makes no other
 // connection wait.
 type Goroutines struct {
-	spin spinners
-	live atomic.Int32 // connections
+	spin  spinners
+	live  atomic.Int32 // connections
+	heavy atomic.Int32 // of these, those that need their share, or more
+	turn  turnstile
 }
 
 // NewGoroutines returns the engine; each goroutine looks for something to receive as long as
@@ -23,6 +25,7 @@ type Goroutines struct {
 func NewGoroutines(spin Spin) *Goroutines {
 	e := &Goroutines{}
 	e.spin.Spin = spin
+	e.turn.open()
 	return e
 }
 
@@ -39,8 +42,11 @@ func (e *Goroutines) Attach(c *Conn) (Socket, error) {
 	return newGoroutineSocket(c, e), nil
 }
 
-// Close implements [Engine]: there is nothing to end.
-func (e *Goroutines) Close() error { return nil }
+// Close implements [Engine].
+func (e *Goroutines) Close() error {
+	e.turn.close()
+	return nil
+}
 
 // A goroutineSocket is the socket of a connection that has a goroutine of its own.
 type goroutineSocket struct {
@@ -50,6 +56,8 @@ type goroutineSocket struct {
 	next    Next
 	one     bool // the last Receive has returned One
 	spin    spinner
+	pace    pacer
+	waited  bool                       // Read has waited since the last Receive
 	closed  atomic.Bool                // nothing is received or sent any more: closed, or detached
 	leaving atomic.Pointer[detachment] // nil until Detach
 	room    func()                     // awaitRoom, made once
@@ -67,7 +75,7 @@ type goroutineSocket struct {
 }
 
 func newGoroutineSocket(c *Conn, e *Goroutines) *goroutineSocket {
-	s := &goroutineSocket{c: c, e: e, spin: spinner{all: &e.spin}}
+	s := &goroutineSocket{c: c, e: e, spin: spinner{all: &e.spin}, pace: pacer{e: e}}
 	s.wake.L = &s.mu
 	return s
 }
@@ -88,8 +96,12 @@ func (s *goroutineSocket) begin(h Handler) {
 func (s *goroutineSocket) run() {
 	s.e.live.Add(1)
 	defer s.e.live.Add(-1)
+	defer s.pace.set(false)
 	receive := s.receive
 	for !s.over(s.c.Read(receive)) {
+		if s.pace.yields() {
+			s.e.turn.pass()
+		}
 	}
 }
 
@@ -180,32 +192,52 @@ func (s *goroutineSocket) Detach(may func() bool, then func(c *Conn)) {
 
 // receive is the callback of Conn.Read: false makes it wait for something to arrive.
 func (s *goroutineSocket) receive(fd uintptr) bool {
+	if s.waited {
+		s.waited = false
+		if s.pace.yields() {
+			return true // what has arrived can wait for its turn
+		}
+	}
+	s.pace.begin()
 	for !s.closed.Load() {
 		s.next = s.h.Receive(fd)
 		if s.next == Nothing {
 			if s.one && s.spin.more() {
+				s.pace.idle()
 				continue
 			}
-			s.h.Idle()
-			return false
+			return s.rest()
 		}
+		s.pace.found()
 		s.spin.found()
 		s.one = s.next == One
 		switch {
 		case s.next == More && s.leaving.Load() == nil:
 		case s.next != All && s.next != One:
+			s.pace.end()
 			return true
 		case s.leaving.Load() != nil: // it may be detached now
 			return true
 		// What comes later is an event for the poller, so that we can wait for it; but not if the
 		// peer has closed its direction, which may have been an event before.
 		case s.e.crowded() && open(fd):
-			s.h.Idle()
-			return false
+			return s.rest()
+		}
+		if s.pace.over() {
+			s.pace.end()
+			return true
 		}
 	}
 	s.spin.found() // it spins no longer
 	return true
+}
+
+// rest ends a turn of the connection, which waits for something to arrive.
+func (s *goroutineSocket) rest() bool {
+	s.pace.end()
+	s.waited = true
+	s.h.Idle()
+	return false
 }
 
 // gone is the error of calls that come too late.

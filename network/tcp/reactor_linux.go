@@ -29,9 +29,10 @@ type reactor struct {
 	free   []int32
 	doing  []job
 	events [maxEvents]unix.EpollEvent
-	live   int  // sockets that have not ended
-	one    bool // the last event brought One, and there was no other event: the thread spins
-	last   bool // the thread ends when no socket is left
+	late   [maxEvents]unix.EpollEvent // those of a look in between
+	live   int                        // sockets that have not ended
+	one    bool                       // the last event brought One, and there was no other event: the thread spins
+	last   bool                       // the thread ends when no socket is left
 }
 
 // A job is something to do on the thread.
@@ -103,18 +104,7 @@ func (r *reactor) run() {
 	defer r.release()
 	for !r.last || r.live > 0 {
 		events := r.events[:r.wait()]
-		for _, ev := range events {
-			if ev.Fd == bellSlot {
-				var b [8]byte
-				_, _ = unix.Read(r.bell, b[:])
-				continue
-			}
-			// An event before this one may have freed the slot, and a new socket may have it: then
-			// the event is too old, and does that socket no harm.
-			if s := r.table[ev.Fd]; s != nil {
-				r.handle(s, ev.Events)
-			}
-		}
+		r.serve(events)
 		r.one = r.one && len(events) <= 1
 		r.work()
 	}
@@ -123,7 +113,7 @@ func (r *reactor) run() {
 // wait waits for events and returns how many there are, which may be none.
 func (r *reactor) wait() int {
 	for r.one && r.spin.more() {
-		if n := r.poll(); n > 0 || r.asked() {
+		if n := r.poll(&r.events); n > 0 || r.asked() {
 			r.spin.found()
 			return n
 		}
@@ -142,8 +132,8 @@ func (r *reactor) wait() int {
 }
 
 // poll is wait that does not wait: the scheduler need not know of it.
-func (r *reactor) poll() int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poller), uintptr(unsafe.Pointer(&r.events[0])), maxEvents, 0, 0, 0)
+func (r *reactor) poll(into *[maxEvents]unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.poller), uintptr(unsafe.Pointer(&into[0])), maxEvents, 0, 0, 0)
 	if errno != 0 {
 		return 0
 	}

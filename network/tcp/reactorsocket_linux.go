@@ -28,6 +28,7 @@ type reactorSocket struct {
 
 	// Only the reactor's thread uses what follows.
 	slot    int32
+	long    int // turns beside others, up to the last one, that took half a share or more
 	paused  bool
 	away    bool        // another goroutine receives
 	resumed bool        // and Resume was called meanwhile
