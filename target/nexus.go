@@ -29,8 +29,8 @@ type Initiator struct {
 	Name string // for people, logs and access lists: an iSCSI name, a port name
 	Port scsi.TransportID
 	User string // the name that was proved; "" where nobody proves one
-	// Owner is whose memory it uses, if that is not Name as User: where names are claims and nobody
-	// proves one, that of its address.
+	// Owner is whose memory it uses, if that is not Name as User: where names alone do not tell
+	// initiators apart.
 	Owner string
 }
 

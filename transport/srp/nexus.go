@@ -43,10 +43,11 @@ type nexusKey struct {
 	addr              netip.Addr
 }
 
-// newNexus logs an initiator in, of whom owner is the address. The error is target.ErrClosed. n.mu is held.
-func newNexus(n *Node, key nexusKey, t *servedTarget, owner string) (*nexus, error) {
+// newNexus logs an initiator in. What it uses is of its port and its address together: either alone may
+// be that of others too. The error is target.ErrClosed. n.mu is held.
+func newNexus(n *Node, key nexusKey, t *servedTarget, address string) (*nexus, error) {
 	x, err := t.port.Login(target.Initiator{
-		Name: key.initiator.String(), Port: scsi.SRPPort(key.initiator), Owner: owner,
+		Name: key.initiator.String(), Port: scsi.SRPPort(key.initiator), Owner: key.initiator.String() + "@" + address,
 	})
 	if err != nil {
 		return nil, err
