@@ -45,6 +45,7 @@ type channel struct {
 
 func newChannel(n *Node, x *iu.LoginRequest, info *rdma.Info) *channel {
 	c := &channel{node: n, since: time.Now(), place: place{address: share.Address(info.Remote)}}
+	c.place.port = port{x.Initiator, c.place.address}
 	c.link.init(x, info)
 	c.requests.init(n.cfg.Credits, x.CreditSolicited)
 	if x.Immediate && int(x.ImmediateOffset) > iu.CommandLen && int(x.ImmediateOffset) <= n.cfg.MaxIU {

@@ -9,33 +9,46 @@ import (
 )
 
 // The doors of a node are what a channel passes. SRP has no authentication, and the identifier of an
-// initiator's port is what it says it is: whose a login or a channel is, is decided by its address alone
-// (share.Address). An address may have as many logins under way, and as many channels, as its share of
-// the node's limits is (package share), so that no address takes all.
+// initiator's port is what it says it is: whose a login is, is decided by its address alone
+// (share.Address). Channels are of a port at an address, and of the address, which gets more: behind one
+// may be many hosts. Each may have as much as its share of the node's limits is (package share), so that
+// nobody takes all.
 //
 // Node.mu guards the pots; the logs guard themselves.
 type doors struct {
 	logins   *share.Pot[string] // under way
-	channels *share.Pot[string] // those whose tasks have not all ended included
+	channels *share.Pot[string] // by address; those whose tasks have not all ended included
+	ports    *share.Pot[port]   // the same channels, by port
 
 	refused, debts ratelog.Owners // logins; channels that were ended since they owed something
 }
 
 // A place is what a channel has of its node's doors.
 type place struct {
-	address string // the owner
-	taken   bool   // of doors.channels. Node.mu guards it
+	address string // the owner of a login
+	port    port
+	taken   bool // of doors.channels and ports. Node.mu guards it
 }
+
+// A port is an initiator's, at its address.
+type port struct {
+	id      iu.PortID
+	address string
+}
+
+// addressMultiple is how many times what is free an address may have of channels.
+const addressMultiple = 16
 
 func (d *doors) init(cfg *Config) {
 	d.logins = share.NewPot[string](share.Rule{Size: cfg.MaxLogins})
-	d.channels = share.NewPot[string](share.Rule{Size: cfg.MaxChannels})
+	d.channels = share.NewPot[string](share.Rule{Size: cfg.MaxChannels, Multiple: addressMultiple})
+	d.ports = share.NewPot[port](share.Rule{Size: cfg.MaxChannels})
 }
 
 // crowded says why an address has no share left of a pot.
-func crowded(p *share.Pot[string], address, limit, what string) *rejection {
-	if has := p.Of(address); has > 0 {
-		return &rejection{iu.RejectResources, fmt.Sprintf("%s: this address has %d %s, which is its share of %d, of which %d are taken",
+func crowded[K comparable](p *share.Pot[K], owner K, who, limit, what string) *rejection {
+	if has := p.Of(owner); has > 0 {
+		return &rejection{iu.RejectResources, fmt.Sprintf("%s: this "+who+" has %d %s, which is its share of %d, of which %d are taken",
 			limit, has, what, p.Size(), p.Taken())}
 	}
 	return &rejection{iu.RejectResources, fmt.Sprintf("%s: there are %d %s", limit, p.Taken(), what)}
@@ -43,10 +56,15 @@ func crowded(p *share.Pot[string], address, limit, what string) *rejection {
 
 // book counts c as one of the channels of its address, or says why not. n.mu is held.
 func (n *Node) book(c *channel) *rejection {
-	if p := n.doors.channels; !p.Take(c.place.address, 1) {
-		return crowded(p, c.place.address, "limits.connections", "SRP channels")
+	d, at := &n.doors, &c.place
+	if !d.channels.Take(at.address, 1) {
+		return crowded(d.channels, at.address, "address", "limits.connections", "SRP channels")
 	}
-	c.place.taken = true
+	if !d.ports.Take(at.port, 1) {
+		d.channels.Give(at.address, 1)
+		return crowded(d.ports, at.port, "port", "limits.connections", "SRP channels")
+	}
+	at.taken = true
 	return nil
 }
 
@@ -55,6 +73,7 @@ func (n *Node) unbook(c *channel) {
 	if c.place.taken {
 		c.place.taken = false
 		n.doors.channels.Give(c.place.address, 1)
+		n.doors.ports.Give(c.place.port, 1)
 	}
 }
 

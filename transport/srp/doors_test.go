@@ -49,7 +49,7 @@ func TestChannelsOfOneAddress(t *testing.T) {
 		t.Error("there is room, and it is not given")
 	}
 	f.close()
-	if s := log.String(); !strings.Contains(s, "from=10.0.0.1 ") || !strings.Contains(s, "this address has 16 SRP channels, which is its share of 20") ||
+	if s := log.String(); !strings.Contains(s, "from=10.0.0.1 ") || !strings.Contains(s, "this port has 16 SRP channels, which is its share of 20") ||
 		!strings.Contains(s, "from=fd00::/64") {
 		t.Errorf("the log does not say who is refused, and why:\n%s", s)
 	}

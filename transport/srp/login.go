@@ -31,7 +31,7 @@ func (n *Node) beginLogin(address string) *rejection {
 		return nodeCloses
 	}
 	if p := n.doors.logins; !p.Take(address, 1) {
-		return crowded(p, address, "limits.logins", "SRP logins under way")
+		return crowded(p, address, "address", "limits.logins", "SRP logins under way")
 	}
 	return nil
 }
