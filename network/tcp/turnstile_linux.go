@@ -22,7 +22,9 @@ type turnstile struct {
 	mu    sync.Mutex // held by the one who is next
 	file  *os.File   // an eventfd: each write is an event, and nobody reads
 	raw   syscall.RawConn
-	asked bool // the write was made for the one who is next
+	one   [8]byte               // what is written
+	asked bool                  // the write was made for the one who is next
+	try   func(fd uintptr) bool // wait, made once
 }
 
 // pass returns when the poller was asked.
@@ -34,7 +36,7 @@ func (s *turnstile) pass() {
 		return
 	}
 	s.asked = false
-	_ = s.raw.Read(s.wait) // it fails when it cannot wait: then this was no turn
+	_ = s.raw.Read(s.try) // it fails when it cannot wait: then this was no turn
 }
 
 // wait is the callback of raw.Read: false makes it wait for the poller.
@@ -43,9 +45,7 @@ func (s *turnstile) wait(fd uintptr) bool {
 		return true
 	}
 	s.asked = true
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1) // the sum has room for more turns than anybody lives to see
-	_, err := unix.Write(int(fd), one[:])
+	_, err := unix.Write(int(fd), s.one[:])
 	return err != nil
 }
 
@@ -56,6 +56,8 @@ func (s *turnstile) open() {
 		return
 	}
 	s.file = os.NewFile(uintptr(fd), "turnstile")
+	s.try = s.wait
+	binary.NativeEndian.PutUint64(s.one[:], 1) // the sum has room for more turns than anybody lives to see
 	s.raw, _ = s.file.SyscallConn()
 }
 
