@@ -29,7 +29,11 @@ func doorAttacks() []attack {
 	return []attack{
 		{name: "connections of one name", over: transports, limits: fewConnections, begin: func(g *gang) {
 			for range 80 {
-				if p, _ := g.comes("evil"); p != nil {
+				if g.over == "srp" { // each with a port of its own: so it is the address that counts
+					if c := g.linkFrom(elsewhere); c != nil {
+						c.read()
+					}
+				} else if p, _ := g.comes("evil"); p != nil {
 					p.read()
 				}
 			}

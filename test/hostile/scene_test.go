@@ -291,8 +291,11 @@ func (g *gang) evil(w who) *peer {
 }
 
 // link logs in over SRP; nil as for evil.
-func (g *gang) link() *channel {
-	c, err := dialChannel("", g.scene.d.addr("srp"), portID(), g.scene.d.srpPort())
+func (g *gang) link() *channel { return g.linkFrom("") }
+
+// linkFrom is link from an address.
+func (g *gang) linkFrom(from string) *channel {
+	c, err := dialChannel(from, g.scene.d.addr("srp"), portID(), g.scene.d.srpPort())
 	if err != nil {
 		return nil
 	}
