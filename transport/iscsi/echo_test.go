@@ -90,7 +90,7 @@ func TestNoMemoryForEchoes(t *testing.T) {
 	}
 	var h pdu.BHS
 	pdu.NOPOut{Immediate: true, ITT: 1, TTT: pdu.NoTag}.Put(&h)
-	p.send(&h, make([]byte, 64<<10))
+	p.send(&h, make([]byte, 4<<10)) // of a longer one, half may come first, and there is no memory to keep that
 	p.reject(pdu.RejectLongOperation)
 	p.alive()
 	pdu.TextRequest{Immediate: true, Continue: true, ITT: 2, TTT: pdu.NoTag}.Put(&h)
