@@ -79,7 +79,7 @@ func TestAbortOnWorker(t *testing.T) {
 		store := s.Start(loopback.Command{CDB: send16, Out: make([]byte, 16), Tag: 7})
 		test := s.Start(loopback.Command{CDB: cdb.SendDiagnostic{SelfTest: true}.Append(nil), Tag: 8})
 		<-entered
-		<-entered // both workers are busy
+		<-entered // two workers are busy, and the third is for others
 		b.p.apply = func([]byte) error { return nil }
 		queued := s.Start(loopback.Command{CDB: []byte{0x15, 0x10, 0, 0, 4, 0}, Out: header6, Tag: 9})
 		var all []<-chan target.FunctionResult

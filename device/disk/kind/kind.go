@@ -31,7 +31,7 @@ func Kind() plugin.Device {
 			{Name: "rotation", Type: model.Int, Words: []string{"ssd", model.Auto}, Default: "ssd", Min: 0x401, Max: 0xfffe, Help: "What hosts are told of the medium: `ssd`, that it does not turn; turns per minute; or `auto`, what the system says of the disk that the store is on."},
 			{Name: "reservations", Type: model.Path, Words: []string{model.Auto, "none"}, Default: model.Auto, Help: "The file that keeps registrations with APTPL, and their reservation, through restarts. `auto`: beside the data, where that is a file; `none`: nowhere, and APTPL is refused."},
 			{Name: "settings", Default: own, Values: []string{own, shared}, Help: "For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT, such as a stop of the unit or its write protection: `own`, for the commands of that initiator's nexus; `shared`, for those of all."},
-			{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage in threads at a time; 0 leaves it to the store. What io_uring does does not count."},
+			{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage in threads at a time. Of several, at least one is left for other initiators. 0 leaves it to the store. What io_uring does does not count."},
 		}, plugin.IdentityOptions("disk")...),
 	}, Stores: model.OneStore, Open: open, Fits: fits}
 }
