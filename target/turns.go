@@ -96,7 +96,7 @@ func mayHold(held, free int) bool {
 	return free > 0 && (held == 0 || held+1 <= greed*(free-1))
 }
 
-// A waiter is an initiator at a unit: all of its I_T nexuses together, by its name.
+// A waiter is an initiator at a unit: all of its I_T nexuses together, by the owner of its memory.
 type waiter struct {
 	short, long line // at the unit's workers, whose mu guards them
 	itls        int  // I_T_L nexuses that it has. The unit's mu guards it.
@@ -104,7 +104,7 @@ type waiter struct {
 
 // join makes x one of the I_T_L nexuses of its initiator. u.mu is held.
 func (u *Unit) join(x *ITL) {
-	name := x.Nexus.Initiator.Name
+	name := x.Nexus.Initiator.owner()
 	w := u.waiters[name]
 	if w == nil {
 		w = new(waiter)
@@ -117,6 +117,6 @@ func (u *Unit) join(x *ITL) {
 // part is the end of join: x has no task any more. u.mu is held.
 func (u *Unit) part(x *ITL) {
 	if x.waiter.itls--; x.waiter.itls == 0 {
-		delete(u.waiters, x.Nexus.Initiator.Name)
+		delete(u.waiters, x.Nexus.Initiator.owner())
 	}
 }
