@@ -60,9 +60,6 @@ type Account struct {
 	_    [64]byte
 }
 
-// Name is the owner's.
-func (c *Account) Name() string { return c.name }
-
 // Used is how many bytes the owner has now.
 func (c *Account) Used() int64 { return c.used.Load() }
 
@@ -74,10 +71,9 @@ type ledger struct {
 	// open is how many accounts somebody has open; it is read without the lock.
 	open [accountKinds]atomic.Int64
 	// short is when an owner was refused that had not its share, as time.Since(epoch); 0: never.
-	short   atomic.Int64
-	refused atomic.Int64
-	epoch   time.Time
-	tell    func(Refusal) // set once, before anybody leases
+	short atomic.Int64
+	epoch time.Time
+	tell  func(Refusal) // set once, before anybody leases
 }
 
 // account opens the account of an owner.
@@ -304,7 +300,6 @@ func (a *Arena) TellRefusals(tell func(Refusal)) { a.ledger.tell = tell }
 // all, the arena is short.
 func (p *Purse) refuse(used int64) {
 	a := p.arena
-	a.ledger.refused.Add(1)
 	if a.ledger.tell != nil {
 		r := Refusal{Initiator: p.by.name, Used: used, Lent: a.lent.Load(), Limit: a.limit}
 		if p.at != nil {
@@ -316,9 +311,6 @@ func (p *Purse) refuse(used int64) {
 		a.ledger.short.Store(max(int64(time.Since(a.ledger.epoch)), 1))
 	}
 }
-
-// Refused is how many requests for memory were refused.
-func (a *Arena) Refused() int64 { return a.ledger.refused.Load() }
 
 // An Owed is what an account has, for people.
 type Owed struct {
