@@ -13,6 +13,7 @@ const Version = 1
 // A Document is everything that a daemon is to serve.
 type Document struct {
 	Version int      `doc:"version"`
+	Users   []User   `doc:"users"`
 	Units   []Unit   `doc:"units"`
 	Targets []Target `doc:"targets"`
 	Portals []Portal `doc:"portals"`
@@ -78,11 +79,23 @@ func (p Plugin) With(name, text string) Plugin {
 // given reports that something is written of p.
 func (p Plugin) given() bool { return p.Kind != "" || len(p.Given) > 0 }
 
+// A User is somebody who can prove who they are; targets and discovery name the ones that they
+// let in.
+type User struct {
+	Name       string `doc:"name"`
+	SecretFile string `doc:"secret-file"`
+}
+
 // A Target is a SCSI target device: units at LUNs.
 type Target struct {
 	Name  string `doc:"name"`
 	Alias string `doc:"alias"`
-	LUNs  []LUN  `doc:"luns"`
+	// LUNs are what initiators see, but for those that are in Access.
+	LUNs []LUN `doc:"luns"`
+	// Access is what some initiators see instead: the first that is about an initiator counts.
+	Access []Access `doc:"access"`
+	// Maintenance: who is there is asked to leave, and nobody gets in.
+	Maintenance Maintenance `doc:"maintenance"`
 
 	// Given are the options that transports have in each target, such as who may log in, as they
 	// are written; Values are what they are after validation.
@@ -90,10 +103,30 @@ type Target struct {
 	Values Values
 }
 
-// A LUN maps a logical unit, by its name: UNIT, or UNIT/NAME.
+// An Access is what some initiators see of a target: those with one of the names, at one of the
+// addresses, and who are one of the users; a list that is not there asks for nothing. It lets nobody
+// in who would not get in without it.
+type Access struct {
+	Name       string   `doc:"name"`       // unique in the target
+	Initiators []string `doc:"initiators"` // names, or patterns with * and ?
+	Addresses  []string `doc:"addresses"`  // addresses, or networks as ADDRESS/BITS
+	Users      []string `doc:"users"`      // names of users who were proved
+	LUNs       []LUN    `doc:"luns"`       // none: they see nothing
+}
+
+// Maintenance is what happens to those who want a target: nothing, as false; they are refused, as
+// true; or they are sent to the same target at another address.
+type Maintenance struct {
+	On       bool
+	Redirect string // ADDRESS[:PORT]; empty: nowhere
+}
+
+// A LUN maps a logical unit, by its name: UNIT, or UNIT/NAME. It is written as the name, or as
+// {unit: NAME, read-only: true}.
 type LUN struct {
-	Number int
-	Unit   string
+	Number   int
+	Unit     string
+	ReadOnly bool // who sees the unit here may not write
 }
 
 // Limits bound what initiators can take. The zero value of each means its default.

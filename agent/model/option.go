@@ -52,11 +52,32 @@ type Option struct {
 	Canon     func(text string) string
 	// Check says what else is wrong with a value of the type String or Path; nil: nothing is.
 	Check func(text string) error
+	// Change is what another value does to what runs with the old one.
+	Change Change
 	// Normal, of the type String, returns a value in the form that counts, or what is wrong with it;
 	// nil: it counts as it is written.
 	Normal func(text string) (string, error)
 	Help   string
 }
+
+// A Change is what another value of an option does to what runs with the old one.
+type Change uint8
+
+// Changes.
+const (
+	// Renewed is the least that is safe where the option stands: a store, filter or device with another
+	// value is another unit, a portal is bound anew, a target has it for who logs in next, and what is
+	// of the whole document counts when the daemon is started again.
+	Renewed Change = iota
+	// Live: it counts at once, or for who comes next, and nobody notices.
+	Live
+	// Telling: it counts at once, and initiators who see the unit are told.
+	Telling
+	// Growing, of Bytes: as Telling if it is more than before; if it is less, data is lost.
+	Growing
+	// Restarted: it counts when the daemon is started again.
+	Restarted
+)
 
 // Auto is what an option is called that the program sets by itself, by convention.
 const Auto = "auto"

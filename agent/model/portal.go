@@ -10,11 +10,16 @@ import (
 // TRANSPORT+PROVIDER, address: ADDRESS, option: value, …}. The provider is the network below the
 // transport, and says how its addresses are written.
 type Portal struct {
+	// Name is how the portal is called in the document; empty: by where it listens.
+	Name    string
 	Kind    string // TRANSPORT+PROVIDER; empty: the schema's first
 	Written string // the address as it is written
 	// Targets are those that the portal shows; none: all of them.
 	Targets []string
-	Given   Settings
+	// Tag is the number of the group of portals that it is one of: a session has connections by
+	// portals of one group. 0: the first.
+	Tag   int
+	Given Settings
 
 	// Address and Values are there after validation.
 	Address Address

@@ -84,6 +84,7 @@ func (p *Problem) follows(others Problems) bool {
 // source knows where the values of a document came from.
 type source struct {
 	name   string
+	text   []byte              // all of it
 	at     map[string]Position // of values, by their paths
 	keys   map[string]Position // of keys, by the paths of their values
 	labels map[string]string

@@ -39,7 +39,7 @@ func ReadFrom(name string, r io.Reader, schema Schema) (*Document, error) {
 
 // Read reads and validates a document; name is the file's, for errors.
 func Read(name string, text []byte, schema Schema) (*Document, error) {
-	d := &Document{source: source{name: name, at: make(map[string]Position), keys: make(map[string]Position)}}
+	d := &Document{source: source{name: name, text: text, at: make(map[string]Position), keys: make(map[string]Position)}}
 	root, p := parse(name, text)
 	if p != nil {
 		return nil, Problems{p}

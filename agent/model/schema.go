@@ -27,8 +27,10 @@ type Schema struct {
 type Kind struct {
 	Axis, Name, Help string
 	Options          []Option
-	Device           // of the axis "device"
-	Listen           // of the axis "transport"
+	// Volatile, of the axis "store": what it holds is gone when it is closed.
+	Volatile bool
+	Device   // of the axis "device"
+	Listen   // of the axis "transport"
 }
 
 // Device says what a unit of a device type is made of, and what it gives.

@@ -58,8 +58,12 @@ var rules = []rule{
 	{"transport/fcp", []string{"target", "scsi/...", "buffer", "network/fc"}, "a transport knows its network, and no other transport"},
 
 	{"agent/model", []string{"scsi"}, "the document is data; the names of targets in it are SCSI's"},
-	{"agent/api", nil, "the API shows data that it is given"},
-	{"agent/client", []string{"agent/api"}, "a client knows the API alone"},
+	{"agent/state", nil, "generations are texts: what stands in them is nobody's business there"},
+	{"agent/plan", []string{"agent/model"}, "a plan is data about two documents: it asks nothing and does nothing"},
+	{"agent/apply", []string{"agent/model", "agent/plan", "agent/state"}, "the order of a change is the same whatever runs"},
+	{"agent/api", []string{"agent/model", "agent/plan", "agent/apply", "agent/state"}, "the API shows data that it is given"},
+	{"agent/server", []string{"agent/api", "agent/model", "agent/plan", "agent/apply", "agent/state"}, "the API serves what it is given"},
+	{"agent/client", []string{"agent/api", "agent/model", "agent/plan", "agent/apply", "agent/state"}, "a client knows the API alone"},
 	{"agent/...", []string{"agent/model", "agent"}, "the agent sees schemas, never a plugin by name"},
 
 	{"daemon/plugin", []string{"agent/model", "agent/api", "target", "scsi", "store", "buffer"}, "what the daemon and its plugins agree on knows none of them"},
