@@ -151,7 +151,8 @@ func (d *Daemon) rehearse(ctx context.Context) (problems model.Problems) {
 		}
 		t := &served{spec: spec, Target: shown}
 		for _, n := range d.nodes.load() {
-			fail(fmt.Sprintf("targets[%d]", i), n.SetTarget(t.shown()))
+			_, err := n.PrepareTarget(t.shown(d.doc.Users))
+			fail(fmt.Sprintf("targets[%d]", i), err)
 		}
 	}
 	var bound []*portal

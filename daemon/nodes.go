@@ -98,7 +98,7 @@ func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
 		return nil, err
 	}
 	made, err := t.New(plugin.NodeConfig{
-		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: c.d.doc.Values,
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: c.d.doc.Values, Users: c.d.doc.Users,
 	})
 	if err != nil {
 		return nil, err
@@ -111,9 +111,11 @@ func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
 		return n.Shutdown(now)
 	})
 	for _, served := range c.d.targets.load() {
-		if err := n.SetTarget(served.shown()); err != nil {
+		show, err := n.PrepareTarget(served.shown(c.d.doc.Users))
+		if err != nil {
 			return nil, err
 		}
+		show()
 	}
 	c.put(n)
 	return n, nil

@@ -51,9 +51,7 @@ func (c *portals) prepare(ctx context.Context, spec model.Portal, beside []*port
 	if err != nil {
 		return nil, nil, x.cancel(err)
 	}
-	bound, err := pair.Listen(ctx, n.Node, network, plugin.Binding{
-		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Values: spec.Values,
-	})
+	bound, err := pair.Listen(ctx, n.Node, network, binding(pair, spec))
 	if err != nil {
 		return nil, nil, x.cancel(explain(pair.Provider, err, spec, beside))
 	}
@@ -64,6 +62,13 @@ func (c *portals) prepare(ctx context.Context, spec model.Portal, beside []*port
 		c.put(p)
 	}
 	return p, x, nil
+}
+
+// binding is what a portal of the pair is told.
+func binding(pair plugin.Pair, spec model.Portal) plugin.Binding {
+	return plugin.Binding{
+		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Tag: max(1, spec.Tag), Values: spec.Values,
+	}
 }
 
 // named is a copy of the names of targets that a portal shows; nil, which means all, if there are none.
@@ -161,7 +166,7 @@ func (c *portals) show(url string, names []string) error {
 	}
 	now := *p
 	now.spec.Targets = named(names)
-	p.Show(now.spec.Targets)
+	p.Set(binding(p.pair, now.spec))
 	c.put(&now)
 	return nil
 }

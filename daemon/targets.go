@@ -26,9 +26,11 @@ func (t *served) luns() []model.LUN {
 	return slices.SortedFunc(slices.Values(t.spec.LUNs), func(a, b model.LUN) int { return a.Number - b.Number })
 }
 
-// shown is what transports are told of the target.
-func (t *served) shown() plugin.Target {
-	return plugin.Target{SCSI: t.Target, Alias: t.spec.Alias, Values: t.spec.Values}
+// shown is what transports are told of the target, in a document with these users.
+func (t *served) shown(users []model.User) plugin.Target {
+	return plugin.Target{
+		Name: t.spec.Name, SCSI: t.Target, Alias: t.spec.Alias, Maintenance: t.spec.Maintenance, Users: users, Values: t.spec.Values,
+	}
 }
 
 // targets are the targets of a daemon.
@@ -72,14 +74,31 @@ func (c *targets) prepare(spec model.Target) (*change, error) {
 		return nil, err
 	}
 	t := &served{spec: spec, Target: scsiTarget}
-	x := &change{publish: func() { c.put(t) }}
-	for _, n := range c.d.nodes.load() {
-		if err := n.SetTarget(t.shown()); err != nil {
-			return nil, x.cancel(err)
-		}
-		x.undo.add(func() error { return n.RemoveTarget(spec.Name, func() {}) })
+	show, err := c.told(t)
+	if err != nil {
+		return nil, err
 	}
-	return x, nil
+	return &change{publish: func() {
+		show()
+		c.put(t)
+	}}, nil
+}
+
+// told prepares what transports are told of t. Daemon.changing is held.
+func (c *targets) told(t *served) (show func(), err error) {
+	var all []func()
+	for _, n := range c.d.nodes.load() {
+		one, err := n.PrepareTarget(t.shown(c.d.doc.Users))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return func() {
+		for _, one := range all {
+			one()
+		}
+	}, nil
 }
 
 // create makes a target and shows it.
@@ -108,14 +127,13 @@ func (c *targets) update(ctx context.Context, spec model.Target) error {
 		return fmt.Errorf("target %s: %w", spec.Name, err)
 	}
 	t := &served{spec: spec, Target: old.Target}
-	x := &change{}
-	for _, n := range c.d.nodes.load() {
-		if err := n.SetTarget(t.shown()); err != nil {
-			return x.cancel(err)
-		}
-		x.undo.add(func() error { return n.SetTarget(old.shown()) })
+	show, err := c.told(t)
+	if err != nil {
+		return err
 	}
+	x := &change{}
 	x.publish = func() {
+		show()
 		c.put(t)
 		c.remap(t.Target, maps)
 	}
