@@ -129,7 +129,7 @@ func (l *looker) once(path string, u *model.Unit, p model.Plugin, f plugin.Found
 func (d *Daemon) rehearse(ctx context.Context) (problems model.Problems) {
 	defer d.change()()
 	doc := d.doc()
-	x := d.newTransition(apply.Transition{Old: &model.Document{}, New: doc, Plan: whole(doc)})
+	x := d.newTransition(apply.Transition{Old: &model.Document{}, New: doc, Plan: fromNothing(doc)})
 	fail := func(path string, err error) {
 		if err != nil {
 			problems = append(problems, doc.Problem(path, err))
@@ -154,7 +154,7 @@ func (d *Daemon) rehearse(ctx context.Context) (problems model.Problems) {
 		}
 		t := &served{spec: spec, Target: shown}
 		for _, n := range d.nodes.load() {
-			_, err := n.PrepareTarget(t.shown())
+			_, err := n.PrepareTarget(t.shown(doc.Users))
 			fail(fmt.Sprintf("targets[%d]", i), err)
 		}
 	}

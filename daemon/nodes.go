@@ -90,6 +90,13 @@ type nodes struct {
 
 // prepare makes the nodes that the portals of the document need. Daemon.changing is held.
 func (c *nodes) prepare(_ context.Context, x *transition) error {
+	for _, n := range c.load() {
+		publish, err := n.Prepare(c.config(n.transport, x, c.d.fitting))
+		if err != nil {
+			return err
+		}
+		x.shows = append(x.shows, publish)
+	}
 	for _, p := range x.New.Portals {
 		pair, err := c.d.reg.Pair(p.Kind)
 		if err != nil {
@@ -102,6 +109,18 @@ func (c *nodes) prepare(_ context.Context, x *transition) error {
 	return nil
 }
 
+// config is what the node of a transport is told.
+func (c *nodes) config(t plugin.Transport, x *transition, limits model.Limits) plugin.NodeConfig {
+	cfg := plugin.NodeConfig{
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: x.New.Values, Users: x.New.Users,
+		Targets: make([]string, 0, len(x.New.Targets)),
+	}
+	for _, t := range x.New.Targets {
+		cfg.Targets = append(cfg.Targets, t.Name)
+	}
+	return cfg
+}
+
 // need makes the node of a transport, which shows no target yet, unless there is one. Daemon.changing
 // is held.
 func (c *nodes) need(t plugin.Transport, x *transition) (*openNode, error) {
@@ -112,9 +131,7 @@ func (c *nodes) need(t plugin.Transport, x *transition) (*openNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := t.New(plugin.NodeConfig{
-		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: x.New.Values,
-	})
+	made, err := t.New(c.config(t, x, limits))
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func (c *portals) prepare(ctx context.Context, x *transition) error {
 	for _, s := range x.steps(model.PortalObject) {
 		steps[s.Key.Name] = s
 	}
-	var now, bound []*portal
+	var now []*portal
 	for i, key := range x.New.PortalKeys() {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -61,7 +61,7 @@ func (c *portals) prepare(ctx context.Context, x *transition) error {
 		case old != nil && onlyShows(old.spec, spec):
 			p := *old
 			p.spec = spec
-			x.shows = append(x.shows, func() { p.Show(named(spec.Targets)) })
+			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })
 			now = append(now, &p)
 			delete(before, key.Name)
 			continue
@@ -69,16 +69,16 @@ func (c *portals) prepare(ctx context.Context, x *transition) error {
 			p := *before[step.From.Name]
 			delete(before, step.From.Name)
 			p.key, p.spec = key.Name, spec
-			x.shows = append(x.shows, func() { p.Show(named(spec.Targets)) })
+			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })
 			now = append(now, &p)
 			continue
 		}
-		p, err := c.bind(ctx, x, key.Name, spec, bound)
+		p, err := c.bind(ctx, x, key.Name, spec, now)
 		if err != nil {
 			return err
 		}
 		x.shows = append(x.shows, p.Start)
-		now, bound = append(now, p), append(bound, p)
+		now = append(now, p)
 	}
 	x.shows = append(x.shows, func() { c.replace(now) })
 	for _, old := range before {
@@ -106,14 +106,19 @@ func (c *portals) bind(ctx context.Context, x *transition, key string, spec mode
 	if err != nil {
 		return nil, err
 	}
-	bound, err := pair.Listen(ctx, n.Node, network, plugin.Binding{
-		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Values: spec.Values,
-	})
+	bound, err := pair.Listen(ctx, n.Node, network, binding(pair, spec))
 	if err != nil {
 		return nil, explain(pair.Provider, err, spec, beside)
 	}
 	x.undo.add(bound.Close)
 	return &portal{key, spec, pair, bound}, nil
+}
+
+// binding is what a portal of the pair is told.
+func binding(pair plugin.Pair, spec model.Portal) plugin.Binding {
+	return plugin.Binding{
+		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Tag: max(1, spec.Tag), Values: spec.Values,
+	}
 }
 
 // named is a copy of the names of targets that a portal shows; nil, which means all, if there are none.

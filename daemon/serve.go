@@ -108,7 +108,7 @@ func (d *Daemon) start(ctx context.Context, doc *model.Document) error {
 	if problems := look(doc, &d.reg); len(problems) > 0 { // all of them, before anything is opened
 		return problems
 	}
-	x := d.newTransition(apply.Transition{Old: &model.Document{}, New: doc, Plan: whole(doc)})
+	x := d.newTransition(apply.Transition{Old: &model.Document{}, New: doc, Plan: fromNothing(doc)})
 	x.first = true
 	if err := x.prepare(ctx); err != nil {
 		return err

@@ -127,8 +127,8 @@ func (x *transition) lost(ctx context.Context) error {
 	return nil
 }
 
-// whole is the plan that makes all of a document, from nothing.
-func whole(doc *model.Document) *plan.Plan {
+// fromNothing is the plan that makes all of a document, from nothing.
+func fromNothing(doc *model.Document) *plan.Plan {
 	p := &plan.Plan{}
 	add := func(kind model.ObjectKind, name string) {
 		p.Steps = append(p.Steps, plan.Step{Op: plan.Create, Key: model.Key{Kind: kind, Name: name}})
