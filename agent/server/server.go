@@ -15,14 +15,6 @@ import (
 	"github.com/lunette-io/lunette/agent/api"
 )
 
-// A Source knows what a daemon serves. Its methods may be called by many goroutines.
-type Source interface {
-	Version() api.Version
-	Targets() []api.Target
-	Units() []api.Unit
-	Sessions() []api.Session
-}
-
 // Handler answers the requests of the API from s.
 func Handler(s Source) http.Handler {
 	mux := http.NewServeMux()
