@@ -86,6 +86,8 @@ func Open(path string, o Options) (*Dir, error) {
 
 // load reads what is there, and removes what a crash has left half written.
 func (d *Dir) load() error {
+	d.work.Lock()
+	defer d.work.Unlock()
 	if err := d.index(); err != nil {
 		return err
 	}
@@ -210,14 +212,14 @@ const (
 
 // mark notes that this is a state directory, once it has a generation. It is tried again at the next
 // start if it fails: nothing depends on it but that a directory that lost all is not taken for a new
-// one.
+// one. d.work is held.
 func (d *Dir) mark() {
 	if !d.marked && len(d.all) > 0 {
 		d.marked = put(d.f, formatName, fmt.Appendf(nil, "%s%d\n", formatMagic, dirFormat)) == nil
 	}
 }
 
-// loadJournal reads what a transaction that did not end has left.
+// loadJournal reads what a transaction that did not end has left. d.work is held.
 func (d *Dir) loadJournal() error {
 	b, size, err := d.f.read(journalName, maxJournal)
 	if errors.Is(err, os.ErrNotExist) {
@@ -253,7 +255,7 @@ func (d *Dir) loadJournal() error {
 	return nil
 }
 
-// dropJournal removes the journal durably. d.work is held, or nobody else has d yet.
+// dropJournal removes the journal durably. d.work is held.
 func (d *Dir) dropJournal() error {
 	if !d.journaled {
 		return nil

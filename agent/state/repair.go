@@ -35,6 +35,8 @@ const keepAll = 1 << 30
 
 // repair is [Repair], with the directory open.
 func (d *Dir) repair(generation uint64, author string) (Meta, error) {
+	d.work.Lock()
+	defer d.work.Unlock()
 	if err := d.index(); err != nil {
 		return Meta{}, err
 	}
@@ -86,7 +88,7 @@ func (d *Dir) repair(generation uint64, author string) (Meta, error) {
 }
 
 // postpone writes the journal of an unfinished change again, as of the generation after the next:
-// so it is still unfinished when the next is there.
+// so it is still unfinished when the next is there. d.work is held.
 func (d *Dir) postpone() error {
 	if len(d.unfinished) == 0 {
 		return nil
@@ -105,7 +107,7 @@ func (d *Dir) postpone() error {
 	return nil
 }
 
-// again commits the text of a generation as the next one. Nobody else has d yet.
+// again commits the text of a generation as the next one. d.work is held.
 func (d *Dir) again(was Stored, author string) (Meta, error) {
 	meta := Meta{Schema: was.Schema, Author: author, Comment: fmt.Sprint("back to generation ", was.Generation)}
 	// The parent is the one before, whether or not it is good.
