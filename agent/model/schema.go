@@ -113,7 +113,8 @@ func (s Schema) Find(axis, name string) (Kind, error) {
 			return k, nil
 		}
 	}
-	return Kind{}, fmt.Errorf("there is no %s %q: there is %s", axis, name, list(s.Names(axis)))
+	names := s.Names(axis)
+	return Kind{}, fmt.Errorf("there is no %s %q: there is %s%s", axis, name, list(names), meant(name, names))
 }
 
 // Merge adds options to others: groups of one name are put together, in the order in which they
@@ -144,8 +145,8 @@ func (s Schema) noTransport(kind string) error {
 		}
 	}
 	if len(providers) > 0 {
-		return fmt.Errorf("there is no provider %q for the transport %s: there is %s", provider, transport, list(providers))
+		return fmt.Errorf("there is no provider %q for the transport %s: there is %s%s", provider, transport, list(providers), meant(provider, providers))
 	}
 	slices.Sort(transports)
-	return fmt.Errorf("there is no transport %q: there is %s (as %s)", transport, list(slices.Compact(transports)), list(names))
+	return fmt.Errorf("there is no transport %q: there is %s (as %s)%s", transport, list(slices.Compact(transports)), list(names), meant(transport, transports))
 }
