@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/agent/server"
 	"github.com/lunette-io/lunette/buffer"
 )
 
@@ -33,7 +33,7 @@ type Daemon struct {
 	log     *slog.Logger
 	started time.Time
 	arena   *buffer.Arena
-	api     *api.Server
+	api     *server.Server
 
 	// changing is held by who changes something, for as long as that takes: opening and closing
 	// too. Who only looks takes no lock.
@@ -70,7 +70,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 	}
 	d.arena.TellRefusals(newThrottled(opts.Log).tell)
 	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
-	socket, err := api.Listen(opts.Socket, opts.SocketGroup)
+	socket, err := server.Listen(opts.Socket, opts.SocketGroup)
 	if err != nil {
 		return nil, errors.Join(err, d.arena.Close())
 	}
@@ -80,7 +80,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 		}
 		return nil, err
 	}
-	d.api = api.Serve(socket, d, d.log)
+	d.api = server.Serve(socket, d, d.log)
 	d.startWatch()
 	defer d.change()()
 	d.serving = true
