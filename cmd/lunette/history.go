@@ -176,7 +176,7 @@ func (c *eventsCmd) Run(e *env) error {
 func (c *eventsCmd) event(e *env, x apply.Event) error {
 	switch c.Output {
 	case "json":
-		return line(e.stdout, x)
+		return encodeLine(e.stdout, x)
 	case "yaml":
 		if _, err := io.WriteString(e.stdout, "---\n"); err != nil {
 			return err
