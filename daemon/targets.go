@@ -145,10 +145,13 @@ func (c *targets) update(ctx context.Context, spec model.Target) error {
 func (c *targets) remap(t *target.Target, maps []target.Mapping) {
 	gone := make(chan struct{})
 	c.ending = append(c.ending, gone)
-	if err := t.SetMap("", maps, func() { close(gone) }); err != nil {
+	v, err := target.NewViews(t.Name, maps)
+	if err != nil {
 		close(gone) // the map was checked before
 		c.d.log.Error("a target shows what it did before", "target", t.Name, "error", err)
+		return
 	}
+	t.SetViews(v, func() { close(gone) })
 }
 
 // uses are the targets that map a logical unit of u. Daemon.changing is held.
