@@ -176,6 +176,9 @@ func New(cfg Config) (*Disk, error) {
 	return d, nil
 }
 
+// Size is how many bytes initiators see, with what is left behind the last whole block.
+func (d *Disk) Size() int64 { return d.medium.size.Load() }
+
 // Blocks is the number of logical blocks.
 func (d *Disk) Blocks() uint64 { return d.medium.blocks() }
 
@@ -184,25 +187,6 @@ func (d *Disk) BlockSize() int { return int(d.medium.blockSize) }
 
 // StoreInfo is what the store says of itself.
 func (d *Disk) StoreInfo() store.Info { return d.medium.store.Info() }
-
-// Resize gives the store size bytes, or lets it take the size that its place has by now if size is
-// 0, and follows: initiators are told that the capacity has changed (SPC-5 CAPACITY DATA HAS
-// CHANGED). The unit is paused ([target.Unit.Pause]). Whether what is cut off is needed the caller
-// knows. After an error the disk has the size that the store has.
-func (d *Disk) Resize(ctx context.Context, size int64) error {
-	m := d.medium
-	switch {
-	case m.resizer == nil:
-		return fmt.Errorf("disk: resize: %w by the store", store.ErrNotSupported)
-	case size < 0 || size != 0 && m.whole(size) == 0:
-		return fmt.Errorf("disk: resize: %w: %d bytes are less than one block of %d", store.ErrNotSupported, size, m.blockSize)
-	}
-	err := m.resizer.Resize(ctx, size)
-	if blocks := m.whole(m.store.Info().Size); m.count.Swap(blocks) != blocks {
-		d.Announce(scsi.ASCCapacityDataChanged, nil)
-	}
-	return err
-}
 
 // The switches of a disk: see [device.Server.Settings].
 const (

@@ -103,7 +103,7 @@ func describe(d *disk.Disk, id scsi.Identity, s plugin.Opened, readOnly bool) pl
 	if readOnly {
 		access = "read-only"
 	}
-	size, failed := s.Info().Size, d.Errors()
+	size, failed := d.Size(), d.Errors()
 	made := ""
 	if s.New {
 		made = ", which was made and is empty"
