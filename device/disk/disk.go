@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
@@ -86,9 +87,9 @@ type Disk struct {
 	*device.Server
 	medium   *medium
 	path     path
-	readOnly bool
-	volatile bool // there is a write cache that FUA and flushes matter to
-	rotation uint16
+	readOnly atomic.Bool   // Config.ReadOnly, or the store's
+	volatile bool          // there is a write cache that FUA and flushes matter to
+	rotation atomic.Uint32 // Config.Rotation
 
 	// Ways for data, and for what has none.
 	blocking blocking
@@ -127,18 +128,12 @@ func New(cfg Config) (*Disk, error) {
 	if err := CheckSize(info.Size, cfg.BlockSize); err != nil {
 		return nil, fmt.Errorf("disk: %w", err)
 	}
-	if cfg.Workers <= 0 {
-		cfg.Workers = info.Concurrency
-	}
-	if cfg.Workers <= 0 {
-		cfg.Workers = defaultWorkers
-	}
+	cfg.Workers = workersFor(cfg.Workers, info)
 	m := newMedium(cfg.Store, cfg.Arena, cfg.BlockSize)
 	m.log = newErrorLog(cfg.Log)
-	d := &Disk{
-		medium: m, readOnly: cfg.ReadOnly || info.ReadOnly,
-		volatile: info.Cached && !info.Volatile, rotation: cfg.Rotation,
-	}
+	d := &Disk{medium: m, volatile: info.Cached && !info.Volatile}
+	d.readOnly.Store(cfg.ReadOnly || info.ReadOnly)
+	d.rotation.Store(uint32(cfg.Rotation))
 	d.life, d.end = context.WithCancel(context.Background())
 	d.blocking, d.queued, d.sweep = blocking{d}, queued{d}, sweep{d}
 	d.path = d.choosePath()
@@ -217,11 +212,28 @@ func (d *Disk) selfTest() error {
 
 // Close makes everything durable and closes the store. No task is left.
 func (d *Disk) Close() error {
+	err := d.Release()
+	return errors.Join(err, d.medium.store.Close())
+}
+
+// Release is Close, but leaves the store open, for another device on it.
+func (d *Disk) Release() error {
 	err := d.Server.Close()
-	if !d.readOnly {
+	if !d.medium.info.ReadOnly { // a disk that is read only now may have been written before
 		err = errors.Join(err, d.medium.store.Flush(context.Background()))
 	}
 	d.end()
 	d.medium.log.close()
-	return errors.Join(err, d.medium.store.Close())
+	return err
+}
+
+// workersFor is how many workers a disk has of which a number is wished for: 0 leaves it to the store.
+func workersFor(wish int, info store.Info) int {
+	if wish <= 0 {
+		wish = info.Concurrency
+	}
+	if wish <= 0 {
+		wish = defaultWorkers
+	}
+	return wish
 }
