@@ -113,7 +113,7 @@ func TestReadTakesEverything(t *testing.T) {
 		t.Errorf("unit m is %+v", m)
 	}
 	g := d.Targets[0]
-	if len(g.LUNs) != 2 || g.LUNs[1] != (LUN{5, "m"}) || g.Values.Group("auth").Groups("users")[0].String("user") != "alice" || g.Values.Strings("initiators")[0] != "iqn.2026-11.io.lunette:me" || g.Alias != "a target" {
+	if len(g.LUNs) != 2 || g.LUNs[1] != (LUN{Number: 5, Unit: "m"}) || g.Values.Group("auth").Groups("users")[0].String("user") != "alice" || g.Values.Strings("initiators")[0] != "iqn.2026-11.io.lunette:me" || g.Alias != "a target" {
 		t.Errorf("target is %+v", g)
 	}
 	if got := fmt.Sprint(d.Portals[0], d.Portals[1], d.Portals[2], d.Portals[3]); got !=
@@ -252,7 +252,7 @@ func TestAllProblems(t *testing.T) {
 
 func TestLabel(t *testing.T) {
 	d := &Document{Version: 1, Units: []Unit{{Name: "a", Store: Plugin{Kind: "memory"}.With("size", "1X")}},
-		Targets: []Target{{Name: "iqn.2026-11.io.lunette:a", LUNs: []LUN{{0, "a"}}}}}
+		Targets: []Target{{Name: "iqn.2026-11.io.lunette:a", LUNs: []LUN{{Unit: "a"}}}}}
 	d.Label("units[0].store", "--memory 1X")
 	if err := d.Validate(testSchema); err == nil || !strings.HasPrefix(err.Error(), `--memory 1X: "1X" is not a size`) {
 		t.Error(err)
