@@ -31,7 +31,7 @@ func (s *Server) inquiry(t *target.Task) {
 }
 
 func (s *Server) standardInquiry(port *target.Port) []byte {
-	id := s.cfg.Identity
+	id := s.Identity()
 	versions := []uint16{page.DescriptorSAM5}
 	if port.Protocol == scsi.ProtocolISCSI {
 		versions = append(versions, page.DescriptorISCSI)
@@ -49,7 +49,7 @@ func (s *Server) standardInquiry(port *target.Port) []byte {
 
 // vpd returns a VPD page, or nil.
 func (s *Server) vpd(code byte, port *target.Port) []byte {
-	id := s.cfg.Identity
+	id := s.Identity()
 	p := page.PeripheralOf(id.Type)
 	switch code {
 	case page.VPDSupported:
