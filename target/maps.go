@@ -147,7 +147,7 @@ func (n *Nexus) show(m Map) (lost []*ITL) {
 	}
 	n.view.Store(v)
 	for _, x := range kept {
-		x.unit.lu.Event(InventoryChanged, x)
+		x.unit.server().Event(InventoryChanged, x)
 	}
 	return lost
 }
