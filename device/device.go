@@ -15,6 +15,9 @@ import (
 // A Config is what a device type is made of.
 type Config struct {
 	Identity scsi.Identity
+	// Nameless: what would designate the unit is not known, and INQUIRY says that none is connected
+	// (peripheral qualifier 001b). Of the identity only the type and the texts of INQUIRY count.
+	Nameless bool
 	// Workers is how many steps may wait for storage at a time.
 	Workers int
 
