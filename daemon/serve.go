@@ -83,7 +83,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 		}
 		return nil, err
 	}
-	d.api = server.Serve(socket, d, d.log)
+	d.api = server.Serve(socket, server.Config{Source: d, Log: d.log})
 	d.startWatch()
 	return d, nil
 }
