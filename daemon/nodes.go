@@ -98,7 +98,7 @@ func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
 		return nil, err
 	}
 	made, err := t.New(plugin.NodeConfig{
-		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: c.d.doc.Values, Users: c.d.doc.Users,
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: c.d.doc.Values,
 	})
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
 		return n.Shutdown(now)
 	})
 	for _, served := range c.d.targets.load() {
-		show, err := n.PrepareTarget(served.shown(c.d.doc.Users))
+		show, err := n.PrepareTarget(served.shown())
 		if err != nil {
 			return nil, err
 		}

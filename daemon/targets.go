@@ -26,10 +26,10 @@ func (t *served) luns() []model.LUN {
 	return slices.SortedFunc(slices.Values(t.spec.LUNs), func(a, b model.LUN) int { return a.Number - b.Number })
 }
 
-// shown is what transports are told of the target, in a document with these users.
-func (t *served) shown(users []model.User) plugin.Target {
+// shown is what transports are told of the target.
+func (t *served) shown() plugin.Target {
 	return plugin.Target{
-		Name: t.spec.Name, SCSI: t.Target, Alias: t.spec.Alias, Maintenance: t.spec.Maintenance, Users: users, Values: t.spec.Values,
+		Name: t.spec.Name, SCSI: t.Target, Alias: t.spec.Alias, Maintenance: t.spec.Maintenance, Values: t.spec.Values,
 	}
 }
 
@@ -88,7 +88,7 @@ func (c *targets) prepare(spec model.Target) (*change, error) {
 func (c *targets) told(t *served) (show func(), err error) {
 	var all []func()
 	for _, n := range c.d.nodes.load() {
-		one, err := n.PrepareTarget(t.shown(c.d.doc.Users))
+		one, err := n.PrepareTarget(t.shown())
 		if err != nil {
 			return nil, err
 		}
