@@ -135,14 +135,13 @@ func (c *targets) renew(x *transition, spec model.Target, old *served) (*served,
 		return t, err
 	}
 	t.Target = old.Target
+	views, err := target.NewViews(t.Name, all)
+	if err != nil {
+		return nil, err
+	}
 	gone := x.losing()
 	x.undo.add(func() error { gone(); return nil })
-	x.shows = append(x.shows, func() {
-		if err := t.SetMap("", all, gone); err != nil {
-			gone() // the map was checked before
-			c.d.log.Error("a target shows what it did before", "target", t.Name, "error", err)
-		}
-	})
+	x.shows = append(x.shows, func() { t.SetViews(views, gone) })
 	return t, nil
 }
 

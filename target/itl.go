@@ -23,7 +23,8 @@ type ITL struct {
 
 	// busy: tasks of an I_T_L nexus that was lost are left at the unit, and x is the same one
 	// back again.
-	busy atomic.Bool
+	busy     atomic.Bool
+	readOnly atomic.Bool // see ReadOnly; changed with the target's mu
 
 	mu         sync.Mutex
 	head, tail *Task  // in order of arrival
@@ -95,6 +96,10 @@ func (x *ITL) State() any {
 
 // SetState is called by the device server in Attach.
 func (x *ITL) SetState(s any) { x.state.Store(&s) }
+
+// ReadOnly reports that the initiator may not write to the unit at this LUN, whatever the unit is for
+// others. It may change at any time: then the unit is told of ProtectionChanged.
+func (x *ITL) ReadOnly() bool { return x.readOnly.Load() }
 
 // link puts t at the end of the list; it reports false when x or the channel is going.
 func (x *ITL) link(t *Task) bool {

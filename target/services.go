@@ -144,8 +144,8 @@ type LogicalUnit interface {
 
 	// Event reports what happened to the unit or to one of its I_T_L nexuses, so that
 	// unit attentions can be established; x is the nexus concerned, or the one that
-	// caused it (see the events). InventoryChanged comes with the lock of the target held, all
-	// others with none.
+	// caused it (see the events). InventoryChanged and ProtectionChanged come with the lock of
+	// the target held, all others with none.
 	Event(e Event, x *ITL)
 
 	// Close returns when the unit has given everything back. No task is left.
@@ -166,4 +166,6 @@ const (
 	CommandsCleared
 	// InventoryChanged: the map of logical units that x's initiator sees has changed.
 	InventoryChanged
+	// ProtectionChanged: ITL.ReadOnly of x is another from now on.
+	ProtectionChanged
 )

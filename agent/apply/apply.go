@@ -35,10 +35,7 @@ type Transition struct {
 	Reload bool
 	// Delete are the units that are removed whose data is to be removed with them.
 	Delete []string
-	// Undo is what was made for Old, which was tried and is taken back: it is removed when nothing
-	// uses it any more. What was made longer gets its old size.
-	Undo []state.Made
-	// Progress may be called by Prepare: how many steps of the plan are prepared.
+	// Progress may be called by Prepare, on any goroutine: how many steps of the plan are prepared.
 	Progress func(steps int)
 }
 

@@ -68,8 +68,9 @@ func (g *Memory) Begin() (Transaction, error) {
 }
 
 type memoryTransaction struct {
-	g     *Memory
-	ended bool // g.mu guards it
+	g         *Memory
+	ended     bool // g.mu guards it
+	committed bool // g.mu guards it
 }
 
 // Makes notes nothing: what is not kept needs no taking back.
@@ -98,6 +99,7 @@ func (t *memoryTransaction) Commit(text []byte, m Meta) (Meta, error) {
 	if err != nil {
 		return Meta{}, err
 	}
+	t.committed = true
 	g.all = append(g.all, Stored{Meta: m, Text: bytes.Clone(text)})
 	// From the newest back, those are kept that fit.
 	first, size := len(g.all)-1, len(text)
@@ -112,9 +114,11 @@ func (t *memoryTransaction) Commit(text []byte, m Meta) (Meta, error) {
 func (t *memoryTransaction) Abort() error {
 	t.g.mu.Lock()
 	defer t.g.mu.Unlock()
-	if t.ended {
+	if t.committed {
 		return ErrEnded
 	}
-	t.ended, t.g.busy = true, false
+	if !t.ended {
+		t.ended, t.g.busy = true, false
+	}
 	return nil
 }
