@@ -15,7 +15,7 @@ const MaxBody = 16<<20 + 1<<20
 type Error struct {
 	Error string `json:"error" doc:"What is wrong, and what to do about it."`
 	// Reason tells errors of one status apart: see the constants below.
-	Reason string `json:"reason,omitempty" doc:"With status 409: exists (the object is there already), trying (a change is tried: confirm or revert it first), late (it cannot be taken back any more)."`
+	Reason string `json:"reason,omitempty" doc:"With status 409: exists (the object is there already), try (a change is tried, which has to be confirmed or reverted first; or none is), late (it cannot be taken back any more), failed (it did not come about on this machine, and nothing has changed)."`
 	// Problems are all that is wrong with a document, with 422.
 	Problems []Problem `json:"problems,omitempty" doc:"All that is wrong with the document, with status 422."`
 	// Plan is what would be done if it were confirmed, with 428, or if it were not another than the one that was
@@ -28,8 +28,9 @@ type Error struct {
 // Reasons of errors with status 409.
 const (
 	ReasonExists = "exists" // the object that was to be created is there
-	ReasonTrying = "trying" // a change is tried, and was neither confirmed nor taken back
+	ReasonTry    = "try"    // a change is tried, and was neither confirmed nor taken back; or none is
 	ReasonLate   = "late"   // an operation cannot be canceled any more
+	ReasonFailed = "failed" // it did not come about on this machine: nothing has changed
 )
 
 // A Problem is one thing that is wrong with a document.

@@ -8,6 +8,9 @@ type Generation struct {
 	Text string `json:"text" doc:"The document as it was written, in YAML or JSON."`
 }
 
+// GapEvent is the name, in a stream of events, of what stands where some are not kept any more.
+const GapEvent = "gap"
+
 // Reservations are the answer to GET /v1/units/NAME/reservations: the persistent reservations of a logical unit
 // (SPC-5 5.14).
 type Reservations struct {

@@ -35,10 +35,7 @@ type Transition struct {
 	Reload bool
 	// Delete are the units that are removed whose data is to be removed with them.
 	Delete []string
-	// Undo is what was made for Old, which was tried and is taken back: it is removed when nothing
-	// uses it any more. What was made longer gets its old size.
-	Undo []state.Made
-	// Progress may be called by Prepare: how many steps of the plan are prepared.
+	// Progress may be called by Prepare, on any goroutine: how many steps of the plan are prepared.
 	Progress func(steps int)
 }
 
@@ -183,7 +180,9 @@ type Status struct {
 	ETag       string      `json:"etag"`
 	Directory  string      `json:"directory,omitempty"` // where the state is kept; empty: nowhere
 	Conditions []Condition `json:"conditions"`
-	TryUntil   time.Time   `json:"tryUntil,omitzero"`
+	// Sequence is that of the last event: what happens from now on comes behind it.
+	Sequence uint64    `json:"sequence"`
+	TryUntil time.Time `json:"tryUntil,omitzero"`
 	// Applying is the operation that is under way.
 	Applying string `json:"applying,omitempty"`
 }

@@ -1,10 +1,13 @@
 package apply
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"iter"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
@@ -27,60 +30,146 @@ type Config struct {
 	Log      *slog.Logger // nil: none
 }
 
+// defaultDeadline is how long a transition may prepare if nothing is said.
+const defaultDeadline = time.Minute
+
 // A Snapshot is the document at one time. It does not change.
 type Snapshot struct {
 	state.Meta // of the last generation that was committed
 	Document   *model.Document
 	ETag       string
-	// Tried: the document is not that of the generation, but one that is tried.
-	Tried bool
+	// Tried: the document is not that of the generation, but one that is tried until a time.
+	Tried    bool
+	TryUntil time.Time
 }
 
-// An Engine makes changes, one at a time.
-type Engine struct{}
+// An Engine makes changes, one at a time: who makes one has the turn.
+type Engine struct {
+	c    Config
+	boot *model.Document // what ran when the engine was made
 
-var errNotYet = errors.New("not yet")
+	// turn has an element while somebody has the turn. Who waits for it is served in the order in
+	// which they came.
+	turn  chan struct{}
+	shown atomic.Pointer[Snapshot] // who has the turn stores it
+	try   *try                     // who has the turn uses it; nil: nothing is tried
+
+	events     events
+	operations operations
+	conditions conditions
+
+	ctx  context.Context // ends with Close
+	stop context.CancelCauseFunc
+	mu   sync.Mutex // guards closed, and that nothing is added to work after it
+	done bool
+	work sync.WaitGroup
+}
+
+// ErrClosed says that the engine ends, or has ended.
+var ErrClosed = errors.New("the daemon is stopping")
+
+// Load returns the document that a start serves: that of the current generation, or what first returns if
+// there is none.
+func Load(g state.Generations, schema model.Schema, first func() (*model.Document, error)) (*model.Document, error) {
+	stored, ok := g.Current()
+	if !ok {
+		return first()
+	}
+	d, err := model.Read(fmt.Sprintf("generation %d", stored.Generation), stored.Text, schema)
+	if err != nil {
+		return nil, fmt.Errorf("generation %d was right when it was stored, and is not for this version of the program: %w", stored.Generation, err)
+	}
+	return d, nil
+}
 
 // New returns an engine for what runs. The first generation is committed if there is none.
-func New(c Config) (*Engine, error) { return nil, errNotYet }
+func New(c Config) (*Engine, error) {
+	if c.Deadline == 0 {
+		c.Deadline = defaultDeadline
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Document.Text() == nil { // it is one of flags: what it would be as a file counts from now on
+		text, err := c.Document.Encode(model.YAML)
+		if err != nil {
+			return nil, fmt.Errorf("the document cannot be written: %w", err)
+		}
+		if c.Document, err = model.Read("", text, c.Schema); err != nil {
+			return nil, fmt.Errorf("the document cannot be read again: %w", err)
+		}
+	}
+	stored, ok := c.Generations.Current()
+	if ok && !bytes.Equal(stored.Text, c.Document.Text()) {
+		return nil, fmt.Errorf("the document that runs is not that of generation %d", stored.Generation)
+	}
+	meta := stored.Meta
+	if !ok {
+		tx, err := c.Generations.Begin()
+		if err != nil {
+			return nil, err
+		}
+		if meta, err = tx.Commit(c.Document.Text(), metaOf(0, Request{Author: c.Author})); err != nil {
+			return nil, errors.Join(err, aborted(tx))
+		}
+	}
+	e := &Engine{c: c, boot: c.Document, turn: make(chan struct{}, 1)}
+	e.ctx, e.stop = context.WithCancelCause(context.Background())
+	e.shown.Store(snapshot(meta, c.Document))
+	return e, nil
+}
+
+func snapshot(m state.Meta, d *model.Document) *Snapshot {
+	tag, _ := d.ETag(model.Key{})
+	return &Snapshot{Meta: m, Document: d, ETag: tag}
+}
+
+// metaOf is what is kept of a request beside its document.
+func metaOf(parent uint64, r Request) state.Meta {
+	return state.Meta{Parent: parent, Schema: model.Version, Time: time.Now(), Author: r.Author, Comment: r.Comment}
+}
 
 // Current is the document that is served.
-func (e *Engine) Current() *Snapshot { return nil }
+func (e *Engine) Current() *Snapshot { return e.shown.Load() }
 
-// Apply does what a request asks for, and returns when all of it has ended. If ctx is done before the
-// commit, nothing has happened.
-func (e *Engine) Apply(ctx context.Context, r Request) (*Result, error) { return nil, errNotYet }
+// takeTurn waits for the turn. What it returns gives it back.
+func (e *Engine) takeTurn(ctx context.Context) (func(), error) {
+	if ctx.Err() != nil { // a turn that is free does not make up for it
+		return nil, context.Cause(ctx)
+	}
+	select {
+	case e.turn <- struct{}{}:
+		if e.ctx.Err() == nil {
+			return func() { <-e.turn }, nil
+		}
+		<-e.turn
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-e.ctx.Done():
+		return nil, ErrClosed
+	}
+}
 
-// Start is Apply in the background: the operation says how it goes on.
-func (e *Engine) Start(r Request) Operation { return Operation{} }
+// spawn runs f in the background; Close waits for it. After Close it is not run.
+func (e *Engine) spawn(f func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.done {
+		return false
+	}
+	e.work.Go(f)
+	return true
+}
 
-// Confirm keeps the change that is tried.
-func (e *Engine) Confirm(ctx context.Context, author string) (*Result, error) { return nil, errNotYet }
-
-// Revert takes the change that is tried back, before its time.
-func (e *Engine) Revert(ctx context.Context, author string) (*Result, error) { return nil, errNotYet }
-
-// Operations are the last ones, the newest first.
-func (e *Engine) Operations() []Operation { return nil }
-
-// Operation is one of the last.
-func (e *Engine) Operation(id string) (Operation, bool) { return Operation{}, false }
-
-// Cancel takes an operation back that can be: it is done when the operation has ended. false: there is
-// none, or it is too late.
-func (e *Engine) Cancel(id string) bool { return false }
-
-// Status is how it stands.
-func (e *Engine) Status() Status { return Status{} }
-
-// Note tells an event that the engine does not know of itself, such as a login. Its sequence number,
-// generation, and time if it has none, are set.
-func (e *Engine) Note(ev Event) {}
-
-// Watch yields events, from one on; from 0: those that come from now on. Where some are not kept any more it
-// yields a [*GapError], and goes on with the next. It ends with ctx.
-func (e *Engine) Watch(ctx context.Context, from uint64) iter.Seq2[Event, error] { return nil }
-
-// Close ends what the engine does by itself, and waits for it. A change that is tried is not kept: the
-// next start serves what was before.
-func (e *Engine) Close() {}
+// Close ends what the engine does by itself, and waits for it: changes that are not committed are taken
+// back. A change that is tried is not kept: the next start serves what was before.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	e.done = true
+	e.mu.Unlock()
+	e.stop(ErrClosed)
+	e.turn <- struct{}{} // whoever makes a change has ended it
+	<-e.turn
+	e.work.Wait()
+}

@@ -165,21 +165,13 @@ func (c *Client) Reload(ctx context.Context, o Options) (*apply.Result, error) {
 }
 
 // Confirm keeps the change that is tried.
-func (c *Client) Confirm(ctx context.Context) (*apply.Status, error) {
-	return c.decide(ctx, "/v1/confirm")
+func (c *Client) Confirm(ctx context.Context) (*apply.Result, error) {
+	return c.result(ctx, request{method: http.MethodPost, path: "/v1/confirm"})
 }
 
 // Revert takes the change back that is tried.
-func (c *Client) Revert(ctx context.Context) (*apply.Status, error) {
-	return c.decide(ctx, "/v1/revert")
-}
-
-func (c *Client) decide(ctx context.Context, path string) (*apply.Status, error) {
-	var s apply.Status
-	if err := c.ask(ctx, request{method: http.MethodPost, path: path}, &s); err != nil {
-		return nil, err
-	}
-	return &s, nil
+func (c *Client) Revert(ctx context.Context) (*apply.Result, error) {
+	return c.result(ctx, request{method: http.MethodPost, path: "/v1/revert"})
 }
 
 func (c *Client) object(ctx context.Context, method string, k model.Key, body []byte, contentType string, o Options) (*apply.Result, error) {

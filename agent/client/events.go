@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/apply"
 )
 
@@ -27,16 +28,20 @@ const (
 // errCut says that a stream has ended for which there is more.
 var errCut = errors.New("the stream of events has ended")
 
-// Events are the events from the one of a sequence number on, which may be 0 for all that are kept. Without follow it
-// ends behind the last that has happened. With follow it waits for those to come until ctx is done, asks again when the
-// connection breaks, and goes on behind the last that it had. An error is the last that comes.
+// Events are the events from the one of a sequence number on, from 1 for all that are kept. 0 with follow is from now
+// on. Without follow it ends behind the last that has happened. With follow it waits for those to come until ctx is
+// done, asks again when the connection breaks, and goes on behind the last that it had.
+//
+// An [*apply.GapError] stands where some are not kept any more: others follow. Any other error is the last that comes.
 func (c *Client) Events(ctx context.Context, from uint64, follow bool) iter.Seq2[apply.Event, error] {
 	return func(yield func(apply.Event, error) bool) {
 		failed := 0
 		for {
-			more, err := c.events(ctx, from, follow, func(e apply.Event) bool {
-				from, failed = e.Sequence+1, 0
-				return yield(e, nil)
+			more, err := c.events(ctx, from, follow, func(e apply.Event, gap error) bool {
+				if failed = 0; gap == nil {
+					from = e.Sequence + 1
+				}
+				return yield(e, gap)
 			})
 			if !more || ctx.Err() != nil {
 				return
@@ -54,7 +59,7 @@ func (c *Client) Events(ctx context.Context, from uint64, follow bool) iter.Seq2
 }
 
 // events yields the events of one connection. It returns false when nobody wants more, and otherwise why it has ended.
-func (c *Client) events(ctx context.Context, from uint64, follow bool, yield func(apply.Event) bool) (more bool, err error) {
+func (c *Client) events(ctx context.Context, from uint64, follow bool, yield func(apply.Event, error) bool) (more bool, err error) {
 	q := url.Values{"from": {strconv.FormatUint(from, 10)}}
 	if !follow {
 		q.Set("follow", "false")
@@ -66,30 +71,44 @@ func (c *Client) events(ctx context.Context, from uint64, follow bool, yield fun
 	defer answer.Body.Close()
 	lines := bufio.NewScanner(answer.Body)
 	lines.Buffer(nil, maxEvent)
+	var name string
 	var data []byte
 	for lines.Scan() {
-		line := lines.Bytes()
+		field, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
 		switch {
-		case bytes.HasPrefix(line, []byte("data:")):
-			data = append(append(data, bytes.TrimPrefix(line[len("data:"):], []byte(" "))...), '\n')
-		case len(line) == 0 && len(data) > 0:
-			var e apply.Event
-			if err := json.Unmarshal(data, &e); err != nil {
+		case string(field) == "event":
+			name = string(value)
+		case string(field) == "data":
+			data = append(append(data, value...), '\n')
+		case len(lines.Bytes()) == 0 && len(data) > 0:
+			e, gap, err := event(name, data)
+			if err != nil {
 				return true, fmt.Errorf("the daemon at %s gave an event that cannot be read: %w", c.path, err)
 			}
-			data = data[:0]
-			if !yield(e) {
+			if name, data = "", data[:0]; !yield(e, gap) {
 				return false, nil
 			}
 		}
 	}
-	if err := lines.Err(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+	switch err := lines.Err(); {
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return true, fmt.Errorf("the daemon at %s: %w", c.path, err)
-	}
-	if !follow && lines.Err() == nil {
+	case err == nil && !follow:
 		return false, nil
 	}
 	return true, fmt.Errorf("the daemon at %s: %w", c.path, errCut)
+}
+
+// event decodes an event, or what stands for those that are not kept any more.
+func event(name string, data []byte) (e apply.Event, gap, err error) {
+	if name == api.GapEvent {
+		g := new(apply.GapError)
+		err = json.Unmarshal(data, g)
+		return e, g, err
+	}
+	err = json.Unmarshal(data, &e)
+	return e, nil, err
 }
 
 // waits returns when d is over, with true, or when ctx is done.

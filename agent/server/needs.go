@@ -6,7 +6,6 @@ import (
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/apply"
-	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/state"
 )
 
@@ -29,46 +28,43 @@ type Operator interface {
 	ClearReservations(ctx context.Context, unit string) error
 }
 
-// An Agent has the document and changes it: an [apply.Engine]. Its methods may be called by many goroutines.
+// An Agent has the document and changes it: an [*apply.Engine]. Its methods may be called by many goroutines.
 //
 // Its errors are [model.Problems], [*model.NoObjectError], [*model.ObjectThereError], [*apply.ConflictError],
-// [*apply.NeedsConfirmError] and [*apply.NotFoundError], or others.
+// [*apply.NeedsConfirmError], [*apply.NotFoundError] and [*apply.RequestError]; others say that it did not come
+// about, and that nothing has changed.
 type Agent interface {
 	Changer
 	Reader
-	Worker
 }
 
-// A Changer changes the document, and waits for the end of that.
+// A Changer changes the document.
 type Changer interface {
+	// Apply returns when all of it has ended. If ctx is done before the commit, nothing has happened.
 	Apply(ctx context.Context, r apply.Request) (*apply.Result, error)
-	// Rollback makes the document of a generation the one that counts. Of the request only what goes with every
-	// change counts: confirmations, who asks, and so on.
-	Rollback(ctx context.Context, generation uint64, r apply.Request) (*apply.Result, error)
+	// Start is Apply in the background.
+	Start(r apply.Request) apply.Operation
 	// Confirm keeps the change that is tried, and Revert takes it back.
-	Confirm(ctx context.Context, author string) error
-	Revert(ctx context.Context, author string) error
+	Confirm(ctx context.Context, author string) (*apply.Result, error)
+	Revert(ctx context.Context, author string) (*apply.Result, error)
+	// Cancel takes an operation back; false: it is too late.
+	Cancel(id string) bool
 }
 
-// A Reader knows the document and what has become of it.
+// A Reader knows the document and what becomes of it.
 type Reader interface {
-	// Current is the document now. Nobody changes it.
-	Current() *model.Document
+	Current() *apply.Snapshot
 	Status() apply.Status
-	History() ([]state.Meta, error)
-	Load(generation uint64) (state.Stored, error)
-	// Events are those that have happened and are still kept, from a sequence number on.
-	Events(from uint64) []apply.Event
-	// Watch are the same, and then those that happen, until ctx is done. The last may be an error.
+	// Operations are those at work and the last that were, the newest first.
+	Operations() []apply.Operation
+	Operation(id string) (apply.Operation, bool)
+	// Watch are the events from one on, from 0 those that come from now on, until ctx is done. An
+	// [*apply.GapError] stands for those that are not kept any more.
 	Watch(ctx context.Context, from uint64) iter.Seq2[apply.Event, error]
 }
 
-// A Worker has the changes under way.
-type Worker interface {
-	// Start begins what Apply does. The change goes on when ctx is done.
-	Start(ctx context.Context, r apply.Request) (apply.Operation, error)
-	// Operations are those at work and the last that were, the newest first.
-	Operations() []apply.Operation
-	// Cancel takes one back that can still be taken back.
-	Cancel(id string) error
+// History has the documents that were: [state.Generations].
+type History interface {
+	History() ([]state.Meta, error)
+	Load(generation uint64) (state.Stored, error)
 }
