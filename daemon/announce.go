@@ -88,7 +88,7 @@ func (d *Daemon) announceAttach(b *strings.Builder) {
 		}
 		shown[p.spec.Kind] = true
 		for _, line := range p.pair.Kind.Attach(plugin.Attaching{
-			Target: first, Document: d.doc.Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
+			Target: first, Document: d.doc().Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
 		}) {
 			fmt.Fprintln(b, line)
 		}

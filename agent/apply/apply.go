@@ -180,7 +180,9 @@ type Status struct {
 	ETag       string      `json:"etag"`
 	Directory  string      `json:"directory,omitempty"` // where the state is kept; empty: nowhere
 	Conditions []Condition `json:"conditions"`
-	TryUntil   time.Time   `json:"tryUntil,omitzero"`
+	// Sequence is that of the last event: what happens from now on comes behind it.
+	Sequence uint64    `json:"sequence"`
+	TryUntil time.Time `json:"tryUntil,omitzero"`
 	// Applying is the operation that is under way.
 	Applying string `json:"applying,omitempty"`
 }

@@ -123,19 +123,16 @@ func (t *transaction) usable() error {
 // write appends to the journal, durably. t.d.work is held.
 func (t *transaction) write(all []noted) error {
 	d := t.d
-	var b []byte
-	first := t.journal == nil
+	first, generation := t.journal == nil, uint64(0)
 	if first {
 		out, err := d.f.create(journalName)
 		if err != nil {
 			return err
 		}
 		t.journal, d.journaled = out, true
-		b = journalHead(t.next)
+		generation = t.next
 	}
-	for _, n := range all {
-		b = append(b, journalLine(n.String())...)
-	}
+	b := journalLine(generation, all)
 	if _, err := t.journal.Write(b); err != nil {
 		return err
 	}

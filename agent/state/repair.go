@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -93,10 +94,11 @@ func (d *Dir) postpone() error {
 	if len(d.unfinished) == 0 {
 		return nil
 	}
-	b := journalHead(d.highest + 2)
-	for i := range d.unfinished {
-		b = append(b, journalLine(noted{made: d.unfinished[len(d.unfinished)-1-i]}.String())...)
+	var all []noted
+	for _, m := range slices.Backward(d.unfinished) {
+		all = append(all, noted{made: m})
 	}
+	b := journalLine(d.highest+2, all)
 	err := put(d.f, journalName, b)
 	if err == nil {
 		err = d.f.syncDir("")

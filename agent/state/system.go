@@ -19,7 +19,8 @@ import (
 type system struct {
 	top, generations, units *os.File
 	lock                    *os.File
-	owner                   int // who gets what is made, if it is not this process's user; or else -1
+	owner                   int  // who gets what is made, if it is not this process's user; or else -1
+	fresh                   bool // it has had no generation yet, as far as is known
 }
 
 // openSystem opens a state directory, makes what is missing of it, and locks it. Others are users
@@ -46,20 +47,17 @@ func openSystem(dir string, others bool) (_ *system, err error) {
 	if s.units, err = s.below(dir, unitsDir); err != nil {
 		return nil, err
 	}
-	if err := s.syncDir(""); err != nil {
-		return nil, fmt.Errorf("%s: cannot make it durable: %w", dir, err)
+	if s.fresh { // whoever has made it may have been killed before it was durable
+		if err := errors.Join(syncPath(filepath.Dir(dir)), s.syncDir("")); err != nil {
+			return nil, fmt.Errorf("%s: cannot make it durable: %w", dir, err)
+		}
 	}
 	return s, nil
 }
 
 // openTop opens the directory itself, or makes it.
 func (s *system) openTop(dir string, others bool) (err error) {
-	switch err := os.Mkdir(dir, 0o700); {
-	case err == nil:
-		if err := syncPath(filepath.Dir(dir)); err != nil {
-			return fmt.Errorf("%s: cannot make it durable: %w", dir, err)
-		}
-	case !errors.Is(err, os.ErrExist):
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("cannot make the state directory: %w", err)
 	}
 	if s.top, err = os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0); err != nil {
@@ -87,7 +85,8 @@ func (s *system) foreign(dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: cannot read it: %w", dir, err)
 	}
-	if slices.Contains(names, generationsDir) || slices.Contains(names, formatName) {
+	s.fresh = !slices.Contains(names, formatName)
+	if slices.Contains(names, generationsDir) || !s.fresh {
 		return nil
 	}
 	for _, name := range names {

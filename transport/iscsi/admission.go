@@ -4,10 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -19,7 +19,8 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, st
 	state := SessionState{
 		SessionIdentity: SessionIdentity{
 			Initiator: r.InitiatorName, ISID: r.ISID, Target: r.TargetName, Discovery: r.Discovery,
-			Alias: r.InitiatorAlias, User: r.User, Mover: c.traits.Name, Since: time.Now(), Params: r.Params,
+			Alias: r.InitiatorAlias, User: r.User, Mover: c.traits.Name, Address: addressOf(c.traits.Remote),
+			Since: time.Now(), Params: r.Params,
 		},
 		ExpCmdSN: r.CmdSN, MaxCmdSN: r.CmdSN + uint32(n.cfg.Window) - 1,
 	}
@@ -51,11 +52,7 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, st
 		if err := n.book(c, r); err != nil {
 			return 0, pdu.LoginOutOfResources, err.Error()
 		}
-		nexus, err := t.port.Login(target.Initiator{
-			Name: r.InitiatorName,
-			Port: scsi.ISCSIPort(r.InitiatorName, r.ISID),
-			User: r.User,
-		})
+		nexus, err := t.port.Login(state.from())
 		if err != nil { // the target was removed meanwhile
 			return 0, pdu.LoginNotFound, "the target has been removed"
 		}
@@ -65,6 +62,12 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, st
 	n.byTSIH[s.TSIH] = s
 	s.take(c)
 	return s.TSIH, pdu.LoginSuccess, ""
+}
+
+// addressOf is the address of ADDR:PORT; none if there is none in it.
+func addressOf(remote string) netip.Addr {
+	p, _ := netip.ParseAddrPort(remote)
+	return p.Addr().Unmap()
 }
 
 // notTheirs is why a user may not touch a session.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/lunette-io/lunette/internal/serial"
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -196,11 +195,7 @@ func (n *Node) attach(d *Detached) (*Session, error) {
 	nexus := d.Nexus
 	if nexus == nil || nexus.Port != t.port { // it was logged in by another node
 		var err error
-		nexus, err = t.port.Login(target.Initiator{
-			Name: state.Initiator,
-			Port: scsi.ISCSIPort(state.Initiator, state.ISID),
-			User: state.User,
-		})
+		nexus, err = t.port.Login(state.from())
 		if err != nil {
 			return nil, fmt.Errorf("iscsi: %w", err)
 		}

@@ -39,8 +39,8 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 	n := l.c.node
 	if r.Discovery {
 		t := login.Target{PortalGroup: portalGroup}
-		if n.auth != nil {
-			t.Auth = n.auth() // which may be nil: nobody has to prove anything now
+		if auth := n.auth.Load(); auth != nil {
+			t.Auth = (*auth)() // which may be nil: nobody has to prove anything now
 			l.c.guide, _ = t.Auth.(Guide)
 		}
 		return t, pdu.LoginSuccess

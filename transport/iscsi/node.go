@@ -18,7 +18,7 @@ import (
 type Node struct {
 	cfg  Config
 	log  *slog.Logger
-	auth func() login.Authenticator // for discovery
+	auth atomic.Pointer[func() login.Authenticator] // for discovery; nil: none
 
 	tick   atomic.Int64 // seconds since the node started: the clock of time-outs
 	trials trials
@@ -65,9 +65,15 @@ func NewNode(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// RequireDiscoveryAuth makes discovery sessions pass auth, which makes one run of it; nil: nothing has to
-// be proved now. If it is a [Guide] it says what the initiator learns of.
-func (n *Node) RequireDiscoveryAuth(auth func() login.Authenticator) { n.auth = auth }
+// RequireDiscoveryAuth makes discovery sessions that begin from now on pass auth, which makes one run of it;
+// nil: nothing has to be proved. If it is a [Guide] it says what the initiator learns of.
+func (n *Node) RequireDiscoveryAuth(auth func() login.Authenticator) {
+	if auth == nil {
+		n.auth.Store(nil)
+		return
+	}
+	n.auth.Store(&auth)
+}
 
 // Login is what the node wants of a login, for a mover that wants it changed.
 func (n *Node) Login() login.Config { return n.cfg.Login }

@@ -90,15 +90,32 @@ func authOption(what string) model.Option {
 	}}
 }
 
+// A portal is one of any mover.
+type portal struct{ listening }
+
+type listening interface {
+	Addr() string
+	Start()
+	Close() error
+	Show(targets []string)
+	Tell(addresses []string)
+}
+
+// Set implements [plugin.Portal].
+func (p portal) Set(b plugin.Binding) {
+	p.Show(b.Targets)
+	p.Tell(told(b.Values, p.Addr()))
+}
+
 // listenTCP makes a portal of connections that the network's engine waits for.
 func listenTCP(ctx context.Context, t *node, n *tcp.Network, b plugin.Binding) (plugin.Portal, error) {
 	p, err := iscsitcp.Listen(ctx, b.Address, t.Node, n.Engine, n.Options)
 	if err != nil {
 		return nil, err
 	}
-	p.Show(b.Targets)
-	p.Tell(told(b.Values, p.Addr()))
-	return p, nil
+	x := portal{p}
+	x.Set(b)
+	return x, nil
 }
 
 // listenISER makes a portal of iSER over any provider of RDMA.
@@ -107,7 +124,7 @@ func listenISER(ctx context.Context, t *node, n rdma.Device, b plugin.Binding) (
 	if err != nil {
 		return nil, err
 	}
-	p.Show(b.Targets)
-	p.Tell(told(b.Values, p.Addr()))
-	return p, nil
+	x := portal{p}
+	x.Set(b)
+	return x, nil
 }

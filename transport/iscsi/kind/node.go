@@ -1,8 +1,12 @@
 package kind
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -15,23 +19,20 @@ import (
 // each.
 type node struct {
 	*iscsi.Node
+	log     *slog.Logger
 	secrets secrets
 	// unsolicited: Data-Outs may come unasked over RDMA as well.
 	unsolicited bool
 }
 
 func newNode(c plugin.NodeConfig) (plugin.Node, error) {
-	find := c.Values.Group("discovery")
-	discovery, err := load("discovery", find.Group("auth"))
-	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", err)
-	}
 	v := c.Values.Group("iscsi")
 	desired := iscsi.DefaultLogin()
 	desired.InitialR2T, desired.ImmediateData = v.String("initial-r2t") == "yes", v.String("immediate-data") != "no"
 	if burst := v.Size("first-burst"); burst > 0 {
 		desired.FirstBurstLength = uint32(burst)
 	}
+	find := c.Values.Group("discovery")
 	n, err := iscsi.NewNode(iscsi.Config{
 		Log: c.Log, Arena: c.Arena, Login: desired,
 		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
@@ -41,29 +42,62 @@ func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &node{Node: n, unsolicited: v.String("initial-r2t") == "no"}
-	if auth := t.secrets.finder(discovery, find.Bool("open")); auth != nil {
-		n.RequireDiscoveryAuth(auth)
+	t := &node{Node: n, log: c.Log, unsolicited: v.String("initial-r2t") == "no"}
+	publish, err := t.Prepare(c)
+	if err != nil {
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		return nil, errors.Join(err, n.Shutdown(now))
 	}
-	return t, t.secrets.put(discovery, func() error { return nil })
+	publish()
+	return t, nil
 }
 
-// SetTarget implements [plugin.Node]. The secrets are read anew.
-func (n *node) SetTarget(t plugin.Target) error {
-	known, err := load("target "+t.SCSI.Name, t.Values.Group("auth"))
+// Prepare implements [plugin.Node].
+func (n *node) Prepare(c plugin.NodeConfig) (func(), error) {
+	n.secrets.begin(c.Targets)
+	find := c.Values.Group("discovery")
+	discovery, err := load(discoveryOwner, find.Group("auth"), c.Users)
 	if err != nil {
-		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
+		return nil, fmt.Errorf("discovery: %w", err)
 	}
-	known.target = t.SCSI.Name
-	shown := iscsi.Target{
-		SCSI: t.SCSI, Alias: t.Alias, Auth: known.authenticator(), Initiators: listed(t.Values),
+	if err := n.secrets.check(discovery); err != nil {
+		return nil, fmt.Errorf("discovery: %w", err)
+	}
+	return func() {
+		n.secrets.set(discovery)
+		n.RequireDiscoveryAuth(n.secrets.finder(discovery, find.Bool("open")))
+	}, nil
+}
+
+// PrepareTarget implements [plugin.Node].
+func (n *node) PrepareTarget(t plugin.Target) (func(), error) {
+	fail := func(err error) (func(), error) { return nil, fmt.Errorf("target %s: %w", t.Name, err) }
+	known, err := load(targetOwner(t.Name), t.Values.Group("auth"), t.Users)
+	if err != nil {
+		return fail(err)
+	}
+	known.target = t.Name
+	if err := n.secrets.check(known); err != nil {
+		return fail(err)
+	}
+	shown := shownAs(t)
+	shown.Auth = known.authenticator()
+	return func() {
+		if err := n.Node.SetTarget(shown); err != nil {
+			n.log.Error("a target is shown as before", "target", t.Name, "error", err)
+			return
+		}
+		n.secrets.set(known)
+	}, nil
+}
+
+// shownAs is a target as the node shows it, without its secrets.
+func shownAs(t plugin.Target) iscsi.Target {
+	return iscsi.Target{
+		SCSI: t.SCSI, Alias: t.Alias, Initiators: listed(t.Values),
 		Reset: t.Values.String("target-reset") == anybody,
 	}
-	err = n.secrets.put(known, func() error { return n.Node.SetTarget(shown) })
-	if err != nil {
-		return fmt.Errorf("target %s: %w", t.SCSI.Name, err)
-	}
-	return nil
 }
 
 // RemoveTarget implements [plugin.Node].
@@ -71,9 +105,18 @@ func (n *node) RemoveTarget(name string, done func()) error {
 	if err := n.Node.RemoveTarget(name, done); err != nil {
 		return err
 	}
-	n.secrets.drop("target " + name)
+	n.secrets.drop(targetOwner(name))
 	return nil
 }
+
+// Refuses implements [plugin.Node].
+func (n *node) Refuses(plugin.Target) []string { return nil }
+
+// EndRefused implements [plugin.Node].
+func (n *node) EndRefused(_ plugin.Target, _ time.Duration, done func()) { done() }
+
+// Drop implements [plugin.Node].
+func (n *node) Drop(id string) error { return fmt.Errorf("there is no session %s", id) }
 
 // Sessions implements [plugin.Node].
 func (n *node) Sessions() []api.Session {

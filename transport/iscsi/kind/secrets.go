@@ -28,8 +28,13 @@ type named struct {
 	secret auth.Secret
 }
 
+// discoveryOwner and targetOwner are the names of owners.
+const discoveryOwner = "discovery"
+
+func targetOwner(name string) string { return "target " + name }
+
 // load reads the secrets of an [authOption] of the owner with a name.
-func load(name string, v model.Values) (owner, error) {
+func load(name string, v model.Values, _ []model.User) (owner, error) {
 	o := owner{name: name}
 	if len(v.Groups("users")) == 0 {
 		return o, nil
@@ -81,35 +86,66 @@ func (o owner) authenticator() func() login.Authenticator {
 type secrets struct {
 	mu  sync.Mutex
 	all map[string]owner // by name
+	// checked are those of the change that is being prepared, and staying the targets that there will
+	// be after it; nil: all that there are.
+	checked map[string]owner
+	staying map[string]bool
 	// guests are all who have a secret of a target; nil: no target asks for one. It is read without mu.
 	guests atomic.Pointer[auth.Guests]
 }
 
-// put takes the secrets of an owner, in the place of those that it had, if they differ from those of
-// the others and use does not fail: else nothing has changed. use is called with the lock held.
-func (s *secrets) put(o owner, use func() error) error {
+// begin begins a change, after which there are targets of these names alone; nil: it is not known.
+func (s *secrets) begin(targets []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, other := range s.all {
-		if other.name == o.name {
-			continue
-		}
-		if err := apart(o.mutual, other.users); err != nil {
-			return err
-		}
-		if err := apart(other.mutual, o.users); err != nil {
-			return err
+	s.checked, s.staying = make(map[string]owner), nil
+	if targets == nil {
+		return
+	}
+	s.staying = map[string]bool{discoveryOwner: true}
+	for _, name := range targets {
+		s.staying[targetOwner(name)] = true
+	}
+}
+
+// check reports an error if o has a secret that another has for the other direction, as the others are
+// after the change, as far as that is known.
+func (s *secrets) check(o owner) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.checked == nil {
+		s.checked = make(map[string]owner)
+	}
+	s.checked[o.name] = o
+	for _, all := range []map[string]owner{s.all, s.checked} {
+		for name, other := range all {
+			if now, ok := s.checked[name]; ok {
+				other = now
+			}
+			if name == o.name || s.staying != nil && !s.staying[name] {
+				continue
+			}
+			if err := apart(o.mutual, other.users); err != nil {
+				return err
+			}
+			if err := apart(other.mutual, o.users); err != nil {
+				return err
+			}
 		}
 	}
-	if err := use(); err != nil {
-		return err
-	}
+	return nil
+}
+
+// set takes the secrets of an owner, in the place of those that it had.
+func (s *secrets) set(o owner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.all == nil {
 		s.all = make(map[string]owner)
 	}
 	s.all[o.name] = o
+	delete(s.checked, o.name)
 	s.gather()
-	return nil
 }
 
 // drop forgets the secrets of an owner.
@@ -117,6 +153,7 @@ func (s *secrets) drop(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, name)
+	delete(s.checked, name)
 	s.gather()
 }
 
