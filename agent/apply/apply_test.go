@@ -55,6 +55,7 @@ func TestRefused(t *testing.T) {
 	var confirm *apply.NeedsConfirmError
 	var missing *apply.NotFoundError
 	var problems model.Problems
+	var exists *model.ObjectThereError
 	for _, c := range []struct {
 		name string
 		r    apply.Request
@@ -73,6 +74,8 @@ func TestRefused(t *testing.T) {
 		{"not a document", text([]byte("version: 1\nunits: 7\n")), &problems},
 		{"without confirmation", text(renamed), &confirm},
 		{"with another confirmation", apply.Request{Text: renamed, Confirm: []plan.Confirm{plan.ConfirmReplace}}, &confirm},
+		{"an edit of what is not there", apply.Request{Edits: []model.Edit{{Op: model.DeleteObject, Key: model.Key{Kind: model.UnitObject, Name: "z"}}}}, &missing},
+		{"what is there is made", apply.Request{Edits: []model.Edit{{Op: model.CreateObject, Key: unitA, Body: []byte("{name: a, store: {kind: mist}}")}}}, &exists},
 		{"an old generation that is not there", apply.Request{Rollback: 9}, &missing},
 	} {
 		if r, err := b.Apply(t.Context(), c.r); err == nil || !errors.As(err, c.as) {

@@ -51,6 +51,27 @@ func drawText(t *rapid.T) []byte {
 	return []byte(b.String())
 }
 
+// Objects that are there or not.
+var (
+	unitA   = model.Key{Kind: model.UnitObject, Name: "a"}
+	targetX = model.Key{Kind: model.TargetObject, Name: iqn + "x"}
+)
+
+// drawEdits draws edits of these objects, which may be right or wrong.
+func drawEdits(t *rapid.T) []model.Edit {
+	alias := rapid.IntRange(0, 2).Draw(t, "alias")
+	size := rapid.IntRange(1, 3).Draw(t, "size")
+	all := rapid.Permutation([]model.Edit{
+		{Op: model.MergeObject, Key: targetX, Body: fmt.Appendf(nil, `{"alias": "%d"}`, alias)},
+		{Op: model.PutObject, Key: unitA, Body: fmt.Appendf(nil, "name: a\nstore: {kind: vault, path: /a, size: %dM}\n", size)},
+		{Op: model.CreateObject, Key: unitA, Body: []byte("{name: a, store: {kind: mist}}")},
+		{Op: model.DeleteObject, Key: targetX},
+		{Op: model.DeleteObject, Key: unitA},
+		{Op: model.MergeObject, Key: unitA, Body: []byte(`{"store": {"nonsense": 1}}`)},
+	}).Draw(t, "edits")
+	return all[:rapid.IntRange(1, 2).Draw(t, "how many")]
+}
+
 // everything is all that can be confirmed.
 var everything = []plan.Confirm{plan.ConfirmEndSessions, plan.ConfirmReplace, plan.ConfirmDeleteData, plan.ConfirmRestart}
 
@@ -84,11 +105,21 @@ func (m *machine) request(t *rapid.T, r apply.Request, text string) {
 	var confirm *apply.NeedsConfirmError
 	now := m.Current()
 	right := true
-	switch rapid.IntRange(0, 3).Draw(t, "match") {
+	object := rapid.SampledFrom([]model.Key{unitA, targetX}).Draw(t, "object")
+	tag, there := now.Document.ETag(object)
+	switch rapid.IntRange(0, 6).Draw(t, "match") {
 	case 0:
 		r.Match = now.ETag
 	case 1:
-		r.Match, right = `"wrong"`, false
+		r.Match, right = "wrong", false
+	case 2:
+		r.Match, r.MatchKey, right = "wrong", object, false
+	case 3:
+		r.Match, r.MatchKey, right = "*", object, there
+	case 4:
+		if there {
+			r.Match, r.MatchKey = tag, object
+		}
 	}
 	want, err := model.Read("", []byte(text), schema())
 	if err != nil {
@@ -214,6 +245,15 @@ func TestModel(t *testing.T) {
 				m.request(t, text(doc), string(doc))
 			},
 			"apply again": func(t *rapid.T) { m.request(t, text([]byte(m.shown())), m.shown()) },
+			"edit": func(t *rapid.T) {
+				edits := drawEdits(t)
+				want, err := m.Current().Document.Edited(schema(), edits...)
+				if err == nil {
+					m.request(t, apply.Request{Edits: edits}, string(want.Text()))
+				} else if r, err := m.Apply(t.Context(), apply.Request{Edits: edits}); err == nil {
+					t.Fatalf("wrong edits are made: %v", r)
+				}
+			},
 			"rollback": func(t *rapid.T) {
 				n := rapid.IntRange(1, len(m.committed)).Draw(t, "generation")
 				m.request(t, apply.Request{Rollback: uint64(n)}, m.committed[n-1])
