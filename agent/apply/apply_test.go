@@ -343,3 +343,44 @@ func TestClosed(t *testing.T) {
 		}
 	})
 }
+
+// TestStart: a document that nobody wrote becomes a text; a generation is served as it is, or the start ends.
+func TestStart(t *testing.T) {
+	flags := func() (*model.Document, error) {
+		d := &model.Document{Version: 1, Units: []model.Unit{{Name: "a", Store: model.Plugin{Kind: "mist"}.With("size", "2M")}}}
+		return d, d.Validate(schema())
+	}
+	g := &state.Memory{}
+	d, err := apply.Load(g, schema(), flags)
+	if err != nil || d.Text() != nil {
+		t.Fatal(err, d.Text())
+	}
+	e, err := apply.New(apply.Config{Runner: &runner{}, Generations: g, Schema: schema(), Document: d, Author: "start"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	stored, _ := g.Current()
+	if p, err := plan.Make(schema(), 1, d, e.Current().Document, nil); err != nil || !p.Empty() || string(stored.Text) != string(e.Current().Document.Text()) || stored.Author != "start" {
+		t.Errorf("%+v, %v, %q", p, err, stored.Text)
+	}
+	again, err := apply.Load(g, schema(), func() (*model.Document, error) { t.Error("the flags count again"); return nil, nil })
+	if err != nil || string(again.Text()) != string(stored.Text) {
+		t.Fatal(again, err)
+	}
+	if e, err := apply.New(apply.Config{Runner: &runner{}, Generations: g, Schema: schema(), Document: read(t, base("other"))}); err == nil {
+		e.Close()
+		t.Error("another document than that of the generation is served")
+	}
+	if _, err := apply.Load(g, model.Schema{}, nil); err == nil || !strings.Contains(err.Error(), "generation 1 ") {
+		t.Error(err)
+	}
+}
+
+func read(t *testing.T, text []byte) *model.Document {
+	d, err := model.Read("", text, schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
