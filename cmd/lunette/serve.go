@@ -59,17 +59,30 @@ func (c *serveCmd) Run(e *env) error {
 	defer said.close()
 	defer logged.close()
 	log := c.logger(logged)
-	defer endure(log)()
+	reload := make(chan func(context.Context, string) error, 1)
+	defer endure(log, reload)()
+	opts := daemon.Options{
+		Log: log, Socket: c.Socket, SocketGroup: c.SocketGroup, Version: version(), Program: os.Args[0],
+		Flags: c.network(), Author: daemon.Author(), File: c.file(),
+	}
 	schema := e.registry.Schema()
-	schema.Flags = c.network()
-	doc, err := within(e.ctx, func() (*model.Document, error) { return c.document(schema) })
+	schema.Flags = opts.Flags
+	kept, err := c.kept(log)
+	if err != nil {
+		return usageError{err}
+	}
+	if kept != nil {
+		defer func() { _ = kept.Close() }() // nothing is written any more
+		opts.Generations, opts.Directory = kept, kept.Path()
+	}
+	doc, err := within(e.ctx, func() (*model.Document, error) { return c.first(kept, schema, log) })
 	if err != nil {
 		return c.unstarted(e, log, err)
 	}
 	for _, n := range doc.Notes {
 		log.Warn(n.Error())
 	}
-	d, err := daemon.Start(e.ctx, doc, e.registry, daemon.Options{Log: log, Socket: c.Socket, SocketGroup: c.SocketGroup, Version: version(), Program: os.Args[0]})
+	d, err := daemon.Start(e.ctx, doc, e.registry, opts)
 	if err != nil {
 		return c.unstarted(e, log, err)
 	}
@@ -77,6 +90,7 @@ func (c *serveCmd) Run(e *env) error {
 		_ = d.Announce(terminal{said}) // which nobody may read: the daemon serves
 	}
 	d.LogStart()
+	reload <- d.Reload
 	<-e.ctx.Done()
 	log.Info("stopping", "why", context.Cause(e.ctx))
 	if err = d.Stop(context.Background()); err != nil {
