@@ -14,9 +14,9 @@ import (
 type ITL struct {
 	Nexus *Nexus
 	LUN   scsi.LUN
-	// State is the device server's: set in Attach.
-	State any
 	Stats Stats
+
+	state atomic.Pointer[any] // see State
 
 	unit *Unit
 	key  itlKey
@@ -89,6 +89,17 @@ func (x *ITL) Unit() *Unit { return x.unit }
 // ReadOnly reports that the initiator may not write to the unit at this LUN, whatever the unit is for
 // others. It may change at any time: then the unit is told of ProtectionChanged.
 func (x *ITL) ReadOnly() bool { return x.readOnly.Load() }
+
+// State is what the device server keeps of x: what its Attach has set.
+func (x *ITL) State() any {
+	if s := x.state.Load(); s != nil {
+		return *s
+	}
+	return nil
+}
+
+// SetState is called by the device server in Attach.
+func (x *ITL) SetState(s any) { x.state.Store(&s) }
 
 // link puts t at the end of the list; it reports false when x or the channel is going.
 func (x *ITL) link(t *Task) bool {

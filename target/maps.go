@@ -125,11 +125,11 @@ func (n *Nexus) show(m Map) (lost []*ITL) {
 		}
 		n.view.Store(v)
 		for _, x := range kept {
-			x.unit.lu.Event(InventoryChanged, x)
+			x.unit.server().Event(InventoryChanged, x)
 		}
 	}
 	for _, x := range turned {
-		x.unit.lu.Event(ProtectionChanged, x)
+		x.unit.server().Event(ProtectionChanged, x)
 	}
 	return lost
 }

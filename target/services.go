@@ -126,8 +126,8 @@ type Batch interface {
 
 // A LogicalUnit is a device server. Methods may be called by many goroutines at once.
 type LogicalUnit interface {
-	// Attach announces an I_T_L nexus; the unit may set x.State. It is called with the lock of
-	// the target. Detach ends the nexus (I_T nexus loss), after its last task has ended, and is
+	// Attach announces an I_T_L nexus; the unit may set its State. It is called with the lock of
+	// the target, or with none when the unit takes the place of another. Detach ends the nexus (I_T nexus loss), after its last task has ended, and is
 	// called with no lock.
 	Attach(x *ITL)
 	Detach(x *ITL)

@@ -16,7 +16,7 @@ type Document struct {
 	Users   []User   `doc:"users"`
 	Units   []Unit   `doc:"units"`
 	Targets []Target `doc:"targets"`
-	Portals []Portal `doc:"portals"`
+	Portals []Portal `doc:"portals"` // nil: the one by default; empty: none
 	Limits  Limits   `doc:"limits"`
 
 	// Given are the options that transports and providers have in the whole of the document, as
@@ -151,7 +151,7 @@ const (
 
 // fill sets what the document leaves open.
 func (d *Document) fill(schema Schema) {
-	if kind := schema.Default("transport"); len(d.Portals) == 0 && kind != "" {
+	if kind := schema.Default("transport"); d.Portals == nil && kind != "" {
 		k, _ := schema.Find("transport", kind)
 		d.Portals = []Portal{{Kind: kind, Written: k.Listen.Default}}
 	}

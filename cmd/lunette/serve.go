@@ -58,7 +58,9 @@ func (c *serveCmd) Run(e *env) error {
 	defer logged.close()
 	log := c.logger(logged)
 	defer endure(log)()
-	doc, err := within(e.ctx, func() (*model.Document, error) { return c.document(e.registry.Schema()) })
+	schema := e.registry.Schema()
+	schema.Flags = c.network()
+	doc, err := within(e.ctx, func() (*model.Document, error) { return c.document(schema) })
 	if err != nil {
 		return c.unstarted(e, log, err)
 	}
@@ -140,10 +142,5 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
-	d, err := readDocument(c.Config, schema)
-	if err != nil {
-		return nil, err
-	}
-	c.network(d)
-	return d, d.Validate(schema)
+	return readDocument(c.Config, schema)
 }

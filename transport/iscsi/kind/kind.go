@@ -78,15 +78,15 @@ func initiatorsOption() model.Option {
 // authOption is CHAP. Without users nobody has to prove who they are. Names and files are checked by
 // [checkAuth], which says what CHAP would have them be.
 func authOption(what string) model.Option {
-	user := func() []model.Option {
+	user := func(file string) []model.Option {
 		return []model.Option{
 			{Name: "user", Help: "The name: CHAP_N."},
-			{Name: "secret-file", Type: model.Path, Help: "The file that has the secret."},
+			{Name: "secret-file", Type: model.Path, Help: file},
 		}
 	}
 	return model.Option{Name: "auth", Type: model.Group, Options: []model.Option{
-		{Name: "users", Type: model.Group, List: true, Empty: "leave `auth` out to let all in, or name who may prove who they are", Options: user(), Help: "Who proves by CHAP to be one of these: " + what + "."},
-		{Name: "mutual", Type: model.Group, Options: user(), Help: "Who we prove to be, when we are asked."},
+		{Name: "users", Type: model.Group, List: true, Short: "user", Empty: "leave `auth` out to let all in, or name who may prove who they are", Options: user("The file that has the secret; without it that of the user of this name among the `users` of the document."), Help: "Who proves by CHAP to be one of these: " + what + "."},
+		{Name: "mutual", Type: model.Group, Options: user("The file that has the secret."), Help: "Who we prove to be, when we are asked."},
 		{Name: "algorithms", List: true, Values: algorithmNames(), Empty: "leave it out to allow all", Help: "The hashes that may be used; without it all. Of those that an initiator offers, it decides the order."},
 	}}
 }

@@ -1,6 +1,6 @@
-// Package api serves the state of a daemon as JSON, and profiles of it, on a Unix socket. It
-// only reads.
-package api
+// Package server serves the API of a daemon on a Unix socket: what runs, the document and its changes, events, and
+// profiles.
+package server
 
 import (
 	"context"
@@ -11,15 +11,9 @@ import (
 	"net"
 	"net/http"
 	"time"
-)
 
-// A Source knows what a daemon serves. Its methods may be called by many goroutines.
-type Source interface {
-	Version() Version
-	Targets() []Target
-	Units() []Unit
-	Sessions() []Session
-}
+	"github.com/lunette-io/lunette/agent/api"
+)
 
 // Handler answers the requests of the API from s.
 func Handler(s Source) http.Handler {
@@ -28,8 +22,8 @@ func Handler(s Source) http.Handler {
 	mux.HandleFunc("GET /v1/targets", answer(s.Targets))
 	mux.HandleFunc("GET /v1/units", answer(s.Units))
 	mux.HandleFunc("GET /v1/sessions", answer(s.Sessions))
-	mux.HandleFunc("GET /v1/targets/{name...}", one("target", s.Targets, func(t Target) string { return t.Name }))
-	mux.HandleFunc("GET /v1/units/{name...}", one("unit", s.Units, func(u Unit) string { return u.Name }))
+	mux.HandleFunc("GET /v1/targets/{name...}", one("target", s.Targets, func(t api.Target) string { return t.Name }))
+	mux.HandleFunc("GET /v1/units/{name...}", one("unit", s.Units, func(u api.Unit) string { return u.Name }))
 	mux.Handle("GET /v1/profile/{kind}", &profiler{})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusNotFound
@@ -37,7 +31,7 @@ func Handler(s Source) http.Handler {
 			status = http.StatusMethodNotAllowed
 			w.Header().Set("Allow", "GET, HEAD")
 		}
-		send(w, status, Error{fmt.Sprintf("there is no %s %s: there is GET /v1/version, /v1/targets, /v1/units, /v1/sessions, /v1/targets/NAME, /v1/units/NAME and /v1/profile/KIND", r.Method, r.URL.Path)})
+		send(w, status, api.Error{Error: fmt.Sprintf("there is no %s %s: there is GET /v1/version, /v1/targets, /v1/units, /v1/sessions, /v1/targets/NAME, /v1/units/NAME and /v1/profile/KIND", r.Method, r.URL.Path)})
 	})
 	return mux
 }
@@ -55,7 +49,7 @@ func one[T any](what string, get func() []T, name func(T) string) http.HandlerFu
 				return
 			}
 		}
-		send(w, http.StatusNotFound, Error{fmt.Sprintf("there is no %s %q", what, r.PathValue("name"))})
+		send(w, http.StatusNotFound, api.Error{Error: fmt.Sprintf("there is no %s %q", what, r.PathValue("name"))})
 	}
 }
 

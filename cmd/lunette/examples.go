@@ -1,0 +1,5 @@
+package main
+
+import "github.com/alecthomas/kong"
+
+func addExamples(*kong.Node) {}
