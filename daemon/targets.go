@@ -119,7 +119,7 @@ func (c *targets) prepare(ctx context.Context, x *transition) error {
 	for _, old := range before {
 		c.ending(x, old)
 	}
-	x.ends = append(x.ends, x.lost)
+	x.ends = append(x.ends, x.ended)
 	return nil
 }
 

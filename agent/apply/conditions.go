@@ -197,7 +197,7 @@ func (e *Engine) clear(all []Condition) {
 // Status is how it stands.
 func (e *Engine) Status() Status {
 	now := e.shown.Load()
-	s := Status{Meta: now.Meta, ETag: now.ETag, Directory: e.c.Directory, TryUntil: now.TryUntil}
+	s := Status{Meta: now.Meta, ETag: now.ETag, Directory: e.c.Directory, TryUntil: now.TryUntil, Sequence: e.events.end() - 1}
 	s.Conditions = append(slices.Clone(e.c.Runner.Conditions()), e.conditions.list()...)
 	if s.Conditions == nil {
 		s.Conditions = []Condition{}

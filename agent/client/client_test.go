@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -40,7 +39,7 @@ func TestClientReadsWhatTheServerHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving := server.Serve(socket, source{}, slog.New(slog.DiscardHandler))
+	serving := server.Serve(socket, server.Config{Source: source{}})
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode() != os.ModeSocket|0o600 {
 		t.Errorf("the socket is %v, %v", info.Mode(), err)

@@ -151,15 +151,18 @@ const (
 
 // fill sets what the document leaves open.
 func (d *Document) fill(schema Schema) {
-	if kind := schema.Default("transport"); d.Portals == nil && kind != "" {
+	d.source.device, d.source.transport = schema.Default("device"), schema.Default("transport")
+	d.source.portals = d.source.portals && len(d.Portals) == 1
+	if kind := d.source.transport; d.Portals == nil && kind != "" {
 		k, _ := schema.Find("transport", kind)
 		d.Portals = []Portal{{Kind: kind, Written: k.Listen.Default}}
+		d.source.portals = true
 	}
 	for i := range d.Portals {
-		setDefault(&d.Portals[i].Kind, schema.Default("transport"))
+		setDefault(&d.Portals[i].Kind, d.source.transport)
 	}
 	for i := range d.Units {
-		setDefault(&d.Units[i].Device.Kind, schema.Default("device"))
+		setDefault(&d.Units[i].Device.Kind, d.source.device)
 	}
 	l := &d.Limits
 	setDefault(&l.Memory, DefaultMemory)

@@ -89,6 +89,20 @@ type source struct {
 	// outline is how the text is taken in pieces; nil: it is not, and whole is the value of all of it.
 	outline *outline
 	whole   *node
+	// device and transport are the kinds that are meant where none is written; portals: the document
+	// has none, and got the one by default.
+	device, transport string
+	portals           bool
+	valid             bool // it was validated, and nothing was wrong
+}
+
+// edges is an outline of the whole text also if it is not read by it; nil: it has none.
+func (s *source) edges() *outline {
+	if s.outline != nil {
+		return s.outline
+	}
+	r := flowReader{text: s.text}
+	return r.outline(1)
 }
 
 // Label names the value at path, and everything in it, for errors: the argument that

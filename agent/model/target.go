@@ -9,6 +9,7 @@ import (
 func (c *checker) targets() {
 	mapped := make(map[string]bool, len(c.names))
 	seen := make(map[string]bool, len(c.doc.Targets))
+	known := keys(&Target{})
 	for i := range c.doc.Targets {
 		t := &c.doc.Targets[i]
 		path := fmt.Sprintf("targets[%d]", i)
@@ -29,7 +30,9 @@ func (c *checker) targets() {
 			c.note(path, "the target has no LUNs: initiators see nothing")
 		}
 		c.maintenance(path+".maintenance", t.Maintenance)
-		t.Values = c.section(path, keys(t), c.schema.Target, t.Given)
+		if i >= len(c.editor.targets) || !c.editor.targets[i] {
+			t.Values = c.section(path, known, c.schema.Target, t.Given)
+		}
 	}
 	c.unmapped(mapped)
 }

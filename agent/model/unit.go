@@ -21,6 +21,7 @@ func (c *checker) units() {
 			c.fail(path+".name", "there are two units %q: each name is used once", u.Name)
 		}
 		seen[u.Name] = true
+		c.kept = i < len(c.editor.units) && c.editor.units[i]
 		c.unit(path, u, taken)
 		for _, name := range u.Names {
 			c.names[name] = true
@@ -34,7 +35,9 @@ func plainName(name string) bool {
 
 // unit checks what a unit is made of: the device type says which stores it wants.
 func (c *checker) unit(path string, u *Unit, taken map[string]string) {
-	u.Names = []string{u.Name}
+	if !c.kept {
+		u.Names = []string{u.Name}
+	}
 	device, known := c.choice(path+".device", "device", &u.Device)
 	c.exclusive(path+".device", u, device, taken)
 	use := device.Stores
@@ -56,7 +59,7 @@ func (c *checker) unit(path string, u *Unit, taken map[string]string) {
 	for j := range u.Filters {
 		c.choice(fmt.Sprintf("%s.filters[%d]", path, j), "filter", &u.Filters[j])
 	}
-	if !known || device.Units == nil {
+	if !known || device.Units == nil || c.kept {
 		return
 	}
 	u.Names = nil
@@ -134,6 +137,8 @@ func (c *checker) choice(path, axis string, p *Plugin) (Kind, bool) {
 		c.fail(path+".kind", "%w", err)
 		return Kind{}, false
 	}
-	p.Values = c.plugin(path, axis, *p, kind)
+	if !c.kept {
+		p.Values = c.plugin(path, axis, *p, kind)
+	}
 	return kind, true
 }

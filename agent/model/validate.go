@@ -26,9 +26,14 @@ func (d *Document) Validate(schema Schema) error {
 
 // validate is Validate of what could be read of a document, with what could not.
 func (d *Document) validate(schema Schema, unread Problems) Problems {
+	return d.validateAll(schema, unread, &editor{})
+}
+
+// validateAll is validate; what an editor has left as it was keeps its values.
+func (d *Document) validateAll(schema Schema, unread Problems, e *editor) Problems {
 	d.fill(schema)
 	d.Notes = nil
-	c := checker{doc: d, schema: schema, unread: unread}
+	c := checker{doc: d, schema: schema, unread: unread, editor: e}
 	c.version()
 	c.users()
 	c.units()
@@ -46,6 +51,7 @@ func (d *Document) validate(schema Schema, unread Problems) Problems {
 	for _, check := range schema.Checks {
 		check(&Check{Document: d, checker: &c})
 	}
+	d.source.valid = len(c.problems)+len(unread) == 0
 	return c.problems
 }
 
@@ -57,6 +63,9 @@ type checker struct {
 
 	names map[string]bool // of all logical units
 	user  map[string]int  // the index of a user, by name
+
+	editor *editor // knows which units and targets have their values
+	kept   bool    // the one that is looked at has
 }
 
 func (c *checker) fail(path, format string, args ...any) {

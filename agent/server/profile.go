@@ -9,7 +9,6 @@ import (
 	"runtime/trace"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -25,11 +24,9 @@ const (
 	allMutexes  = 1
 )
 
-// A profiler takes profiles of this process, one at a time: they would spoil each other.
-type profiler struct{ busy sync.Mutex }
-
-// ServeHTTP answers with a profile in the format of pprof, or a trace in that of Go's tracer.
-func (p *profiler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// profile answers with a profile of this process, in the format of pprof, or a trace in that of Go's tracer. One is
+// taken at a time: they would spoil each other.
+func (s *service) profile(w http.ResponseWriter, r *http.Request) {
 	kind := r.PathValue("kind")
 	d, err := profileTime(r.URL.Query().Get("time"))
 	if err != nil {
@@ -41,11 +38,11 @@ func (p *profiler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		send(w, http.StatusNotFound, api.Error{Error: fmt.Sprintf("there is no profile %q: there is %s", kind, strings.Join(api.ProfileKinds(), ", "))})
 		return
 	}
-	if !p.busy.TryLock() {
+	if !s.profiling.TryLock() {
 		send(w, http.StatusConflict, api.Error{Error: "another profile is being taken: wait until it has ended"})
 		return
 	}
-	defer p.busy.Unlock()
+	defer s.profiling.Unlock()
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + 30*time.Second)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		send(w, http.StatusInternalServerError, api.Error{Error: err.Error()})
 		return

@@ -16,7 +16,7 @@ import (
 
 // A profile is protobuf in gzip, a trace begins with its version.
 func TestProfiles(t *testing.T) {
-	h := Handler(nothing{})
+	h := Handler(Config{Source: nothing{}})
 	for _, kind := range api.ProfileKinds() {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/v1/profile/"+kind+"?time=20ms", nil))
@@ -45,7 +45,7 @@ func TestProfiles(t *testing.T) {
 }
 
 func TestProfileRefuses(t *testing.T) {
-	h := Handler(nothing{})
+	h := Handler(Config{Source: nothing{}})
 	for path, want := range map[string]struct {
 		status int
 		text   string
@@ -68,7 +68,7 @@ func TestProfileRefuses(t *testing.T) {
 // A second profile would spoil the first.
 func TestProfilesOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := Handler(nothing{})
+		h := Handler(Config{Source: nothing{}})
 		first := httptest.NewRecorder()
 		ended := make(chan struct{})
 		go func() {

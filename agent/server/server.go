@@ -4,61 +4,41 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/apply"
 )
 
-// Handler answers the requests of the API from s.
-func Handler(s Source) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/version", answer(s.Version))
-	mux.HandleFunc("GET /v1/targets", answer(s.Targets))
-	mux.HandleFunc("GET /v1/units", answer(s.Units))
-	mux.HandleFunc("GET /v1/sessions", answer(s.Sessions))
-	mux.HandleFunc("GET /v1/targets/{name...}", one("target", s.Targets, func(t api.Target) string { return t.Name }))
-	mux.HandleFunc("GET /v1/units/{name...}", one("unit", s.Units, func(u api.Unit) string { return u.Name }))
-	mux.Handle("GET /v1/profile/{kind}", &profiler{})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		status := http.StatusNotFound
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			status = http.StatusMethodNotAllowed
-			w.Header().Set("Allow", "GET, HEAD")
-		}
-		send(w, status, api.Error{Error: fmt.Sprintf("there is no %s %s: there is GET /v1/version, /v1/targets, /v1/units, /v1/sessions, /v1/targets/NAME, /v1/units/NAME and /v1/profile/KIND", r.Method, r.URL.Path)})
-	})
-	return mux
+// Config is what a server serves. Without an Agent, an Operator or a Schema the routes that want one answer that there
+// is none.
+type Config struct {
+	Source   Source
+	Agent    Agent
+	History  History // goes with Agent
+	Operator Operator
+	// Schema is the JSON Schema of documents.
+	Schema func() ([]byte, error)
+	// Reload completes the request of a reload, such as with the text of the daemon's file; nil: there is nothing.
+	Reload func(apply.Request) (apply.Request, error)
+	Log    *slog.Logger // nil: none
+
+	times times // zero: as usual
 }
 
-func answer[T any](get func() T) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { send(w, http.StatusOK, get()) }
+// times bound how long parts of an exchange may take.
+type times struct {
+	read  time.Duration // a request, with its body
+	write time.Duration // an answer, from the end of the request's header; changes and events have their own ends
+	beat  time.Duration // between two signs of life in a stream of events
 }
 
-// one answers with the element whose name the request has.
-func one[T any](what string, get func() []T, name func(T) string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		for _, v := range get() {
-			if name(v) == r.PathValue("name") {
-				send(w, http.StatusOK, v)
-				return
-			}
-		}
-		send(w, http.StatusNotFound, api.Error{Error: fmt.Sprintf("there is no %s %q", what, r.PathValue("name"))})
-	}
-}
-
-func send(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(v) // a client that is gone needs no answer
+// usual are the times of a daemon.
+func usual() times {
+	return times{read: 10 * time.Second, write: 10 * time.Second, beat: 15 * time.Second}
 }
 
 // A Server is the API on its socket.
@@ -66,23 +46,33 @@ type Server struct {
 	socket *Socket
 	http   http.Server
 	done   chan struct{}
+	stop   context.CancelFunc // ends streams
 }
 
 // Serve answers requests on the socket, which it takes, until Close.
-func Serve(socket *Socket, s Source, log *slog.Logger) *Server {
-	v := &Server{socket: socket, done: make(chan struct{}), http: http.Server{
-		Handler:           Handler(s),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      10 * time.Second,
+func Serve(socket *Socket, c Config) *Server {
+	if c.times == (times{}) {
+		c.times = usual()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := newService(ctx, c)
+	v := &Server{socket: socket, done: make(chan struct{}), stop: stop, http: http.Server{
+		Handler:           s,
+		ConnContext:       withPeer,
+		ReadHeaderTimeout: min(5*time.Second, c.times.read),
+		ReadTimeout:       c.times.read,
+		WriteTimeout:      c.times.write,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 	}}
 	go func() {
 		defer close(v.done)
 		if err := v.http.Serve(socket.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			log.Error("the API has stopped", "error", err)
+			c.Log.Error("the API has stopped", "error", err)
 		}
 	}()
 	return v
@@ -94,6 +84,7 @@ func (v *Server) Path() string { return v.socket.Path() }
 // Close stops the server and removes the socket. Requests that are being answered get a
 // second to end.
 func (v *Server) Close() error {
+	v.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	err := v.http.Shutdown(ctx)

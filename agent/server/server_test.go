@@ -35,7 +35,7 @@ func TestHandler(t *testing.T) {
 		{"DELETE", "/x", 405, "there is no DELETE /x"},
 	} {
 		w := httptest.NewRecorder()
-		Handler(nothing{}).ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
+		Handler(Config{Source: nothing{}}).ServeHTTP(w, httptest.NewRequest(test.method, test.path, nil))
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.body) || !json.Valid(w.Body.Bytes()) {
 			t.Errorf("%s %s: %d %s, want %d %s", test.method, test.path, w.Code, w.Body, test.status, test.body)
 		}

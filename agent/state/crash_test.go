@@ -121,6 +121,16 @@ func (r *run) check(left disk, before uint64, again int) error {
 	if err := d.Cleared(); err != nil {
 		return err
 	}
+	f.crashes(func(left disk) {
+		if d, e := openFake(left.start()); e != nil {
+			err = e
+		} else if now, _ := d.Current(); now.Generation != s.Generation || len(d.Unfinished()) != 0 {
+			err = fmt.Errorf("generation %d, and %v to be taken back, after a crash that came when all was", now.Generation, d.Unfinished())
+		}
+	})
+	if err != nil {
+		return err
+	}
 	next := run{}
 	if next.on(f); next.err != nil {
 		return fmt.Errorf("the next commit: %w", next.err)
@@ -215,7 +225,9 @@ func faults(t *testing.T, name string, from disk, makes, k int, late, dead bool)
 	r := &run{makes: makes}
 	tx, err := d.Begin()
 	for i := 0; i < makes && err == nil; i++ {
-		err = tx.Makes(Made{Path: fmt.Sprintf("/srv/%d", i)})
+		if err = tx.Makes(Made{Path: fmt.Sprintf("/srv/%d", i)}); err != nil && tx.Makes(Made{Path: "/srv/more"}) == nil {
+			t.Errorf("%s: more is noted in a journal that may be torn", name)
+		}
 	}
 	if err == nil {
 		_, r.err = tx.Commit([]byte(textOf(was.Generation+1)), Meta{})
@@ -239,6 +251,15 @@ func faults(t *testing.T, name string, from disk, makes, k int, late, dead bool)
 		t.Errorf("%s: the next change: %v", name, err)
 		return
 	}
+	// What was in doubt is so no more.
+	f.crashes(func(left disk) {
+		d, err := openFake(left.start())
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if s, _ := d.Current(); s.Meta != now.Meta || len(d.Unfinished()) != 0 {
+			t.Errorf("%s: %v when the next change has begun, and a crash, %v", name, s.Meta, d.Unfinished())
+		}
+	})
 	m, err := tx.Commit([]byte(textOf(now.Generation+1)), Meta{})
 	if err != nil || m.Generation != now.Generation+1 {
 		t.Errorf("%s: the next change: %v, %v", name, m, err)

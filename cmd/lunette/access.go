@@ -150,7 +150,7 @@ type sessionCmd struct {
 
 // sessionDisconnectCmd ends sessions.
 type sessionDisconnectCmd struct {
-	Transport string   `arg:"" help:"The transport, as \"lunette sessions -o wide\" has it."`
+	Transport string   `arg:"" complete:"session" help:"The transport, as \"lunette sessions -o wide\" has it."`
 	IDs       []string `arg:"" name:"id" sep:"none" complete:"session" help:"The session, as its transport names it: id in \"lunette sessions -o json\"."`
 	at
 }

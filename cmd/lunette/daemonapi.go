@@ -42,7 +42,7 @@ type objects interface {
 
 // runs are what commands ask about what it does.
 type runs interface {
-	Status(ctx context.Context) (*apply.Result, error)
+	Status(ctx context.Context) (*apply.Status, error)
 	Confirm(ctx context.Context) (*apply.Result, error)
 	Revert(ctx context.Context) (*apply.Result, error)
 	Events(ctx context.Context, from uint64, follow bool) iter.Seq2[apply.Event, error]

@@ -147,14 +147,14 @@ func (f *fakeDaemon) DeleteObject(_ context.Context, k model.Key, o client.Optio
 	return f.changed(fmt.Sprintf("DELETE %v", k), o)
 }
 func (f *fakeDaemon) Status(context.Context) (*apply.Status, error) { return &f.status, nil }
-func (f *fakeDaemon) Confirm(context.Context) (*apply.Status, error) {
+func (f *fakeDaemon) Confirm(context.Context) (*apply.Result, error) {
 	f.note("CONFIRM")
-	return &f.status, nil
+	return &apply.Result{Generation: f.status.Meta.Generation}, nil
 }
 
-func (f *fakeDaemon) Revert(context.Context) (*apply.Status, error) {
+func (f *fakeDaemon) Revert(context.Context) (*apply.Result, error) {
 	f.note("REVERT")
-	return &f.status, nil
+	return &apply.Result{Generation: f.status.Meta.Generation}, nil
 }
 
 func (f *fakeDaemon) Events(_ context.Context, from uint64, follow bool) iter.Seq2[apply.Event, error] {

@@ -87,7 +87,7 @@ func (c *revertCmd) Run(e *env) error {
 	return c.decided(e, e.daemon(c.Socket).Revert, "is served, and what was tried is taken back")
 }
 
-func (c *deciding) decided(e *env, ask func(context.Context) (*apply.Status, error), what string) error {
+func (c *deciding) decided(e *env, ask func(context.Context) (*apply.Result, error), what string) error {
 	s, err := ask(e.ctx)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (c *deciding) decided(e *env, ask func(context.Context) (*apply.Status, err
 	if shown, err := c.show(e, s); shown || err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "generation %d %s\n", s.Meta.Generation, what)
+	_, err = fmt.Fprintf(e.stdout, "generation %d %s\n", s.Generation, what)
 	return err
 }
 

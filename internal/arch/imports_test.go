@@ -149,6 +149,7 @@ var outside = []struct {
 	{"C", nil, "one static binary"},
 	{"plugin", nil, "one static binary"},
 	{"github.com/alecthomas/kong", []string{"cmd/..."}, "flags are the command's"},
+	{"github.com/danielgtaylor/huma/v2", []string{"agent/server"}, "the API is served, and described, in one place"},
 	{"github.com/goccy/go-yaml", []string{"agent/model"}, "the document is read in one place"},
 	{"pgregory.net/rapid", nil, "for tests alone"},
 	{"go.uber.org/goleak", nil, "for tests alone"},
