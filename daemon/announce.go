@@ -23,6 +23,9 @@ func (d *Daemon) Announce(w io.Writer) error {
 				at = append(at, p.url())
 			}
 		}
+		if len(at) == 0 {
+			at = []string{"no portal: nobody reaches it"}
+		}
 		fmt.Fprintf(&b, "     on %s\n", strings.Join(at, ", "))
 		for _, s := range d.shown(t) {
 			for _, line := range s.Lines {
@@ -35,6 +38,9 @@ func (d *Daemon) Announce(w io.Writer) error {
 		for _, l := range t.luns() {
 			fmt.Fprintf(&b, "  LUN %d: %s\n", l.Number, d.summary(l.Unit))
 		}
+	}
+	if len(d.targets.load()) == 0 {
+		b.WriteString("serving no target yet\n")
 	}
 	d.announceAttach(&b)
 	d.announceLimits(&b)
@@ -55,11 +61,16 @@ func (d *Daemon) summary(name string) string {
 	return name
 }
 
-// announceAttach shows how to attach the first unit of the first target, by each way there is; the
-// others go the same way. Portals that are at one address come before those that are at all.
+// announceAttach shows how to attach the first unit of the first target that has one, by each way there is;
+// the others go the same way. Portals that are at one address come before those that are at all.
 func (d *Daemon) announceAttach(b *strings.Builder) {
+	targets := d.targets.load()
+	i := slices.IndexFunc(targets, func(t *served) bool { return len(t.spec.LUNs) > 0 })
+	if i < 0 || len(d.portals.load()) == 0 {
+		return
+	}
 	b.WriteString("\nto attach it\n")
-	first := d.targets.load()[0].spec
+	first := targets[i].spec
 	all := slices.Clone(d.portals.load())
 	slices.SortStableFunc(all, func(p, q *portal) int {
 		switch {
@@ -77,7 +88,7 @@ func (d *Daemon) announceAttach(b *strings.Builder) {
 		}
 		shown[p.spec.Kind] = true
 		for _, line := range p.pair.Kind.Attach(plugin.Attaching{
-			Target: first, Document: d.doc.Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
+			Target: first, Document: d.doc().Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
 		}) {
 			fmt.Fprintln(b, line)
 		}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -59,11 +60,38 @@ func TestDocumentTakesEverything(t *testing.T) {
 	}
 }
 
+// Whoever is one of the users of the document is named, and not described again.
+const withUsers = `version: 1
+users: [{name: alice, secret-file: /s/alice}, {name: bob, secret-file: /s/bob}]
+targets: [{name: "iqn.2026-11.io.lunette:t", auth: {users: [alice, {user: bob, secret-file: /s/other}, {user: eve, secret-file: /s/eve}]}}]
+discovery: {auth: {users: [bob]}}
+`
+
+func TestDocumentNamesUsers(t *testing.T) {
+	d, err := model.Read("x.yaml", []byte(withUsers), Builtin().Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(d.Targets[0].Values.Group("auth")["users"], d.Values.Group("discovery").Group("auth")["users"]); got !=
+		"[map[secret-file:/s/alice user:alice] map[secret-file:/s/other user:bob] map[secret-file:/s/eve user:eve]] [map[secret-file:/s/bob user:bob]]" {
+		t.Errorf("%s", got)
+	}
+	for _, test := range []struct{ old, now, want string }{
+		{"[alice, ", "[alcie, ", `x.yaml:3:61: targets[0].auth.users[0]: the user "alcie" has no secret-file, and there is no user "alcie": there is alice or bob. Did you mean "alice"?`},
+		{"[bob]", "[alice, alice]", `discovery.auth.users[1].user: the user "alice" is here twice`},
+	} {
+		_, err := model.Read("x.yaml", []byte(strings.Replace(withUsers, test.old, test.now, 1)), Builtin().Schema())
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("with %q: %v", test.now, err)
+		}
+	}
+}
+
 // Every wrong document is the good one with one change.
 func TestDocumentRefuses(t *testing.T) {
 	for _, test := range []struct{ old, now, want string }{
-		{"alias: ", "alais: ", `x.yaml:11:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, auth, initiators, target-reset, srp`},
-		{"discovery: ", "discvery: ", `x.yaml:19:1: there is no key "discvery" here: the keys are version, units, targets, portals, limits, discovery, iscsi, network`},
+		{"alias: ", "alais: ", `x.yaml:11:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, access, maintenance, auth, initiators, target-reset, srp. Did you mean "alias"?`},
+		{"discovery: ", "discvery: ", `x.yaml:19:1: there is no key "discvery" here: the keys are version, users, units, targets, portals, limits, discovery, iscsi, network. Did you mean "discovery"?`},
 		{"secret-file: /s/d", "secret: geheim", "secrets are not part of the document"},
 		{"00000000000000AB", "00AB", `x.yaml:17:19: targets[0].srp.id-ext: "00ab" is not an identifier: it has 16 hexadecimal digits`},
 		{"id-ext: \"0x00000000000000AB\"", "ioc-guid: \"xyz\"", `targets[0].srp.ioc-guid: "xyz" is not an identifier`},

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"slices"
 
@@ -10,47 +9,20 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
-// An absent unit is one that the document calls optional, and that could not be opened at the start. Targets show
+// An absentUnit is one that the document calls optional, and that could not be opened at the start. Targets show
 // nothing at its LUNs.
-type absent struct {
+type absentUnit struct {
 	spec model.Unit
 	why  error
 }
 
-func (a *absent) name() string { return a.spec.Name }
+func (a *absentUnit) name() string { return a.spec.Name }
 
 // errNoUnits reports that nothing is left to serve.
 var errNoUnits = errors.New("none of the units, all of which are optional, can be opened: there is nothing to serve")
 
-// open opens the units of the document. One that is optional may be absent, but not all.
-func (c *units) open(ctx context.Context, specs []model.Unit) error {
-	for _, spec := range specs {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		err := c.create(ctx, spec)
-		switch {
-		case err == nil:
-		case !spec.Optional || ctx.Err() != nil:
-			return err
-		default:
-			c.leaveOut(spec, err)
-		}
-	}
-	if len(specs) > 0 && len(c.load()) == 0 {
-		return errNoUnits
-	}
-	return nil
-}
-
-func (c *units) leaveOut(spec model.Unit, why error) {
-	defer c.d.change()()
-	c.absent.put(&absent{spec, why})
-	c.d.log.Error("an optional unit is not served, until the daemon is started again", "unit", spec.Name, "error", why)
-}
-
 // missing finds the absent unit that a logical unit would be of.
-func (c *units) missing(logical string) (*absent, bool) {
+func (c *units) missing(logical string) (*absentUnit, bool) {
 	for _, a := range c.absent.load() {
 		if slices.Contains(a.spec.Names, logical) {
 			return a, true
@@ -60,7 +32,7 @@ func (c *units) missing(logical string) (*absent, bool) {
 }
 
 // shown are the logical units of an absent unit as the API has them.
-func (a *absent) shown() (all []api.Unit) {
+func (a *absentUnit) shown() (all []api.Unit) {
 	for _, name := range a.spec.Names {
 		all = append(all, api.Unit{Name: name, Device: a.spec.Device.Kind, Facts: api.Facts{
 			{Name: "absent", Value: oneLine(a.why), Column: "STORE", Text: "absent: " + oneLine(a.why)},

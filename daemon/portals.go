@@ -4,20 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
 // A portal is one that is bound. It is not changed: an update makes another, of the same binding.
 type portal struct {
+	key  string // its name in the document, as of [model.PortalObject]
 	spec model.Portal
 	pair plugin.Pair
 	plugin.Portal
 }
 
-func (p *portal) name() string { return p.spec.String() + " " + p.Addr() }
+func (p *portal) name() string { return p.key }
 
 // url is the portal as it is bound.
 func (p *portal) url() string { return p.spec.Kind + "://" + p.Addr() }
@@ -36,34 +39,86 @@ type portals struct {
 	list[*portal]
 }
 
-// prepare binds a portal, with the network and the node that it needs. Daemon.changing is held.
-func (c *portals) prepare(ctx context.Context, spec model.Portal, beside []*portal) (*portal, *change, error) {
+// prepare binds the portals that come, and takes those out that go. Daemon.changing is held.
+func (c *portals) prepare(ctx context.Context, x *transition) error {
+	before := byName(c.load())
+	steps := make(map[string]plan.Step)
+	for _, s := range x.steps(model.PortalObject) {
+		steps[s.Key.Name] = s
+	}
+	var now []*portal
+	for i, key := range x.New.PortalKeys() {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		spec, old := x.New.Portals[i], before[key.Name]
+		step, changes := steps[key.Name]
+		switch {
+		case old != nil && !changes:
+			now = append(now, old)
+			delete(before, key.Name)
+			continue
+		case old != nil && onlyShows(old.spec, spec):
+			p := *old
+			p.spec = spec
+			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })
+			now = append(now, &p)
+			delete(before, key.Name)
+			continue
+		case old == nil && step.Op == plan.Rename && before[step.From.Name] != nil:
+			p := *before[step.From.Name]
+			delete(before, step.From.Name)
+			p.key, p.spec = key.Name, spec
+			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })
+			now = append(now, &p)
+			continue
+		}
+		p, err := c.bind(ctx, x, key.Name, spec, now)
+		if err != nil {
+			return err
+		}
+		x.shows = append(x.shows, p.Start)
+		now = append(now, p)
+	}
+	x.shows = append(x.shows, func() { c.replace(now) })
+	for _, old := range before {
+		x.ends = append(x.ends, func(context.Context) error { return old.Close() })
+	}
+	return nil
+}
+
+// onlyShows reports that two portals are bound alike, and may show other targets.
+func onlyShows(old, now model.Portal) bool {
+	return old.Kind == now.Kind && old.Address == now.Address && reflect.DeepEqual(old.Values, now.Values) && old.Tag == now.Tag
+}
+
+// bind binds a portal, with the network that it needs. Daemon.changing is held.
+func (c *portals) bind(ctx context.Context, x *transition, key string, spec model.Portal, beside []*portal) (*portal, error) {
 	pair, err := c.d.reg.Pair(spec.Kind)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	x := &change{}
-	network, err := c.d.networks.need(pair.Provider, &x.undo)
+	network, err := c.d.networks.need(pair.Provider, x.New.Values, &x.undo)
 	if err != nil {
-		return nil, nil, x.cancel(err)
+		return nil, err
 	}
-	n, err := c.d.nodes.need(pair.Transport, &x.undo)
+	n, err := c.d.nodes.need(pair.Transport, x)
 	if err != nil {
-		return nil, nil, x.cancel(err)
+		return nil, err
 	}
-	bound, err := pair.Listen(ctx, n.Node, network, plugin.Binding{
-		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Values: spec.Values,
-	})
+	bound, err := pair.Listen(ctx, n.Node, network, binding(pair, spec))
 	if err != nil {
-		return nil, nil, x.cancel(explain(pair.Provider, err, spec, beside))
+		return nil, explain(pair.Provider, err, spec, beside)
 	}
 	x.undo.add(bound.Close)
-	p := &portal{spec, pair, bound}
-	x.publish = func() {
-		p.Start()
-		c.put(p)
+	return &portal{key, spec, pair, bound}, nil
+}
+
+// binding is what a portal of the pair is told.
+func binding(pair plugin.Pair, spec model.Portal) plugin.Binding {
+	return plugin.Binding{
+		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Tag: max(1, spec.Tag), Values: spec.Values,
 	}
-	return p, x, nil
 }
 
 // named is a copy of the names of targets that a portal shows; nil, which means all, if there are none.
@@ -104,80 +159,6 @@ func explain(p plugin.Provider, err error, spec model.Portal, beside []*portal) 
 		e.text = fmt.Sprintf("portal %s: %s", spec, p.Explain(f))
 	}
 	return e
-}
-
-// create binds a portal and lets initiators in.
-func (c *portals) create(ctx context.Context, spec model.Portal) error {
-	defer c.d.change()()
-	_, x, err := c.prepare(ctx, spec, c.load())
-	if err != nil {
-		return err
-	}
-	return x.do(ctx)
-}
-
-// open binds portals, all of them before the first lets initiators in.
-func (c *portals) open(ctx context.Context, specs []model.Portal) error {
-	defer c.d.change()()
-	var changes []*change
-	var bound []*portal
-	for _, spec := range specs {
-		p, x, err := c.prepare(ctx, spec, bound)
-		if err != nil {
-			for _, x := range slices.Backward(changes) {
-				err = x.cancel(err)
-			}
-			return err
-		}
-		changes, bound = append(changes, x), append(bound, p)
-	}
-	for _, x := range changes {
-		x.publish()
-	}
-	return nil
-}
-
-// at finds a portal by what it is bound to, TRANSPORT+PROVIDER://ADDRESS. Daemon.changing is held.
-func (c *portals) at(url string) (*portal, error) {
-	for _, p := range c.load() {
-		if p.url() == url {
-			return p, nil
-		}
-	}
-	return nil, fmt.Errorf("there is no portal %s", url)
-}
-
-// show lets a portal show other targets; none: all.
-func (c *portals) show(url string, names []string) error {
-	defer c.d.change()()
-	p, err := c.at(url)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if _, ok := c.d.targets.find(name); !ok {
-			return fmt.Errorf("portal %s: there is no target %s", url, name)
-		}
-	}
-	now := *p
-	now.spec.Targets = named(names)
-	p.Show(now.spec.Targets)
-	c.put(&now)
-	return nil
-}
-
-// close lets nobody in by a portal any more. Those who have come by it stay.
-func (c *portals) close(ctx context.Context, url string) error {
-	defer c.d.change()()
-	p, err := c.at(url)
-	if err != nil {
-		return err
-	}
-	x := change{
-		publish: func() { c.remove(p.name()) },
-		retire:  func(context.Context) error { return p.Close() },
-	}
-	return x.do(ctx)
 }
 
 // closeAll lets nobody in any more. Daemon.changing is held.

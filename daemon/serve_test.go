@@ -311,3 +311,30 @@ func TestLimitsReachTheNode(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A document may have nothing yet, or parts that others need: it is served, and told as it is.
+func TestServeLittle(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for text, want := range map[string]string{
+		"version: 1\nportals: [\"127.0.0.1:0\"]\n":                                                                                           "serving no target yet\n",
+		"version: 1\nportals: []\ntargets: [{name: \"" + disks + "\"}]\n":                                                                    "     on no portal: nobody reaches it\n",
+		"version: 1\nportals: [\"127.0.0.1:0\"]\ntargets: [{name: \"" + disks + "\"}]\n":                                                     "serving " + disks + "\n",
+		"version: 1\nportals: []\nunits: [{name: m, store: {kind: memory, size: 1M}}]\n":                                                     "serving no target yet\n",
+		"version: 1\nportals: []\ntargets: [{name: \"" + disks + "\", luns: {0: m}}]\nunits: [{name: m, store: {kind: memory, size: 1M}}]\n": "  LUN 0: m, ",
+	} {
+		d := start(t, text)
+		var b bytes.Buffer
+		if err := d.Announce(&b); err != nil || !strings.Contains(b.String(), want) || strings.Contains(b.String(), "to attach it") {
+			t.Errorf("%s\nis told as\n%s(%v)", text, &b, err)
+		}
+		if len(d.Targets()) > 1 || len(d.Units()) > 1 {
+			t.Errorf("%s\nis shown as %v, %v", text, d.Targets(), d.Units())
+		}
+		if err := Examine(t.Context(), d.doc(), Builtin()); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if err := d.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -8,12 +8,12 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
-// Version implements [api.Source].
+// Version implements [server.Source].
 func (d *Daemon) Version() api.Version {
 	return api.Version{Version: d.opts.Version, Go: runtime.Version(), PID: os.Getpid(), Started: d.started.UTC()}
 }
 
-// Targets implements [api.Source].
+// Targets implements [server.Source].
 func (d *Daemon) Targets() []api.Target {
 	served := d.targets.load()
 	all := make([]api.Target, 0, len(served))
@@ -52,7 +52,7 @@ func (d *Daemon) shown(t *served) []plugin.Shown {
 	return all
 }
 
-// Units implements [api.Source].
+// Units implements [server.Source].
 func (d *Daemon) Units() []api.Unit {
 	all := []api.Unit{}
 	for _, u := range d.units.load() {
@@ -74,7 +74,7 @@ func (d *Daemon) Units() []api.Unit {
 	return all
 }
 
-// Sessions implements [api.Source].
+// Sessions implements [server.Source].
 func (d *Daemon) Sessions() []api.Session {
 	all := []api.Session{}
 	for _, n := range d.nodes.load() {

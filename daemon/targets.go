@@ -2,9 +2,10 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -28,156 +29,141 @@ func (t *served) luns() []model.LUN {
 
 // shown is what transports are told of the target.
 func (t *served) shown() plugin.Target {
-	return plugin.Target{SCSI: t.Target, Alias: t.spec.Alias, Values: t.spec.Values}
+	return plugin.Target{
+		Name: t.spec.Name, SCSI: t.Target, Alias: t.spec.Alias, Maintenance: t.spec.Maintenance, Values: t.spec.Values,
+	}
 }
 
 // targets are the targets of a daemon.
 type targets struct {
 	d *Daemon
 	list[*served]
-	// ending are closed when what was taken away from initiators is not known to any unit any more;
-	// Daemon.changing guards it.
-	ending []chan struct{}
 }
 
-// mappings are the units of a target. Daemon.changing is held.
-func (c *targets) mappings(spec model.Target) ([]target.Mapping, error) {
-	var maps []target.Mapping
+// mappings are the units of a target, as they will be. Daemon.changing is held.
+func (c *targets) mappings(x *transition, spec model.Target) ([]target.Mapping, error) {
+	var all []target.Mapping
 	for _, l := range spec.LUNs {
 		lun, err := scsi.FlatLUN(uint32(l.Number))
 		if err != nil {
 			return nil, err
 		}
-		u, ok := c.d.units.logicalUnit(l.Unit)
-		if _, absent := c.d.units.missing(l.Unit); absent && !ok {
+		u, ok := x.logical[l.Unit]
+		if _, absent := c.d.units.missing(l.Unit); (absent || x.first) && !ok {
 			continue
 		}
 		if !ok {
 			return nil, fmt.Errorf("LUN %d: there is no unit %s", l.Number, l.Unit)
 		}
-		maps = append(maps, target.Mapping{LUN: lun, Unit: u.Unit})
+		all = append(all, target.Mapping{LUN: lun, Unit: u.Unit})
 	}
-	return maps, nil
+	return all, nil
 }
 
-// prepare makes a target. Daemon.changing is held.
-func (c *targets) prepare(spec model.Target) (*change, error) {
-	fail := func(err error) (*change, error) { return nil, fmt.Errorf("target %s: %w", spec.Name, err) }
-	maps, err := c.mappings(spec)
-	if err != nil {
-		return fail(err)
-	}
-	scsiTarget, err := target.NewTarget(spec.Name, maps...)
-	if err != nil {
-		return nil, err
-	}
-	t := &served{spec: spec, Target: scsiTarget}
-	x := &change{publish: func() { c.put(t) }}
-	for _, n := range c.d.nodes.load() {
-		if err := n.SetTarget(t.shown()); err != nil {
-			return nil, x.cancel(err)
+// concerned are the names of the targets that are to be shown anew, or for the first time.
+func (c *targets) concerned(x *transition) map[string]bool {
+	some := maps.Clone(x.anew)
+	for _, s := range x.Plan.Steps {
+		name := s.Key.Name
+		switch s.Key.Kind {
+		case model.AccessObject:
+			name, _, _ = strings.Cut(name, "/")
+		case model.TargetObject:
+		case model.UserObject:
+			for _, t := range x.New.Targets {
+				some[t.Name] = true
+			}
+			continue
+		default:
+			continue
 		}
-		x.undo.add(func() error { return n.RemoveTarget(spec.Name, func() {}) })
+		some[name] = true
 	}
-	return x, nil
-}
-
-// create makes a target and shows it.
-func (c *targets) create(ctx context.Context, spec model.Target) error {
-	defer c.d.change()()
-	if _, ok := c.find(spec.Name); ok {
-		return fmt.Errorf("there is a target %s already", spec.Name)
-	}
-	x, err := c.prepare(spec)
-	if err != nil {
-		return err
-	}
-	return x.do(ctx)
-}
-
-// update shows a target as spec says from now on: another map for those who are there as well, all
-// else for those who log in later.
-func (c *targets) update(ctx context.Context, spec model.Target) error {
-	defer c.d.change()()
-	old, ok := c.find(spec.Name)
-	if !ok {
-		return fmt.Errorf("there is no target %s", spec.Name)
-	}
-	maps, err := c.mappings(spec)
-	if err != nil {
-		return fmt.Errorf("target %s: %w", spec.Name, err)
-	}
-	t := &served{spec: spec, Target: old.Target}
-	x := &change{}
-	for _, n := range c.d.nodes.load() {
-		if err := n.SetTarget(t.shown()); err != nil {
-			return x.cancel(err)
-		}
-		x.undo.add(func() error { return n.SetTarget(old.shown()) })
-	}
-	x.publish = func() {
-		c.put(t)
-		c.remap(t.Target, maps)
-	}
-	x.retire = c.ended
-	return x.do(ctx)
-}
-
-// remap replaces the map of a target, for those who are there too. Daemon.changing is held.
-func (c *targets) remap(t *target.Target, maps []target.Mapping) {
-	gone := make(chan struct{})
-	c.ending = append(c.ending, gone)
-	if err := t.SetMap("", maps, func() { close(gone) }); err != nil {
-		close(gone) // the map was checked before
-		c.d.log.Error("a target shows what it did before", "target", t.Name, "error", err)
-	}
-}
-
-// uses are the targets that map a logical unit of u. Daemon.changing is held.
-func (c *targets) uses(u *unit) (some []*served) {
-	for _, t := range c.load() {
-		if slices.ContainsFunc(t.spec.LUNs, func(l model.LUN) bool { return u.has(l.Unit) }) {
-			some = append(some, t)
+	if x.Reload {
+		for _, t := range x.New.Targets {
+			some[t.Name] = true
 		}
 	}
 	return some
 }
 
-// remove ends the sessions with a target and takes it out. It waits until no unit knows them any more, or
-// ctx is done: then they end by themselves.
-func (c *targets) remove(ctx context.Context, name string) error {
-	defer c.d.change()()
-	if _, ok := c.find(name); !ok {
-		return fmt.Errorf("there is no target %s", name)
-	}
-	x := change{
-		publish: func() { c.list.remove(name) },
-		retire: func(ctx context.Context) error {
-			var errs []error
-			for _, n := range c.d.nodes.load() {
-				ended := make(chan struct{})
-				if err := n.RemoveTarget(name, func() { close(ended) }); err != nil {
-					errs = append(errs, fmt.Errorf("target %s: %w", name, err))
-					continue
-				}
-				c.ending = append(c.ending, ended)
+// prepare makes the targets that come, shows those anew that change, and takes those out that go.
+// Daemon.changing is held.
+func (c *targets) prepare(ctx context.Context, x *transition) error {
+	before, concerned := byName(c.load()), c.concerned(x)
+	now := make([]*served, 0, len(x.New.Targets))
+	for _, spec := range x.New.Targets {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		old := before[spec.Name]
+		delete(before, spec.Name)
+		t := old
+		if old == nil || concerned[spec.Name] {
+			var err error
+			if t, err = c.renew(x, spec, old); err != nil {
+				return fmt.Errorf("target %s: %w", spec.Name, err)
 			}
-			return errors.Join(append(errs, c.ended(ctx))...)
-		},
+		}
+		for _, n := range c.d.nodes.load() {
+			if t == old && !x.made[n] {
+				continue
+			}
+			if err := c.show(x, n, t); err != nil {
+				return err
+			}
+		}
+		now = append(now, t)
 	}
-	return x.do(ctx)
+	x.shows = append(x.shows, func() { c.replace(now) })
+	for _, old := range before {
+		c.ending(x, old)
+	}
+	x.ends = append(x.ends, x.ended)
+	return nil
 }
 
-// ended waits until no unit knows those any more from whom it was taken away, or whose sessions
-// with removed targets are ending. Daemon.changing is held.
-func (c *targets) ended(ctx context.Context) error {
-	for len(c.ending) > 0 {
-		select {
-		case <-c.ending[0]:
-			c.ending = c.ending[1:]
-		case <-ctx.Done():
-			return fmt.Errorf("sessions are still ending: %w", context.Cause(ctx))
-		}
+// renew is the target of spec, which is old with another map if there is one. Daemon.changing is held.
+func (c *targets) renew(x *transition, spec model.Target, old *served) (*served, error) {
+	all, err := c.mappings(x, spec)
+	if err != nil {
+		return nil, err
 	}
+	t := &served{spec: spec}
+	if old == nil {
+		t.Target, err = target.NewTarget(spec.Name, all...)
+		return t, err
+	}
+	t.Target = old.Target
+	views, err := target.NewViews(t.Name, all)
+	if err != nil {
+		return nil, err
+	}
+	gone := x.losing()
+	x.undo.add(func() error { gone(); return nil })
+	x.shows = append(x.shows, func() { t.SetViews(views, gone) })
+	return t, nil
+}
+
+// show lets a node show t from the publication on. Daemon.changing is held.
+func (c *targets) show(x *transition, n *openNode, t *served) error {
+	show, err := n.PrepareTarget(t.shown())
+	if err != nil {
+		return err
+	}
+	x.shows = append(x.shows, show)
 	return nil
+}
+
+// ending ends the sessions with a target from the publication on. Daemon.changing is held.
+func (c *targets) ending(x *transition, old *served) {
+	for _, n := range c.d.nodes.load() {
+		gone := x.losing()
+		x.undo.add(func() error { gone(); return nil })
+		x.shows = append(x.shows, func() {
+			if err := n.RemoveTarget(old.Name, gone); err != nil {
+				gone() // it does not show it
+			}
+		})
+	}
 }

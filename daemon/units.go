@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
+	"sync"
 
+	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/target"
 )
@@ -28,11 +33,6 @@ type logicalUnit struct {
 }
 
 func (u *unit) name() string { return u.spec.Name }
-
-// has reports that a logical unit is one of u.
-func (u *unit) has(name string) bool {
-	return slices.ContainsFunc(u.logical, func(l *logicalUnit) bool { return l.Name == name })
-}
 
 // close makes everything durable and closes it. What others have taken away is not durable.
 func (u *unit) close() error {
@@ -61,15 +61,51 @@ func (u *unit) abandon() error { return errors.Join(u.made.run(), u.closeAll()) 
 type units struct {
 	d *Daemon
 	list[*unit]
-	absent list[*absent]
-	// retired are units that were replaced, and still known to sessions: they are closed at the end.
-	// Daemon.changing guards it.
+	absent list[*absentUnit]
+
+	// mu guards retired: units that are served no more, and still known to sessions. They are closed
+	// when the daemon stops.
+	mu      sync.Mutex
 	retired []*unit
 }
 
-// logical finds a logical unit by its name.
+// leave keeps a unit that cannot be closed yet.
+func (c *units) leave(u *unit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.retired, u) {
+		c.retired = append(c.retired, u)
+	}
+}
+
+// leaves forgets a unit that is going to be closed.
+func (c *units) leaves(u *unit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = slices.DeleteFunc(c.retired, func(o *unit) bool { return o == u })
+}
+
+// conditions are those of units that are not as they should be.
+func (c *units) conditions() (all []apply.Condition) {
+	for _, a := range c.absent.load() {
+		all = append(all, apply.Condition{Key: model.Key{Kind: model.UnitObject, Name: a.spec.Name}, Type: apply.NotReady, Message: oneLine(a.why)})
+	}
+	return all
+}
+
+// left takes the units that could not be closed when they went.
+func (c *units) left() []*unit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.retired
+	c.retired = nil
+	return all
+}
+
+// logicalUnit finds a logical unit by its name.
 func (c *units) logicalUnit(name string) (*logicalUnit, bool) {
-	for _, u := range c.load() {
+	unit, _, _ := strings.Cut(name, "/")
+	if u, ok := c.find(unit); ok {
 		for _, l := range u.logical {
 			if l.Name == name {
 				return l, true
@@ -79,9 +115,100 @@ func (c *units) logicalUnit(name string) (*logicalUnit, bool) {
 	return nil, false
 }
 
-// prepare opens a unit. Daemon.changing is held.
-func (c *units) prepare(ctx context.Context, spec model.Unit) (*change, error) {
-	fail := func(err error) (*change, error) { return nil, fmt.Errorf("unit %s: %w", spec.Name, err) }
+// prepare opens the units that come, and takes those out that go. Daemon.changing is held.
+func (c *units) prepare(ctx context.Context, x *transition) error {
+	before := byName(c.load())
+	wanted := make(map[string]model.Unit, len(x.New.Units))
+	for _, u := range x.New.Units {
+		wanted[u.Name] = u
+	}
+	now := maps.Clone(before)
+	absent := byName(c.absent.load())
+	for _, s := range x.steps(model.UnitObject) {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		name := s.Key.Name
+		if s.Op == plan.Rename {
+			name = s.From.Name
+		}
+		if old, ok := before[name]; ok && s.Op != plan.Create {
+			delete(now, name)
+			x.closing(old)
+		}
+		delete(absent, name)
+		if s.Op == plan.Remove {
+			continue
+		}
+		spec, ok := wanted[s.Key.Name]
+		if !ok {
+			return fmt.Errorf("there is no unit %s in the document", s.Key.Name)
+		}
+		u, err := c.open(ctx, spec)
+		switch {
+		case err == nil:
+			x.undo.add(u.abandon)
+			now[spec.Name] = u
+		case x.first && spec.Optional && ctx.Err() == nil:
+			absent[spec.Name] = &absentUnit{spec, err}
+		default:
+			return err
+		}
+	}
+	if x.first && len(x.New.Units) > 0 && len(now) == 0 {
+		return errNoUnits
+	}
+	ordered := make([]*unit, 0, len(now))
+	missing := make([]*absentUnit, 0, len(absent))
+	for _, spec := range x.New.Units {
+		if u, ok := now[spec.Name]; ok {
+			ordered = append(ordered, u)
+		}
+		if a, ok := absent[spec.Name]; ok {
+			missing = append(missing, a)
+		}
+	}
+	x.logical = make(map[string]*logicalUnit, len(ordered))
+	for _, u := range ordered {
+		for _, l := range u.logical {
+			x.logical[l.Name] = l
+		}
+	}
+	if err := unclaimed(ordered); err != nil {
+		return err
+	}
+	x.shows = append(x.shows, func() {
+		c.replace(ordered)
+		c.absent.replace(missing)
+		for _, a := range missing {
+			c.d.log.Error("an optional unit is not served, until the daemon is started again", "unit", a.spec.Name, "error", a.why)
+		}
+	})
+	for _, t := range x.Old.Targets { // those that see units which were replaced
+		for _, l := range t.LUNs {
+			if u, _, _ := strings.Cut(l.Unit, "/"); before[u] != nil && before[u] != now[u] {
+				x.anew[t.Name] = true
+			}
+		}
+	}
+	return nil
+}
+
+// closing closes a unit when the transition retires, once nobody knows it any more.
+func (x *transition) closing(old *unit) {
+	x.ends = append(x.ends, func(ctx context.Context) error {
+		if err := x.lost(ctx); err != nil {
+			x.d.units.leave(old)
+			return &apply.EndingError{Key: model.Key{Kind: model.UnitObject, Name: old.name()}, Err: err}
+		}
+		x.d.units.leaves(old)
+		return old.close()
+	})
+}
+
+// open opens a unit. Daemon.changing is held.
+func (c *units) open(ctx context.Context, spec model.Unit) (*unit, error) {
+	fail := func(err error) (*unit, error) { return nil, fmt.Errorf("unit %s: %w", spec.Name, err) }
 	kind, err := plugin.Find(c.d.reg.Devices, "device", spec.Device.Kind)
 	if err != nil {
 		return fail(err)
@@ -102,26 +229,19 @@ func (c *units) prepare(ctx context.Context, spec model.Unit) (*change, error) {
 	if !slices.Equal(names, spec.Names) {
 		return fail(errors.Join(fmt.Errorf("a %s device is %v, and not %v as it says", kind.Name, names, spec.Names), u.abandon()))
 	}
-	if err := c.unclaimed(u); err != nil {
-		return fail(errors.Join(err, u.abandon()))
-	}
-	return &change{undo: undo{u.abandon}, publish: func() { c.put(u) }}, nil
+	return u, nil
 }
 
-// unclaimed reports an error if u has what another unit has, or two of its own logical units have the
-// same. One of its name is about to go. Daemon.changing is held.
-func (c *units) unclaimed(u *unit) error {
+// unclaimed reports an error if two logical units have the same.
+func unclaimed(all []*unit) error {
 	type claim struct{ what, value string }
 	taken := make(map[claim]string)
-	for _, o := range append(slices.Clone(c.load()), u) {
-		if o != u && o.name() == u.name() {
-			continue
-		}
-		for _, l := range o.logical {
+	for _, u := range all {
+		for _, l := range u.logical {
 			for _, x := range l.claims {
 				k := claim{x.What, x.Value}
-				if other, ok := taken[k]; ok && o == u {
-					return fmt.Errorf("its %s %s is that of the unit %s already: initiators would take the two for one: %s", x.What, x.Value, other, x.Cure)
+				if other, ok := taken[k]; ok {
+					return fmt.Errorf("unit %s: its %s %s is that of the unit %s already: initiators would take the two for one: %s", u.name(), x.What, x.Value, other, x.Cure)
 				}
 				taken[k] = l.Name
 			}
@@ -130,94 +250,12 @@ func (c *units) unclaimed(u *unit) error {
 	return nil
 }
 
-// create opens a unit and adds it.
-func (c *units) create(ctx context.Context, spec model.Unit) error {
-	defer c.d.change()()
-	if _, ok := c.find(spec.Name); ok {
-		return fmt.Errorf("there is a unit %s already", spec.Name)
-	}
-	x, err := c.prepare(ctx, spec)
-	if err != nil {
-		return err
-	}
-	err = x.do(ctx)
-	c.tell()
-	return err
-}
-
-// tell writes what there is to tell of the units into the log, once there is no start that may
-// fail. Daemon.changing is held.
+// tell writes what there is to tell of the units into the log, once there is no start that may fail.
 func (c *units) tell() {
-	if !c.d.serving {
+	if !c.d.serving.Load() {
 		return
 	}
 	for _, u := range c.load() {
 		u.stores.tell()
 	}
-}
-
-// update puts another unit in the place of one: targets that map it map the new one from then on, and
-// tell their initiators. The new one is open before the old one is closed: two that cannot be open
-// together, since they are on one file, are removed and created.
-func (c *units) update(ctx context.Context, spec model.Unit) error {
-	defer c.d.change()()
-	old, ok := c.find(spec.Name)
-	if !ok {
-		return fmt.Errorf("there is no unit %s", spec.Name)
-	}
-	uses := c.d.targets.uses(old)
-	for _, t := range uses {
-		for _, l := range t.spec.LUNs {
-			if old.has(l.Unit) && !slices.Contains(spec.Names, l.Unit) {
-				return fmt.Errorf("the target %s has the unit %s at LUN %d, which would not be there any more: take it away there first", t.Name, l.Unit, l.Number)
-			}
-		}
-	}
-	x, err := c.prepare(ctx, spec)
-	if err != nil {
-		return err
-	}
-	show := x.publish
-	x.publish = func() {
-		show()
-		for _, t := range uses {
-			if maps, err := c.d.targets.mappings(t.spec); err == nil { // all of its units are there
-				c.d.targets.remap(t.Target, maps)
-			}
-		}
-	}
-	x.retire = func(ctx context.Context) error {
-		if err := c.d.targets.ended(ctx); err != nil {
-			c.retired = append(c.retired, old)
-			return err
-		}
-		return old.close()
-	}
-	err = x.do(ctx)
-	c.tell()
-	return err
-}
-
-// remove closes a unit that no target maps, and takes it out. What it holds stays where it is.
-func (c *units) remove(ctx context.Context, name string) error {
-	defer c.d.change()()
-	u, ok := c.find(name)
-	if !ok {
-		return fmt.Errorf("there is no unit %s", name)
-	}
-	for _, t := range c.d.targets.uses(u) {
-		for _, l := range t.luns() {
-			if u.has(l.Unit) {
-				return fmt.Errorf("the target %s has the unit %s at LUN %d: take it away there first", t.Name, l.Unit, l.Number)
-			}
-		}
-	}
-	if err := c.d.targets.ended(ctx); err != nil {
-		return err
-	}
-	x := change{
-		publish: func() { c.list.remove(name) },
-		retire:  func(context.Context) error { return u.close() },
-	}
-	return x.do(ctx)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // A converter turns options as they are written into values.
@@ -117,7 +116,7 @@ func (c converter) value(path string, o Option, g Given) (any, bool) {
 func (c converter) group(path string, o Option, g Given) Values {
 	inner := c
 	inner.unknown = func(path string, g Given, names []string) {
-		c.failKey(path, g.Name, "there is no key %q here%s: the keys are %s", g.Name, unknownHint(g.Name), strings.Join(names, ", "))
+		c.failKey(path, g.Name, "%s", noKey(g.Name, names))
 	}
 	v := inner.options(path, o.Options, g.Of)
 	for _, must := range o.Options {
@@ -146,7 +145,7 @@ func (c converter) names(path string, o Option, g Given) (any, bool) {
 // plugin converts the options of a plugin; axis is the word for what it is.
 func (c *checker) plugin(path, axis string, p Plugin, kind Kind) Values {
 	conv := converter{checker: c, unknown: func(path string, g Given, names []string) {
-		c.fail(path, "a %s %s has no option %q: it has %s", p.Kind, axis, g.Name, list(names))
+		c.fail(path, "a %s %s has no option %q: it has %s%s", p.Kind, axis, g.Name, list(names), meant(g.Name, names))
 	}}
 	v := conv.options(path, kind.Options, p.Given)
 	for _, o := range kind.Options {
@@ -161,8 +160,7 @@ func (c *checker) plugin(path, axis string, p Plugin, kind Kind) Values {
 // section converts options that stand beside the keys of a document or a target.
 func (c *checker) section(path string, keys []string, options []Option, given Settings) Values {
 	conv := converter{checker: c, strict: true, unknown: func(path string, g Given, names []string) {
-		all := slices.Concat(keys, names)
-		c.failKey(path, g.Name, "there is no key %q here%s: the keys are %s", g.Name, unknownHint(g.Name), strings.Join(all, ", "))
+		c.failKey(path, g.Name, "%s", noKey(g.Name, slices.Concat(keys, names)))
 	}}
 	return conv.options(path, options, given)
 }

@@ -3,46 +3,66 @@ package model
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
-// A decoder turns a syntax tree into a document. It takes nothing it does not know,
+// A decoder turns the values of a text into a document. It takes nothing it does not know,
 // and goes on after a problem to find the others.
 type decoder struct {
 	source   *source
 	problems Problems
+	broken   bool // a piece could not be parsed
 }
 
 func valueOf(d *Document) reflect.Value { return reflect.ValueOf(d).Elem() }
 
+// maxProblems is how many problems are told of a document: with more of them it is probably none.
+const maxProblems = 200
+
 // failAt notes a problem at n.
-func (d *decoder) failAt(n ast.Node, path, format string, args ...any) {
-	p := d.source.problem(path, fmt.Errorf(format, args...))
-	p.At = position(n)
-	d.problems = append(d.problems, p)
+func (d *decoder) failAt(at Position, path, format string, args ...any) *Problem {
+	p := &Problem{Source: d.source.name, At: at, Path: path, where: path, Err: fmt.Errorf(format, args...)}
+	if len(d.problems) < maxProblems {
+		d.problems = append(d.problems, p)
+	}
+	return p
 }
 
 // failKey notes a problem with the key of a value in path.
-func (d *decoder) failKey(key ast.Node, path, name, format string, args ...any) {
-	d.failAt(key, path, format, args...)
-	p := d.problems[len(d.problems)-1]
+func (d *decoder) failKey(at Position, path, name, format string, args ...any) {
+	p := d.failAt(at, path, format, args...)
 	p.where, p.key = join(path, name), true
 }
 
+// loaded is n, or the piece that it stands for; false: it cannot be read.
+func (d *decoder) loaded(n *node) (*node, bool) {
+	if n.form != pieceNode {
+		return n, true
+	}
+	piece, p := n.load()
+	if p != nil {
+		d.broken = true
+		p.Source = d.source.name
+		d.problems = append(d.problems, p)
+		return nil, false
+	}
+	return &piece, true
+}
+
 // value decodes n into v.
-func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
-	d.source.at[path] = position(n)
-	switch n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
-		d.failAt(n, path, notTaken)
+func (d *decoder) value(n *node, v reflect.Value, path string) {
+	n, ok := d.loaded(n)
+	if !ok {
 		return
-	case *ast.NullNode:
-		d.failAt(n, path, "there is no value: leave the key out, or give it %s", want(v.Type()))
+	}
+	switch n.form {
+	case takenNode:
+		d.failAt(n.at, path, notTaken)
+		return
+	case nullNode:
+		d.failAt(n.at, path, "there is no value: leave the key out, or give it %s", want(v.Type()))
 		return
 	}
 	switch into := v.Addr().Interface().(type) {
@@ -54,6 +74,8 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 		d.luns(n, into, path)
 	case *Portal:
 		d.portal(n, into, path)
+	case *Maintenance:
+		d.maintenance(n, into, path)
 	case *Size:
 		parsed(d, n, into, path, ParseSize)
 	case *time.Duration:
@@ -75,32 +97,27 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 			return b, err
 		})
 	case *string:
-		s, ok := n.(*ast.StringNode)
-		if !ok {
-			d.failAt(n, path, "%s is %s: a string is wanted%s", excerpt(n), form(n), quoteHint(n))
+		if n.form != stringNode {
+			d.failAt(n.at, path, "%s is %s: a string is wanted%s", n.excerpt(), n.form, n.quoteHint())
 			return
 		}
-		*into = s.Value
+		*into = n.text
 	default:
 		d.composite(n, v, path)
 	}
 }
 
-// composite decodes structures, pointers to them, and lists.
-func (d *decoder) composite(n ast.Node, v reflect.Value, path string) {
+// composite decodes structures and lists.
+func (d *decoder) composite(n *node, v reflect.Value, path string) {
 	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		d.value(n, v.Elem(), path)
 	case reflect.Slice:
-		list, ok := n.(*ast.SequenceNode)
-		if !ok {
-			d.failAt(n, path, "%s is %s: a list is wanted (\"- …\" on lines of their own, or [ … ])", excerpt(n), form(n))
+		if n.form != listNode {
+			d.failAt(n.at, path, "%s is %s: a list is wanted (\"- …\" on lines of their own, or [ … ])", n.excerpt(), n.form)
 			return
 		}
-		v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
-		for i, e := range list.Values {
-			d.value(e, v.Index(i), path+"["+strconv.Itoa(i)+"]")
+		v.Set(reflect.MakeSlice(v.Type(), len(n.of), len(n.of)))
+		for i := range n.of {
+			d.value(&n.of[i], v.Index(i), path+"["+strconv.Itoa(i)+"]")
 		}
 	case reflect.Struct:
 		d.structure(n, v, path)
@@ -112,28 +129,38 @@ func (d *decoder) composite(n ast.Node, v reflect.Value, path string) {
 const others = "*"
 
 // structure decodes keys and values into the fields that are tagged with the keys.
-func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
-	known := make(map[string]reflect.Value)
-	for i := range v.NumField() {
-		if name := v.Type().Field(i).Tag.Get("doc"); name != "" {
-			known[name] = v.Field(i)
+func (d *decoder) structure(n *node, v reflect.Value, path string) {
+	t := v.Type()
+	d.mapping(n, path, func(name string, val *node) {
+		rest := -1
+		for i := range t.NumField() {
+			switch t.Field(i).Tag.Get("doc") {
+			case others:
+				rest = i
+			case name:
+				d.value(val, v.Field(i), join(path, name))
+				return
+			}
 		}
-	}
-	d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
-		if field, ok := known[name]; ok && name != others {
-			d.value(val, field, join(path, name))
-			return
-		}
-		field, ok := known[others]
-		if !ok {
-			d.failKey(key, path, name, "there is no key %q here%s: the keys are %s", name, unknownHint(name), strings.Join(keys(v.Addr().Interface()), ", "))
+		if rest < 0 {
+			d.unknown(val, path, keys(v.Addr().Interface()))
 			return
 		}
 		if g, ok := d.given(val, name, join(path, name)); ok {
-			all, _ := field.Addr().Interface().(*Settings)
+			all, _ := v.Field(rest).Addr().Interface().(*Settings)
 			*all = append(*all, g)
 		}
 	})
+}
+
+// unknown refuses the key of a value, which is none of those that there are.
+func (d *decoder) unknown(val *node, path string, names []string) {
+	d.failKey(val.keyAt, path, val.name, "%s", noKey(val.name, names))
+}
+
+// noKey says that a key is none of those that there are.
+func noKey(key string, names []string) string {
+	return fmt.Sprintf("there is no key %q here%s: the keys are %s%s", key, unknownHint(key), strings.Join(names, ", "), meant(key, names))
 }
 
 // keys are those that the fields of a structure are tagged with, in order.
@@ -157,101 +184,50 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// mapping calls each for the entries of n, whose keys are plain and occur once.
-func (d *decoder) mapping(n ast.Node, path string, each func(key ast.Node, name string, val ast.Node)) {
-	var entries []*ast.MappingValueNode
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		entries = m.Values
-	case *ast.MappingValueNode:
-		entries = []*ast.MappingValueNode{m}
-	default:
-		d.failAt(n, path, "%s is %s: keys and values are wanted", excerpt(n), form(n))
+// mapping calls each for the values of n, whose keys are plain and occur once.
+func (d *decoder) mapping(n *node, path string, each func(name string, val *node)) {
+	if n.form != fieldsNode {
+		d.failAt(n.at, path, "%s is %s: keys and values are wanted", n.excerpt(), n.form)
 		return
 	}
-	var seen []string
-	for _, e := range entries {
-		name, ok := keyText(e.Key)
-		switch {
-		case !ok:
-			d.failAt(e.Key, path, "%s cannot be a key here", form(e.Key))
-		case slices.Contains(seen, name):
-			d.failKey(e.Key, path, name, "the key %q is here twice", name)
-		default:
-			seen = append(seen, name)
-			d.source.keys[join(path, name)] = position(e.Key)
-			each(e.Key, name, e.Value)
+	const few = 16
+	var seen map[string]bool
+	if len(n.of) > few {
+		seen = make(map[string]bool, len(n.of))
+	}
+	for i := range n.of {
+		val := &n.of[i]
+		twice := seen[val.name]
+		for j := 0; seen == nil && j < i && !twice; j++ {
+			twice = n.of[j].name == val.name && n.of[j].keyForm == stringNode
 		}
+		switch {
+		case val.keyForm != stringNode:
+			d.failAt(val.keyAt, path, "%s cannot be a key here", val.keyForm)
+			continue
+		case twice:
+			d.failKey(val.keyAt, path, val.name, "the key %q is here twice", val.name)
+			continue
+		case seen != nil:
+			seen[val.name] = true
+		}
+		each(val.name, val)
 	}
-}
-
-func keyText(key ast.MapKeyNode) (string, bool) {
-	switch k := key.(type) {
-	case *ast.StringNode:
-		return k.Value, true
-	case *ast.IntegerNode:
-		return k.GetToken().Value, true
-	}
-	return "", false
 }
 
 // parsed decodes a scalar by its text.
-func parsed[T any](d *decoder, n ast.Node, into *T, path string, parse func(string) (T, error)) {
-	text, ok := scalar(n)
+func parsed[T any](d *decoder, n *node, into *T, path string, parse func(string) (T, error)) {
+	text, ok := n.scalar()
 	if !ok {
-		d.failAt(n, path, "%s is %s: %s is wanted", excerpt(n), form(n), want(reflect.TypeFor[T]()))
+		d.failAt(n.at, path, "%s is %s: %s is wanted", n.excerpt(), n.form, want(reflect.TypeFor[T]()))
 		return
 	}
 	x, err := parse(text)
 	if err != nil {
-		d.failAt(n, path, "%w", err)
+		d.failAt(n.at, path, "%w", err)
 		return
 	}
 	*into = x
-}
-
-// scalar is the text of a plain or quoted value.
-func scalar(n ast.Node) (string, bool) {
-	switch s := n.(type) {
-	case *ast.StringNode:
-		return s.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		return n.GetToken().Value, true
-	}
-	return "", false
-}
-
-// form names what n is.
-func form(n ast.Node) string {
-	switch n.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "keys and values"
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.StringNode, *ast.LiteralNode:
-		return "a string"
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return "a number"
-	case *ast.BoolNode:
-		return "true or false"
-	case *ast.NullNode:
-		return "nothing"
-	}
-	return "something else"
-}
-
-func excerpt(n ast.Node) string {
-	if text, ok := scalar(n); ok {
-		return fmt.Sprintf("%.40q", text)
-	}
-	return "this"
-}
-
-func quoteHint(n ast.Node) string {
-	if text, ok := scalar(n); ok {
-		return fmt.Sprintf(" (in quotes: %.40q)", text)
-	}
-	return ""
 }
 
 // want says what a value of the type looks like.
@@ -263,6 +239,8 @@ func want(t reflect.Type) string {
 		return "a duration such as 10s"
 	case reflect.TypeFor[Portal]():
 		return "a portal such as 127.0.0.1:3260"
+	case reflect.TypeFor[Maintenance]():
+		return "true, false, or {redirect: ADDRESS}"
 	}
 	switch t.Kind() {
 	case reflect.String:

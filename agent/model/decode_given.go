@@ -3,68 +3,77 @@ package model
 import (
 	"reflect"
 	"strconv"
-
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 )
 
 // given decodes a value whose option is not known yet.
-func (d *decoder) given(n ast.Node, name, path string) (Given, bool) {
-	d.source.at[path] = position(n)
+func (d *decoder) given(n *node, name, path string) (Given, bool) {
 	g := Given{Name: name}
-	switch e := n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
-		d.failAt(n, path, notTaken)
+	n, ok := d.loaded(n)
+	if !ok {
 		return g, false
-	case *ast.NullNode:
-		d.failAt(n, path, "there is no value: leave the key out, or give it one")
+	}
+	switch n.form {
+	case takenNode:
+		d.failAt(n.at, path, notTaken)
 		return g, false
-	case *ast.SequenceNode:
+	case nullNode:
+		d.failAt(n.at, path, "there is no value: leave the key out, or give it one")
+		return g, false
+	case listNode:
 		g.Form = List
-		for i, v := range e.Values {
-			if one, ok := d.given(v, "", path+"["+strconv.Itoa(i)+"]"); ok {
+		for i := range n.of {
+			if one, ok := d.given(&n.of[i], "", path+"["+strconv.Itoa(i)+"]"); ok {
 				g.Of = append(g.Of, one)
 			}
 		}
 		return g, true
-	case *ast.MappingNode, *ast.MappingValueNode:
+	case fieldsNode:
 		g.Form = Fields
-		d.mapping(n, path, func(_ ast.Node, name string, val ast.Node) {
+		d.mapping(n, path, func(name string, val *node) {
 			if one, ok := d.given(val, name, join(path, name)); ok {
 				g.Of = append(g.Of, one)
 			}
 		})
 		return g, true
 	}
-	text, ok := scalar(n)
+	text, ok := n.scalar()
 	if !ok {
-		d.failAt(n, path, "%s is %s: a single value is wanted", excerpt(n), form(n))
+		d.failAt(n.at, path, "%s is %s: a single value is wanted", n.excerpt(), n.form)
 		return g, false
 	}
 	g.Text = text
-	if _, quoted := n.(*ast.StringNode); !quoted {
-		g.as = form(n)
+	if n.form != stringNode {
+		g.as = n.form.String()
 	}
 	return g, true
 }
 
+// field decodes the value of a key into a field.
+func field[T any](d *decoder, val *node, into *T, path string) {
+	d.value(val, reflect.ValueOf(into).Elem(), path)
+}
+
 // portal decodes [KIND://]ADDRESS, or {kind: KIND, address: ADDRESS, option: value, …}.
-func (d *decoder) portal(n ast.Node, p *Portal, path string) {
-	switch n.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-	default:
+func (d *decoder) portal(n *node, p *Portal, path string) {
+	if n.form != fieldsNode {
 		parsed(d, n, p, path, splitPortal)
 		return
 	}
-	d.mapping(n, path, func(_ ast.Node, name string, val ast.Node) {
+	d.mapping(n, path, func(name string, val *node) {
 		at := join(path, name)
 		switch name {
+		case "name":
+			field(d, val, &p.Name, at)
 		case "kind":
-			d.value(val, reflect.ValueOf(&p.Kind).Elem(), at)
+			field(d, val, &p.Kind, at)
 		case "address":
-			d.value(val, reflect.ValueOf(&p.Written).Elem(), at)
+			field(d, val, &p.Written, at)
 		case "targets":
-			d.value(val, reflect.ValueOf(&p.Targets).Elem(), at)
+			field(d, val, &p.Targets, at)
+		case "tag":
+			if field(d, val, &p.Tag, at); p.Tag == 0 && val.text == "0" {
+				d.failAt(val.at, at, "the tag of a portal group is from 1 to %d", MaxTag)
+			}
 		default:
 			if g, ok := d.given(val, name, at); ok {
 				p.Given = append(p.Given, g)
@@ -73,20 +82,37 @@ func (d *decoder) portal(n ast.Node, p *Portal, path string) {
 	})
 }
 
+// maintenance decodes true, false, or {redirect: ADDRESS}.
+func (d *decoder) maintenance(n *node, m *Maintenance, path string) {
+	if n.form != fieldsNode {
+		field(d, n, &m.On, path)
+		return
+	}
+	d.mapping(n, path, func(name string, val *node) {
+		if name != "redirect" {
+			d.unknown(val, path, []string{"redirect"})
+			return
+		}
+		field(d, val, &m.Redirect, join(path, name))
+	})
+	if m.On = m.Redirect != ""; !m.On {
+		d.failAt(n.at, path, "write true, false, or {redirect: ADDRESS[:PORT]}")
+	}
+}
+
 // named decodes {NAME: {kind: …}, …}.
-func (d *decoder) named(n ast.Node, all *[]Named, path string) {
-	d.mapping(n, path, func(_ ast.Node, name string, val ast.Node) {
+func (d *decoder) named(n *node, all *[]Named, path string) {
+	d.mapping(n, path, func(name string, val *node) {
 		s := Named{Name: name}
-		d.value(val, reflect.ValueOf(&s.Plugin).Elem(), join(path, name))
+		field(d, val, &s.Plugin, join(path, name))
 		*all = append(*all, s)
 	})
 }
 
 // plugin decodes {kind: KIND, option: value, …}.
-func (d *decoder) plugin(n ast.Node, p *Plugin, path string) {
-	d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
-		if name == "kind" && saysNull(val) {
-			d.source.at[join(path, name)] = position(val)
+func (d *decoder) plugin(n *node, p *Plugin, path string) {
+	d.mapping(n, path, func(name string, val *node) {
+		if name == "kind" && val.form == nullNode && val.text == "null" {
 			p.Kind = "null" // a kind may have the name that YAML has for nothing
 			return
 		}
@@ -96,29 +122,42 @@ func (d *decoder) plugin(n ast.Node, p *Plugin, path string) {
 		case name != "kind":
 			p.Given = append(p.Given, g)
 		case g.Form != Scalar:
-			d.failAt(val, join(path, name), "this is %s: a single value is wanted", g.form())
+			d.failAt(val.at, join(path, name), "this is %s: a single value is wanted", g.form())
 		default:
 			p.Kind = g.Text
 		}
 	})
 }
 
-// saysNull reports that the word null stands there, not in quotes.
-func saysNull(n ast.Node) bool {
-	t := n.GetToken()
-	return n.Type() == ast.NullType && t != nil && t.Type == token.NullType && t.Value == "null"
-}
-
-// luns decodes {0: UNIT, 1: UNIT, …}.
-func (d *decoder) luns(n ast.Node, luns *[]LUN, path string) {
-	d.mapping(n, path, func(key ast.Node, name string, val ast.Node) {
+// luns decodes {0: UNIT, 1: {unit: UNIT, read-only: true}, …}.
+func (d *decoder) luns(n *node, luns *[]LUN, path string) {
+	d.mapping(n, path, func(name string, val *node) {
 		number, err := strconv.ParseUint(name, 10, 31)
 		if err != nil {
-			d.failAt(key, path, "%q is not a LUN: a number from 0 to %d is wanted", name, MaxLUN)
+			d.failAt(val.keyAt, path, "%q is not a LUN: a number from 0 to %d is wanted", name, MaxLUN)
 			return
 		}
 		l := LUN{Number: int(number)}
-		d.value(val, reflect.ValueOf(&l.Unit).Elem(), join(path, name))
+		at := join(path, name)
+		if val.form != fieldsNode {
+			field(d, val, &l.Unit, at)
+			*luns = append(*luns, l)
+			return
+		}
+		d.mapping(val, at, func(name string, val *node) {
+			switch name {
+			case "unit":
+				field(d, val, &l.Unit, join(at, name))
+			case "read-only":
+				field(d, val, &l.ReadOnly, join(at, name))
+			default:
+				d.unknown(val, at, []string{"unit", "read-only"})
+			}
+		})
+		if l.Unit == "" && val.field("unit") == nil {
+			d.failAt(val.at, at, "it has no unit: write \"{unit: UNIT, read-only: true}\"")
+			return
+		}
 		*luns = append(*luns, l)
 	})
 }

@@ -16,7 +16,7 @@ type Document struct {
 	Users   []User   `doc:"users"`
 	Units   []Unit   `doc:"units"`
 	Targets []Target `doc:"targets"`
-	Portals []Portal `doc:"portals"`
+	Portals []Portal `doc:"portals"` // nil: the one by default; empty: none
 	Limits  Limits   `doc:"limits"`
 
 	// Given are the options that transports and providers have in the whole of the document, as
@@ -151,15 +151,18 @@ const (
 
 // fill sets what the document leaves open.
 func (d *Document) fill(schema Schema) {
-	if kind := schema.Default("transport"); len(d.Portals) == 0 && kind != "" {
+	d.source.device, d.source.transport = schema.Default("device"), schema.Default("transport")
+	d.source.portals = d.source.portals && len(d.Portals) == 1
+	if kind := d.source.transport; d.Portals == nil && kind != "" {
 		k, _ := schema.Find("transport", kind)
 		d.Portals = []Portal{{Kind: kind, Written: k.Listen.Default}}
+		d.source.portals = true
 	}
 	for i := range d.Portals {
-		setDefault(&d.Portals[i].Kind, schema.Default("transport"))
+		setDefault(&d.Portals[i].Kind, d.source.transport)
 	}
 	for i := range d.Units {
-		setDefault(&d.Units[i].Device.Kind, schema.Default("device"))
+		setDefault(&d.Units[i].Device.Kind, d.source.device)
 	}
 	l := &d.Limits
 	setDefault(&l.Memory, DefaultMemory)

@@ -75,6 +75,15 @@ func alike(name string) string {
 	return like
 }
 
+// initiatorPattern returns a name of an initiator, which may have * and ? in it, in small letters.
+func initiatorPattern(text string) (string, error) {
+	plain := strings.NewReplacer("*", "x", "?", "x").Replace(text)
+	if _, err := scsi.InitiatorName(plain); err != nil {
+		return "", fmt.Errorf("%.70q is not the name of an initiator, or a pattern with * and ?: it has up to %d bytes that can be printed, and no comma", text, scsi.MaxISCSINameLen)
+	}
+	return scsi.FoldISCSIName(text), nil
+}
+
 const (
 	letters  = "abcdefghijklmnopqrstuvwxyz"
 	decimals = "0123456789"

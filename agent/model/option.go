@@ -192,7 +192,7 @@ const listMost = 20
 // listOnce is list with each word once, and not more of them than people read.
 func listOnce(words []string) string {
 	var once []string
-	seen := make(map[string]bool, len(words))
+	seen := make(map[string]bool)
 	for _, w := range words {
 		if w == "" || seen[w] {
 			continue
@@ -203,4 +203,12 @@ func listOnce(words []string) string {
 		}
 	}
 	return list(once)
+}
+
+// some is a list of names, and not more of them than people read.
+func some(names []string) string {
+	if len(names) > listMost {
+		return fmt.Sprintf("%s … (%d)", strings.Join(names[:listMost], ", "), len(names))
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }

@@ -26,6 +26,9 @@ type Portal struct {
 	Values  Values
 }
 
+// MaxTag is the highest tag of a portal group (RFC 7143 13.9: 16 bits).
+const MaxTag = 65535
+
 // ParsePortal reads a portal, and its address if the kind of portal is known. A kind that is not is
 // found by [Document.Validate].
 func (s Schema) ParsePortal(text string) (Portal, error) {
@@ -78,10 +81,11 @@ func (p Portal) String() string {
 }
 
 func (c *checker) portals() {
-	seen := make(map[string]Portal) // by what each takes
-	names := make([]string, len(c.doc.Targets))
-	for i, t := range c.doc.Targets {
-		names[i] = t.Name
+	taken := make(map[string]Portal) // by what each takes
+	called := make(map[string]bool)  // their names
+	targets := make(map[string]bool, len(c.doc.Targets))
+	for i := range c.doc.Targets {
+		targets[c.doc.Targets[i].Name] = true
 	}
 	for i := range c.doc.Portals {
 		p := &c.doc.Portals[i]
@@ -89,17 +93,17 @@ func (c *checker) portals() {
 		if p.Targets != nil && len(p.Targets) == 0 {
 			c.fail(path+".targets", "the list is empty: leave it out to show all targets, or name those that the portal shows")
 		}
-		for j, name := range p.Targets {
-			at := fmt.Sprintf("%s.targets[%d]", path, j)
-			if normal, err := TargetName(name); err == nil {
-				name = normal
-				p.Targets[j] = name
-			}
-			if !slices.Contains(names, name) {
-				c.fail(at, "there is no target %q: there is %s", name, listOnce(names))
-			} else if slices.Contains(p.Targets[:j], name) {
-				c.fail(at, "the target %q is here twice", name)
-			}
+		c.shows(path, p, targets)
+		switch {
+		case p.Name == "":
+		case !plainName(p.Name):
+			c.fail(path+".name", "%.70q is not a name of a portal: it has up to 64 letters, digits, '.', '-' and '_'", p.Name)
+		case called[p.Name]:
+			c.fail(path+".name", "there are two portals %q: each name is used once", p.Name)
+		}
+		called[p.Name] = true
+		if p.Tag < 0 || p.Tag > MaxTag {
+			c.fail(path+".tag", "the tag of a portal group is from 1 to %d", MaxTag)
 		}
 		kind, err := c.schema.Find("transport", p.Kind)
 		if err != nil {
@@ -115,14 +119,36 @@ func (c *checker) portals() {
 			continue
 		}
 		takes := kind.Space + " " + p.Address.Takes
-		switch other, ok := seen[takes]; {
+		switch other, ok := taken[takes]; {
 		case ok && other.Kind == p.Kind:
 			c.fail(path, "%s is here twice", p)
 		case ok:
 			c.fail(path, "%s has the same port as %s, since both connect by %s: give one of them another, such as %s",
 				p, other, strings.ToUpper(kind.Space), Portal{Kind: p.Kind, Written: p.Address.Next})
 		}
-		seen[takes] = *p
+		taken[takes] = *p
+	}
+}
+
+// shows checks the targets that a portal shows, and puts their names in the form that counts.
+func (c *checker) shows(path string, p *Portal, targets map[string]bool) {
+	seen := make(map[string]bool, len(p.Targets))
+	for j, name := range p.Targets {
+		at := fmt.Sprintf("%s.targets[%d]", path, j)
+		if normal, err := TargetName(name); err == nil && normal != name {
+			name = normal
+			p.Targets[j] = name
+		}
+		if !targets[name] {
+			var names []string
+			for i := range c.doc.Targets {
+				names = append(names, c.doc.Targets[i].Name)
+			}
+			c.fail(at, "there is no target %q: there is %s%s", name, listOnce(names), meant(name, names))
+		} else if seen[name] {
+			c.fail(at, "the target %q is here twice", name)
+		}
+		seen[name] = true
 	}
 }
 
@@ -132,4 +158,22 @@ func (c *checker) written(p Portal) string {
 		return p.Written
 	}
 	return p.Kind + "://" + p.Written
+}
+
+// PortalKeys are the keys of the portals, in the order of the document: their names, or else where they
+// listen; of several that say the same, as with port 0, those behind the first have a number.
+func (d *Document) PortalKeys() []Key {
+	seen := make(map[string]int)
+	keys := make([]Key, len(d.Portals))
+	for i, p := range d.Portals {
+		name := p.Name
+		if name == "" {
+			name = p.String()
+		}
+		if seen[name]++; seen[name] > 1 {
+			name = fmt.Sprintf("%s#%d", name, seen[name])
+		}
+		keys[i] = Key{PortalObject, name}
+	}
+	return keys
 }

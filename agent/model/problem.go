@@ -84,10 +84,25 @@ func (p *Problem) follows(others Problems) bool {
 // source knows where the values of a document came from.
 type source struct {
 	name   string
-	text   []byte              // all of it
-	at     map[string]Position // of values, by their paths
-	keys   map[string]Position // of keys, by the paths of their values
+	text   []byte // all of it
 	labels map[string]string
+	// outline is how the text is taken in pieces; nil: it is not, and whole is the value of all of it.
+	outline *outline
+	whole   *node
+	// device and transport are the kinds that are meant where none is written; portals: the document
+	// has none, and got the one by default.
+	device, transport string
+	portals           bool
+	valid             bool // it was validated, and nothing was wrong
+}
+
+// edges is an outline of the whole text also if it is not read by it; nil: it has none.
+func (s *source) edges() *outline {
+	if s.outline != nil {
+		return s.outline
+	}
+	r := flowReader{text: s.text}
+	return r.outline(1)
 }
 
 // Label names the value at path, and everything in it, for errors: the argument that
@@ -105,17 +120,53 @@ func (d *Document) Problem(path string, err error) *Problem { return d.source.pr
 // problem makes a Problem of the value at path.
 func (s *source) problem(path string, err error) *Problem {
 	p := &Problem{Source: s.name, Path: path, Err: err, where: path}
-	for at := path; ; {
+	for at := path; len(s.labels) > 0; {
 		if label, ok := s.labels[at]; ok {
 			p.Path = label
 			return p
 		}
-		if pos, ok := s.at[at]; ok && p.At.Line == 0 {
-			p.At = pos
-		}
 		if at == "" {
-			return p
+			break
 		}
 		at = at[:max(strings.LastIndexByte(at, '.'), strings.LastIndexByte(at, '['), 0)]
 	}
+	n, _ := s.find(path)
+	p.At = n.at
+	return p
+}
+
+// find returns the value at path, or the innermost around it that there is.
+func (s *source) find(path string) (*node, bool) {
+	if s.whole != nil {
+		return s.whole.follow(path)
+	}
+	if s.outline == nil {
+		return &node{}, false
+	}
+	var e *entry
+	for i := range s.outline.entries {
+		after, ok := strings.CutPrefix(path, s.outline.entries[i].key)
+		if ok && (after == "" || after[0] == '.' || after[0] == '[') {
+			e = &s.outline.entries[i]
+			path = strings.TrimPrefix(after, ".")
+			break
+		}
+	}
+	if e == nil {
+		return &node{at: s.outline.entries[0].at}, false
+	}
+	load, at := s.outline.single(s.text, e), e.at
+	if e.list != nil {
+		i, rest, ok := cutIndex(path)
+		if !ok || i >= len(e.list.items) {
+			return &node{at: e.at, keyAt: e.at}, path == ""
+		}
+		path = rest
+		load, at = s.outline.item(s.text, e.list, e.list.items[i]), e.list.items[i].at
+	}
+	n, p := load()
+	if p != nil {
+		return &node{at: at}, false
+	}
+	return n.follow(path)
 }

@@ -1,19 +1,20 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
-// Bounds of what is given to the parser: its work grows with the square of the depth.
+// Bounds of what is read. The work of the parser of YAML grows with the square of the depth, and it
+// takes a hundred times the memory of what it is given at once.
 const (
-	maxDocument = 256 << 10
+	maxDocument = 16 << 20
+	maxPiece    = 1 << 20 // of YAML
+	maxValues   = 2 << 20 // in a document
 	maxDepth    = 32
 )
 
@@ -37,16 +38,17 @@ func ReadFrom(name string, r io.Reader, schema Schema) (*Document, error) {
 	return Read(name, text, schema)
 }
 
-// Read reads and validates a document; name is the file's, for errors.
+// Read reads and validates a document; name is the file's, for errors. The document keeps the text.
 func Read(name string, text []byte, schema Schema) (*Document, error) {
-	d := &Document{source: source{name: name, text: text, at: make(map[string]Position), keys: make(map[string]Position)}}
-	root, p := parse(name, text)
+	text, p := checked(name, text)
 	if p != nil {
 		return nil, Problems{p}
 	}
-	dec := decoder{source: &d.source}
-	dec.value(root, valueOf(d), "")
+	d, dec := decoded(name, text)
 	all := dec.problems
+	if dec.broken {
+		return nil, all
+	}
 	for _, p := range d.validate(schema, all) { // what was read may be wrong as well
 		if !p.follows(dec.problems) {
 			all = append(all, p)
@@ -58,9 +60,9 @@ func Read(name string, text []byte, schema Schema) (*Document, error) {
 	return d, nil
 }
 
-// parse returns the one document of text.
-func parse(name string, text []byte) (root ast.Node, p *Problem) {
-	fail := func(at Position, format string, args ...any) (ast.Node, *Problem) {
+// checked returns a text without a byte order mark, and refuses one that no parser gets.
+func checked(name string, text []byte) ([]byte, *Problem) {
+	fail := func(at Position, format string, args ...any) ([]byte, *Problem) {
 		return nil, &Problem{Source: name, At: at, Err: fmt.Errorf(format, args...)}
 	}
 	if len(text) > maxDocument {
@@ -70,33 +72,52 @@ func parse(name string, text []byte) (root ast.Node, p *Problem) {
 	if err != nil {
 		return fail(at, "%w", err)
 	}
-	if line := tooDeep(text); line > 0 {
-		return fail(Position{line, 1}, "values are nested deeper than %d", maxDepth)
-	}
-	defer func() { // the parser is not ours, and the text is anybody's
-		if r := recover(); r != nil {
-			root, p = fail(Position{}, "this is neither YAML nor JSON")
-		}
-	}()
-	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		at, message := splitPosition(err.Error())
-		return fail(at, "%s", inWords(message))
-	}
-	for _, doc := range file.Docs {
-		if doc.Body == nil || doc.Body.Type() == ast.CommentType {
-			continue
-		}
-		if root != nil {
-			return fail(position(doc.Body), "a second document starts here: there is one in a file")
-		}
-		root = doc.Body
-	}
-	if root == nil {
-		return fail(Position{}, "the document is empty: it starts with \"version: %d\"", Version)
-	}
-	return root, nil
+	return text, nil
 }
+
+// decoded reads a text in pieces, or, if it cannot be taken in pieces, at once.
+func decoded(name string, text []byte) (*Document, *decoder) {
+	if o := newOutline(text); o != nil {
+		d := &Document{source: source{name: name, text: text, outline: o}}
+		dec := &decoder{source: &d.source}
+		dec.value(ptr(o.root(text)), valueOf(d), "")
+		if !dec.broken || len(text) > maxPiece {
+			return d, dec
+		}
+	}
+	d := &Document{source: source{name: name, text: text}}
+	dec := &decoder{source: &d.source}
+	root, p := parseWhole(text)
+	if p != nil {
+		p.Source = name
+		dec.problems, dec.broken = Problems{p}, true
+		return d, dec
+	}
+	d.source.whole = &root
+	dec.value(&root, valueOf(d), "")
+	return d, dec
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// parseWhole reads a text that is not taken in pieces.
+func parseWhole(text []byte) (node, *Problem) {
+	if len(text) > maxPiece {
+		return node{}, tooLong(Position{})
+	}
+	root, p := parseYAML(text, 1)
+	if p == nil && root.form == nullNode && root.at.Line == 0 {
+		p = &Problem{Err: fmt.Errorf("the document is empty: it starts with \"version: %d\"", Version)}
+	}
+	return root, p
+}
+
+func tooLong(at Position) *Problem {
+	return &Problem{At: at, Err: fmt.Errorf("this is neither JSON nor YAML whose keys and list elements begin lines, and longer than %v: write it in one of the two ways", Size(maxPiece))}
+}
+
+// errPiece is what is wrong with a piece that is right by itself, and not in its place.
+var errPiece = errors.New("this does not belong here: look at the indentation")
 
 // tooDeep returns the line on which nesting goes deeper than maxDepth, or 0. It looks at
 // characters alone, so that it errs on the side of too deep.
@@ -143,20 +164,4 @@ func splitPosition(text string) (Position, string) {
 		}
 	}
 	return at, text
-}
-
-// position of keys and values is that of the first key: their own token is a colon.
-func position(n ast.Node) Position {
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		if len(m.Values) > 0 && !m.IsFlowStyle {
-			return position(m.Values[0])
-		}
-	case *ast.MappingValueNode:
-		n = m.Key
-	}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return Position{t.Position.Line, t.Position.Column}
-	}
-	return Position{}
 }

@@ -15,12 +15,21 @@ type Schema struct {
 	// Document are the options of the whole document, and Target those of each target, beside
 	// the keys that every document has.
 	Document, Target []Option
+	// Flags are options of the whole document that go before what a document says, as those of a
+	// command line do: they are in its Values, and not in what is given.
+	Flags []Flag
 	// Checks look at a document whose options are right.
 	Checks []func(*Check)
 	// Restricts say how the options of a target keep initiators out, in words that come after
 	// "the target": "asks for …"; empty: they let all in. What they say holds for the target,
 	// by whichever transport it is shown.
 	Restricts []func(target Values) string
+}
+
+// A Flag is an option that was not given in a document; Name is where it was given, for errors.
+type Flag struct {
+	Name string
+	Given
 }
 
 // A Kind is one plugin: its name, and what can be said about it.
@@ -104,7 +113,8 @@ func (s Schema) Find(axis, name string) (Kind, error) {
 			return k, nil
 		}
 	}
-	return Kind{}, fmt.Errorf("there is no %s %q: there is %s", axis, name, list(s.Names(axis)))
+	names := s.Names(axis)
+	return Kind{}, fmt.Errorf("there is no %s %q: there is %s%s", axis, name, list(names), meant(name, names))
 }
 
 // Merge adds options to others: groups of one name are put together, in the order in which they
@@ -135,8 +145,8 @@ func (s Schema) noTransport(kind string) error {
 		}
 	}
 	if len(providers) > 0 {
-		return fmt.Errorf("there is no provider %q for the transport %s: there is %s", provider, transport, list(providers))
+		return fmt.Errorf("there is no provider %q for the transport %s: there is %s%s", provider, transport, list(providers), meant(provider, providers))
 	}
 	slices.Sort(transports)
-	return fmt.Errorf("there is no transport %q: there is %s (as %s)", transport, list(slices.Compact(transports)), list(names))
+	return fmt.Errorf("there is no transport %q: there is %s (as %s)%s", transport, list(slices.Compact(transports)), list(names), meant(transport, transports))
 }

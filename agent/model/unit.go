@@ -6,11 +6,9 @@ import (
 )
 
 func (c *checker) units() {
-	if len(c.doc.Units) == 0 {
-		c.fail("units", "there is no unit: nothing to serve")
-	}
-	seen := make(map[string]bool)
-	exclusive := make(map[string]string)
+	seen := make(map[string]bool, len(c.doc.Units))
+	taken := make(map[string]string, len(c.doc.Units))
+	c.names = make(map[string]bool, len(c.doc.Units))
 	for i := range c.doc.Units {
 		u := &c.doc.Units[i]
 		path := fmt.Sprintf("units[%d]", i)
@@ -23,7 +21,11 @@ func (c *checker) units() {
 			c.fail(path+".name", "there are two units %q: each name is used once", u.Name)
 		}
 		seen[u.Name] = true
-		c.unit(path, u, exclusive)
+		c.kept = i < len(c.editor.units) && c.editor.units[i]
+		c.unit(path, u, taken)
+		for _, name := range u.Names {
+			c.names[name] = true
+		}
 	}
 }
 
@@ -32,10 +34,12 @@ func plainName(name string) bool {
 }
 
 // unit checks what a unit is made of: the device type says which stores it wants.
-func (c *checker) unit(path string, u *Unit, exclusive map[string]string) {
-	u.Names = []string{u.Name}
+func (c *checker) unit(path string, u *Unit, taken map[string]string) {
+	if !c.kept {
+		u.Names = []string{u.Name}
+	}
 	device, known := c.choice(path+".device", "device", &u.Device)
-	c.names(path+".device", u, device, exclusive)
+	c.exclusive(path+".device", u, device, taken)
 	use := device.Stores
 	switch {
 	case !known && !u.Store.given():
@@ -45,17 +49,17 @@ func (c *checker) unit(path string, u *Unit, exclusive map[string]string) {
 		c.fail(path, "a %s device has no store: leave \"store\" and \"filters\" out", u.Device.Kind)
 	case use == OneStore && !u.Store.given() && len(u.Stores) > 0: // said below
 	case use == OneStore, use == OptionalStore && u.Store.given():
-		c.store(path+".store", u.Name, &u.Store, exclusive)
+		c.store(path+".store", u.Name, &u.Store, taken)
 	}
 	if use == ManyStores {
-		c.stores(path, u, exclusive)
+		c.stores(path, u, taken)
 	} else if len(u.Stores) > 0 && known {
 		c.fail(path+".stores", "a %s device does not have several stores: write \"store: {kind: …}\"", u.Device.Kind)
 	}
 	for j := range u.Filters {
 		c.choice(fmt.Sprintf("%s.filters[%d]", path, j), "filter", &u.Filters[j])
 	}
-	if !known || device.Units == nil {
+	if !known || device.Units == nil || c.kept {
 		return
 	}
 	u.Names = nil
@@ -72,7 +76,7 @@ func LogicalUnit(unit, name string) string {
 	return unit + "/" + name
 }
 
-func (c *checker) stores(path string, u *Unit, exclusive map[string]string) {
+func (c *checker) stores(path string, u *Unit, taken map[string]string) {
 	if len(u.Stores) == 0 {
 		c.fail(path, "a %s device has stores by name: add \"stores: {NAME: {kind: …}}\"", u.Device.Kind)
 	}
@@ -82,12 +86,12 @@ func (c *checker) stores(path string, u *Unit, exclusive map[string]string) {
 		if !plainName(s.Name) {
 			c.fail(at, "%.70q is not a name of a store: it has up to 64 letters, digits, '.', '-' and '_'", s.Name)
 		}
-		c.store(at, u.Name, &s.Plugin, exclusive)
+		c.store(at, u.Name, &s.Plugin, taken)
 	}
 }
 
-// names checks what a device is called, which no other may be: initiators would take the two for one.
-func (c *checker) names(path string, u *Unit, device Kind, exclusive map[string]string) {
+// exclusive checks what a device is called, which no other may be: initiators would take the two for one.
+func (c *checker) exclusive(path string, u *Unit, device Kind, taken map[string]string) {
 	for _, o := range device.Options {
 		value := u.Device.Values.String(o.Name)
 		if !o.Exclusive || value == "" {
@@ -97,15 +101,15 @@ func (c *checker) names(path string, u *Unit, device Kind, exclusive map[string]
 			value = o.Canon(value)
 		}
 		key := "device\x00" + o.Name + "\x00" + value
-		if other, ok := exclusive[key]; ok {
+		if other, ok := taken[key]; ok {
 			c.fail(path+"."+o.Name, "%q is the %s of unit %q already: initiators would take the two for one", u.Device.Values.String(o.Name), o.Name, other)
 		}
-		exclusive[key] = u.Name
+		taken[key] = u.Name
 	}
 }
 
 // store checks a store, which no other unit may have: each would overwrite what the other writes.
-func (c *checker) store(path, unit string, p *Plugin, exclusive map[string]string) {
+func (c *checker) store(path, unit string, p *Plugin, taken map[string]string) {
 	kind, ok := c.choice(path, "store", p)
 	if !ok {
 		return
@@ -115,10 +119,10 @@ func (c *checker) store(path, unit string, p *Plugin, exclusive map[string]strin
 		if !o.Exclusive || value == "" {
 			continue
 		}
-		if other, ok := exclusive[value]; ok {
+		if other, ok := taken[value]; ok {
 			c.fail(path+"."+o.Name, "%s is the store of unit %q already: a store has one unit, which many targets may have", value, other)
 		}
-		exclusive[value] = unit
+		taken[value] = unit
 	}
 }
 
@@ -133,6 +137,8 @@ func (c *checker) choice(path, axis string, p *Plugin) (Kind, bool) {
 		c.fail(path+".kind", "%w", err)
 		return Kind{}, false
 	}
-	p.Values = c.plugin(path, axis, *p, kind)
+	if !c.kept {
+		p.Values = c.plugin(path, axis, *p, kind)
+	}
 	return kind, true
 }

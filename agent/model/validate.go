@@ -26,18 +26,32 @@ func (d *Document) Validate(schema Schema) error {
 
 // validate is Validate of what could be read of a document, with what could not.
 func (d *Document) validate(schema Schema, unread Problems) Problems {
+	return d.validateAll(schema, unread, &editor{})
+}
+
+// validateAll is validate; what an editor has left as it was keeps its values.
+func (d *Document) validateAll(schema Schema, unread Problems, e *editor) Problems {
 	d.fill(schema)
 	d.Notes = nil
-	c := checker{doc: d, schema: schema, unread: unread}
+	c := checker{doc: d, schema: schema, unread: unread, editor: e}
 	c.version()
+	c.users()
 	c.units()
 	c.targets()
 	c.portals()
 	c.limits()
-	d.Values = c.section("", keys(d), schema.Document, d.Given)
+	given := d.Given
+	for _, f := range schema.Flags {
+		given = given.Put(f.Given)
+		for _, in := range f.Of {
+			d.Label(join(f.Given.Name, in.Name), f.Name)
+		}
+	}
+	d.Values = c.section("", keys(d), schema.Document, given)
 	for _, check := range schema.Checks {
 		check(&Check{Document: d, checker: &c})
 	}
+	d.source.valid = len(c.problems)+len(unread) == 0
 	return c.problems
 }
 
@@ -46,17 +60,35 @@ type checker struct {
 	schema   Schema
 	problems Problems
 	unread   Problems // what was found when the document was read
+
+	names map[string]bool // of all logical units
+	user  map[string]int  // the index of a user, by name
+
+	editor *editor // knows which units and targets have their values
+	kept   bool    // the one that is looked at has
 }
 
 func (c *checker) fail(path, format string, args ...any) {
-	c.problems = append(c.problems, c.doc.source.problem(path, fmt.Errorf(format, args...)))
+	if len(c.problems) < maxProblems {
+		c.problems = append(c.problems, c.doc.source.problem(path, fmt.Errorf(format, args...)))
+	}
+}
+
+// note notes what is right, and perhaps not what was meant.
+func (c *checker) note(path, format string, args ...any) {
+	if len(c.doc.Notes) < maxProblems {
+		c.doc.Notes = append(c.doc.Notes, c.doc.source.problem(path, fmt.Errorf(format, args...)))
+	}
 }
 
 // failKey is fail for a key that should not be at path.
 func (c *checker) failKey(path, key, format string, args ...any) {
+	if len(c.problems) >= maxProblems {
+		return
+	}
 	p := c.doc.source.problem(path, fmt.Errorf(format, args...))
-	if at, ok := c.doc.source.keys[join(path, key)]; ok {
-		p.At = at
+	if n, ok := c.doc.source.find(join(path, key)); ok {
+		p.At = n.keyAt
 	}
 	p.where, p.key = join(path, key), true
 	c.problems = append(c.problems, p)
@@ -72,11 +104,18 @@ type Check struct {
 // Fail notes what is wrong with the value at path, such as targets[0].alias.
 func (c *Check) Fail(path, format string, args ...any) { c.checker.fail(path, format, args...) }
 
+// User finds a user of the document; the error lists those that there are.
+func (c *Check) User(name string) (User, error) {
+	if i, ok := c.checker.user[name]; ok {
+		return c.Document.Users[i], nil
+	}
+	return User{}, c.Document.NoUser(name)
+}
+
 // Note notes that what is written at path is right, and perhaps not what was meant: that it has no
 // effect, for instance.
 func (c *Check) Note(path, format string, args ...any) {
-	d := c.Document
-	d.Notes = append(d.Notes, d.source.problem(path, fmt.Errorf(format, args...)))
+	c.checker.note(path, format, args...)
 }
 
 // Restrictions are what keeps initiators out of a target, whatever shows it: see
@@ -117,85 +156,11 @@ func (c *checker) version() {
 	}
 }
 
-func (c *checker) targets() {
-	if len(c.doc.Targets) == 0 {
-		c.fail("targets", "there is no target: add one with \"name\" and \"luns\"")
-	}
-	var names []string
-	for _, u := range c.doc.Units {
-		names = append(names, u.Names...)
-	}
-	mapped := make(map[string]bool)
-	for i := range c.doc.Targets {
-		t := &c.doc.Targets[i]
-		path := fmt.Sprintf("targets[%d]", i)
-		if t.Name == "" {
-			c.fail(path, "the target has no name: add \"name: %sNAME\"", NamePrefix)
-		} else if name, err := TargetName(t.Name); err != nil {
-			c.fail(path+".name", "%w", err)
-		} else if t.Name = name; c.doc.SameName(i) {
-			c.fail(path+".name", "there are two targets %q: each name is used once", t.Name)
-		}
-		if len(t.Alias) > MaxAlias || strings.ContainsFunc(t.Alias, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			c.fail(path+".alias", "an alias has up to %d bytes and no control characters", MaxAlias)
-		}
-		c.luns(path, t, names, mapped)
-		t.Values = c.section(path, keys(t), c.schema.Target, t.Given)
-	}
-	for i, u := range c.doc.Units {
-		if u.Name != "" && len(c.doc.Targets) > 0 && !anyOf(mapped, u.Names) && !c.mapsUnread() {
-			c.fail(fmt.Sprintf("units[%d]", i), "no target has the unit %q: name it in the \"luns\" of one", u.Name)
-		}
-	}
-}
-
-// luns checks the map of a target, and notes the units that it has.
-func (c *checker) luns(path string, t *Target, names []string, mapped map[string]bool) {
-	if len(t.LUNs) == 0 {
-		c.fail(path, "the target has no LUNs: add \"luns: {0: UNIT}\"")
-	}
-	known := make(map[string]bool, len(names))
-	for _, name := range names {
-		known[name] = true
-	}
-	numbers := make(map[int]bool)
-	for _, l := range t.LUNs {
-		at := fmt.Sprintf("%s.luns.%d", path, l.Number)
-		if l.Number < 0 || l.Number > MaxLUN {
-			c.fail(at, "a LUN is a number from 0 to %d", MaxLUN)
-		}
-		if numbers[l.Number] {
-			c.fail(at, "LUN %d is here twice", l.Number)
-		}
-		numbers[l.Number] = true
-		if !known[l.Unit] && !c.namesUnread() {
-			c.fail(at, "there is no unit %q: there is %s", l.Unit, listOnce(names))
-		}
-		mapped[l.Unit] = true
-	}
-}
-
 // namesUnread reports that units were not read that have names.
 func (c *checker) namesUnread() bool {
 	return slices.ContainsFunc(c.unread, func(p *Problem) bool {
 		return strings.HasPrefix(p.where, "units") && (!strings.Contains(p.where, ".") || strings.HasSuffix(p.where, "].name"))
 	})
-}
-
-// mapsUnread reports that maps of targets were not read.
-func (c *checker) mapsUnread() bool {
-	return slices.ContainsFunc(c.unread, func(p *Problem) bool {
-		return strings.HasPrefix(p.where, "targets") && (!strings.Contains(p.where, ".") || strings.Contains(p.where, "].luns"))
-	})
-}
-
-func anyOf(set map[string]bool, names []string) bool {
-	for _, name := range names {
-		if set[name] {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *checker) limits() {

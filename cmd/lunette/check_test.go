@@ -77,7 +77,7 @@ func TestCheckInJSON(t *testing.T) {
 		want   checked
 	}{
 		{"good.yaml", exitOK, checked{Document: "good.yaml", Right: true, Targets: 1, Units: 1, Portals: 1}},
-		{"invalid.yaml", exitUsage, checked{Document: "invalid.yaml", Problems: []finding{{2, 8, "units", "there is no unit: nothing to serve"}, {1, 1, "targets", `there is no target: add one with "name" and "luns"`}}}},
+		{"invalid.yaml", exitUsage, checked{Document: "invalid.yaml", Problems: []finding{{3, 11, "targets[0]", `the target has no name: add "name: iqn.2026-11.io.lunette:NAME"`}, {3, 22, "targets[0].luns.0", `there is no unit "a": there is none`}}}},
 		{"none.yaml", exitUsage, checked{Document: "none.yaml", Problems: []finding{{Message: "open none.yaml: no such file or directory"}}}},
 	} {
 		status, stdout, stderr := check(t, "", test.args, "-o", "json")

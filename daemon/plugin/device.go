@@ -58,6 +58,30 @@ type Unit struct {
 	Describe func() Description
 	// Claims are what no other logical unit may have.
 	Claims []Claim
+	// Change prepares other options of a unit that is used, and sizes of its stores; nil: there are none
+	// that it can change, and another unit has to take its place.
+	Change func(ctx context.Context, c Changing) (Changed, error)
+	// Release closes the logical unit as its Close does, but leaves its stores open, with all that was
+	// written durable: another device gets them. nil: it cannot.
+	Release func() error
+}
+
+// Changing is what is to be changed of a unit: options that say of themselves that they are [model.Live],
+// [model.Telling] or [model.Growing].
+type Changing struct {
+	Unit     *target.Unit // may be paused
+	Old, New model.Values // of the device
+	// Sizes are how large stores are to be, by their names: those of which another size is asked for. 0
+	// means the size that the place has by now.
+	Sizes map[string]int64
+}
+
+// Changed is a change that was prepared, and that nobody sees yet. Publish and then Retire end it, or
+// Undo does. Each may be nil.
+type Changed struct {
+	Publish func()                          // shows it: cannot fail, and does not wait
+	Retire  func(ctx context.Context) error // does what may only be done afterwards, such as to cut off what is not shown
+	Undo    func() error
 }
 
 // A Claim is something that one logical unit alone may have: a name that initiators know it by, or a

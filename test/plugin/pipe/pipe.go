@@ -140,8 +140,8 @@ type portal struct {
 }
 
 func listen(_ context.Context, n *node, net *network, b plugin.Binding) (plugin.Portal, error) {
-	p := &portal{process: net.Process, node: n, addr: b.Address, slots: b.Values.Int("slots")}
-	p.Show(b.Targets)
+	p := &portal{process: net.Process, node: n, addr: b.Address}
+	p.Set(b)
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	if net.portals[p.addr] != nil {
@@ -154,12 +154,12 @@ func listen(_ context.Context, n *node, net *network, b plugin.Binding) (plugin.
 // Addr implements [plugin.Portal].
 func (p *portal) Addr() string { return p.addr }
 
-// Show implements [plugin.Portal].
-func (p *portal) Show(targets []string) {
+// Set implements [plugin.Portal].
+func (p *portal) Set(b plugin.Binding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.only = nil
-	for _, name := range targets {
+	p.only, p.slots = nil, b.Values.Int("slots")
+	for _, name := range b.Targets {
 		if p.only == nil {
 			p.only = make(map[string]bool)
 		}

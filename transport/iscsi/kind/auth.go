@@ -36,7 +36,8 @@ func given(all model.Settings, name string) model.Given {
 	return model.Given{}
 }
 
-// checkAuth looks at the options of [authOption] in what is at path.
+// checkAuth looks at the options of [authOption] in what is at path. A user without a file is one of the
+// users of the document, and gets theirs.
 func checkAuth(c *model.Check, path string, v model.Values, written model.Settings) {
 	path += ".auth"
 	if g := given(written, "auth"); g.Name != "" && given(g.Of, "users").Name == "" && given(g.Of, "mutual").Name == "" {
@@ -47,6 +48,16 @@ func checkAuth(c *model.Check, path string, v model.Values, written model.Settin
 	seen := make(map[string]bool)
 	for i, u := range users {
 		at := fmt.Sprintf("%s.users[%d]", path, i)
+		if name := u.String("user"); name != "" && u.String("secret-file") == "" {
+			user, err := c.User(name)
+			if err != nil {
+				c.Fail(at, "the user %q has no secret-file, and %w", name, err)
+			}
+			if user.SecretFile == "" {
+				continue // which is told of the user
+			}
+			u["secret-file"] = user.SecretFile
+		}
 		checkUser(c, at, u)
 		if seen[u.String("user")] {
 			c.Fail(at+".user", "the user %q is here twice", u.String("user"))
@@ -111,20 +122,22 @@ func checkInitiators(c *model.Check, path string, v model.Values) {
 		known[u.String("user")] = true
 	}
 	all := listed(v)
+	users := make(map[string]map[string]bool, len(all)) // by names of initiators
 	for i, x := range all {
 		at := fmt.Sprintf("%s.initiators[%d]", path, i)
 		if x.User != "" && !known[x.User] {
 			c.Fail(at, "the target has no user %q: name one of its \"auth: users\"", x.User)
 		}
-		for _, y := range all[:i] {
-			switch {
-			case x.Name != y.Name:
-			case x.User == y.User:
-				c.Fail(at, "%s is here twice", written(x))
-			case x.User == "" || y.User == "":
-				c.Fail(at, "%s is here with a user and without one, which would let every user in by it: leave one of the two out", x.Name)
-			}
+		by, ok := users[x.Name]
+		switch {
+		case !ok:
+			users[x.Name] = map[string]bool{}
+		case by[x.User]:
+			c.Fail(at, "%s is here twice", written(x))
+		case x.User == "" || by[""]:
+			c.Fail(at, "%s is here with a user and without one, which would let every user in by it: leave one of the two out", x.Name)
 		}
+		users[x.Name][x.User] = true
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/network/rdma"
 	tcp "github.com/lunette-io/lunette/network/tcp/kind"
+	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 )
@@ -77,17 +78,32 @@ func initiatorsOption() model.Option {
 // authOption is CHAP. Without users nobody has to prove who they are. Names and files are checked by
 // [checkAuth], which says what CHAP would have them be.
 func authOption(what string) model.Option {
-	user := func() []model.Option {
+	user := func(file string) []model.Option {
 		return []model.Option{
 			{Name: "user", Help: "The name: CHAP_N."},
-			{Name: "secret-file", Type: model.Path, Help: "The file that has the secret."},
+			{Name: "secret-file", Type: model.Path, Help: file},
 		}
 	}
 	return model.Option{Name: "auth", Type: model.Group, Options: []model.Option{
-		{Name: "users", Type: model.Group, List: true, Empty: "leave `auth` out to let all in, or name who may prove who they are", Options: user(), Help: "Who proves by CHAP to be one of these: " + what + "."},
-		{Name: "mutual", Type: model.Group, Options: user(), Help: "Who we prove to be, when we are asked."},
+		{Name: "users", Type: model.Group, List: true, Short: "user", Empty: "leave `auth` out to let all in, or name who may prove who they are", Options: user("The file that has the secret; without it that of the user of this name among the `users` of the document."), Help: "Who proves by CHAP to be one of these: " + what + "."},
+		{Name: "mutual", Type: model.Group, Options: user("The file that has the secret."), Help: "Who we prove to be, when we are asked."},
 		{Name: "algorithms", List: true, Values: algorithmNames(), Empty: "leave it out to allow all", Help: "The hashes that may be used; without it all. Of those that an initiator offers, it decides the order."},
 	}}
+}
+
+// A portal is one of any mover.
+type portal struct{ listening }
+
+type listening interface {
+	Addr() string
+	Start()
+	Close() error
+	Set(s iscsi.Showing)
+}
+
+// Set implements [plugin.Portal].
+func (p portal) Set(b plugin.Binding) {
+	p.listening.Set(iscsi.Showing{Targets: b.Targets, Told: told(b.Values, p.Addr()), Group: uint16(b.Tag)})
 }
 
 // listenTCP makes a portal of connections that the network's engine waits for.
@@ -96,18 +112,18 @@ func listenTCP(ctx context.Context, t *node, n *tcp.Network, b plugin.Binding) (
 	if err != nil {
 		return nil, err
 	}
-	p.Show(b.Targets)
-	p.Tell(told(b.Values, p.Addr()))
-	return p, nil
+	x := portal{p}
+	x.Set(b)
+	return x, nil
 }
 
 // listenISER makes a portal of iSER over any provider of RDMA.
 func listenISER(ctx context.Context, t *node, n rdma.Device, b plugin.Binding) (plugin.Portal, error) {
-	p, err := iser.Listen(ctx, n, b.Address, t.Node, iser.Options{Network: b.Provider, Unsolicited: t.unsolicited})
+	p, err := iser.Listen(ctx, n, b.Address, t.Node, iser.Options{Network: b.Provider, Unsolicited: t.unsolicited.Load})
 	if err != nil {
 		return nil, err
 	}
-	p.Show(b.Targets)
-	p.Tell(told(b.Values, p.Addr()))
-	return p, nil
+	x := portal{p}
+	x.Set(b)
+	return x, nil
 }

@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"bytes"
@@ -10,12 +10,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lunette-io/lunette/agent/api"
 )
 
 // A profile is protobuf in gzip, a trace begins with its version.
 func TestProfiles(t *testing.T) {
-	h := Handler(nothing{})
-	for _, kind := range ProfileKinds() {
+	h := Handler(Config{Source: nothing{}})
+	for _, kind := range api.ProfileKinds() {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/v1/profile/"+kind+"?time=20ms", nil))
 		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/octet-stream" {
@@ -37,13 +39,13 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", kind, len(text), err)
 		}
 	}
-	if len(takers()) != len(ProfileKinds()) {
+	if len(takers()) != len(api.ProfileKinds()) {
 		t.Error("a profile that is not in the list")
 	}
 }
 
 func TestProfileRefuses(t *testing.T) {
-	h := Handler(nothing{})
+	h := Handler(Config{Source: nothing{}})
 	for path, want := range map[string]struct {
 		status int
 		text   string
@@ -66,7 +68,7 @@ func TestProfileRefuses(t *testing.T) {
 // A second profile would spoil the first.
 func TestProfilesOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := Handler(nothing{})
+		h := Handler(Config{Source: nothing{}})
 		first := httptest.NewRecorder()
 		ended := make(chan struct{})
 		go func() {

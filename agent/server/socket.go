@@ -1,4 +1,4 @@
-package api
+package server
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/lunette-io/lunette/agent/api"
 )
 
 // maxSocketPath is what a sockaddr_un holds, without the NUL.
@@ -23,15 +25,15 @@ type Socket struct {
 }
 
 // Listen makes the socket at path, for its user alone (mode 0600), or for those of a group as well
-// (mode 0660); group is a name or a number, or empty. Without a path it is at [DefaultSocket], or in a
-// directory that Listen makes. A socket that a daemon has left behind is replaced; one that a daemon
+// (mode 0660); group is a name or a number, or empty. Without a path it is at [api.DefaultSocket],
+// or in a directory that Listen makes. A socket that a daemon has left behind is replaced; one that a daemon
 // owns is an error.
 func Listen(path, group string) (*Socket, error) {
 	gid, err := groupID(group)
 	if err != nil {
 		return nil, err
 	}
-	if path, err = place(path); err != nil {
+	if path, err = api.SocketPlace(path); err != nil {
 		return nil, err
 	}
 	dir, base := filepath.Split(path)

@@ -1,0 +1,125 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// parseYAML returns the one value of text, which has been through [encoded], or where it cannot be read.
+// Lines are counted from line on.
+func parseYAML(text []byte, line int) (root node, p *Problem) {
+	fail := func(at Position, format string, args ...any) (node, *Problem) {
+		if at.Line > 0 {
+			at.Line += line - 1
+		}
+		return node{}, &Problem{At: at, Err: fmt.Errorf(format, args...)}
+	}
+	if line := tooDeep(text); line > 0 {
+		return fail(Position{line, 1}, "values are nested deeper than %d", maxDepth)
+	}
+	defer func() { // the parser is not ours, and the text is anybody's
+		if r := recover(); r != nil {
+			root, p = fail(Position{}, "this is neither YAML nor JSON")
+		}
+	}()
+	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		at, message := splitPosition(err.Error())
+		return fail(at, "%s", inWords(message))
+	}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body == nil || doc.Body.Type() == ast.CommentType {
+			continue
+		}
+		if body != nil {
+			return fail(position(doc.Body), "a second document starts here: there is one in a file")
+		}
+		body = doc.Body
+	}
+	if body == nil {
+		return node{form: nullNode}, nil
+	}
+	return fromYAML(body, line-1), nil
+}
+
+// fromYAML makes a node of a syntax tree; its lines begin after others.
+func fromYAML(n ast.Node, lines int) node {
+	made := node{at: position(n)}
+	if made.at.Line > 0 {
+		made.at.Line += lines
+	}
+	switch s := n.(type) {
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
+		made.form = takenNode
+	case *ast.NullNode:
+		made.form = nullNode
+		if t := n.GetToken(); t != nil && t.Type == token.NullType {
+			made.text = t.Value
+		}
+	case *ast.StringNode:
+		made.form, made.text = stringNode, s.Value
+	case *ast.LiteralNode:
+		made.form = blockNode
+	case *ast.IntegerNode, *ast.FloatNode:
+		made.form, made.text = numberNode, n.GetToken().Value
+	case *ast.InfinityNode, *ast.NanNode:
+		made.form = floatNode
+	case *ast.BoolNode:
+		made.form, made.text = boolNode, n.GetToken().Value
+	case *ast.SequenceNode:
+		made.form = listNode
+		made.of = make([]node, 0, len(s.Values))
+		for _, v := range s.Values {
+			made.of = append(made.of, fromYAML(v, lines))
+		}
+	case *ast.MappingNode:
+		made.form = fieldsNode
+		made.of = make([]node, 0, len(s.Values))
+		for _, v := range s.Values {
+			made.of = append(made.of, fieldOf(v, lines))
+		}
+	case *ast.MappingValueNode:
+		made.form, made.of = fieldsNode, []node{fieldOf(s, lines)}
+	}
+	return made
+}
+
+// fieldOf makes a node of a key and its value.
+func fieldOf(e *ast.MappingValueNode, lines int) node {
+	v := fromYAML(e.Value, lines)
+	if v.keyAt = position(e.Key); v.keyAt.Line > 0 {
+		v.keyAt.Line += lines
+	}
+	switch k := e.Key.(type) {
+	case *ast.StringNode:
+		v.name, v.keyForm = k.Value, stringNode
+	case *ast.IntegerNode:
+		v.name, v.keyForm = k.GetToken().Value, stringNode
+	default:
+		v.keyForm = fromYAML(k, 0).form
+		if v.keyForm == stringNode {
+			v.keyForm = otherNode
+		}
+	}
+	return v
+}
+
+// position of keys and values is that of the first key: their own token is a colon.
+func position(n ast.Node) Position {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		if len(m.Values) > 0 && !m.IsFlowStyle {
+			return position(m.Values[0])
+		}
+	case *ast.MappingValueNode:
+		n = m.Key
+	}
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return Position{t.Position.Line, t.Position.Column}
+	}
+	return Position{}
+}
