@@ -118,7 +118,11 @@ func (e *Engine) confirm(ctx context.Context, op *operation, t *try, author stri
 		return nil, context.Cause(ctx)
 	}
 	op.is(persisting)
-	m, err := t.made.tx.Commit(now.Document.Text(), metaOf(now.Generation, t.request))
+	var m state.Meta
+	err := e.renameUnits(t.plan, t.before.Document, now.Document)
+	if err == nil {
+		m, err = t.made.tx.Commit(now.Document.Text(), metaOf(now.Generation, t.request))
+	}
 	if err != nil {
 		// It goes on running, and can be confirmed again. What was made is not in a journal any more.
 		err = errors.Join(err, aborted(t.made.tx))
