@@ -100,6 +100,7 @@ fuzz:
 
 reference:
 	$(GO) test ./daemon -run Reference -update
+	$(GO) test ./cmd/lunette -run Manual -update
 
 clean:
 	rm -rf bin # not .run: the disk in it may be in use, and has data

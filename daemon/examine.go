@@ -154,7 +154,7 @@ func (d *Daemon) rehearse(ctx context.Context) (problems model.Problems) {
 		}
 		t := &served{spec: spec, Target: shown}
 		for _, n := range d.nodes.load() {
-			_, err := n.PrepareTarget(t.shown(doc.Users))
+			_, err := n.PrepareTarget(t.shown())
 			fail(fmt.Sprintf("targets[%d]", i), err)
 		}
 	}

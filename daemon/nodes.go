@@ -112,7 +112,7 @@ func (c *nodes) prepare(_ context.Context, x *transition) error {
 // config is what the node of a transport is told.
 func (c *nodes) config(t plugin.Transport, x *transition, limits model.Limits) plugin.NodeConfig {
 	cfg := plugin.NodeConfig{
-		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: x.New.Values, Users: x.New.Users,
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: x.New.Values,
 		Targets: make([]string, 0, len(x.New.Targets)),
 	}
 	for _, t := range x.New.Targets {

@@ -15,6 +15,7 @@ import (
 	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/server"
+	"github.com/lunette-io/lunette/agent/state"
 	"github.com/lunette-io/lunette/buffer"
 )
 
@@ -24,7 +25,16 @@ type Options struct {
 	Socket      string // of the API; empty: where it is by itself
 	SocketGroup string // who may ask beside the daemon's user; empty: nobody
 	Version     string
-	Program     string // how this program is called, for lines that people can type in; empty: lunette
+	Flags       []model.Flag // go before what documents say
+	// Generations keep the documents; nil: in memory, for as long as the daemon runs. If there is a current one,
+	// it is the document of the start. Directory is where they are, for people; empty: nowhere.
+	Generations state.Generations
+	Directory   string
+	// File is the document that is applied when the daemon is told to reload; empty: there is none.
+	File string
+	// Author is who the first generation is by.
+	Author  string
+	Program string // how this program is called, for lines that people can type in; empty: lunette
 }
 
 // A Daemon serves a document: units, targets that map them, and portals that show targets.
@@ -36,6 +46,7 @@ type Daemon struct {
 	started time.Time
 	arena   *buffer.Arena
 	api     *server.Server
+	engine  *apply.Engine
 
 	// changing is held by who changes something, from the beginning of the preparation until it is
 	// published or taken back. Who only looks takes no lock.
@@ -83,7 +94,9 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 		}
 		return nil, err
 	}
-	d.api = server.Serve(socket, server.Config{Source: d, Log: d.log})
+	if err := d.startAgent(socket); err != nil {
+		return nil, errors.Join(err, d.takeDown(ctx), socket.Close())
+	}
 	d.startWatch()
 	return d, nil
 }
@@ -123,6 +136,12 @@ func (d *Daemon) start(ctx context.Context, doc *model.Document) error {
 // once.
 func (d *Daemon) Stop(ctx context.Context) error {
 	d.stopWatch()
+	d.engine.Close()
+	return errors.Join(d.takeDown(ctx), d.api.Close())
+}
+
+// takeDown ends all that is served.
+func (d *Daemon) takeDown(ctx context.Context) error {
 	defer d.change()()
 	errs := []error{d.portals.closeAll()}
 	drain, cancel := context.WithTimeout(ctx, d.doc().Limits.StopTimeout)
@@ -131,8 +150,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	for _, u := range slices.Concat(d.units.left(), d.units.load()) {
 		errs = append(errs, u.close())
 	}
-	errs = append(errs, d.arena.Close(), d.api.Close())
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.arena.Close())...)
 }
 
 // oneLine joins the lines of an error.

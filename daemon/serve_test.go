@@ -330,7 +330,7 @@ func TestServeLittle(t *testing.T) {
 		if len(d.Targets()) > 1 || len(d.Units()) > 1 {
 			t.Errorf("%s\nis shown as %v, %v", text, d.Targets(), d.Units())
 		}
-		if err := Examine(t.Context(), d.doc, Builtin()); err != nil {
+		if err := Examine(t.Context(), d.doc(), Builtin()); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 		if err := d.Stop(t.Context()); err != nil {

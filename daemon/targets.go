@@ -27,10 +27,10 @@ func (t *served) luns() []model.LUN {
 	return slices.SortedFunc(slices.Values(t.spec.LUNs), func(a, b model.LUN) int { return a.Number - b.Number })
 }
 
-// shown is what transports are told of the target, in a document with these users.
-func (t *served) shown(users []model.User) plugin.Target {
+// shown is what transports are told of the target.
+func (t *served) shown() plugin.Target {
 	return plugin.Target{
-		Name: t.spec.Name, SCSI: t.Target, Alias: t.spec.Alias, Maintenance: t.spec.Maintenance, Users: users, Values: t.spec.Values,
+		Name: t.spec.Name, SCSI: t.Target, Alias: t.spec.Alias, Maintenance: t.spec.Maintenance, Values: t.spec.Values,
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *targets) prepare(ctx context.Context, x *transition) error {
 	for _, old := range before {
 		c.ending(x, old)
 	}
-	x.ends = append(x.ends, x.lost)
+	x.ends = append(x.ends, x.ended)
 	return nil
 }
 
@@ -147,7 +147,7 @@ func (c *targets) renew(x *transition, spec model.Target, old *served) (*served,
 
 // show lets a node show t from the publication on. Daemon.changing is held.
 func (c *targets) show(x *transition, n *openNode, t *served) error {
-	show, err := n.PrepareTarget(t.shown(x.New.Users))
+	show, err := n.PrepareTarget(t.shown())
 	if err != nil {
 		return err
 	}

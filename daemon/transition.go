@@ -81,12 +81,19 @@ func (x *transition) Publish() {
 	x.d.units.tell()
 }
 
-// Retire implements [apply.Prepared].
+// Retire implements [apply.Prepared]. What has not ended by then is looked at again by the next call.
 func (x *transition) Retire(ctx context.Context) error {
 	var errs []error
+	var left []func(context.Context) error
 	for _, end := range slices.Backward(x.ends) {
-		errs = append(errs, end(ctx))
+		err := end(ctx)
+		errs = append(errs, err)
+		if errors.As(err, new(*apply.EndingError)) {
+			left = append(left, end)
+		}
 	}
+	slices.Reverse(left)
+	x.ends = left
 	return errors.Join(errs...)
 }
 
@@ -113,6 +120,14 @@ func (x *transition) losing() (gone func()) {
 	c := make(chan struct{})
 	x.gone = append(x.gone, c)
 	return func() { close(c) }
+}
+
+// ended is lost as an end of the transition.
+func (x *transition) ended(ctx context.Context) error {
+	if err := x.lost(ctx); err != nil {
+		return &apply.EndingError{Err: err}
+	}
+	return nil
 }
 
 // lost waits until all that initiators lose is gone.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -66,6 +67,30 @@ type units struct {
 	// when the daemon stops.
 	mu      sync.Mutex
 	retired []*unit
+}
+
+// leave keeps a unit that cannot be closed yet.
+func (c *units) leave(u *unit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.retired, u) {
+		c.retired = append(c.retired, u)
+	}
+}
+
+// leaves forgets a unit that is going to be closed.
+func (c *units) leaves(u *unit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = slices.DeleteFunc(c.retired, func(o *unit) bool { return o == u })
+}
+
+// conditions are those of units that are not as they should be.
+func (c *units) conditions() (all []apply.Condition) {
+	for _, a := range c.absent.load() {
+		all = append(all, apply.Condition{Key: model.Key{Kind: model.UnitObject, Name: a.spec.Name}, Type: apply.NotReady, Message: oneLine(a.why)})
+	}
+	return all
 }
 
 // left takes the units that could not be closed when they went.
@@ -173,12 +198,10 @@ func (c *units) prepare(ctx context.Context, x *transition) error {
 func (x *transition) closing(old *unit) {
 	x.ends = append(x.ends, func(ctx context.Context) error {
 		if err := x.lost(ctx); err != nil {
-			c := &x.d.units
-			c.mu.Lock()
-			c.retired = append(c.retired, old)
-			c.mu.Unlock()
-			return fmt.Errorf("unit %s: %w", old.name(), err)
+			x.d.units.leave(old)
+			return &apply.EndingError{Key: model.Key{Kind: model.UnitObject, Name: old.name()}, Err: err}
 		}
+		x.d.units.leaves(old)
 		return old.close()
 	})
 }

@@ -151,7 +151,8 @@ func (s *Server) Workers() *target.Workers { return s.workers }
 func (s *Server) Commands() []*Command { return s.table.all }
 
 // Execute starts t: it finds the command and applies what SAM-5 and SPC-5 put before
-// every command, in this order: unit attentions, reservations, the CDB itself, readiness.
+// every command, in this order: unit attentions, reservations, the CDB itself, write protection of
+// what the initiator sees, readiness.
 func (s *Server) Execute(t *target.Task) {
 	n := nexus.Of(t.ITL())
 	c, bad := s.table.find(t.CDB)
@@ -171,6 +172,10 @@ func (s *Server) Execute(t *target.Task) {
 	}
 	if bad, ok := c.check(t.CDB); !ok {
 		s.Fail(t, bad)
+		return
+	}
+	if c.protected(t.CDB, t.ITL()) {
+		s.Fail(t, scsi.WriteProtected())
 		return
 	}
 	if c.Medium && s.cfg.Ready != nil {

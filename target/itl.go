@@ -86,10 +86,6 @@ func newITL(n *Nexus, lun scsi.LUN, u *Unit) *ITL {
 // Unit is the unit that x leads to; nil for LUNs without a unit.
 func (x *ITL) Unit() *Unit { return x.unit }
 
-// ReadOnly reports that the initiator may not write to the unit at this LUN, whatever the unit is for
-// others. It may change at any time: then the unit is told of ProtectionChanged.
-func (x *ITL) ReadOnly() bool { return x.readOnly.Load() }
-
 // State is what the device server keeps of x: what its Attach has set.
 func (x *ITL) State() any {
 	if s := x.state.Load(); s != nil {
@@ -100,6 +96,10 @@ func (x *ITL) State() any {
 
 // SetState is called by the device server in Attach.
 func (x *ITL) SetState(s any) { x.state.Store(&s) }
+
+// ReadOnly reports that the initiator may not write to the unit at this LUN, whatever the unit is for
+// others. It may change at any time: then the unit is told of ProtectionChanged.
+func (x *ITL) ReadOnly() bool { return x.readOnly.Load() }
 
 // link puts t at the end of the list; it reports false when x or the channel is going.
 func (x *ITL) link(t *Task) bool {

@@ -150,7 +150,7 @@ type sessionCmd struct {
 
 // sessionDisconnectCmd ends sessions.
 type sessionDisconnectCmd struct {
-	Transport string   `arg:"" help:"The transport, as \"lunette sessions -o wide\" has it."`
+	Transport string   `arg:"" complete:"session" help:"The transport, as \"lunette sessions -o wide\" has it."`
 	IDs       []string `arg:"" name:"id" sep:"none" complete:"session" help:"The session, as its transport names it: id in \"lunette sessions -o json\"."`
 	at
 }
@@ -161,7 +161,7 @@ func (c *sessionDisconnectCmd) Run(e *env) error {
 		if err := e.daemon(c.Socket).DropSession(e.ctx, c.Transport, id); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "%s session %s has ended\n", printable(c.Transport), printable(id))
+		fmt.Fprintf(e.stdout, "The %s session %s has ended.\n", printable(c.Transport), printable(id))
 	}
 	return nil
 }

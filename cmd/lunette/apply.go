@@ -82,7 +82,7 @@ func (c *changing) shown(e *env, p *plan.Plan, send sender) error {
 		if err := c.confirm(e, &o, p); err != nil {
 			return err
 		}
-	case c.Output == "table":
+	case c.Output == "table" && !p.Empty():
 		if err := writePlan(e.stdout, p); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (c *applyCmd) save(e *env, s savedPlan) error {
 		return err
 	}
 	if c.Output == "table" {
-		fmt.Fprintf(e.stdout, "nothing is done; \"lunette apply %s\" does this, as long as the document is that of generation %d\n", printable(c.PlanOut), s.Plan.From)
+		fmt.Fprintf(e.stdout, "Nothing is done: \"lunette apply %s\" does this, as long as generation %d is served.\n", printable(c.PlanOut), s.Plan.From)
 	}
 	return nil
 }

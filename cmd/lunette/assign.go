@@ -14,7 +14,7 @@ type assignment struct {
 }
 
 // assignments reads KEY=VALUE, KEY with dots where one is in another: store.size=20G. A dot of a name is
-// written \. there.
+// written \. there; a place in a list is .0 or [0].
 func assignments(args []string) ([]assignment, error) {
 	var all []assignment
 	for _, arg := range args {
@@ -28,8 +28,9 @@ func assignments(args []string) ([]assignment, error) {
 			case key[i] == '\\' && i+1 < len(key) && key[i+1] == '.':
 				i++
 				path[last] += "."
-			case key[i] == '.':
+			case key[i] == '.', key[i] == '[' && path[last] != "":
 				path = append(path, "")
+			case key[i] == ']' && last > 0 && (i+1 == len(key) || key[i+1] == '.' || key[i+1] == '['): // of a place in a list
 			default:
 				path[last] += key[i : i+1]
 			}

@@ -100,7 +100,7 @@ func (c *changing) confirm(e *env, o *client.Options, p *plan.Plan) error {
 	if c.Yes || !e.terminal {
 		return &unconfirmed{flags}
 	}
-	yes, err := e.ask(fmt.Sprintf("Do it, as by %s? [y/N] ", strings.Join(flags, " ")))
+	yes, err := e.ask("Do it? [y/N] ")
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (c *changing) outcome(e *env, r *apply.Result, withPlan bool) error {
 	if r.Plan == nil {
 		r.Plan = &plan.Plan{}
 	}
-	if withPlan {
+	if withPlan && !(r.Plan.Empty() && len(r.Plan.Notes) == 0) {
 		if err := writePlan(e.stdout, r.Plan); err != nil {
 			return err
 		}
@@ -140,17 +140,17 @@ func (c *changing) outcome(e *env, r *apply.Result, withPlan bool) error {
 	out := page{coloured: coloured(e.stdout)}
 	switch {
 	case c.DryRun && r.Plan.Empty():
-		out.write("nothing would change: generation %d says the same\n", r.Generation)
+		out.write("Nothing would change: generation %d says the same.\n", r.Generation)
 	case c.DryRun:
-		out.write("%s; nothing is done, as --dry-run wants it\n", summary(r.Plan))
+		out.write("Nothing is done, as --dry-run wants it.\n")
 	case !r.Changed:
-		out.write("nothing changes: generation %d says the same\n", r.Generation)
+		out.write("Nothing changes: generation %d says the same.\n", r.Generation)
 	default:
-		out.in(green, "generation %d is served", r.Generation)
+		out.in(green, "Generation %d is served.", r.Generation)
 		out.write("\n")
 	}
 	if !r.TryUntil.IsZero() {
-		out.write("it is taken back at %s, unless \"lunette confirm\" keeps it\n", clock(r.TryUntil))
+		out.write("It is taken back at %s, unless \"lunette confirm\" keeps it.\n", clock(r.TryUntil))
 	}
 	for _, x := range r.Conditions {
 		out.in(red, "%s: %s", objectName(x.Key), x.Type)

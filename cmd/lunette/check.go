@@ -12,8 +12,8 @@ import (
 
 // checkCmd looks at a document, and at what it names.
 type checkCmd struct {
-	File      string `arg:"" optional:"" help:"The document (YAML or JSON); - is standard input."`
-	Config    string `placeholder:"FILE" help:"The document, as serve has it."`
+	File      string `arg:"" optional:"" complete:"file" help:"The document (YAML or JSON); - is standard input."`
+	Config    string `placeholder:"FILE" complete:"file" help:"The document, as serve has it."`
 	Elsewhere bool   `help:"The document is for another machine: look for no files, devices, secrets and addresses."`
 	Output    string `short:"o" enum:"text,table,json,yaml" default:"text" placeholder:"FORMAT" help:"text, which table is as well; json or yaml."`
 }

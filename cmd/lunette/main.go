@@ -75,7 +75,7 @@ type cli struct {
 
 // helpCmd is only a name: [asked] makes a flag of it.
 type helpCmd struct {
-	Command []string `arg:"" optional:"" help:"The command; all of them without it."`
+	Command []string `arg:"" optional:"" complete:"command" help:"The command; all of them without it."`
 }
 
 // Run is not called but by a command line that [asked] has left alone.
@@ -137,7 +137,7 @@ func (e *env) run(args []string) int {
 
 func (e *env) command(args []string) error {
 	helped := false
-	parser, err := e.parser(func(int) { helped = true })
+	parser, err := e.parser(func(int) { helped = true }, cmp.Or(api.DefaultSocket(), "in a directory of this user alone"))
 	if err != nil {
 		return err
 	}
@@ -152,13 +152,12 @@ func (e *env) command(args []string) error {
 	return parsed.Run()
 }
 
-// parser knows all commands.
-func (e *env) parser(exit func(int)) (*kong.Kong, error) {
-	socket := api.DefaultSocket()
+// parser knows all commands. where says where the socket is that is asked by default.
+func (e *env) parser(exit func(int), where string) (*kong.Kong, error) {
 	parser, err := kong.New(&cli{},
 		kong.Name("lunette"),
 		kong.Description("SCSI disks from files, block devices and memory, for every iSCSI initiator."),
-		kong.Vars{"socket": socket, "where": cmp.Or(socket, "in a directory of this user alone")},
+		kong.Vars{"socket": api.DefaultSocket(), "where": where},
 		kong.Writers(e.stdout, e.stderr),
 		kong.Exit(exit),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),

@@ -43,7 +43,7 @@ func (c *showObject) Run(e *env, k *kong.Context) error {
 // setObject changes values of an object.
 type setObject struct {
 	Name   string   `arg:"" complete:"sibling" help:"Which one."`
-	Values []string `arg:"" name:"key=value" sep:"none" help:"What is to be: KEY=VALUE; with dots where one key is in another, as store.size=20G; a number for the place in a list, as filters.0.kind=stats. KEY= takes a value away."`
+	Values []string `arg:"" name:"key=value" sep:"none" help:"What is to be: KEY=VALUE; with dots where one key is in another, as store.size=20G; a number for the place in a list, as filters.0.kind=stats or filters[0].kind=stats. KEY= takes a value away."`
 	changing
 }
 
@@ -156,7 +156,7 @@ func (c *changing) create(e *env, k model.Key, object fields) error {
 	same, err := d.PutObject(e.ctx, k, body, client.Options{DryRun: true})
 	switch {
 	case err == nil && same.Plan.Empty():
-		return c.idle(e, same, objectName(k)+" is there already, and is the same: nothing changes")
+		return c.idle(e, same, "The "+objectName(k)+" is there already, and is the same: nothing changes.")
 	case err == nil, errors.As(err, new(*client.NeedsConfirmError)):
 		return &otherError{fmt.Sprintf("there is another %s already: \"lunette %s set %s\" changes it, and \"lunette %s show %s\" shows it", objectName(k), k.Kind, k.Name, k.Kind, k.Name)}
 	}
@@ -170,7 +170,7 @@ func (c *changing) remove(e *env, k model.Key, o client.Options) error {
 	if !errors.As(err, new(*client.NotFoundError)) {
 		return err
 	}
-	return c.idle(e, &apply.Result{Plan: &plan.Plan{Steps: []plan.Step{}}}, "there is no "+objectName(k)+": nothing changes")
+	return c.idle(e, &apply.Result{Plan: &plan.Plan{Steps: []plan.Step{}}}, "There is no "+objectName(k)+": nothing changes.")
 }
 
 // idle says that nothing was to be done.

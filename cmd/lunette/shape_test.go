@@ -41,6 +41,7 @@ func TestValuesHaveTheTypesOfTheSchema(t *testing.T) {
 		{"unit", `{}`, "unknown=12", `{"unknown":12}`},
 		{"unit", `{}`, "filters=[{\"kind\":\"x\"}]", `{"filters":[{"kind":"x"}]}`},
 		{"unit", `{"filters":[{"kind":"x"}]}`, "filters.0.rate=1.5", `{"filters":[{"kind":"x","rate":1.5}]}`},
+		{"unit", `{"filters":[{"kind":"x"}]}`, "filters[0].rate=1.5", `{"filters":[{"kind":"x","rate":1.5}]}`},
 		{"target", `{}`, "luns.3=12", `{"luns":{"3":"12"}}`},
 		{"target", `{}`, `luns.3={"unit":"a"}`, `{"luns":{"3":{"unit":"a"}}}`},
 		{"access", `{}`, "initiators=a, 12", `{"initiators":["a","12"]}`},

@@ -204,6 +204,6 @@ func (c *reservationClearCmd) Run(e *env) error {
 	if err := e.daemon(c.Socket).ClearReservations(e.ctx, c.Unit); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(e.stdout, "%s has no reservations and no registrations\n", printable(c.Unit))
+	_, err := fmt.Fprintf(e.stdout, "The unit %s has no reservations and no registrations.\n", printable(c.Unit))
 	return err
 }

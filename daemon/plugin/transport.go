@@ -38,7 +38,6 @@ type NodeConfig struct {
 	Arena  *buffer.Arena
 	Limits model.Limits
 	Values model.Values // of the document
-	Users  []model.User // of the document
 	// Targets are the names of all targets that there will be; nil: it is not known yet. What is
 	// prepared for one has to go together with the others of these, and not with those that go.
 	Targets []string
@@ -88,8 +87,6 @@ type Target struct {
 	Alias string
 	// Maintenance: nobody gets in.
 	Maintenance model.Maintenance
-	// Users are those of the document.
-	Users []model.User
 	// Values are the options of all transports in the target.
 	Values model.Values
 }

@@ -31,7 +31,9 @@ type SessionIdentity struct {
 	Mover     string // one kind carries all of its connections: Traits.Name
 	// Address is where its first connection has come from.
 	Address netip.Addr
-	Since   time.Time
+	// PortalGroup is the tag of the group of portals that its connections come by; 0: discovery.
+	PortalGroup uint16
+	Since       time.Time
 	// Params are those of the session; what each connection has for itself is in its
 	// ConnState.
 	Params login.Params
@@ -39,7 +41,7 @@ type SessionIdentity struct {
 
 // key names the session.
 func (s *SessionIdentity) key() sessionKey {
-	return sessionKey{initiator: s.Initiator, isid: s.ISID, target: s.Target}
+	return sessionKey{initiator: s.Initiator, isid: s.ISID, target: s.Target, group: s.PortalGroup}
 }
 
 // from is the initiator port as the target knows it.
@@ -47,11 +49,12 @@ func (s *SessionIdentity) from() target.Initiator {
 	return target.Initiator{Name: s.Initiator, Port: scsi.ISCSIPort(s.Initiator, s.ISID), User: s.User, Address: s.Address}
 }
 
-// A sessionKey names the initiator port and the target: one session each (RFC 7143 6.3.5).
+// A sessionKey names the initiator port and the target port: one session each (RFC 7143 4.4.3, 6.3.5).
 type sessionKey struct {
 	initiator string
 	isid      pdu.ISID
 	target    string
+	group     uint16
 }
 
 // A ConnState is all that a connection in full feature phase is apart from its session and the

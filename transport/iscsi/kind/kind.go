@@ -8,6 +8,7 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/network/rdma"
 	tcp "github.com/lunette-io/lunette/network/tcp/kind"
+	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 )
@@ -97,14 +98,12 @@ type listening interface {
 	Addr() string
 	Start()
 	Close() error
-	Show(targets []string)
-	Tell(addresses []string)
+	Set(s iscsi.Showing)
 }
 
 // Set implements [plugin.Portal].
 func (p portal) Set(b plugin.Binding) {
-	p.Show(b.Targets)
-	p.Tell(told(b.Values, p.Addr()))
+	p.listening.Set(iscsi.Showing{Targets: b.Targets, Told: told(b.Values, p.Addr()), Group: uint16(b.Tag)})
 }
 
 // listenTCP makes a portal of connections that the network's engine waits for.
@@ -120,7 +119,7 @@ func listenTCP(ctx context.Context, t *node, n *tcp.Network, b plugin.Binding) (
 
 // listenISER makes a portal of iSER over any provider of RDMA.
 func listenISER(ctx context.Context, t *node, n rdma.Device, b plugin.Binding) (plugin.Portal, error) {
-	p, err := iser.Listen(ctx, n, b.Address, t.Node, iser.Options{Network: b.Provider, Unsolicited: t.unsolicited})
+	p, err := iser.Listen(ctx, n, b.Address, t.Node, iser.Options{Network: b.Provider, Unsolicited: t.unsolicited.Load})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -13,6 +14,7 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
+	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
 
 // node is the iSCSI node of a daemon: one for all of its movers, so that a session is the same over
@@ -22,58 +24,75 @@ type node struct {
 	log     *slog.Logger
 	secrets secrets
 	// unsolicited: Data-Outs may come unasked over RDMA as well.
-	unsolicited bool
+	unsolicited atomic.Bool
 }
 
 func newNode(c plugin.NodeConfig) (plugin.Node, error) {
-	v := c.Values.Group("iscsi")
-	desired := iscsi.DefaultLogin()
-	desired.InitialR2T, desired.ImmediateData = v.String("initial-r2t") == "yes", v.String("immediate-data") != "no"
-	if burst := v.Size("first-burst"); burst > 0 {
-		desired.FirstBurstLength = uint32(burst)
-	}
-	find := c.Values.Group("discovery")
-	n, err := iscsi.NewNode(iscsi.Config{
-		Log: c.Log, Arena: c.Arena, Login: desired,
-		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins,
-		MaxDiscovery: int(find.Int("sessions")), DiscoveryTime: find.Duration("lifetime"),
-		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout,
-	})
+	desired, unsolicited := wishes(c.Values)
+	n, err := iscsi.NewNode(iscsi.Config{Log: c.Log, Arena: c.Arena, Login: desired, Limits: limits(c)})
 	if err != nil {
 		return nil, err
 	}
-	t := &node{Node: n, log: c.Log, unsolicited: v.String("initial-r2t") == "no"}
+	t := &node{Node: n, log: c.Log}
+	t.unsolicited.Store(unsolicited)
 	publish, err := t.Prepare(c)
 	if err != nil {
 		now, cancel := context.WithCancel(context.Background())
-		cancel()
+		cancel() // nobody has come yet
 		return nil, errors.Join(err, n.Shutdown(now))
 	}
 	publish()
 	return t, nil
 }
 
+// wishes are what logins shall come to, and whether Data-Outs may come unasked over RDMA as well.
+func wishes(v model.Values) (desired login.Config, unsolicited bool) {
+	v = v.Group("iscsi")
+	desired = iscsi.DefaultLogin()
+	desired.InitialR2T, desired.ImmediateData = v.String("initial-r2t") == "yes", v.String("immediate-data") != "no"
+	if burst := v.Size("first-burst"); burst > 0 {
+		desired.FirstBurstLength = uint32(burst)
+	}
+	return desired, v.String("initial-r2t") == "no"
+}
+
+// limits are those of the document.
+func limits(c plugin.NodeConfig) iscsi.Limits {
+	find := c.Values.Group("discovery")
+	return iscsi.Limits{
+		MaxConnections: c.Limits.Connections, MaxLogins: c.Limits.Logins, MaxDiscovery: int(find.Int("sessions")),
+		LoginTimeout: c.Limits.LoginTimeout, PingAfter: c.Limits.IdleTimeout, DiscoveryTime: find.Duration("lifetime"),
+	}
+}
+
 // Prepare implements [plugin.Node].
 func (n *node) Prepare(c plugin.NodeConfig) (func(), error) {
 	n.secrets.begin(c.Targets)
 	find := c.Values.Group("discovery")
-	discovery, err := load(discoveryOwner, find.Group("auth"), c.Users)
+	discovery, err := load(discoveryOwner, find.Group("auth"))
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	if err := n.secrets.check(discovery); err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
+	desired, unsolicited := wishes(c.Values)
+	if err := iscsi.CheckLogin(desired); err != nil {
+		return nil, err
+	}
 	return func() {
 		n.secrets.set(discovery)
 		n.RequireDiscoveryAuth(n.secrets.finder(discovery, find.Bool("open")))
+		n.unsolicited.Store(unsolicited)
+		n.SetLogin(desired)
+		n.SetLimits(limits(c))
 	}, nil
 }
 
 // PrepareTarget implements [plugin.Node].
 func (n *node) PrepareTarget(t plugin.Target) (func(), error) {
 	fail := func(err error) (func(), error) { return nil, fmt.Errorf("target %s: %w", t.Name, err) }
-	known, err := load(targetOwner(t.Name), t.Values.Group("auth"), t.Users)
+	known, err := load(targetOwner(t.Name), t.Values.Group("auth"))
 	if err != nil {
 		return fail(err)
 	}
@@ -81,8 +100,9 @@ func (n *node) PrepareTarget(t plugin.Target) (func(), error) {
 	if err := n.secrets.check(known); err != nil {
 		return fail(err)
 	}
+	known = n.secrets.like(known)
 	shown := shownAs(t)
-	shown.Auth = known.authenticator()
+	shown.Auth, shown.Proof = known.authenticator(), known.chap
 	return func() {
 		if err := n.Node.SetTarget(shown); err != nil {
 			n.log.Error("a target is shown as before", "target", t.Name, "error", err)
@@ -97,6 +117,7 @@ func shownAs(t plugin.Target) iscsi.Target {
 	return iscsi.Target{
 		SCSI: t.SCSI, Alias: t.Alias, Initiators: listed(t.Values),
 		Reset: t.Values.String("target-reset") == anybody,
+		Away:  t.Maintenance.On, Redirect: t.Maintenance.Redirect,
 	}
 }
 
@@ -109,21 +130,50 @@ func (n *node) RemoveTarget(name string, done func()) error {
 	return nil
 }
 
+// refuses says of the sessions with the target of t's name which could not log in if it were as t says.
+func refuses(t plugin.Target) func(s *iscsi.SessionIdentity) bool {
+	shown, known := shownAs(t), t.Values.Group("auth").Groups("users")
+	return func(s *iscsi.SessionIdentity) bool {
+		return s.Target == t.Name && !s.Discovery && (shown.Away || !shown.Admits(s.Initiator, s.User) ||
+			len(known) > 0 && !slices.ContainsFunc(known, func(u model.Values) bool { return u.String("user") == s.User }))
+	}
+}
+
 // Refuses implements [plugin.Node].
-func (n *node) Refuses(plugin.Target) []string { return nil }
+func (n *node) Refuses(t plugin.Target) (ids []string) {
+	for _, s := range n.Identities(refuses(t)) {
+		ids = append(ids, sessionID(s.TSIH))
+	}
+	return ids
+}
 
 // EndRefused implements [plugin.Node].
-func (n *node) EndRefused(_ plugin.Target, _ time.Duration, done func()) { done() }
+func (n *node) EndRefused(t plugin.Target, after time.Duration, done func()) {
+	n.EndSessions(refuses(t), errRefused, after, done)
+}
 
 // Drop implements [plugin.Node].
-func (n *node) Drop(id string) error { return fmt.Errorf("there is no session %s", id) }
+func (n *node) Drop(id string) error {
+	if n.EndSessions(func(s *iscsi.SessionIdentity) bool { return sessionID(s.TSIH) == id }, errDropped, 0, nil) == 0 {
+		return fmt.Errorf("there is no session %s", id)
+	}
+	return nil
+}
+
+var (
+	errRefused = errors.New("the target does not let the initiator in any more")
+	errDropped = errors.New("the session was ended by hand")
+)
+
+// sessionID is how people name a session.
+func sessionID(tsih uint16) string { return fmt.Sprintf("%#04x", tsih) }
 
 // Sessions implements [plugin.Node].
 func (n *node) Sessions() []api.Session {
 	var all []api.Session
 	for _, s := range n.Node.Sessions() {
 		a := api.Session{
-			ID: fmt.Sprintf("%#04x", s.TSIH), Transport: "iscsi", Initiator: s.Initiator, Alias: s.Alias,
+			ID: sessionID(s.TSIH), Transport: "iscsi", Initiator: s.Initiator, Alias: s.Alias,
 			Target: s.Target, User: s.User, Since: s.Since.UTC(), Connections: []api.Connection{},
 			Counts: plugin.Counts(s.Totals),
 		}

@@ -17,8 +17,9 @@ type owner struct {
 	target string // its name; empty: discovery
 	chap   *auth.CHAP
 	// users are who may log in there, mutual who we prove to be there, nil: nobody.
-	users  []named
-	mutual *named
+	users      []named
+	mutual     *named
+	algorithms []string
 }
 
 // A named secret says for errors what it is: they never show it.
@@ -34,8 +35,8 @@ const discoveryOwner = "discovery"
 func targetOwner(name string) string { return "target " + name }
 
 // load reads the secrets of an [authOption] of the owner with a name.
-func load(name string, v model.Values, _ []model.User) (owner, error) {
-	o := owner{name: name}
+func load(name string, v model.Values) (owner, error) {
+	o := owner{name: name, algorithms: v.Strings("algorithms")}
 	if len(v.Groups("users")) == 0 {
 		return o, nil
 	}
@@ -63,7 +64,7 @@ func load(name string, v model.Values, _ []model.User) (owner, error) {
 		o.mutual = &s
 	}
 	for _, a := range auth.All() {
-		if slices.Contains(v.Strings("algorithms"), a.Name()) {
+		if slices.Contains(o.algorithms, a.Name()) {
 			cfg.Algorithms = append(cfg.Algorithms, a)
 		}
 	}
@@ -78,6 +79,13 @@ func (o owner) authenticator() func() login.Authenticator {
 		return nil
 	}
 	return func() login.Authenticator { return o.chap.Begin() }
+}
+
+// asks reports that o asks for the same proof as other.
+func (o owner) asks(other owner) bool {
+	same := func(a, b named) bool { return a.what == b.what && a.secret.Equal(b.secret) }
+	return slices.EqualFunc(o.users, other.users, same) && slices.Equal(o.algorithms, other.algorithms) &&
+		(o.mutual == nil) == (other.mutual == nil) && (o.mutual == nil || same(*o.mutual, *other.mutual))
 }
 
 // secrets are those of a whole node. What one target proves itself with must not be what anybody
@@ -134,6 +142,17 @@ func (s *secrets) check(o owner) error {
 		}
 	}
 	return nil
+}
+
+// like returns o with the CHAP of the owner that is there under its name, if that asks for the same proof:
+// what was proved to it is as good then.
+func (s *secrets) like(o owner) owner {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now, ok := s.all[o.name]; ok && o.asks(now) {
+		o.chap = now.chap
+	}
+	return o
 }
 
 // set takes the secrets of an owner, in the place of those that it had.

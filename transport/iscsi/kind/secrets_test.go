@@ -39,7 +39,7 @@ func TestSecretsOfANode(t *testing.T) {
 	var s secrets
 	put := func(name string, v model.Values) error {
 		t.Helper()
-		o, err := load(name, v, nil)
+		o, err := load(name, v)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestSecretsOfANode(t *testing.T) {
 	must(put("target one", authOf(a, b)))
 	refused(put("target two", authOf(b, "")), `target one, which proves itself as "us"`)
 
-	if _, err := load("target five", authOf(filepath.Join(t.TempDir(), "none"), ""), nil); err == nil {
+	if _, err := load("target five", authOf(filepath.Join(t.TempDir(), "none"), "")); err == nil {
 		t.Error("a file that is not there")
 	}
 	if text := fmt.Sprintf("%+v %v", s.all, s.all["target one"].users); strings.Contains(text, "horse") {
