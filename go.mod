@@ -11,3 +11,8 @@ require (
 )
 
 require github.com/danielgtaylor/huma/v2 v2.37.2
+
+require (
+	github.com/rogpeppe/go-internal v1.16.0
+	golang.org/x/tools v0.26.0 // indirect
+)

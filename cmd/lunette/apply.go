@@ -146,7 +146,7 @@ func (c *diffCmd) Run(e *env) error {
 	if err != nil {
 		return inDocument(shownName(c.File), err)
 	}
-	if shown, err := c.show(e, result.Plan); shown || err != nil {
+	if shown, err := c.show(e, listed(result.Plan)); shown || err != nil {
 		return err
 	}
 	return writePlan(e.stdout, result.Plan)
