@@ -40,8 +40,8 @@ func (c *change) make(ctx context.Context, result *Result) error {
 	// From here on the request has succeeded.
 	c.publish(c.op, prepared, next)
 	result.Generation, result.ETag, result.Changed, result.TryUntil = next.Generation, next.ETag, !c.same, next.TryUntil
-	c.pending(c.plan, c.new)
 	c.tell(next)
+	c.pending(c.plan, c.new)
 	result.Conditions = c.retire(prepared, c.op, c.new.Limits.StopTimeout, nil)
 	c.op.has(len(c.plan.Steps), len(c.plan.Steps))
 	return nil

@@ -151,9 +151,9 @@ func (e *Engine) revert(ctx context.Context, op *operation, t *try, author strin
 	}
 	e.publish(op, prepared, t.before)
 	e.over(t)
-	e.pending(p, t.before.Document)
 	e.c.Log.Info("a change that was tried was taken back", "generation", t.before.Generation, "author", author)
 	e.Note(Event{Type: "reverted", Message: fmt.Sprintf("back to generation %d%s", t.before.Generation, by(author))})
+	e.pending(p, t.before.Document)
 	result := &Result{Plan: p, Generation: t.before.Generation, Changed: true, ETag: t.before.ETag}
 	result.Conditions = e.retire(prepared, op, t.before.Document.Limits.StopTimeout, func() { e.takeBack(t) })
 	if t.made.tx != nil {

@@ -70,6 +70,8 @@ var cases = []struct {
 	{"target renamed", "test:b", "test:c", []string{"rename target/iqn.2026-11.io.test:c <target/iqn.2026-11.io.test:b ends-sessions: 2 sessions end: i1, i2"}},
 	{"LUN", "luns: {0: db}", "luns: {0: db, 1: open}",
 		[]string{"change target/iqn.2026-11.io.test:b told: initiators that are logged in are told: REPORTED LUNS DATA HAS CHANGED"}},
+	{"LUN that is not written to", "luns: {0: db}", "luns: {0: {unit: db, read-only: true}}",
+		[]string{"change target/iqn.2026-11.io.test:b told: initiators that are logged in are told: REPORTED LUNS DATA HAS CHANGED"}},
 	{"portal named", "- 127.0.0.1:3260", "- {address: \"127.0.0.1:3260\", targets: [\"iqn.2026-11.io.test:a\"]}",
 		[]string{"change portal/rope+tcp://127.0.0.1:3260 unseen: it counts for who logs in next"}},
 	{"portal goes", "- wire+tcp://127.0.0.1:3261", "",
@@ -151,6 +153,19 @@ func TestUnmapped(t *testing.T) {
 	want := []string{"change unit/db unseen: ", "change unit/open unseen: ", "remove unit/scratch loses-data: what it holds is gone: its store keeps nothing when it is closed"}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the steps are\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestAlike: units that are alike and claim nothing are the same where they are seen at the same LUN.
+func TestAlike(t *testing.T) {
+	doc := func(first, second string) string {
+		const unit = "- {name: %s, store: {kind: mist}}\n"
+		return fmt.Sprintf("units:\n"+unit+unit+"targets:\n- {name: \"%sa\", luns: {0: %s, 1: %s}}\n", min(first, second), max(first, second), iqn, first, second)
+	}
+	got := strings.Join(steps(mustMake(t, read(t, doc("a", "b")), read(t, doc("d", "c")), nil)), "\n")
+	want := "rename unit/c <unit/b unseen: \nrename unit/d <unit/a unseen: \nchange target/iqn.2026-11.io.test:a unseen: "
+	if got != want {
+		t.Errorf("the steps are\n%s\nnot\n%s", got, want)
 	}
 }
 

@@ -55,7 +55,7 @@ type text struct {
 func (q Shown) answer(body []byte, tag string) (*text, error) {
 	tag = quoted(tag)
 	if q.NoneMatch == tag || q.NoneMatch == "*" {
-		return nil, huma.ErrorWithHeaders(&failure{status: http.StatusNotModified}, http.Header{"Etag": {tag}})
+		return nil, &failure{status: http.StatusNotModified, headers: http.Header{"Etag": {tag}}}
 	}
 	t := &text{ContentType: typeYAML, ETag: tag, Body: body}
 	if q.format() == model.JSON {
