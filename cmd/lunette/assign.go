@@ -58,7 +58,7 @@ func assigned(s shape, object fields, all []assignment) (fields, error) {
 		var value any
 		if a.text != "" {
 			var err error
-			if value, err = s.at(object, a.path).value(a.text); err != nil {
+			if value, err = s.valueAt(object, a); err != nil {
 				return nil, fmt.Errorf("%s: %w", strings.Join(a.path, "."), err)
 			}
 		}

@@ -94,7 +94,7 @@ func (c *changing) confirm(e *env, o *client.Options, p *plan.Plan) error {
 	if shown, err := c.show(e, apply.Result{Plan: p}); shown || err != nil {
 		return errors.Join(err, &unconfirmed{flags})
 	}
-	if err := writePlan(e.stdout, p); err != nil {
+	if err := writePlan(e.stdout, p, o.Confirm); err != nil {
 		return err
 	}
 	if c.Yes || !e.terminal {
@@ -131,7 +131,7 @@ func (c *changing) outcome(e *env, r *apply.Result, withPlan bool) error {
 		return err
 	}
 	if withPlan && !(r.Plan.Empty() && len(r.Plan.Notes) == 0) {
-		if err := writePlan(e.stdout, r.Plan); err != nil {
+		if err := writePlan(e.stdout, r.Plan, c.options().Confirm); err != nil {
 			return err
 		}
 	}

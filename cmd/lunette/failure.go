@@ -22,7 +22,7 @@ const (
 // conflicts reports that err says that a change is tried, or that it is too late to take one back.
 func conflicts(err error) bool {
 	var e *client.Error
-	return errors.As(err, &e) && (e.Reason == api.ReasonTrying || e.Reason == api.ReasonLate)
+	return errors.As(err, &e) && (e.Reason == api.ReasonTry || e.Reason == api.ReasonLate)
 }
 
 // statusOf is the exit status of a command with an error.

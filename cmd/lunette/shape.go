@@ -237,6 +237,18 @@ func (s shape) listed(v any, path []string) []string {
 	return path
 }
 
+// valueAt is what is assigned in v. Where the schema says nothing, a list stays one.
+func (s shape) valueAt(v any, a assignment) (any, error) {
+	at := s.at(v, a.path)
+	for _, name := range a.path {
+		v = childOf(v, strings.TrimPrefix(name, placeMark))
+	}
+	if _, list := v.([]any); list && len(at.types()) == 0 {
+		at.any = []fields{{{"type", "array"}}}
+	}
+	return at.value(a.text)
+}
+
 // value is what a text of the command line is.
 func (s shape) value(text string) (any, error) {
 	types := s.types()

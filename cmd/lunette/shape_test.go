@@ -48,6 +48,7 @@ func TestValuesHaveTheTypesOfTheSchema(t *testing.T) {
 		{"target", `{}`, "luns.3=12", `{"luns":{"3":"12"}}`},
 		{"target", `{}`, `luns.3={"unit":"a"}`, `{"luns":{"3":{"unit":"a"}}}`},
 		{"access", `{}`, "initiators=a, 12", `{"initiators":["a","12"]}`},
+		{"access", `{"others":["x"]}`, "others=a,12", `{"others":["a",12]}`},
 		{"portal", `{}`, "tag=7", `{"tag":7}`},
 		{"section", `{}`, `a\.b.c=x`, `{"a.b":{"c":"x"}}`},
 	} {
