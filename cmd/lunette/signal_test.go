@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/agent/client"
@@ -26,7 +28,20 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	goleak.VerifyTestMain(m)
+	testscript.Main(leakless{m}, map[string]func(){"lunette": main})
+}
+
+// leakless are tests after which no goroutine is left.
+type leakless struct{ m *testing.M }
+
+// Run implements [testscript.TestingM].
+func (l leakless) Run() int {
+	status := l.m.Run()
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
 }
 
 // command is lunette, in a process of its own, serving memory.
