@@ -45,7 +45,7 @@ func cpu(t testing.TB) time.Duration {
 // BenchmarkStart opens the units of a document, which are there already.
 func BenchmarkStart(b *testing.B) {
 	b.Chdir(b.TempDir())
-	doc := many(b, 100)
+	doc := many(b, 250)
 	opts := Options{Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(b.TempDir(), "s")}
 	for i := 0; b.Loop() || i < 2; i++ {
 		was := cpu(b)
