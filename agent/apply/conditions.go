@@ -196,8 +196,9 @@ func (e *Engine) clear(all []Condition) {
 
 // Status is how it stands.
 func (e *Engine) Status() Status {
+	last := e.events.end() - 1 // what happens while we look may be told twice, and is never missed
 	now := e.shown.Load()
-	s := Status{Meta: now.Meta, ETag: now.ETag, Directory: e.c.Directory, TryUntil: now.TryUntil, Sequence: e.events.end() - 1}
+	s := Status{Meta: now.Meta, ETag: now.ETag, Directory: e.c.Directory, TryUntil: now.TryUntil, Sequence: last}
 	s.Conditions = append(slices.Clone(e.c.Runner.Conditions()), e.conditions.list()...)
 	if s.Conditions == nil {
 		s.Conditions = []Condition{}

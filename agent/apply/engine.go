@@ -120,7 +120,7 @@ func New(c Config) (*Engine, error) {
 }
 
 func snapshot(m state.Meta, d *model.Document) *Snapshot {
-	tag, _ := d.ETag(model.Key{})
+	tag, _ := d.ETag(model.Key{}) // the whole document is always there
 	return &Snapshot{Meta: m, Document: d, ETag: tag}
 }
 

@@ -86,10 +86,17 @@ func (e *Engine) Start(r Request) Operation {
 // apply is Apply of an operation. It ends it.
 func (e *Engine) apply(ctx context.Context, op *operation, r Request) (res *Result, err error) {
 	defer func() { op.end(res, err) }()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	// A whole document is read before it is its turn: others need not wait for that.
+	// A whole document is read before it is its turn: others need not wait for that. What would be refused
+	// anyway is not read.
+	if err := matches(e.shown.Load(), r); err != nil {
+		return nil, err
+	}
 	document, err := e.read(&r)
 	if err != nil {
 		return nil, err
@@ -101,9 +108,6 @@ func (e *Engine) apply(ctx context.Context, op *operation, r Request) (res *Resu
 	defer back()
 	op.is(planning)
 	now := e.shown.Load()
-	if e.try != nil {
-		return nil, &ConflictError{Generation: now.Generation, Try: true, Message: "a change is being tried: confirm or revert it first"}
-	}
 	if err := matches(now, r); err != nil {
 		return nil, err
 	}
@@ -187,7 +191,10 @@ func edited(d *model.Document, schema model.Schema, edits []model.Edit) (*model.
 
 // matches says whether the document is what a request was made for.
 func matches(now *Snapshot, r Request) error {
-	if r.Match == "" {
+	switch {
+	case now.Tried:
+		return &ConflictError{Generation: now.Generation, Try: true, Message: "a change is being tried: confirm or revert it first"}
+	case r.Match == "":
 		return nil
 	}
 	what := "the document"
@@ -197,7 +204,11 @@ func matches(now *Snapshot, r Request) error {
 	conflict := func(is string) error {
 		return &ConflictError{Key: r.MatchKey, Generation: now.Generation, Message: what + " " + is}
 	}
-	switch tag, ok := now.Document.ETag(r.MatchKey); {
+	tag, ok := now.ETag, true
+	if r.MatchKey != (model.Key{}) {
+		tag, ok = now.Document.ETag(r.MatchKey)
+	}
+	switch {
 	case !ok:
 		return conflict("is not there any more")
 	case r.Match != "*" && r.Match != tag:

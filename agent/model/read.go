@@ -72,9 +72,6 @@ func checked(name string, text []byte) ([]byte, *Problem) {
 	if err != nil {
 		return fail(at, "%w", err)
 	}
-	if line := tooDeep(text); line > 0 {
-		return fail(Position{line, 1}, "values are nested deeper than %d", maxDepth)
-	}
 	return text, nil
 }
 

@@ -8,14 +8,17 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// parseYAML returns the one value of text, which has been through [encoded] and [tooDeep], or where
-// it cannot be read. Lines are counted from line on.
+// parseYAML returns the one value of text, which has been through [encoded], or where it cannot be read.
+// Lines are counted from line on.
 func parseYAML(text []byte, line int) (root node, p *Problem) {
 	fail := func(at Position, format string, args ...any) (node, *Problem) {
 		if at.Line > 0 {
 			at.Line += line - 1
 		}
 		return node{}, &Problem{At: at, Err: fmt.Errorf(format, args...)}
+	}
+	if line := tooDeep(text); line > 0 {
+		return fail(Position{line, 1}, "values are nested deeper than %d", maxDepth)
 	}
 	defer func() { // the parser is not ours, and the text is anybody's
 		if r := recover(); r != nil {

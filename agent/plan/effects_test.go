@@ -70,6 +70,8 @@ var cases = []struct {
 	{"target renamed", "test:b", "test:c", []string{"rename target/iqn.2026-11.io.test:c <target/iqn.2026-11.io.test:b ends-sessions: 2 sessions end: i1, i2"}},
 	{"LUN", "luns: {0: db}", "luns: {0: db, 1: open}",
 		[]string{"change target/iqn.2026-11.io.test:b told: initiators that are logged in are told: REPORTED LUNS DATA HAS CHANGED"}},
+	{"LUN that is not written to", "luns: {0: db}", "luns: {0: {unit: db, read-only: true}}",
+		[]string{"change target/iqn.2026-11.io.test:b told: initiators that are logged in are told: REPORTED LUNS DATA HAS CHANGED"}},
 	{"portal named", "- 127.0.0.1:3260", "- {address: \"127.0.0.1:3260\", targets: [\"iqn.2026-11.io.test:a\"]}",
 		[]string{"change portal/rope+tcp://127.0.0.1:3260 unseen: it counts for who logs in next"}},
 	{"portal goes", "- wire+tcp://127.0.0.1:3261", "",
@@ -154,6 +156,19 @@ func TestUnmapped(t *testing.T) {
 	}
 }
 
+// TestAlike: units that are alike and claim nothing are the same where they are seen at the same LUN.
+func TestAlike(t *testing.T) {
+	doc := func(first, second string) string {
+		const unit = "- {name: %s, store: {kind: mist}}\n"
+		return fmt.Sprintf("units:\n"+unit+unit+"targets:\n- {name: \"%sa\", luns: {0: %s, 1: %s}}\n", min(first, second), max(first, second), iqn, first, second)
+	}
+	got := strings.Join(steps(mustMake(t, read(t, doc("a", "b")), read(t, doc("d", "c")), nil)), "\n")
+	want := "rename unit/c <unit/b unseen: \nrename unit/d <unit/a unseen: \nchange target/iqn.2026-11.io.test:a unseen: "
+	if got != want {
+		t.Errorf("the steps are\n%s\nnot\n%s", got, want)
+	}
+}
+
 // TestAccess: the first element that is about an initiator counts, so that their order is a change.
 func TestAccess(t *testing.T) {
 	const one, two = "  - {name: x, initiators: [i1, i2], luns: {0: db}}\n", "  - {name: y, initiators: [i2], luns: {1: open}}\n"
@@ -190,4 +205,35 @@ type ended struct{ crowd }
 
 func (ended) Ends(old *model.Target, _ *model.Document) []plan.Session {
 	return []plan.Session{{Transport: "rope", ID: "1", Initiator: "i1", Target: old.Name}}
+}
+
+// TestFields: what changes is told with its place, as it was and as it is.
+func TestFields(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"size: 10G", "size: 20480M, sync: true", "store.size 10G>20G; store.sync >true"},
+		{"kind: mist, size: 1M", "kind: vault, path: /d/x", "store.kind mist>vault; store.path >/d/x"},
+		{"[{kind: slow}]", "[{kind: slow, by: 1s}, {kind: slow}]", "filters[0].by 1ms>1s; filters[1].kind >slow"},
+		{"  filters: [{kind: slow}]\n", "  optional: true\n", "filters[0].kind slow>; optional >true"},
+		{"{0: db, 1: scratch, 2: open}", "{0: open, 1: scratch, 3: {unit: db, read-only: true}}", "luns.0 db>open; luns.2 open>; luns.3 >db (read-only)"},
+		{"let-in: [i1, i2]", "auth: {method: rope, users: [ann]}\n  maintenance: true", "maintenance >true; let-in i1, i2>; auth.users >ann; auth.method none>rope"},
+		{"let-in: [i1, i2]", "let-in: [i2, i1]", "let-in i1, i2>i2, i1"},
+		{"- 127.0.0.1:3260", "- {kind: rope+tcp, address: \"127.0.0.1:3260\", tag: 2, digest: true, targets: [\"iqn.2026-11.io.test:b\"]}", "targets >iqn.2026-11.io.test:b; tag >2; digest >true"},
+		{"users:", "limits: {connections: 5, memory: 2G, idle-timeout: 1m}\nusers:", "memory 1G>2G; connections 20000>5; idle-timeout 30s>1m0s"},
+		{"users:", "rope: {discovery: [x, y]}\nusers:", "discovery >x, y"},
+	} {
+		text := strings.Replace(base, c.old, c.new, 1)
+		if text == base {
+			t.Fatalf("%q changes nothing", c.old)
+		}
+		p := mustMake(t, read(t, base), read(t, text), nil)
+		var got []string
+		for _, s := range p.Steps {
+			for _, f := range s.Fields {
+				got = append(got, f.Path+" "+f.Old+">"+f.New)
+			}
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s:\n\t%s\nnot\n\t%s", c.new, strings.Join(got, "; "), c.want)
+		}
+	}
 }

@@ -16,8 +16,9 @@ import (
 
 // A failure is an answer that is not a success.
 type failure struct {
-	status int
-	body   api.Error
+	status  int
+	body    api.Error
+	headers http.Header // more of them
 }
 
 func (f *failure) Error() string { return f.body.Error }
@@ -25,8 +26,11 @@ func (f *failure) Error() string { return f.body.Error }
 // GetStatus implements [huma.StatusError].
 func (f *failure) GetStatus() int { return f.status }
 
+// GetHeaders implements [huma.HeadersError].
+func (f *failure) GetHeaders() http.Header { return f.headers }
+
 func fail(status int, format string, args ...any) *failure {
-	return &failure{status, api.Error{Error: fmt.Sprintf(format, args...)}}
+	return &failure{status: status, body: api.Error{Error: fmt.Sprintf(format, args...)}}
 }
 
 // failureOf is the answer that an error of the agent is.

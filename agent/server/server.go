@@ -44,7 +44,7 @@ func usual() times {
 // A Server is the API on its socket.
 type Server struct {
 	socket *Socket
-	http   http.Server
+	http   *http.Server
 	done   chan struct{}
 	stop   context.CancelFunc // ends streams
 }
@@ -58,17 +58,7 @@ func Serve(socket *Socket, c Config) *Server {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := newService(ctx, c)
-	v := &Server{socket: socket, done: make(chan struct{}), stop: stop, http: http.Server{
-		Handler:           s,
-		ConnContext:       withPeer,
-		ReadHeaderTimeout: min(5*time.Second, c.times.read),
-		ReadTimeout:       c.times.read,
-		WriteTimeout:      c.times.write,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
-	}}
+	v := &Server{socket: socket, done: make(chan struct{}), stop: stop, http: bounded(ctx, c)}
 	go func() {
 		defer close(v.done)
 		if err := v.http.Serve(socket.listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
@@ -76,6 +66,20 @@ func Serve(socket *Socket, c Config) *Server {
 		}
 	}()
 	return v
+}
+
+// bounded is a server whose connections have bounds in time and size. Its streams end with ctx.
+func bounded(ctx context.Context, c Config) *http.Server {
+	return &http.Server{
+		Handler:           newService(ctx, c),
+		ConnContext:       withPeer,
+		ReadHeaderTimeout: min(5*time.Second, c.times.read),
+		ReadTimeout:       c.times.read,
+		WriteTimeout:      c.times.write,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
+	}
 }
 
 // Path is where the socket is.

@@ -56,7 +56,7 @@ func (s *service) events(w http.ResponseWriter, r *http.Request) {
 	if l.write(": events\n\n") != nil || last == 0 || last < from && from != 0 {
 		return
 	}
-	l.follow(ctx, s.Agent.Watch(ctx, from), last)
+	l.follow(ctx, func(ctx context.Context) iter.Seq2[apply.Event, error] { return s.Agent.Watch(ctx, from) }, last)
 }
 
 // span is which events are wanted: the first, and the last.
@@ -105,15 +105,15 @@ type item struct {
 	gap   *apply.GapError
 }
 
-// follow writes what comes, and signs of life, until there is no more, up to the event with the number last. A write that takes too long
-// ends it: the agent does not wait for who does not read.
-func (l *listener) follow(ctx context.Context, events iter.Seq2[apply.Event, error], last uint64) {
+// follow writes what comes, and signs of life, until there is no more, up to the event with the number last. A write that
+// takes too long ends it: the agent does not wait for who does not read.
+func (l *listener) follow(ctx context.Context, watch func(context.Context) iter.Seq2[apply.Event, error], last uint64) {
 	ctx, cancel := context.WithCancel(ctx)
 	items := make(chan item)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer close(items)
-		for e, err := range events {
+		for e, err := range watch(ctx) {
 			next := item{event: e}
 			if err != nil && !errors.As(err, &next.gap) {
 				return

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // Begin implements [Generations].
@@ -15,7 +17,7 @@ func (d *Dir) begin() (*transaction, error) {
 	d.work.Lock()
 	defer d.work.Unlock()
 	d.mu.Lock()
-	closed, busy, unfinished := d.closed, d.busy, len(d.unfinished)
+	closed, busy, unfinished := d.closed, d.tx != nil, len(d.unfinished)
 	next := d.highest + 1
 	d.mu.Unlock()
 	switch {
@@ -38,10 +40,11 @@ func (d *Dir) begin() (*transaction, error) {
 	if err := d.dropJournal(); err != nil {
 		return nil, err
 	}
+	t := &transaction{d: d, next: next}
 	d.mu.Lock()
-	d.busy = true
+	d.tx = t
 	d.mu.Unlock()
-	return &transaction{d: d, next: next}, nil
+	return t, nil
 }
 
 // A transaction is one of a [Dir].
@@ -51,6 +54,7 @@ type transaction struct {
 
 	// d.mu guards these.
 	pending   []noted // are not in the journal yet
+	renaming  []noted // of units; not all of them need be noted yet
 	noted     int     // how many there have been
 	ended     bool    // it was committed or aborted, or its commit has failed
 	committed bool
@@ -125,23 +129,29 @@ func (t *transaction) write(all []noted) error {
 	d := t.d
 	first, generation := t.journal == nil, uint64(0)
 	if first {
+		d.journaled = true // even if making it is reported as failed
 		out, err := d.f.create(journalName)
 		if err != nil {
 			return err
 		}
-		t.journal, d.journaled = out, true
+		t.journal = out
 		generation = t.next
 	}
 	b := journalLine(generation, all)
+	failpoint.Here("state/journal/made")
 	if _, err := t.journal.Write(b); err != nil {
 		return err
 	}
+	failpoint.Here("state/journal/written")
 	if err := t.journal.Sync(); err != nil {
 		return err
 	}
 	if first {
-		return d.f.syncDir("")
+		if err := d.f.syncDir(""); err != nil {
+			return err
+		}
 	}
+	failpoint.Here("state/journal/durable")
 	return nil
 }
 
@@ -151,6 +161,7 @@ func (t *transaction) Commit(text []byte, m Meta) (Meta, error) {
 	d := t.d
 	d.work.Lock()
 	defer d.work.Unlock()
+	failpoint.Here("state/commit/begun")
 	d.mu.Lock()
 	err := t.usable()
 	t.ended = true
@@ -165,7 +176,7 @@ func (t *transaction) Commit(text []byte, m Meta) (Meta, error) {
 	}
 	t.end()
 	d.mu.Lock()
-	d.busy = false
+	d.tx = nil
 	if err == nil {
 		d.current, d.highest, t.committed = s, t.next, true
 		d.all = append(d.all, entry{generation: t.next, meta: s.Meta})
@@ -174,13 +185,18 @@ func (t *transaction) Commit(text []byte, m Meta) (Meta, error) {
 	if err != nil {
 		return Meta{}, err
 	}
+	failpoint.Here("state/commit/durable")
 	// It is committed. What follows is tidying up: what does not succeed is done by the next start, or
 	// by the next transaction.
 	d.mark()
-	d.renames = t.renames
-	if d.renameRecords() == nil && d.journaled && d.f.remove(journalName) == nil {
+	if d.renames = t.renames; len(d.renames) > 0 {
+		if d.renameRecords() == nil {
+			_ = d.dropJournal()
+		}
+	} else if d.journaled && d.f.remove(journalName) == nil {
 		d.journaled = false
 	}
+	failpoint.Here("state/commit/unjournaled")
 	d.prune()
 	return s.Meta, nil
 }
@@ -192,10 +208,10 @@ func (t *transaction) Abort() error {
 	defer d.work.Unlock()
 	d.mu.Lock()
 	ended, closed, committed := t.ended, d.closed, t.committed
-	other := d.busy && ended // another transaction has begun since this one's commit failed
+	other := d.tx != nil && ended // another transaction has begun since this one's commit failed
 	t.ended = true
 	if !ended {
-		d.busy = false
+		d.tx = nil
 	}
 	d.mu.Unlock()
 	t.end()
@@ -234,6 +250,7 @@ func (d *Dir) store(s Stored) error {
 		}
 		return d.withdraw(s.Generation, err)
 	}
+	failpoint.Here("state/commit/renamed")
 	if err := d.f.syncDir(generationsDir); err != nil {
 		return d.withdraw(s.Generation, fmt.Errorf("%s: cannot make it durable: %w", d.file(path), err))
 	}

@@ -161,7 +161,7 @@ func (c *sessionDisconnectCmd) Run(e *env) error {
 		if err := e.daemon(c.Socket).DropSession(e.ctx, c.Transport, id); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "%s session %s has ended\n", printable(c.Transport), printable(id))
+		fmt.Fprintf(e.stdout, "The %s session %s has ended.\n", printable(c.Transport), printable(id))
 	}
 	return nil
 }

@@ -82,8 +82,8 @@ func (c *changing) shown(e *env, p *plan.Plan, send sender) error {
 		if err := c.confirm(e, &o, p); err != nil {
 			return err
 		}
-	case c.Output == "table":
-		if err := writePlan(e.stdout, p); err != nil {
+	case c.Output == "table" && !p.Empty():
+		if err := writePlan(e.stdout, p, o.Confirm); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func (c *applyCmd) save(e *env, s savedPlan) error {
 	if shown, err := c.show(e, s.Plan); err != nil {
 		return err
 	} else if !shown {
-		if err := writePlan(e.stdout, s.Plan); err != nil {
+		if err := writePlan(e.stdout, s.Plan, c.options().Confirm); err != nil {
 			return err
 		}
 	}
@@ -107,7 +107,7 @@ func (c *applyCmd) save(e *env, s savedPlan) error {
 		return err
 	}
 	if c.Output == "table" {
-		fmt.Fprintf(e.stdout, "nothing is done; \"lunette apply %s\" does this, as long as the document is that of generation %d\n", printable(c.PlanOut), s.Plan.From)
+		fmt.Fprintf(e.stdout, "Nothing is done: \"lunette apply %s\" does this, as long as generation %d is served.\n", printable(c.PlanOut), s.Plan.From)
 	}
 	return nil
 }
@@ -146,10 +146,10 @@ func (c *diffCmd) Run(e *env) error {
 	if err != nil {
 		return inDocument(shownName(c.File), err)
 	}
-	if shown, err := c.show(e, result.Plan); shown || err != nil {
+	if shown, err := c.show(e, listed(result.Plan)); shown || err != nil {
 		return err
 	}
-	return writePlan(e.stdout, result.Plan)
+	return writePlan(e.stdout, result.Plan, nil)
 }
 
 // maxText bounds what is read from a file: a document of the largest size in a saved plan.

@@ -22,18 +22,24 @@ func key(kind model.ObjectKind, name string) model.Key { return model.Key{Kind: 
 var (
 	harmless = plan.Step{Op: plan.Change, Key: key("unit", "db"), Effect: plan.Told, Notice: "initiators are told: CAPACITY DATA HAS CHANGED",
 		Fields: []plan.Field{{Path: "store.size", Old: "10G", New: "20G"}}}
-	harmful = plan.Step{Op: plan.Remove, Key: key("target", "iqn.2026-11.io.lunette:old"), Effect: plan.EndsSessions, Confirm: plan.ConfirmEndSessions,
+	harmful = plan.Step{Op: plan.Remove, Key: key("target", "iqn.2026-11.io.lunette:old"), Effect: plan.EndsSessions, Confirm: plan.ConfirmEndSessions, Notice: "1 session ends",
 		Sessions: []plan.Session{{Transport: "iscsi", ID: "3", Initiator: "iqn.1993-08.org.debian:01:a"}}}
 )
 
 const (
-	shownHarmless = "~ unit db\n    store.size: 10G -> 20G\n    initiators are told: CAPACITY DATA HAS CHANGED\n"
-	shownHarmful  = "- target iqn.2026-11.io.lunette:old\n    sessions of the target end (--end-sessions)\n      iscsi session 3: iqn.1993-08.org.debian:01:a\n"
+	shownHarmless = "~ unit db\n    store.size: 10G → 20G\n      initiators are told: CAPACITY DATA HAS CHANGED\n"
+	shownHarmful  = "- target iqn.2026-11.io.lunette:old\n      1 session ends\n"
+	confirmIt     = "It needs your confirmation: --end-sessions\n"
 )
 
 // What the person at the terminal is asked, what the daemon is asked, and how it ends.
 func TestChangesAreConfirmed(t *testing.T) {
-	const question = "Do it, as by --end-sessions? [y/N] "
+	const (
+		question = "Do it? [y/N] "
+		one      = "\n1 changed\n"
+		removed  = "\n1 removed\n" + confirmIt
+		both     = "\n1 changed, 1 removed\n" + confirmIt
+	)
 	set := []string{"unit", "set", "db", "device.read-only=true"}
 	patch := `PATCH unit/db {"device":{"read-only":true}} match="e0"`
 	for _, test := range []struct {
@@ -47,16 +53,16 @@ func TestChangesAreConfirmed(t *testing.T) {
 		errs    string
 		request []string
 	}{
-		{"harmless", []plan.Step{harmless}, true, "", set, exitOK, shownHarmless + "generation 8 is served\n", "", []string{patch}},
-		{"nothing", nil, true, "", set, exitOK, "nothing changes: generation 7 says the same\n", "", []string{patch}},
-		{"dry", []plan.Step{harmless, harmful}, true, "", append(set, "--dry-run"), exitOK, shownHarmless + shownHarmful + "1 changed, 1 removed; nothing is done, as --dry-run wants it\n", "", []string{patch + " dry-run"}},
-		{"yes", []plan.Step{harmful}, true, "y\n", set, exitOK, shownHarmful + question + "generation 8 is served\n", "", []string{patch, patch + " digest=d1 confirm=[end-sessions]"}},
-		{"no", []plan.Step{harmful}, true, "\n", set, exitConfirm, shownHarmful + question, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
-		{"no answer", []plan.Step{harmful}, true, "", set, exitConfirm, shownHarmful + question, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
-		{"nobody there", []plan.Step{harmful}, false, "y\n", set, exitConfirm, shownHarmful, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
-		{"--yes confirms nothing", []plan.Step{harmful}, true, "y\n", append(set, "--yes"), exitConfirm, shownHarmful, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
+		{"harmless", []plan.Step{harmless}, true, "", set, exitOK, shownHarmless + one + "Generation 8 is served.\n", "", []string{patch}},
+		{"nothing", nil, true, "", set, exitOK, "Nothing changes: generation 7 says the same.\n", "", []string{patch}},
+		{"dry", []plan.Step{harmless, harmful}, true, "", append(set, "--dry-run"), exitOK, shownHarmless + shownHarmful + both + "Nothing is done, as --dry-run wants it.\n", "", []string{patch + " dry-run"}},
+		{"yes", []plan.Step{harmful}, true, "y\n", set, exitOK, shownHarmful + removed + question + "Generation 8 is served.\n", "", []string{patch, patch + " digest=d1 confirm=[end-sessions]"}},
+		{"no", []plan.Step{harmful}, true, "\n", set, exitConfirm, shownHarmful + removed + question, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
+		{"no answer", []plan.Step{harmful}, true, "", set, exitConfirm, shownHarmful + removed + question, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
+		{"nobody there", []plan.Step{harmful}, false, "y\n", set, exitConfirm, shownHarmful + removed, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
+		{"--yes confirms nothing", []plan.Step{harmful}, true, "y\n", append(set, "--yes"), exitConfirm, shownHarmful + removed, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
 		{"by flag", []plan.Step{harmful}, false, "", append(set, "--end-sessions", "--try", "60s", "--comment", "why"), exitOK,
-			shownHarmful + "generation 8 is served\nit is taken back at 2026-11-29 12:00:00, unless \"lunette confirm\" keeps it\n", "", []string{patch + " confirm=[end-sessions] comment=why try=1m0s"}},
+			shownHarmful + "\n1 removed\n" + "It is tried, and taken back at 2026-11-29 12:00:00, unless \"lunette confirm\" keeps it.\n", "", []string{patch + " confirm=[end-sessions] comment=why try=1m0s"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := &fakeDaemon{steps: test.steps, schema: testSchema, objects: map[model.Key]string{key("unit", "db"): `{"name":"db"}`}}
@@ -94,21 +100,24 @@ func TestApply(t *testing.T) {
 	if err := os.WriteFile("l.yaml", []byte("version: 1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const put = `PUT "version: 1\n"`
+	const (
+		put  = `PUT "version: 1\n"`
+		both = "\n1 changed, 1 removed\n" + confirmIt
+	)
 	f := &fakeDaemon{steps: []plan.Step{harmless, harmful}}
 	status, out, errs := f.asks(t, false, "", "apply", "-f", "l.yaml", "--end-sessions")
-	if want := shownHarmless + shownHarmful + "generation 8 is served\n"; status != exitOK || out != want {
+	if want := shownHarmless + shownHarmful + "\n1 changed, 1 removed\nGeneration 8 is served.\n"; status != exitOK || out != want {
 		t.Errorf("status %d\n%s%s\nwant\n%s", status, out, errs, want)
 	}
 	same(t, f.asked, []string{put + " confirm=[end-sessions] dry-run", put + " digest=d1 confirm=[end-sessions]"})
 
 	// A plan that was saved, done as it was shown.
 	status, out, errs = f.asks(t, false, "", "apply", "-f", "l.yaml", "--plan-out", "p.json")
-	if want := shownHarmless + shownHarmful + "nothing is done; \"lunette apply p.json\" does this, as long as the document is that of generation 7\n"; status != exitOK || out != want {
+	if want := shownHarmless + shownHarmful + both + "Nothing is done: \"lunette apply p.json\" does this, as long as generation 7 is served.\n"; status != exitOK || out != want {
 		t.Errorf("status %d\n%s%s\nwant\n%s", status, out, errs, want)
 	}
 	same(t, f.asked, []string{put + " dry-run"})
-	if status, out, errs = f.asks(t, true, "y\n", "apply", "p.json"); status != exitOK || !strings.HasSuffix(out, "[y/N] generation 8 is served\n") {
+	if status, out, errs = f.asks(t, true, "y\n", "apply", "p.json"); status != exitOK || !strings.HasSuffix(out, "[y/N] Generation 8 is served.\n") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	same(t, f.asked, []string{put + " digest=d1 confirm=[end-sessions]"})
@@ -241,12 +250,12 @@ func TestShows(t *testing.T) {
 		"export --canonical":    "version: 1\nunits:\n  - name: db\n",
 		"export --generation 3": "# of old\nversion: 1\n",
 		"get -o json":           "{\n  \"version\": 1,\n  \"units\": [\n    {\n      \"name\": \"db\"\n    }\n  ]\n}\n",
-		"status": "generation 7, of 2026-11-29 10:00:00, by root: more\nit is kept in /s\n\n" +
+		"status": "Generation 7, of 2026-11-29 10:00:00, by root: more.\nIt is kept in /s.\n\n" +
 			"OBJECT   CONDITION  SINCE                WHY\nunit db  NotReady   2026-11-29 10:00:00  no such file\n",
 		"history":    "GENERATION  TIME                 BY    SIZE  COMMENT\n7           2026-11-29 10:00:00  root  100   more\n",
 		"events":     "2026-11-29 10:00:00  4  applied: it is\n",
 		"operations": "ID  KIND   BY    STARTED              PHASE  STEPS  ERROR\n1   apply  root  2026-11-29 10:00:00  done   2/2    -\n",
-		"confirm":    "generation 7 is kept\n",
+		"confirm":    "Generation 7 is kept.\n",
 		"reservation show db": "db: reserved: Write Exclusive, 1 registration, they outlive a restart\n" +
 			"KEY                 INITIATOR               TARGET                  USER  \n0x0000000000000001  …93-08.org.debian:01:a  …2026-11.io.lunette:db  -     holder\n",
 	} {
@@ -260,5 +269,65 @@ func TestShows(t *testing.T) {
 		if !json.Valid([]byte(out)) || status != exitOK {
 			t.Errorf("%s: status %d, %s, %s", args, status, out, errs)
 		}
+	}
+}
+
+// What people write in an editor is sent with the ETag of what they have seen; what is wrong with it they see above it.
+func TestEdit(t *testing.T) {
+	dir := t.TempDir()
+	script := filepath.Join(dir, "editor")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(script, []byte("#!/bin/sh\nstat -c %a \"$1\" >> "+dir+"/modes\ncat \"$1\" >> "+dir+"/seen\n"+text+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("VISUAL", script)
+	t.Setenv("TMPDIR", dir)
+	objects := map[model.Key]string{key("unit", "db"): "name: db\n"}
+	left := func() int {
+		all, _ := filepath.Glob(filepath.Join(dir, "lunette-edit-*"))
+		return len(all)
+	}
+
+	f := &fakeDaemon{objects: objects, steps: []plan.Step{harmless}}
+	write(`sed -i 's/db/db2/' "$1"`)
+	if status, _, errs := f.asks(t, false, "", "edit", "unit", "db"); status != exitOK || left() > 0 {
+		t.Errorf("status %d, %s; %d are left", status, errs, left())
+	}
+	same(t, f.asked, []string{`PUT unit/db name: db2` + "\n" + ` match="e0" dry-run`, `PUT unit/db name: db2` + "\n" + ` match="e0" digest=d1`})
+	if modes, _ := os.ReadFile(filepath.Join(dir, "modes")); string(modes) != "600\n" {
+		t.Errorf("the mode was %s", modes)
+	}
+
+	write("true")
+	if status, out, _ := f.asks(t, false, "", "edit"); status != exitOK || out != "Nothing was changed.\n" || len(f.asked) > 0 || left() > 0 {
+		t.Errorf("status %d, %s, %v", status, out, f.asked)
+	}
+	write("false")
+	if status, _, errs := f.asks(t, false, "", "edit"); status != exitFailed || !strings.Contains(errs, "set VISUAL or EDITOR to another") || left() > 0 {
+		t.Errorf("status %d, %s", status, errs)
+	}
+
+	// Wrong at first, and then right.
+	os.Remove(filepath.Join(dir, "seen"))
+	f.err = &client.ProblemsError{Message: "it is wrong", Problems: []api.Problem{{Line: 2, Column: 1, Path: "units", Message: "no"}}}
+	write(`echo "# more" >> "$1"`)
+	if status, out, errs := f.asks(t, true, "", "edit"); status != exitOK || left() > 0 {
+		t.Errorf("status %d, %s, %s", status, out, errs)
+	}
+	const was = "# mine\nversion: 1\nunits: [{name: db}]\n"
+	if seen, _ := os.ReadFile(filepath.Join(dir, "seen")); string(seen) != was+"# lunette: 3:1: units: no\n"+was+"# more\n" {
+		t.Errorf("seen was\n%s", seen)
+	}
+
+	// Wrong where nobody can be asked: what was written is kept.
+	f.err = &client.ProblemsError{Message: "it is wrong", Problems: []api.Problem{{Message: "no"}}}
+	if status, _, errs := f.asks(t, false, "", "edit"); status != exitUsage || left() != 1 || !strings.Contains(errs, "no") || !strings.Contains(errs, "what was written is in "+dir) {
+		t.Errorf("status %d, %s, %d are left", status, errs, left())
+	}
+	f.err = &client.ConflictError{Message: "it has changed meanwhile"}
+	if status, _, errs := f.asks(t, false, "", "edit"); status != exitConflict || left() != 2 || !strings.Contains(errs, "it has changed meanwhile") || !strings.Contains(errs, "what was written is in "+dir) {
+		t.Errorf("status %d, %s, %d are left", status, errs, left())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lunette-io/lunette/agent/apply"
@@ -49,7 +50,8 @@ func (c *editCmd) Run(e *env) error {
 	path := filepath.Join(dir, "lunette.yaml")
 	kept, err := c.edit(e, k, path, text, etag)
 	if kept {
-		return fmt.Errorf("%w (what was written is in %s)", err, path)
+		fmt.Fprintf(e.stderr, "lunette: what was written is in %s\n", printable(path))
+		return err
 	}
 	return errors.Join(err, os.RemoveAll(dir))
 }
@@ -77,7 +79,7 @@ func (c *editCmd) edit(e *env, k model.Key, path string, text []byte, etag strin
 		}
 		switch {
 		case bytes.Equal(written, was):
-			_, err := fmt.Fprintln(e.stdout, "nothing was changed")
+			_, err := fmt.Fprintln(e.stdout, "Nothing was changed.")
 			return false, err
 		case bytes.Equal(written, text):
 			return true, usageError{fmt.Errorf("%s still has the same problems: nothing was changed", name)}
@@ -90,8 +92,25 @@ func (c *editCmd) edit(e *env, k model.Key, path string, text []byte, etag strin
 		if !errors.As(err, new(*client.ProblemsError)) || !e.terminal {
 			return true, inDocument(name, err)
 		}
-		said = lines(err)
+		said = below(err)
 	}
+}
+
+// below are the lines of an error about a text that they stand above.
+func below(err error) []string {
+	var p *client.ProblemsError
+	if errors.As(err, &p) {
+		moved := *p
+		moved.Problems = slices.Clone(p.Problems)
+		by := len(lines(p))
+		for i := range moved.Problems {
+			if moved.Problems[i].Line > 0 {
+				moved.Problems[i].Line += by
+			}
+		}
+		err = &moved
+	}
+	return lines(err)
 }
 
 // send makes the text what counts: of the whole document the plan is shown before.

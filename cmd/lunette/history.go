@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -50,12 +51,20 @@ func (c *rollbackCmd) Run(e *env) error {
 	dry.DryRun, dry.Try = true, 0
 	result, err := send(e.ctx, dry)
 	if err != nil {
-		return err
+		return noGeneration(c.Generation, err)
 	}
 	if c.DryRun {
 		return c.outcome(e, result, true)
 	}
 	return c.shown(e, result.Plan, send)
+}
+
+// noGeneration says what to do about a generation that is not there.
+func noGeneration(n uint64, err error) error {
+	if errors.As(err, new(*client.NotFoundError)) {
+		return fmt.Errorf("there is no generation %d: \"lunette history\" lists those that are kept", n)
+	}
+	return err
 }
 
 // reloadCmd has secrets read again.
@@ -79,12 +88,12 @@ type (
 
 // Run keeps it.
 func (c *confirmCmd) Run(e *env) error {
-	return c.decided(e, e.daemon(c.Socket).Confirm, "is kept")
+	return c.decided(e, e.daemon(c.Socket).Confirm, "is kept.")
 }
 
 // Run takes it back.
 func (c *revertCmd) Run(e *env) error {
-	return c.decided(e, e.daemon(c.Socket).Revert, "is served, and what was tried is taken back")
+	return c.decided(e, e.daemon(c.Socket).Revert, "is served, and what was tried is taken back.")
 }
 
 func (c *deciding) decided(e *env, ask func(context.Context) (*apply.Result, error), what string) error {
@@ -95,7 +104,7 @@ func (c *deciding) decided(e *env, ask func(context.Context) (*apply.Result, err
 	if shown, err := c.show(e, s); shown || err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "generation %d %s\n", s.Generation, what)
+	_, err = fmt.Fprintf(e.stdout, "Generation %d %s\n", s.Generation, what)
 	return err
 }
 
@@ -115,7 +124,7 @@ func (c *statusCmd) Run(e *env) error {
 		return err
 	}
 	out := page{coloured: coloured(e.stdout)}
-	out.write("generation %d", s.Meta.Generation)
+	out.write("Generation %d", s.Meta.Generation)
 	if !s.Meta.Time.IsZero() {
 		out.write(", of %s", clock(s.Meta.Time))
 	}
@@ -125,20 +134,20 @@ func (c *statusCmd) Run(e *env) error {
 	if s.Meta.Comment != "" {
 		out.write(": %s", s.Meta.Comment)
 	}
-	out.write("\n")
+	out.write(".\n")
 	if s.Directory == "" {
-		out.write("it is kept for as long as the daemon runs: --state DIR of \"lunette serve\" keeps it for longer\n")
+		out.write("It is kept for as long as the daemon runs: --state DIR of \"lunette serve\" keeps it for longer.\n")
 	} else {
-		out.write("it is kept in %s\n", s.Directory)
+		out.write("It is kept in %s.\n", s.Directory)
 	}
 	if !s.TryUntil.IsZero() {
-		out.write("it is taken back at %s, unless \"lunette confirm\" keeps it\n", clock(s.TryUntil))
+		out.write("A change is tried, and taken back at %s, unless \"lunette confirm\" keeps it.\n", clock(s.TryUntil))
 	}
 	if s.Applying != "" {
-		out.write("a change is being made: \"lunette operations\" shows operation %s\n", s.Applying)
+		out.write("A change is being made: operation %s of \"lunette operations\".\n", s.Applying)
 	}
 	if len(s.Conditions) == 0 {
-		out.in(green, "all is as the document wants it")
+		out.in(green, "All is as the document wants it.")
 		out.write("\n")
 	}
 	if _, err := io.WriteString(e.stdout, out.b.String()); err != nil || len(s.Conditions) == 0 {
@@ -155,14 +164,22 @@ func (c *statusCmd) Run(e *env) error {
 // eventsCmd shows what happens.
 type eventsCmd struct {
 	Follow bool   `short:"f" help:"Wait for what happens next, until a signal ends it."`
-	From   uint64 `placeholder:"N" help:"Begin with the event of this number. Default: all that are kept."`
+	From   uint64 `placeholder:"N" help:"Begin with the event of this number. Default: 1, or with --follow what comes."`
 	output
 	at
 }
 
 // Run prints an event a line, or a document of YAML each.
 func (c *eventsCmd) Run(e *env) error {
+	if c.From == 0 && !c.Follow {
+		c.From = 1
+	}
 	for event, err := range e.daemon(c.Socket).Events(e.ctx, c.From, c.Follow) {
+		var gap *apply.GapError
+		if errors.As(err, &gap) {
+			fmt.Fprintf(e.stderr, "lunette: %v\n", gap)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -205,7 +222,7 @@ func (c *operationsCmd) Run(e *env) error {
 	if c.Cancel != "" {
 		err := d.CancelOperation(e.ctx, c.Cancel)
 		if err == nil && c.Output == "table" {
-			_, err = fmt.Fprintf(e.stdout, "operation %s is taken back\n", printable(c.Cancel))
+			_, err = fmt.Fprintf(e.stdout, "Operation %s is taken back.\n", printable(c.Cancel))
 		}
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/agent/model"
-	"github.com/lunette-io/lunette/agent/plan"
 )
 
 // kindOf is the kind of objects that the command above the one that was given is about: "unit" of "unit set".
@@ -43,7 +42,7 @@ func (c *showObject) Run(e *env, k *kong.Context) error {
 // setObject changes values of an object.
 type setObject struct {
 	Name   string   `arg:"" complete:"sibling" help:"Which one."`
-	Values []string `arg:"" name:"key=value" sep:"none" help:"What is to be: KEY=VALUE; with dots where one key is in another, as store.size=20G; a number for the place in a list, as filters.0.kind=stats. KEY= takes a value away."`
+	Values []string `arg:"" name:"key=value" sep:"none" help:"What is to be: KEY=VALUE; with dots where one key is in another, as store.size=20G; a number for the place in a list, as filters.0.kind=stats or filters[0].kind=stats. KEY= takes a value away."`
 	changing
 }
 
@@ -76,9 +75,12 @@ func (c *changing) set(e *env, k model.Key, all []assignment) error {
 	return c.patch(e, k, func(object fields) (fields, error) { return assigned(s, object, all) })
 }
 
-// shape asks for the shape of objects of a kind.
+// shape asks for the shape of objects of a kind. Of a daemon that has no schema nothing is known.
 func (e *env) shape(socket string, k model.Key) (shape, error) {
 	schema, err := e.daemon(socket).Schema(e.ctx)
+	if errors.As(err, new(*client.Error)) || errors.As(err, new(*client.NotFoundError)) {
+		return shape{}, nil
+	}
 	if err != nil {
 		return shape{}, err
 	}
@@ -156,7 +158,7 @@ func (c *changing) create(e *env, k model.Key, object fields) error {
 	same, err := d.PutObject(e.ctx, k, body, client.Options{DryRun: true})
 	switch {
 	case err == nil && same.Plan.Empty():
-		return c.idle(e, same, objectName(k)+" is there already, and is the same: nothing changes")
+		return c.idle(e, same, "The "+objectName(k)+" is there already, and is the same: nothing changes.")
 	case err == nil, errors.As(err, new(*client.NeedsConfirmError)):
 		return &otherError{fmt.Sprintf("there is another %s already: \"lunette %s set %s\" changes it, and \"lunette %s show %s\" shows it", objectName(k), k.Kind, k.Name, k.Kind, k.Name)}
 	}
@@ -170,7 +172,7 @@ func (c *changing) remove(e *env, k model.Key, o client.Options) error {
 	if !errors.As(err, new(*client.NotFoundError)) {
 		return err
 	}
-	return c.idle(e, &apply.Result{Plan: &plan.Plan{Steps: []plan.Step{}}}, "there is no "+objectName(k)+": nothing changes")
+	return c.idle(e, &apply.Result{Plan: listed(nil)}, "There is no "+objectName(k)+": nothing changes.")
 }
 
 // idle says that nothing was to be done.
