@@ -37,6 +37,7 @@ func (d *Daemon) startAgent(socket *server.Socket) error {
 	d.current.Store(engine.Current().Document)
 	d.api = server.Serve(socket, server.Config{
 		Source: d, Agent: engine, History: kept, Reload: d.reloaded, Log: d.log,
+		Schema: d.schema().JSONSchema,
 	})
 	return nil
 }
