@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // Begin implements [Generations].
@@ -136,15 +138,20 @@ func (t *transaction) write(all []noted) error {
 		generation = t.next
 	}
 	b := journalLine(generation, all)
+	failpoint.Here("state/journal/made")
 	if _, err := t.journal.Write(b); err != nil {
 		return err
 	}
+	failpoint.Here("state/journal/written")
 	if err := t.journal.Sync(); err != nil {
 		return err
 	}
 	if first {
-		return d.f.syncDir("")
+		if err := d.f.syncDir(""); err != nil {
+			return err
+		}
 	}
+	failpoint.Here("state/journal/durable")
 	return nil
 }
 
@@ -154,6 +161,7 @@ func (t *transaction) Commit(text []byte, m Meta) (Meta, error) {
 	d := t.d
 	d.work.Lock()
 	defer d.work.Unlock()
+	failpoint.Here("state/commit/begun")
 	d.mu.Lock()
 	err := t.usable()
 	t.ended = true
@@ -177,6 +185,7 @@ func (t *transaction) Commit(text []byte, m Meta) (Meta, error) {
 	if err != nil {
 		return Meta{}, err
 	}
+	failpoint.Here("state/commit/durable")
 	// It is committed. What follows is tidying up: what does not succeed is done by the next start, or
 	// by the next transaction.
 	d.mark()
@@ -187,6 +196,7 @@ func (t *transaction) Commit(text []byte, m Meta) (Meta, error) {
 	} else if d.journaled && d.f.remove(journalName) == nil {
 		d.journaled = false
 	}
+	failpoint.Here("state/commit/unjournaled")
 	d.prune()
 	return s.Meta, nil
 }
@@ -240,6 +250,7 @@ func (d *Dir) store(s Stored) error {
 		}
 		return d.withdraw(s.Generation, err)
 	}
+	failpoint.Here("state/commit/renamed")
 	if err := d.f.syncDir(generationsDir); err != nil {
 		return d.withdraw(s.Generation, fmt.Errorf("%s: cannot make it durable: %w", d.file(path), err))
 	}

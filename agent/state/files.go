@@ -1,6 +1,10 @@
 package state
 
-import "io"
+import (
+	"io"
+
+	"github.com/lunette-io/lunette/internal/failpoint"
+)
 
 // A files is what a [Dir] asks of the operating system. Paths are below the state directory; "" is
 // the directory itself. What is not synced may be lost, or half there, after a crash. Tests let it
@@ -45,6 +49,7 @@ func put(f files, path string, b []byte) error {
 	next := path + newSuffix
 	_ = f.remove(next) // left by a put that failed
 	err := write(f, next, b)
+	failpoint.Here("state/put/written")
 	if err == nil {
 		err = f.rename(next, path)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // What units keep beside their data lies in a file for each, below units. It is a unit's own, and no
@@ -180,6 +182,7 @@ func (d *Dir) putRecordsAside() error {
 	if err != nil {
 		return err
 	}
+	failpoint.Here("state/units/aside")
 	return out.Close() // nothing is in it
 }
 

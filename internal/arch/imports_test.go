@@ -58,9 +58,9 @@ var rules = []rule{
 	{"transport/fcp", []string{"target", "scsi/...", "buffer", "network/fc"}, "a transport knows its network, and no other transport"},
 
 	{"agent/model", []string{"scsi"}, "the document is data; the names of targets in it are SCSI's"},
-	{"agent/state", nil, "generations are texts: what stands in them is nobody's business there"},
+	{"agent/state", []string{"internal/failpoint"}, "generations are texts: what stands in them is nobody's business there"},
 	{"agent/plan", []string{"agent/model"}, "a plan is data about two documents: it asks nothing and does nothing"},
-	{"agent/apply", []string{"agent/model", "agent/plan", "agent/state"}, "the order of a change is the same whatever runs"},
+	{"agent/apply", []string{"agent/model", "agent/plan", "agent/state", "internal/failpoint"}, "the order of a change is the same whatever runs"},
 	{"agent/api", []string{"agent/model", "agent/plan", "agent/apply", "agent/state"}, "the API shows data that it is given"},
 	{"agent/server", []string{"agent/api", "agent/model", "agent/plan", "agent/apply", "agent/state"}, "the API serves what it is given"},
 	{"agent/client", []string{"agent/api", "agent/model", "agent/plan", "agent/apply", "agent/state"}, "a client knows the API alone"},
