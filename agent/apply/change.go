@@ -9,6 +9,7 @@ import (
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/agent/state"
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // A change is one transition, from its planning to its end. Who makes it has the turn.
@@ -33,16 +34,20 @@ func (c *change) make(ctx context.Context, result *Result) error {
 	if err != nil {
 		return errors.Join(err, aborted(tx))
 	}
+	failpoint.Here("apply/prepared")
 	next, err := c.commit(tx, made)
 	if err != nil {
 		return errors.Join(err, takenBack(prepared), aborted(tx))
 	}
 	// From here on the request has succeeded.
+	failpoint.Here("apply/committed")
 	c.publish(c.op, prepared, next)
+	failpoint.Here("apply/published")
 	result.Generation, result.ETag, result.Changed, result.TryUntil = next.Generation, next.ETag, !c.same, next.TryUntil
 	c.tell(next)
 	c.pending(c.plan, c.new)
 	result.Conditions = c.retire(prepared, c.op, c.new.Limits.StopTimeout, nil)
+	failpoint.Here("apply/retired")
 	c.op.has(len(c.plan.Steps), len(c.plan.Steps))
 	return nil
 }
