@@ -62,17 +62,12 @@ func (d *Daemon) Reload(ctx context.Context, author string) error {
 	if err != nil {
 		return err
 	}
-	result, err := d.engine.Apply(ctx, r)
-	var hurts *apply.NeedsConfirmError
+	_, err = d.engine.Apply(ctx, r) // which tells the log what it has done
 	switch {
-	case errors.As(err, &hurts):
+	case errors.As(err, new(*apply.NeedsConfirmError)):
 		return fmt.Errorf("nothing is changed: %w: use \"lunette apply -f %s\"", err, d.opts.File)
 	case err != nil:
 		return fmt.Errorf("nothing is changed: %w", err)
-	case result.Changed:
-		d.log.Info("the document was applied", "generation", result.Generation, "steps", len(result.Plan.Steps), "why", author)
-	default:
-		d.log.Info("secrets were read again; nothing else has changed", "generation", result.Generation, "why", author)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func Examine(ctx context.Context, doc *model.Document, reg Registry) error {
 		arena: buffer.NewArena(int64(doc.Limits.Memory)),
 	}
 	d.current.Store(doc)
-	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
+	d.made()
 	problems = append(problems, d.rehearse(ctx)...)
 	if err := d.arena.Close(); err != nil {
 		problems = append(problems, doc.Problem("", err))
@@ -41,9 +41,6 @@ func look(doc *model.Document, reg *Registry) model.Problems {
 	for i := range doc.Units {
 		l.unit(fmt.Sprintf("units[%d]", i), &doc.Units[i])
 	}
-	if n := len(doc.Units); n > 0 && l.absent == n && len(l.problems) == 0 {
-		l.fail("units", errNoUnits)
-	}
 	return l.problems
 }
 
@@ -52,7 +49,6 @@ type looker struct {
 	reg      *Registry
 	same     map[string]string // units, by what their stores are
 	seeds    map[string]string // units that are named after what is kept with their data
-	absent   int               // optional units that would not be served
 	problems model.Problems
 }
 

@@ -32,8 +32,3 @@ func (d *Daemon) Ends(old *model.Target, doc *model.Document) []plan.Session {
 func session(s api.Session) plan.Session {
 	return plan.Session{Transport: s.Transport, ID: s.ID, Initiator: s.Initiator, Target: s.Target}
 }
-
-// Shrinks implements [plan.Live].
-func (d *Daemon) Shrinks(old, now *model.Unit) bool {
-	return false
-}

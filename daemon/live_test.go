@@ -244,13 +244,13 @@ func TestUpdatesUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The unit is another now.
+	// The unit is larger now.
 	spec := parts(t, p, "units: [{name: plain, store: {kind: memory, size: 4M}}]\ntargets: [{name: \""+newTarget+"\", luns: {0: plain}}]\n").Units[0]
 	if err := d.units.update(ctx, spec); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := blockOf(ctx, s, 0, 0, nil); err != nil || !bytes.Equal(got, make([]byte, 512)) {
-		t.Errorf("the unit has what the old one had: %v", err)
+	if got, err := blockOf(ctx, s, 0, 0, nil); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("the unit has not what it had: %v", err)
 	}
 	if size := d.Units()[3].Facts.Value("size"); size != int64(4<<20) {
 		t.Errorf("the unit has %v bytes", size)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/lunette-io/lunette/agent"
 	"github.com/lunette-io/lunette/agent/model"
 )
@@ -26,6 +28,10 @@ func TestReferenceIsCurrent(t *testing.T) {
 		return all
 	}
 	for file, page := range map[string]agent.Page{
+		"document.md": {
+			Title: "The document", Intro: "What a daemon serves, as YAML or JSON: the keys that every document has. What kinds of plugins have beside `kind` is on the pages of [stores](stores.md), [filters](filters.md), [devices](devices.md) and [transports](transports.md); those have keys in targets and in the document, too.\n\n[document.schema.json](document.schema.json) is the JSON Schema of documents (draft 2020-12), for editors and other programs. A size is a number of bytes such as `512`, `10G` or `1.5T` (K, M, G, T, P, E are powers of 1024; kB, MB … of 1000), a duration a number with its unit such as `250us`, `10ms` or `1m30s`.",
+			Sections: []agent.Section{{Title: "Keys", Intro: "`[]` stands behind what is a list, and `NAME` for a name of your choice.", Options: model.DocumentOptions()}},
+		},
 		"stores.md":  {Title: "Stores", Intro: "Where the bytes of a unit live: the `store` of a unit in the configuration document.", Kinds: of("store")},
 		"filters.md": {Title: "Filters", Intro: "What lies between a device and its store: the `filters` of a unit, in the order that a write passes them.", Kinds: of("filter")},
 		"devices.md": {Title: "Devices", Intro: "What a unit is to initiators: the `device` of a unit.", Kinds: of("device")},
@@ -41,14 +47,62 @@ func TestReferenceIsCurrent(t *testing.T) {
 		if err := page.Write(&b); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("..", "docs", "reference", file)
-		if *update {
-			if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
+		current(t, file, b.Bytes())
+	}
+	text, err := schema.JSONSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	current(t, "document.schema.json", append(text, '\n'))
+}
+
+// current writes a file of the reference, if it is told to, and compares it.
+func current(t *testing.T, file string, want []byte) {
+	t.Helper()
+	path := filepath.Join("..", "docs", "reference", file)
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
 		}
-		if text, err := os.ReadFile(path); err != nil || !bytes.Equal(text, b.Bytes()) {
-			t.Errorf("%s is not current (%v): go test ./daemon -run Reference -update", path, err)
+	}
+	if text, err := os.ReadFile(path); err != nil || !bytes.Equal(text, want) {
+		t.Errorf("%s is not current (%v): go test ./daemon -run Reference -update", path, err)
+	}
+}
+
+// Documents that are right are so by the JSON Schema, too.
+func TestJSONSchemaTakesDocuments(t *testing.T) {
+	text, err := Builtin().Schema().JSONSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("document.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("document.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{everything, document, withUsers} {
+		d, err := model.Read("x.yaml", []byte(text), Builtin().Schema())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := d.Encode(model.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(x); err != nil {
+			t.Errorf("%s\n%v", text, err)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,6 +34,12 @@ type Options struct {
 	// Author is who the first generation is by.
 	Author  string
 	Program string // how this program is called, for lines that people can type in; empty: lunette
+	// Strict: a unit that cannot be opened is the end of the start, unless it is optional. Without it such a
+	// unit is NOT READY, and opened as soon as that is possible.
+	Strict bool
+	// UnitRecord is the file that keeps what has to outlive the process of a unit whose stores cannot keep
+	// it; nil: there is none.
+	UnitRecord func(unit string) string
 }
 
 // A Daemon serves a document: units, targets that map them, and portals that show targets.
@@ -53,8 +58,9 @@ type Daemon struct {
 	changing sync.Mutex
 	serving  atomic.Bool // the start has not failed
 
-	watching  sync.Mutex // held by who looks whether stores are still there: see look
-	stopWatch func()     // returns when nobody does any more
+	unopened  chan struct{} // gets something when a unit is not ready
+	watching  sync.Mutex    // held by who looks whether stores are still there: see look
+	stopWatch func()        // returns when nobody does any more
 
 	// fitting are the limits of each transport, once the first is made, and descriptors how many this process
 	// may have: see nodes.limits. Neither is changed after the start.
@@ -83,7 +89,7 @@ func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options)
 	}
 	d.current.Store(doc)
 	d.arena.TellRefusals(newThrottled(opts.Log).tell)
-	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
+	d.made()
 	socket, err := server.Listen(opts.Socket, opts.SocketGroup)
 	if err != nil {
 		return nil, errors.Join(err, d.arena.Close())
@@ -118,8 +124,10 @@ func (d *Daemon) startWatch() {
 // start is the transition from nothing to a document: no initiator gets in before everything else has
 // gone well.
 func (d *Daemon) start(ctx context.Context, doc *model.Document) error {
-	if problems := look(doc, &d.reg); len(problems) > 0 { // all of them, before anything is opened
-		return problems
+	if d.opts.Strict {
+		if problems := look(doc, &d.reg); len(problems) > 0 { // all of them, before anything is opened
+			return problems
+		}
 	}
 	x := d.newTransition(apply.Transition{Old: &model.Document{}, New: doc, Plan: fromNothing(doc)})
 	x.first = true
@@ -147,9 +155,7 @@ func (d *Daemon) takeDown(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(ctx, d.doc().Limits.StopTimeout)
 	defer cancel()
 	errs = append(errs, d.nodes.shutdown(drain), d.networks.close())
-	for _, u := range slices.Concat(d.units.left(), d.units.load()) {
-		errs = append(errs, u.close())
-	}
+	errs = append(errs, d.units.stop(drain))
 	return errors.Join(append(errs, d.arena.Close())...)
 }
 

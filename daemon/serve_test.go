@@ -66,7 +66,7 @@ func start(t *testing.T, text string) *Daemon {
 
 // quiet are the options of a daemon in a test.
 func quiet(t *testing.T) Options {
-	return Options{Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(t.TempDir(), "s"), Version: "test"}
+	return Options{Strict: true, Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(t.TempDir(), "s"), Version: "test"}
 }
 
 func account(t *testing.T, user, secret string) *auth.Account {

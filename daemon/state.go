@@ -57,19 +57,11 @@ func (d *Daemon) Units() []api.Unit {
 	all := []api.Unit{}
 	for _, u := range d.units.load() {
 		for _, l := range u.logical {
-			sum := l.Totals()
-			a := api.Unit{
-				Name: l.Name, Device: u.spec.Device.Kind, Filters: u.spec.FilterKinds(),
-				Counts: plugin.Counts(sum),
-			}
-			if l.describe != nil {
-				a.Facts = l.describe().Facts
-			}
-			all = append(all, a)
+			all = append(all, api.Unit{
+				Name: l.name, Device: u.spec.Device.Kind, Filters: u.spec.FilterKinds(),
+				Counts: plugin.Counts(l.Totals()), Facts: l.facts(),
+			})
 		}
-	}
-	for _, a := range d.units.absent.load() {
-		all = append(all, a.shown()...)
 	}
 	return all
 }

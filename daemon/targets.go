@@ -49,9 +49,6 @@ func (c *targets) mappings(x *transition, spec model.Target) ([]target.Mapping, 
 			return nil, err
 		}
 		u, ok := x.logical[l.Unit]
-		if _, absent := c.d.units.missing(l.Unit); (absent || x.first) && !ok {
-			continue
-		}
 		if !ok {
 			return nil, fmt.Errorf("LUN %d: there is no unit %s", l.Number, l.Unit)
 		}

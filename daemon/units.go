@@ -4,102 +4,119 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
-	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
-	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/target"
 )
 
-// A unit is a device with its logical units. It is not changed: an update makes another.
+// A unit is what the document calls so, as it is served. It is not changed: a change makes another, which
+// has the same logical units where those go on, and the same place for their device.
 type unit struct {
 	spec    model.Unit
-	logical []*logicalUnit
-	stores  *stores
-	made    undo   // takes back what opening it has made
-	told    string // what was told last of what it has lost; Daemon.watching guards it
+	logical []*logicalUnit // by spec.Names
+	// device is what is behind the logical units now. Whoever replaces it has drained them.
+	device *atomic.Pointer[device]
 }
 
-// A logicalUnit is one that LUNs can map.
+// A logicalUnit is one that LUNs can map. The [target.Unit] stays the same when it is called otherwise, and
+// when another device takes its place.
 type logicalUnit struct {
-	*target.Unit // its Name is UNIT or UNIT/NAME
-	describe     func() plugin.Description
-	claims       []plugin.Claim
+	*target.Unit
+	name   string // UNIT or UNIT/NAME
+	index  int    // of the logical units of its device
+	device *atomic.Pointer[device]
+}
+
+// describe is what the logical unit says of itself; nothing while there is no device.
+func (l *logicalUnit) describe() (plugin.Description, bool) {
+	d := l.device.Load()
+	if d.err != nil || d.parts[l.index].Describe == nil {
+		return plugin.Description{}, false
+	}
+	return d.parts[l.index].Describe(), true
 }
 
 func (u *unit) name() string { return u.spec.Name }
 
 // close makes everything durable and closes it. What others have taken away is not durable.
 func (u *unit) close() error {
-	err := u.stores.lost()
-	if err != nil {
-		err = fmt.Errorf("unit %s: %w", u.name(), err)
+	d := u.device.Load()
+	err := d.stores.lost()
+	if errs := errors.Join(err, d.close()); errs != nil {
+		return fmt.Errorf("unit %s: %w", u.name(), errs)
 	}
-	return errors.Join(err, u.closeAll())
+	return nil
 }
 
-// closeAll closes it, whatever has become of what it was on.
-func (u *unit) closeAll() error {
-	var errs []error
-	for _, l := range u.logical {
-		if err := l.Close(); err != nil { // which flushes
-			errs = append(errs, fmt.Errorf("unit %s: %w", l.Name, err))
+// newUnit makes a unit of a device, with logical units of its own.
+func (c *units) newUnit(spec model.Unit, d *device) (*unit, error) {
+	u := &unit{spec: spec, device: new(atomic.Pointer[device])}
+	u.device.Store(d)
+	for i, name := range spec.Names {
+		lu, err := c.logicalUnitOf(d, spec, i)
+		if err != nil {
+			return nil, err
 		}
+		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, lu), name, i, u.device})
 	}
-	return errors.Join(errs...)
+	return u, nil
 }
 
-// abandon takes the unit back: what opening it has made is gone afterwards.
-func (u *unit) abandon() error { return errors.Join(u.made.run(), u.closeAll()) }
+// following makes the unit of spec that comes after u in its place: what u has of its logical units goes
+// on, and what is new stands in until a device is there.
+func (c *units) following(u *unit, spec model.Unit) (*unit, error) {
+	next := &unit{spec: spec, device: u.device}
+	for i, name := range spec.Names {
+		l := &logicalUnit{name: name, index: i, device: next.device}
+		for _, old := range u.logical {
+			if suffix(old.name) == suffix(name) {
+				l.Unit = old.Unit
+			}
+		}
+		if l.Unit == nil {
+			lu, err := c.standIn(spec)
+			if err != nil {
+				return nil, err
+			}
+			l.Unit = target.NewUnit(name, lu)
+		}
+		next.logical = append(next.logical, l)
+	}
+	return next, nil
+}
+
+// suffix is the name of a logical unit in its unit: that behind the slash, or nothing.
+func suffix(name string) string {
+	_, own, _ := strings.Cut(name, "/")
+	return own
+}
 
 // units are the units of a daemon.
 type units struct {
 	d *Daemon
 	list[*unit]
-	absent list[*absentUnit]
 
-	// mu guards retired: units that are served no more, and still known to sessions. They are closed
-	// when the daemon stops.
-	mu      sync.Mutex
-	retired []*unit
+	// life ends when the daemon stops: that of the goroutines that put devices in the place of others.
+	life    context.Context
+	end     context.CancelFunc
+	working sync.WaitGroup
+
+	// mu guards moves: those that are under way.
+	mu    sync.Mutex
+	moves []*move
 }
 
-// leave keeps a unit that cannot be closed yet.
-func (c *units) leave(u *unit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !slices.Contains(c.retired, u) {
-		c.retired = append(c.retired, u)
-	}
-}
-
-// leaves forgets a unit that is going to be closed.
-func (c *units) leaves(u *unit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.retired = slices.DeleteFunc(c.retired, func(o *unit) bool { return o == u })
-}
-
-// conditions are those of units that are not as they should be.
-func (c *units) conditions() (all []apply.Condition) {
-	for _, a := range c.absent.load() {
-		all = append(all, apply.Condition{Key: model.Key{Kind: model.UnitObject, Name: a.spec.Name}, Type: apply.NotReady, Message: oneLine(a.why)})
-	}
-	return all
-}
-
-// left takes the units that could not be closed when they went.
-func (c *units) left() []*unit {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := c.retired
-	c.retired = nil
-	return all
+// made sets up the parts of a daemon.
+func (d *Daemon) made() {
+	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
+	d.unopened = make(chan struct{}, 1)
+	c := &d.units
+	c.life, c.end = context.WithCancel(context.Background())
 }
 
 // logicalUnit finds a logical unit by its name.
@@ -107,7 +124,7 @@ func (c *units) logicalUnit(name string) (*logicalUnit, bool) {
 	unit, _, _ := strings.Cut(name, "/")
 	if u, ok := c.find(unit); ok {
 		for _, l := range u.logical {
-			if l.Name == name {
+			if l.name == name {
 				return l, true
 			}
 		}
@@ -115,139 +132,44 @@ func (c *units) logicalUnit(name string) (*logicalUnit, bool) {
 	return nil, false
 }
 
-// prepare opens the units that come, and takes those out that go. Daemon.changing is held.
-func (c *units) prepare(ctx context.Context, x *transition) error {
-	before := byName(c.load())
-	wanted := make(map[string]model.Unit, len(x.New.Units))
-	for _, u := range x.New.Units {
-		wanted[u.Name] = u
-	}
-	now := maps.Clone(before)
-	absent := byName(c.absent.load())
-	for _, s := range x.steps(model.UnitObject) {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		name := s.Key.Name
-		if s.Op == plan.Rename {
-			name = s.From.Name
-		}
-		if old, ok := before[name]; ok && s.Op != plan.Create {
-			delete(now, name)
-			x.closing(old)
-		}
-		delete(absent, name)
-		if s.Op == plan.Remove {
-			continue
-		}
-		spec, ok := wanted[s.Key.Name]
-		if !ok {
-			return fmt.Errorf("there is no unit %s in the document", s.Key.Name)
-		}
-		u, err := c.open(ctx, spec)
-		switch {
-		case err == nil:
-			x.undo.add(u.abandon)
-			now[spec.Name] = u
-		case x.first && spec.Optional && ctx.Err() == nil:
-			absent[spec.Name] = &absentUnit{spec, err}
-		default:
-			return err
-		}
-	}
-	if x.first && len(x.New.Units) > 0 && len(now) == 0 {
-		return errNoUnits
-	}
-	ordered := make([]*unit, 0, len(now))
-	missing := make([]*absentUnit, 0, len(absent))
-	for _, spec := range x.New.Units {
-		if u, ok := now[spec.Name]; ok {
-			ordered = append(ordered, u)
-		}
-		if a, ok := absent[spec.Name]; ok {
-			missing = append(missing, a)
-		}
-	}
-	x.logical = make(map[string]*logicalUnit, len(ordered))
-	for _, u := range ordered {
-		for _, l := range u.logical {
-			x.logical[l.Name] = l
-		}
-	}
-	if err := unclaimed(ordered); err != nil {
-		return err
-	}
-	x.shows = append(x.shows, func() {
-		c.replace(ordered)
-		c.absent.replace(missing)
-		for _, a := range missing {
-			c.d.log.Error("an optional unit is not served, until the daemon is started again", "unit", a.spec.Name, "error", a.why)
-		}
-	})
-	for _, t := range x.Old.Targets { // those that see units which were replaced
-		for _, l := range t.LUNs {
-			if u, _, _ := strings.Cut(l.Unit, "/"); before[u] != nil && before[u] != now[u] {
-				x.anew[t.Name] = true
-			}
-		}
-	}
-	return nil
-}
-
-// closing closes a unit when the transition retires, once nobody knows it any more.
-func (x *transition) closing(old *unit) {
-	x.ends = append(x.ends, func(ctx context.Context) error {
-		if err := x.lost(ctx); err != nil {
-			x.d.units.leave(old)
-			return &apply.EndingError{Key: model.Key{Kind: model.UnitObject, Name: old.name()}, Err: err}
-		}
-		x.d.units.leaves(old)
-		return old.close()
-	})
-}
-
-// open opens a unit. Daemon.changing is held.
-func (c *units) open(ctx context.Context, spec model.Unit) (*unit, error) {
-	fail := func(err error) (*unit, error) { return nil, fmt.Errorf("unit %s: %w", spec.Name, err) }
-	kind, err := plugin.Find(c.d.reg.Devices, "device", spec.Device.Kind)
-	if err != nil {
-		return fail(err)
-	}
-	log := c.d.log.With("unit", spec.Name)
-	s := &stores{reg: &c.d.reg, spec: spec, log: log}
-	some, err := kind.Open(ctx, plugin.Parts{Name: spec.Name, Log: log, Note: s.note, Values: spec.Device.Values, Arena: c.d.arena, Stores: s})
-	if err != nil {
-		return fail(errors.Join(err, s.drop()))
-	}
-	u := &unit{spec: spec, stores: s, made: s.taken()}
-	var names []string
-	for _, l := range some {
-		name := model.LogicalUnit(spec.Name, l.Name)
-		names = append(names, name)
-		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, l.LU), l.Describe, l.Claims})
-	}
-	if !slices.Equal(names, spec.Names) {
-		return fail(errors.Join(fmt.Errorf("a %s device is %v, and not %v as it says", kind.Name, names, spec.Names), u.abandon()))
-	}
-	return u, nil
-}
-
-// unclaimed reports an error if two logical units have the same.
-func unclaimed(all []*unit) error {
+// unclaimed reports an error if two logical units have the same, with the unit that came last.
+func unclaimed(all []*unit, opened map[*unit]*device) (*unit, error) {
 	type claim struct{ what, value string }
 	taken := make(map[claim]string)
-	for _, u := range all {
-		for _, l := range u.logical {
-			for _, x := range l.claims {
-				k := claim{x.What, x.Value}
-				if other, ok := taken[k]; ok {
-					return fmt.Errorf("unit %s: its %s %s is that of the unit %s already: initiators would take the two for one: %s", u.name(), x.What, x.Value, other, x.Cure)
+	var clash *unit
+	var first error
+	for _, fresh := range []bool{false, true} { // of two that clash the one that is new is wrong
+		for _, u := range all {
+			d := opened[u]
+			if (d != nil) != fresh {
+				continue
+			}
+			if d == nil {
+				d = u.device.Load()
+			}
+			for i, part := range d.parts {
+				for _, x := range part.Claims {
+					k := claim{x.What, x.Value}
+					if other, ok := taken[k]; ok && first == nil {
+						clash, first = u, fmt.Errorf("unit %s: its %s %s is that of the unit %s already: initiators would take the two for one: %s", u.name(), x.What, x.Value, other, x.Cure)
+					}
+					taken[k] = u.spec.Names[min(i, len(u.spec.Names)-1)]
 				}
-				taken[k] = l.Name
 			}
 		}
 	}
-	return nil
+	return clash, first
+}
+
+// ordered are the units of a document, in its order.
+func ordered(doc *model.Document, now map[string]*unit) []*unit {
+	all := make([]*unit, 0, len(now))
+	for _, spec := range doc.Units {
+		if u, ok := now[spec.Name]; ok {
+			all = append(all, u)
+		}
+	}
+	return all
 }
 
 // tell writes what there is to tell of the units into the log, once there is no start that may fail.
@@ -256,6 +178,29 @@ func (c *units) tell() {
 		return
 	}
 	for _, u := range c.load() {
-		u.stores.tell()
+		u.device.Load().stores.tell()
 	}
+}
+
+// stop ends what is under way, and closes all units. No session is left.
+func (c *units) stop(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { c.working.Wait(); close(ended) }()
+	select {
+	case <-ended: // as nearly always: no task is left that would be waited for
+	case <-ctx.Done():
+	}
+	c.end()
+	<-ended
+	var errs []error
+	for _, u := range c.load() {
+		errs = append(errs, u.close())
+	}
+	c.mu.Lock()
+	left := slices.Clone(c.moves)
+	c.mu.Unlock()
+	for _, m := range left {
+		errs = append(errs, m.abandon())
+	}
+	return errors.Join(errs...)
 }

@@ -103,12 +103,12 @@ func (e Edit) Model() (model.Edit, error) {
 // Collections are the kinds of objects, each at /v1/config/ with a name of its own.
 func Collections() []Collection {
 	return []Collection{
-		{"users", model.UserObject, "user"},
-		{"units", model.UnitObject, "unit"},
-		{"targets", model.TargetObject, "target"},
-		{"access", model.AccessObject, "access entry (TARGET/NAME)"},
-		{"portals", model.PortalObject, "portal"},
-		{"sections", model.SectionObject, "section"},
+		{"users", model.UserObject, "a user"},
+		{"units", model.UnitObject, "a unit"},
+		{"targets", model.TargetObject, "a target"},
+		{"access", model.AccessObject, "an access entry"},
+		{"portals", model.PortalObject, "a portal"},
+		{"sections", model.SectionObject, "a section"},
 	}
 }
 
@@ -116,7 +116,7 @@ func Collections() []Collection {
 type Collection struct {
 	Path string // the last part: "units"
 	Kind model.ObjectKind
-	Word string // for one of them, in sentences
+	Word string // for one of them, in sentences: "a unit"
 }
 
 // CollectionOf is that of a kind.

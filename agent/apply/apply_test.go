@@ -238,11 +238,13 @@ func TestEnding(t *testing.T) {
 			t.Error(r.Conditions, b.Status().Conditions)
 		}
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if s := b.Status(); len(s.Conditions) != 1 || s.Conditions[0] != want {
 			t.Error(s.Conditions)
 		}
 		close(b.r.holdRetire)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if s := b.Status(); len(s.Conditions) != 0 || b.r.open != 0 {
 			t.Error(s.Conditions, b.r.open)
 		}

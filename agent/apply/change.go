@@ -116,6 +116,9 @@ func (c *change) commit(tx state.Transaction, made *makings) (*Snapshot, error) 
 		c.begin(&try{before: c.now, plan: c.plan, request: c.request, made: made, until: next.TryUntil, ended: make(chan struct{})})
 		return next, nil
 	}
+	if err := c.renameUnits(c.plan, c.now.Document, c.new); err != nil {
+		return nil, err
+	}
 	m, err := tx.Commit(c.new.Text(), metaOf(c.now.Generation, c.request))
 	if err != nil {
 		return nil, err

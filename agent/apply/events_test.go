@@ -107,3 +107,27 @@ func TestOperations(t *testing.T) {
 		t.Error("the first is kept")
 	}
 }
+
+// TestTooMany: no more changes wait than is good.
+func TestTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := fresh(t)
+		b.r.hold = make(chan struct{})
+		for range 100 {
+			if o := b.Start(text(base("second"))); o.Error != "" {
+				t.Fatal(o)
+			}
+		}
+		synctest.Wait()
+		o := b.Start(text(base("third")))
+		synctest.Wait()
+		if o, _ = b.Operation(o.ID); o.Error != apply.ErrTooMany.Error() || o.Phase != "failed" {
+			t.Errorf("%+v", o)
+		}
+		close(b.r.hold)
+		synctest.Wait()
+		if _, err := b.Apply(t.Context(), text(base("third"))); err != nil || b.alias() != "third" || b.Current().Generation != 3 {
+			t.Error(err, b.alias())
+		}
+	})
+}

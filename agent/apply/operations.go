@@ -9,8 +9,15 @@ import (
 	"time"
 )
 
-// mostOperations is how many operations that have ended are kept.
-const mostOperations = 100
+// mostOperations is how many operations that have ended are kept, and mostWaiting how many can be at work: each
+// may have a whole document.
+const (
+	mostOperations = 100
+	mostWaiting    = 100
+)
+
+// ErrTooMany says that more changes wait than are taken.
+var ErrTooMany = errors.New("too many changes are waiting: try again later")
 
 // Phases of operations.
 const (
@@ -45,7 +52,7 @@ type operation struct {
 // errCanceled is why the context of an operation ends that somebody takes back.
 var errCanceled = errors.New("it was canceled")
 
-// begin notes an operation, and gives it a context that Cancel ends.
+// begin notes an operation, and gives it a context that Cancel ends, or that has ended if there are too many.
 func (s *operations) begin(ctx context.Context, kind, author string) (context.Context, *operation) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s.mu.Lock()
@@ -56,6 +63,11 @@ func (s *operations) begin(ctx context.Context, kind, author string) (context.Co
 	}}
 	s.all = append(s.all, o)
 	ended := 0
+	defer func() {
+		if len(s.all)-ended > mostWaiting {
+			cancel(ErrTooMany)
+		}
+	}()
 	for _, o := range s.all {
 		if !o.Ended.IsZero() {
 			ended++

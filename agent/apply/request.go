@@ -86,6 +86,9 @@ func (e *Engine) Start(r Request) Operation {
 // apply is Apply of an operation. It ends it.
 func (e *Engine) apply(ctx context.Context, op *operation, r Request) (res *Result, err error) {
 	defer func() { op.end(res, err) }()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}

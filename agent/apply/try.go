@@ -10,6 +10,7 @@ import (
 
 	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/agent/state"
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // tryAgain is after which time a change that was tried is taken back again, if that has failed.
@@ -118,13 +119,18 @@ func (e *Engine) confirm(ctx context.Context, op *operation, t *try, author stri
 		return nil, context.Cause(ctx)
 	}
 	op.is(persisting)
-	m, err := t.made.tx.Commit(now.Document.Text(), metaOf(now.Generation, t.request))
+	var m state.Meta
+	err := e.renameUnits(t.plan, t.before.Document, now.Document)
+	if err == nil {
+		m, err = t.made.tx.Commit(now.Document.Text(), metaOf(now.Generation, t.request))
+	}
 	if err != nil {
 		// It goes on running, and can be confirmed again. What was made is not in a journal any more.
 		err = errors.Join(err, aborted(t.made.tx))
 		t.made.tx = nil
 		return nil, e.failed("confirm", author, err)
 	}
+	failpoint.Here("apply/confirmed")
 	next := snapshot(m, now.Document)
 	e.shown.Store(next)
 	e.over(t)
@@ -150,6 +156,7 @@ func (e *Engine) revert(ctx context.Context, op *operation, t *try, author strin
 		return nil, e.failed("revert", author, err)
 	}
 	e.publish(op, prepared, t.before)
+	failpoint.Here("apply/reverted")
 	e.over(t)
 	e.c.Log.Info("a change that was tried was taken back", "generation", t.before.Generation, "author", author)
 	e.Note(Event{Type: "reverted", Message: fmt.Sprintf("back to generation %d%s", t.before.Generation, by(author))})

@@ -54,10 +54,12 @@ func TestTryExpires(t *testing.T) {
 			}
 		}
 		time.Sleep(59 * time.Second)
+		synctest.Wait()
 		if b.alias() != "tried" {
 			t.Error("it is over too early")
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if s := b.Status(); b.alias() != "first" || b.Current().Tried || !s.TryUntil.IsZero() || len(b.d.all) != 1 || len(b.d.journal) != 0 || there(file) {
 			t.Error(b.alias(), s, len(b.d.all), b.d.journal, there(file))
 		}
@@ -89,6 +91,7 @@ func TestTryConfirmed(t *testing.T) {
 			t.Fatal(r, err)
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if h, _ := b.l.History(); b.alias() != "tried" || len(h) != 2 || h[0].Author != "ann" || h[0].Comment != "perhaps" || !there(file) {
 			t.Error(b.alias(), h, there(file))
 		}
@@ -110,6 +113,7 @@ func TestTryReverted(t *testing.T) {
 			t.Fatal(r, err, b.alias())
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 	})
 }
 
@@ -118,8 +122,9 @@ func TestTryStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, confirm := range []bool{false, true} {
 			b, _ := tryBench(t)
-			b.r.prepareErr = errors.New("oops")
+			b.r.set(func() { b.r.prepareErr = errors.New("oops") })
 			time.Sleep(time.Minute + 10*time.Second)
+			synctest.Wait()
 			if s := b.Status(); b.alias() != "tried" || len(s.Conditions) != 1 || s.Conditions[0].Type != apply.Degraded {
 				t.Fatal(b.alias(), s)
 			}
@@ -132,6 +137,7 @@ func TestTryStuck(t *testing.T) {
 			}
 			b.r.set(func() { b.r.prepareErr = nil })
 			time.Sleep(10 * time.Second)
+			synctest.Wait()
 			if s := b.Status(); b.alias() != want || len(s.Conditions) != 0 {
 				t.Error(b.alias(), s)
 			}
@@ -150,6 +156,7 @@ func TestTryEnding(t *testing.T) {
 		}
 		close(b.r.holdRetire)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if there(file) {
 			t.Error("the file is left")
 		}

@@ -149,6 +149,14 @@ const (
 	DefaultStopTimeout  = 10 * time.Second
 )
 
+// Bounds of limits.
+const (
+	leastMemory     = 16 << 20
+	mostConnections = 1 << 20
+	leastTime       = time.Second
+	mostTime        = time.Hour
+)
+
 // fill sets what the document leaves open.
 func (d *Document) fill(schema Schema) {
 	d.source.device, d.source.transport = schema.Default("device"), schema.Default("transport")

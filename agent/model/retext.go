@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-func indexed(i int) string { return fmt.Sprintf("[%d]", i) }
+func indexed(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
 // section edits a key of the whole document.
 func (e *editor) section(edit Edit) error {

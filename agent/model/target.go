@@ -12,7 +12,7 @@ func (c *checker) targets() {
 	known := keys(&Target{})
 	for i := range c.doc.Targets {
 		t := &c.doc.Targets[i]
-		path := fmt.Sprintf("targets[%d]", i)
+		path := "targets" + indexed(i)
 		if t.Name == "" {
 			c.fail(path, "the target has no name: add \"name: %sNAME\"", NamePrefix)
 		} else if name, err := TargetName(t.Name); err != nil {

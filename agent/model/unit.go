@@ -11,7 +11,7 @@ func (c *checker) units() {
 	c.names = make(map[string]bool, len(c.doc.Units))
 	for i := range c.doc.Units {
 		u := &c.doc.Units[i]
-		path := fmt.Sprintf("units[%d]", i)
+		path := "units" + indexed(i)
 		switch {
 		case u.Name == "":
 			c.fail(path, "the unit has no name: add \"name: …\"")

@@ -165,22 +165,22 @@ func (c *checker) namesUnread() bool {
 
 func (c *checker) limits() {
 	l := c.doc.Limits
-	if l.Memory < 16<<20 {
-		c.fail("limits.memory", "%v is too little: data on the move needs at least 16M", l.Memory)
+	if l.Memory < leastMemory {
+		c.fail("limits.memory", "%v is too little: data on the move needs at least %v", l.Memory, Size(leastMemory))
 	}
 	for _, n := range []struct {
 		key   string
 		value int
 	}{{"connections", l.Connections}, {"logins", l.Logins}} {
-		if n.value < 1 || n.value > 1<<20 {
-			c.fail("limits."+n.key, "%d is not from 1 to %d", n.value, 1<<20)
+		if n.value < 1 || n.value > mostConnections {
+			c.fail("limits."+n.key, "%d is not from 1 to %d", n.value, mostConnections)
 		}
 	}
 	for _, n := range []struct {
 		key   string
 		value time.Duration
 	}{{"login-timeout", l.LoginTimeout}, {"idle-timeout", l.IdleTimeout}, {"stop-timeout", l.StopTimeout}} {
-		if n.value < time.Second || n.value > time.Hour {
+		if n.value < leastTime || n.value > mostTime {
 			c.fail("limits."+n.key, "%v is not from 1s to 1h", n.value)
 		}
 	}

@@ -206,3 +206,34 @@ type ended struct{ crowd }
 func (ended) Ends(old *model.Target, _ *model.Document) []plan.Session {
 	return []plan.Session{{Transport: "rope", ID: "1", Initiator: "i1", Target: old.Name}}
 }
+
+// TestFields: what changes is told with its place, as it was and as it is.
+func TestFields(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"size: 10G", "size: 20480M, sync: true", "store.size 10G>20G; store.sync >true"},
+		{"kind: mist, size: 1M", "kind: vault, path: /d/x", "store.kind mist>vault; store.path >/d/x"},
+		{"[{kind: slow}]", "[{kind: slow, by: 1s}, {kind: slow}]", "filters[0].by 1ms>1s; filters[1].kind >slow"},
+		{"  filters: [{kind: slow}]\n", "  optional: true\n", "filters[0].kind slow>; optional >true"},
+		{"{0: db, 1: scratch, 2: open}", "{0: open, 1: scratch, 3: {unit: db, read-only: true}}", "luns.0 db>open; luns.2 open>; luns.3 >db (read-only)"},
+		{"let-in: [i1, i2]", "auth: {method: rope, users: [ann]}\n  maintenance: true", "maintenance >true; let-in i1, i2>; auth.users >ann; auth.method none>rope"},
+		{"let-in: [i1, i2]", "let-in: [i2, i1]", "let-in i1, i2>i2, i1"},
+		{"- 127.0.0.1:3260", "- {kind: rope+tcp, address: \"127.0.0.1:3260\", tag: 2, digest: true, targets: [\"iqn.2026-11.io.test:b\"]}", "targets >iqn.2026-11.io.test:b; tag >2; digest >true"},
+		{"users:", "limits: {connections: 5, memory: 2G, idle-timeout: 1m}\nusers:", "memory 1G>2G; connections 20000>5; idle-timeout 30s>1m0s"},
+		{"users:", "rope: {discovery: [x, y]}\nusers:", "discovery >x, y"},
+	} {
+		text := strings.Replace(base, c.old, c.new, 1)
+		if text == base {
+			t.Fatalf("%q changes nothing", c.old)
+		}
+		p := mustMake(t, read(t, base), read(t, text), nil)
+		var got []string
+		for _, s := range p.Steps {
+			for _, f := range s.Fields {
+				got = append(got, f.Path+" "+f.Old+">"+f.New)
+			}
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s:\n\t%s\nnot\n\t%s", c.new, strings.Join(got, "; "), c.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -114,6 +115,7 @@ func TestMakeLeadsThere(t *testing.T) {
 		if p.Empty() != alike(old, new) {
 			t.Fatalf("the documents are alike: %v; the plan is empty: %v", alike(old, new), p.Empty())
 		}
+		each(t, p, meaning(old), meaning(new))
 		for _, s := range p.Steps {
 			if len(s.Sessions) > 0 && s.Effect != plan.EndsSessions {
 				t.Fatalf("sessions end, and the effect is %v", s.Effect)
@@ -131,6 +133,26 @@ func TestMakeLeadsThere(t *testing.T) {
 			}
 		}
 	})
+}
+
+// each finds objects that are there before and after: those whose meaning differs have a step, and no others.
+func each(t *rapid.T, p *plan.Plan, old, new map[string]any) {
+	changed := make(map[string]bool)
+	for _, s := range p.Steps {
+		name := s.Key.Name
+		switch s.Key.Kind {
+		case model.AccessObject:
+			name = name[:strings.LastIndexByte(name, '/')]
+			changed["target "+name] = true
+		case model.UserObject, model.UnitObject, model.TargetObject:
+			changed[string(s.Key.Kind)+" "+name] = true
+		}
+	}
+	for name, was := range old {
+		if is, ok := new[name]; ok && strings.Contains(name, " ") && !strings.HasPrefix(name, "portal ") && reflect.DeepEqual(was, is) == changed[name] {
+			t.Fatalf("%s was %v and is %v; that it changes is in the plan: %v", name, was, is, changed[name])
+		}
+	}
 }
 
 // shuffled is the same in another order, with defaults written out.

@@ -34,7 +34,7 @@ const (
 type Shown struct {
 	Format    string `query:"format" enum:"yaml,json" doc:"How it is written. Without it Accept decides, and then it is yaml: as it was written, with its comments."`
 	Accept    string `header:"Accept" hidden:"true"`
-	NoneMatch string `header:"If-None-Match" doc:"The ETag of what the client has: it gets 304 if it has the same."`
+	NoneMatch string `header:"If-None-Match" doc:"The ETag of what the client has: if it is the same the answer is 304."`
 }
 
 func (q Shown) format() model.Format {
@@ -48,6 +48,7 @@ func (q Shown) format() model.Format {
 type text struct {
 	ContentType string `header:"Content-Type"`
 	ETag        string `header:"ETag" doc:"For If-Match and If-None-Match."`
+	Vary        string `header:"Vary"`
 	Body        []byte
 }
 
@@ -57,7 +58,7 @@ func (q Shown) answer(body []byte, tag string) (*text, error) {
 	if q.NoneMatch == tag || q.NoneMatch == "*" {
 		return nil, &failure{status: http.StatusNotModified, headers: http.Header{"Etag": {tag}}}
 	}
-	t := &text{ContentType: typeYAML, ETag: tag, Body: body}
+	t := &text{ContentType: typeYAML, ETag: tag, Vary: "Accept", Body: body}
 	if q.format() == model.JSON {
 		t.ContentType = typeJSON
 	}
@@ -239,7 +240,7 @@ func (s *service) shows(path, id, summary string) route {
 		answers: map[string]*huma.Response{
 			"200": {Description: "The text.", Content: map[string]*huma.MediaType{
 				typeYAML: {Schema: &huma.Schema{Type: huma.TypeString}},
-				typeJSON: {Schema: &huma.Schema{Type: huma.TypeObject}},
+				typeJSON: {Schema: &huma.Schema{}}, // a portal may be a string
 			}},
 			"304": {Description: "The client has it."},
 		},
@@ -253,7 +254,7 @@ func (s *service) takesJSON(path, method, words string) {
 		if m == method && op != nil {
 			op.RequestBody.Description = words
 			op.RequestBody.Content[typeYAML].Schema = &huma.Schema{Type: huma.TypeString}
-			op.RequestBody.Content[typeJSON] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeObject}}
+			op.RequestBody.Content[typeJSON] = &huma.MediaType{Schema: &huma.Schema{}}
 		}
 	}
 }

@@ -37,12 +37,18 @@ type fakeAgent struct {
 	canceled []string
 }
 
-func newFake(t *testing.T) *fakeAgent {
-	t.Helper()
-	doc, err := model.Read("", []byte(document), model.Schema{Kinds: []model.Kind{
+// testSchema is what invented plugins say of themselves.
+func testSchema() model.Schema {
+	return model.Schema{Kinds: []model.Kind{
 		{Axis: "store", Name: "memory", Options: []model.Option{{Name: "size", Type: model.Bytes, Help: "how much"}}},
 		{Axis: "device", Name: "d"},
-	}})
+		{Axis: "transport", Name: "x+y", Listen: model.HostPort("tcp", 3260)},
+	}}
+}
+
+func newFake(t *testing.T) *fakeAgent {
+	t.Helper()
+	doc, err := model.Read("", []byte(document), testSchema())
 	if err != nil {
 		t.Fatal(err)
 	}

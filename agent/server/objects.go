@@ -53,7 +53,7 @@ type (
 func (s *service) collection(c api.Collection) {
 	path := "/v1/config/" + c.Path
 	register(s, route{
-		method: http.MethodGet, path: path, id: "list-config-" + c.Path, summary: "Every " + c.Word + " of the document", tag: tagDocument, need: anAgent,
+		method: http.MethodGet, path: path, id: "list-config-" + c.Path, summary: "All " + c.Path + ", in the order of the document", tag: tagDocument, need: anAgent,
 	}, func(context.Context, *none) (*answer[[]api.Object], error) {
 		doc := s.Agent.Current().Document
 		all := []api.Object{}
@@ -66,14 +66,14 @@ func (s *service) collection(c api.Collection) {
 		}
 		return &answer[[]api.Object]{all}, nil
 	})
-	create := s.changes(http.MethodPost, path, "create-config-"+string(c.Kind), "Add a "+c.Word)
+	create := s.changes(http.MethodPost, path, "create-config-"+string(c.Kind), "Add "+c.Word)
 	create.answers["201"] = success[apply.Result](s, "It is there.")
 	create.fails = append(create.fails, http.StatusNotFound)
 	register(s, create, func(ctx context.Context, in *objectCreated) (*changed, error) {
 		k := model.Key{Kind: c.Kind, Name: in.Name}
 		return s.edit(ctx, &in.Wanted, model.Edit{Op: model.CreateObject, Key: k, Body: in.own()}, s.place(k))
 	})
-	s.takesJSON(path, http.MethodPost, "The "+c.Word+", as it stands in the document.")
+	s.takesJSON(path, http.MethodPost, "What stands in the document for "+c.Word+".")
 }
 
 // object are the routes about one object of a kind.
@@ -81,7 +81,7 @@ func (s *service) object(c api.Collection) {
 	path := "/v1/config/" + c.Path + "/{name}"
 	key := func(name string) model.Key { return model.Key{Kind: c.Kind, Name: name} }
 
-	get := s.shows(path, "get-config-"+string(c.Kind), "One "+c.Word+" of the document")
+	get := s.shows(path, "get-config-"+string(c.Kind), "Show "+c.Word+" as it stands in the document")
 	get.rest, get.fails = true, []int{http.StatusNotFound}
 	register(s, get, func(_ context.Context, in *objectShown) (*text, error) {
 		doc, k := s.Agent.Current().Document, key(in.Name)
@@ -93,7 +93,7 @@ func (s *service) object(c api.Collection) {
 		return in.answer(body, tag)
 	})
 
-	put := s.changes(http.MethodPut, path, "put-config-"+string(c.Kind), "Put a "+c.Word+" in the place of the one that is there, or add it")
+	put := s.changes(http.MethodPut, path, "put-config-"+string(c.Kind), "Put "+c.Word+" in the place of the one that is there, or add it")
 	put.rest = true
 	put.answers["201"] = success[apply.Result](s, "It was not there, and is.")
 	put.fails = append(put.fails, http.StatusNotFound)
@@ -116,9 +116,9 @@ func (s *service) object(c api.Collection) {
 			return s.edit(ctx, &in.Wanted, e, s.place(e.Key))
 		}
 	})
-	s.takesJSON(path, http.MethodPut, "The "+c.Word+", as it stands in the document.")
+	s.takesJSON(path, http.MethodPut, "What stands in the document for "+c.Word+".")
 
-	patch := s.changes(http.MethodPatch, path, "patch-config-"+string(c.Kind), "Change some keys of a "+c.Word)
+	patch := s.changes(http.MethodPatch, path, "patch-config-"+string(c.Kind), "Change some keys of "+c.Word)
 	patch.rest, patch.fails = true, append(patch.fails, http.StatusNotFound)
 	register(s, patch, func(ctx context.Context, in *objectPatched) (*changed, error) {
 		return s.edit(ctx, &in.Wanted, model.Edit{Op: model.MergeObject, Key: key(in.Name), Body: in.own()}, nil)
@@ -127,7 +127,7 @@ func (s *service) object(c api.Collection) {
 	content := s.api.OpenAPI().Paths[path].Patch.RequestBody.Content
 	content["application/merge-patch+json"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeObject}}
 
-	remove := s.changes(http.MethodDelete, path, "delete-config-"+string(c.Kind), "Remove a "+c.Word)
+	remove := s.changes(http.MethodDelete, path, "delete-config-"+string(c.Kind), "Remove "+c.Word)
 	remove.rest, remove.fails = true, append(remove.fails, http.StatusNotFound)
 	register(s, remove, func(ctx context.Context, in *objectDeleted) (*changed, error) {
 		return s.edit(ctx, &in.Wanted, model.Edit{Op: model.DeleteObject, Key: key(in.Name)}, nil)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -35,6 +36,9 @@ func (d documented) sample() string {
 	return strings.NewReplacer("{generation}", "7", "{id}", "1", "{kind}", "goroutine", "{transport}", "t", "{name}", "box%2Fa").Replace(d.path)
 }
 
+// methods are in the order in which people read them.
+var methods = []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete}
+
 // described are all operations of the description that the server gives to clients.
 func described(t *testing.T, s *service) []documented {
 	t.Helper()
@@ -61,7 +65,9 @@ func described(t *testing.T, s *service) []documented {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b documented) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	slices.SortFunc(all, func(a, b documented) int {
+		return cmp.Or(strings.Compare(a.path, b.path), slices.Index(methods, a.method)-slices.Index(methods, b.method))
+	})
 	return all
 }
 

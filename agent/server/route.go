@@ -87,6 +87,8 @@ func meaning(status int) string {
 		return "The peer may only look."
 	case http.StatusNotFound:
 		return "There is no such thing."
+	case http.StatusMethodNotAllowed:
+		return "The path is there, or may be, and does not take the method."
 	case http.StatusConflict:
 		return "It cannot be done as things are: reason says why. Nothing has changed."
 	case http.StatusPreconditionFailed:

@@ -101,7 +101,7 @@ func draw(t *rapid.T, all huma.Registry, d documented) *http.Request {
 		}
 		switch p.In {
 		case "path":
-			name := strings.TrimLeft(texts[0], ".") // the mux takes dots for a path that is not clean
+			name := strings.Trim(texts[0], "./") // the mux takes what is nothing else for a path that is not clean
 			if name == "" {
 				name = "x"
 			}

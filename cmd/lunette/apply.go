@@ -83,7 +83,7 @@ func (c *changing) shown(e *env, p *plan.Plan, send sender) error {
 			return err
 		}
 	case c.Output == "table" && !p.Empty():
-		if err := writePlan(e.stdout, p); err != nil {
+		if err := writePlan(e.stdout, p, o.Confirm); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func (c *applyCmd) save(e *env, s savedPlan) error {
 	if shown, err := c.show(e, s.Plan); err != nil {
 		return err
 	} else if !shown {
-		if err := writePlan(e.stdout, s.Plan); err != nil {
+		if err := writePlan(e.stdout, s.Plan, c.options().Confirm); err != nil {
 			return err
 		}
 	}
@@ -146,10 +146,10 @@ func (c *diffCmd) Run(e *env) error {
 	if err != nil {
 		return inDocument(shownName(c.File), err)
 	}
-	if shown, err := c.show(e, result.Plan); shown || err != nil {
+	if shown, err := c.show(e, listed(result.Plan)); shown || err != nil {
 		return err
 	}
-	return writePlan(e.stdout, result.Plan)
+	return writePlan(e.stdout, result.Plan, nil)
 }
 
 // maxText bounds what is read from a file: a document of the largest size in a saved plan.

@@ -13,6 +13,9 @@ type assignment struct {
 	text string
 }
 
+// placeMark begins a part of a path that is a place in a list, whatever there is.
+const placeMark = "["
+
 // assignments reads KEY=VALUE, KEY with dots where one is in another: store.size=20G. A dot of a name is
 // written \. there; a place in a list is .0 or [0].
 func assignments(args []string) ([]assignment, error) {
@@ -28,15 +31,17 @@ func assignments(args []string) ([]assignment, error) {
 			case key[i] == '\\' && i+1 < len(key) && key[i+1] == '.':
 				i++
 				path[last] += "."
-			case key[i] == '.', key[i] == '[' && path[last] != "":
+			case key[i] == '.':
 				path = append(path, "")
+			case key[i] == '[' && path[last] != "":
+				path = append(path, placeMark)
 			case key[i] == ']' && last > 0 && (i+1 == len(key) || key[i+1] == '.' || key[i+1] == '['): // of a place in a list
 			default:
 				path[last] += key[i : i+1]
 			}
 		}
 		for _, name := range path {
-			if name == "" {
+			if name == "" || name == placeMark {
 				return nil, fmt.Errorf("%q: a name is missing beside a dot", key)
 			}
 		}
@@ -53,11 +58,11 @@ func assigned(s shape, object fields, all []assignment) (fields, error) {
 		var value any
 		if a.text != "" {
 			var err error
-			if value, err = s.at(object, a.path).value(a.text); err != nil {
+			if value, err = s.valueAt(object, a); err != nil {
 				return nil, fmt.Errorf("%s: %w", strings.Join(a.path, "."), err)
 			}
 		}
-		p, err := patchAt(object, a.path, value)
+		p, err := patchAt(object, s.listed(object, a.path), value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", strings.Join(a.path, "."), err)
 		}
@@ -77,8 +82,9 @@ func patchAt(v any, path []string, value any) (any, error) {
 	if len(path) == 0 {
 		return value, nil
 	}
-	if list, ok := v.([]any); ok {
-		return elementSet(list, path, value)
+	place, isPlace := strings.CutPrefix(path[0], placeMark)
+	if list, ok := v.([]any); ok || v == nil && isPlace {
+		return elementSet(list, place, path[1:], value)
 	}
 	var inner any
 	if of, ok := v.(fields); ok {
@@ -91,14 +97,15 @@ func patchAt(v any, path []string, value any) (any, error) {
 	return fields{{path[0], p}}, nil
 }
 
-// elementSet is a list with another value at path; the number behind the last adds one.
-func elementSet(list []any, path []string, value any) (any, error) {
-	i, err := strconv.Atoi(path[0])
+// elementSet is a list with another value in the element at a place, below path; the number behind the last
+// adds one.
+func elementSet(list []any, place string, path []string, value any) (any, error) {
+	i, err := strconv.Atoi(place)
 	if err != nil || i < 0 || i > len(list) {
-		return nil, fmt.Errorf("%q is no place in a list of %s: 0 is the first, %d adds one", path[0], count(len(list), "element"), len(list))
+		return nil, fmt.Errorf("%q is no place in a list of %s: 0 is the first, %d adds one", place, count(len(list), "element"), len(list))
 	}
 	all := append([]any{}, list...)
-	if len(path) == 1 && value == nil {
+	if len(path) == 0 && value == nil {
 		if i < len(all) {
 			all = append(all[:i], all[i+1:]...)
 		}
@@ -107,7 +114,7 @@ func elementSet(list []any, path []string, value any) (any, error) {
 	if i == len(all) {
 		all = append(all, nil)
 	}
-	p, err := patchAt(all[i], path[1:], value)
+	p, err := patchAt(all[i], path, value)
 	if err != nil {
 		return nil, err
 	}

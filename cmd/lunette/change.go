@@ -94,7 +94,7 @@ func (c *changing) confirm(e *env, o *client.Options, p *plan.Plan) error {
 	if shown, err := c.show(e, apply.Result{Plan: p}); shown || err != nil {
 		return errors.Join(err, &unconfirmed{flags})
 	}
-	if err := writePlan(e.stdout, p); err != nil {
+	if err := writePlan(e.stdout, p, o.Confirm); err != nil {
 		return err
 	}
 	if c.Yes || !e.terminal {
@@ -126,14 +126,12 @@ func (e *env) ask(question string) (bool, error) {
 
 // outcome prints what has become of a change, with its plan if nobody has seen that.
 func (c *changing) outcome(e *env, r *apply.Result, withPlan bool) error {
+	r.Plan = listed(r.Plan)
 	if shown, err := c.show(e, r); shown || err != nil {
 		return err
 	}
-	if r.Plan == nil {
-		r.Plan = &plan.Plan{}
-	}
 	if withPlan && !(r.Plan.Empty() && len(r.Plan.Notes) == 0) {
-		if err := writePlan(e.stdout, r.Plan); err != nil {
+		if err := writePlan(e.stdout, r.Plan, c.options().Confirm); err != nil {
 			return err
 		}
 	}
@@ -145,12 +143,12 @@ func (c *changing) outcome(e *env, r *apply.Result, withPlan bool) error {
 		out.write("Nothing is done, as --dry-run wants it.\n")
 	case !r.Changed:
 		out.write("Nothing changes: generation %d says the same.\n", r.Generation)
+	case !r.TryUntil.IsZero():
+		out.in(yellow, "It is tried, and taken back at %s, unless \"lunette confirm\" keeps it.", clock(r.TryUntil))
+		out.write("\n")
 	default:
 		out.in(green, "Generation %d is served.", r.Generation)
 		out.write("\n")
-	}
-	if !r.TryUntil.IsZero() {
-		out.write("It is taken back at %s, unless \"lunette confirm\" keeps it.\n", clock(r.TryUntil))
 	}
 	for _, x := range r.Conditions {
 		out.in(red, "%s: %s", objectName(x.Key), x.Type)
@@ -158,6 +156,17 @@ func (c *changing) outcome(e *env, r *apply.Result, withPlan bool) error {
 	}
 	_, err := io.WriteString(e.stdout, out.b.String())
 	return err
+}
+
+// listed is a plan whose steps are a list in JSON, also if there are none.
+func listed(p *plan.Plan) *plan.Plan {
+	if p == nil {
+		p = &plan.Plan{}
+	}
+	if p.Steps == nil {
+		p.Steps = []plan.Step{}
+	}
+	return p
 }
 
 // clock is a time for people of this machine.

@@ -62,7 +62,7 @@ func TestChangesAreConfirmed(t *testing.T) {
 		{"nobody there", []plan.Step{harmful}, false, "y\n", set, exitConfirm, shownHarmful + removed, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
 		{"--yes confirms nothing", []plan.Step{harmful}, true, "y\n", append(set, "--yes"), exitConfirm, shownHarmful + removed, "lunette: nothing was changed, since it has to be confirmed: add --end-sessions\n", []string{patch}},
 		{"by flag", []plan.Step{harmful}, false, "", append(set, "--end-sessions", "--try", "60s", "--comment", "why"), exitOK,
-			shownHarmful + removed + "Generation 8 is served.\nIt is taken back at 2026-11-29 12:00:00, unless \"lunette confirm\" keeps it.\n", "", []string{patch + " confirm=[end-sessions] comment=why try=1m0s"}},
+			shownHarmful + "\n1 removed\n" + "It is tried, and taken back at 2026-11-29 12:00:00, unless \"lunette confirm\" keeps it.\n", "", []string{patch + " confirm=[end-sessions] comment=why try=1m0s"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := &fakeDaemon{steps: test.steps, schema: testSchema, objects: map[model.Key]string{key("unit", "db"): `{"name":"db"}`}}
@@ -106,7 +106,7 @@ func TestApply(t *testing.T) {
 	)
 	f := &fakeDaemon{steps: []plan.Step{harmless, harmful}}
 	status, out, errs := f.asks(t, false, "", "apply", "-f", "l.yaml", "--end-sessions")
-	if want := shownHarmless + shownHarmful + both + "Generation 8 is served.\n"; status != exitOK || out != want {
+	if want := shownHarmless + shownHarmful + "\n1 changed, 1 removed\nGeneration 8 is served.\n"; status != exitOK || out != want {
 		t.Errorf("status %d\n%s%s\nwant\n%s", status, out, errs, want)
 	}
 	same(t, f.asked, []string{put + " confirm=[end-sessions] dry-run", put + " digest=d1 confirm=[end-sessions]"})

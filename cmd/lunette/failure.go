@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/agent/plan"
 )
@@ -18,6 +19,12 @@ const (
 	exitConflict = 4 // the document, or an object of it, is another one meanwhile
 )
 
+// conflicts reports that err says that a change is tried, or that it is too late to take one back.
+func conflicts(err error) bool {
+	var e *client.Error
+	return errors.As(err, &e) && (e.Reason == api.ReasonTry || e.Reason == api.ReasonLate)
+}
+
 // statusOf is the exit status of a command with an error.
 func statusOf(err error) int {
 	switch {
@@ -25,7 +32,7 @@ func statusOf(err error) int {
 		return exitOK
 	case errors.As(err, new(*unconfirmed)), errors.As(err, new(*client.NeedsConfirmError)):
 		return exitConfirm
-	case errors.As(err, new(*client.ConflictError)), errors.As(err, new(*client.ExistsError)), errors.As(err, new(*otherError)):
+	case errors.As(err, new(*client.ConflictError)), errors.As(err, new(*client.ExistsError)), errors.As(err, new(*otherError)), conflicts(err):
 		return exitConflict
 	case errors.As(err, new(usageError)), errors.As(err, new(*client.ProblemsError)):
 		return exitUsage

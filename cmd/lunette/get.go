@@ -206,7 +206,7 @@ func (c *exportCmd) Run(e *env) error {
 		}
 		g, err := d.Generation(e.ctx, c.Generation)
 		if err != nil {
-			return err
+			return noGeneration(c.Generation, err)
 		}
 		return c.text(e, []byte(g.Text))
 	}

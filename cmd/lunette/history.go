@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -50,12 +51,20 @@ func (c *rollbackCmd) Run(e *env) error {
 	dry.DryRun, dry.Try = true, 0
 	result, err := send(e.ctx, dry)
 	if err != nil {
-		return err
+		return noGeneration(c.Generation, err)
 	}
 	if c.DryRun {
 		return c.outcome(e, result, true)
 	}
 	return c.shown(e, result.Plan, send)
+}
+
+// noGeneration says what to do about a generation that is not there.
+func noGeneration(n uint64, err error) error {
+	if errors.As(err, new(*client.NotFoundError)) {
+		return fmt.Errorf("there is no generation %d: \"lunette history\" lists those that are kept", n)
+	}
+	return err
 }
 
 // reloadCmd has secrets read again.
@@ -132,7 +141,7 @@ func (c *statusCmd) Run(e *env) error {
 		out.write("It is kept in %s.\n", s.Directory)
 	}
 	if !s.TryUntil.IsZero() {
-		out.write("It is taken back at %s, unless \"lunette confirm\" keeps it.\n", clock(s.TryUntil))
+		out.write("A change is tried, and taken back at %s, unless \"lunette confirm\" keeps it.\n", clock(s.TryUntil))
 	}
 	if s.Applying != "" {
 		out.write("A change is being made: operation %s of \"lunette operations\".\n", s.Applying)
@@ -155,14 +164,22 @@ func (c *statusCmd) Run(e *env) error {
 // eventsCmd shows what happens.
 type eventsCmd struct {
 	Follow bool   `short:"f" help:"Wait for what happens next, until a signal ends it."`
-	From   uint64 `placeholder:"N" help:"Begin with the event of this number. Default: all that are kept."`
+	From   uint64 `placeholder:"N" help:"Begin with the event of this number. Default: 1, or with --follow what comes."`
 	output
 	at
 }
 
 // Run prints an event a line, or a document of YAML each.
 func (c *eventsCmd) Run(e *env) error {
+	if c.From == 0 && !c.Follow {
+		c.From = 1
+	}
 	for event, err := range e.daemon(c.Socket).Events(e.ctx, c.From, c.Follow) {
+		var gap *apply.GapError
+		if errors.As(err, &gap) {
+			fmt.Fprintf(e.stderr, "lunette: %v\n", gap)
+			continue
+		}
 		if err != nil {
 			return err
 		}

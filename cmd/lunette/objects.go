@@ -11,7 +11,6 @@ import (
 	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/agent/model"
-	"github.com/lunette-io/lunette/agent/plan"
 )
 
 // kindOf is the kind of objects that the command above the one that was given is about: "unit" of "unit set".
@@ -76,9 +75,12 @@ func (c *changing) set(e *env, k model.Key, all []assignment) error {
 	return c.patch(e, k, func(object fields) (fields, error) { return assigned(s, object, all) })
 }
 
-// shape asks for the shape of objects of a kind.
+// shape asks for the shape of objects of a kind. Of a daemon that has no schema nothing is known.
 func (e *env) shape(socket string, k model.Key) (shape, error) {
 	schema, err := e.daemon(socket).Schema(e.ctx)
+	if errors.As(err, new(*client.Error)) || errors.As(err, new(*client.NotFoundError)) {
+		return shape{}, nil
+	}
 	if err != nil {
 		return shape{}, err
 	}
@@ -170,7 +172,7 @@ func (c *changing) remove(e *env, k model.Key, o client.Options) error {
 	if !errors.As(err, new(*client.NotFoundError)) {
 		return err
 	}
-	return c.idle(e, &apply.Result{Plan: &plan.Plan{Steps: []plan.Step{}}}, "There is no "+objectName(k)+": nothing changes.")
+	return c.idle(e, &apply.Result{Plan: listed(nil)}, "There is no "+objectName(k)+": nothing changes.")
 }
 
 // idle says that nothing was to be done.

@@ -21,7 +21,7 @@ func (c *rollbackCmd) offline(e *env) error {
 	if shown, err := c.show(e, m); shown || err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "generation %d has the document of generation %d: \"lunette serve --state %s\" serves it\n", m.Generation, c.Generation, printable(c.State))
+	_, err = fmt.Fprintf(e.stdout, "Generation %d has the document of generation %d: \"lunette serve --state %s\" serves it.\n", m.Generation, c.Generation, printable(c.State))
 	return err
 }
 

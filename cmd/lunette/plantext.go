@@ -10,10 +10,13 @@ import (
 )
 
 // signColours are those of the lines of a plan that begin so.
-var signColours = map[string]colour{"+ ": green, "~ ": yellow, "> ": yellow, "- ": red, "It needs": red}
+var signColours = map[string]colour{"+ ": green, "~ ": yellow, "> ": yellow, "- ": red, confirmLine: red}
 
-// writePlan prints a plan for people, with colours if they are wanted.
-func writePlan(w io.Writer, p *plan.Plan) error {
+// confirmLine begins the line of a plan that says what it needs.
+const confirmLine = "It needs"
+
+// writePlan prints a plan for people, with colours if they are wanted. What it needs is said if it is not given.
+func writePlan(w io.Writer, p *plan.Plan, given []plan.Confirm) error {
 	var text bytes.Buffer
 	if err := p.Write(&text); err != nil {
 		return err
@@ -21,6 +24,9 @@ func writePlan(w io.Writer, p *plan.Plan) error {
 	out := page{coloured: coloured(w)}
 	for line := range strings.Lines(text.String()) {
 		line = strings.TrimSuffix(line, "\n")
+		if strings.HasPrefix(line, confirmLine) && !lacks(p, given) {
+			continue
+		}
 		in := colour("")
 		for sign, c := range signColours {
 			if strings.HasPrefix(line, sign) {

@@ -75,6 +75,8 @@ func (c *serveCmd) Run(e *env) error {
 		defer func() { _ = kept.Close() }() // nothing is written any more
 		opts.Generations, opts.Directory = kept, kept.Path()
 	}
+	// What was just typed is wrong rather than away for now.
+	opts.Strict = c.Strict || kept == nil && opts.File == ""
 	doc, err := within(e.ctx, func() (*model.Document, error) { return c.first(kept, schema, log) })
 	if err != nil {
 		return c.unstarted(e, log, err)

@@ -43,6 +43,7 @@ func shapeOf(schema []byte, k model.Key) (shape, error) {
 // at is the shape of what is at path in v, which may be nil: what is known of it decides between schemas.
 func (s shape) at(v any, path []string) shape {
 	for _, name := range path {
+		name = strings.TrimPrefix(name, placeMark)
 		of, _ := v.(fields)
 		kind := of.text("kind")
 		next := shape{root: s.root}
@@ -220,6 +221,32 @@ func (s shape) types() []string {
 		}
 	}
 	return all
+}
+
+// listed is a path in v with the mark at what are places in lists, also in those that are not there yet.
+func (s shape) listed(v any, path []string) []string {
+	path = slices.Clone(path)
+	for i, name := range path {
+		types := s.types()
+		if slices.Contains(types, "array") && !slices.Contains(types, "object") && !strings.HasPrefix(name, placeMark) {
+			path[i] = placeMark + name
+		}
+		s = s.at(v, path[i:i+1])
+		v = childOf(v, strings.TrimPrefix(path[i], placeMark))
+	}
+	return path
+}
+
+// valueAt is what is assigned in v. Where the schema says nothing, a list stays one.
+func (s shape) valueAt(v any, a assignment) (any, error) {
+	at := s.at(v, a.path)
+	for _, name := range a.path {
+		v = childOf(v, strings.TrimPrefix(name, placeMark))
+	}
+	if _, list := v.([]any); list && len(at.types()) == 0 {
+		at.any = []fields{{{"type", "array"}}}
+	}
+	return at.value(a.text)
 }
 
 // value is what a text of the command line is.

@@ -42,9 +42,13 @@ func TestValuesHaveTheTypesOfTheSchema(t *testing.T) {
 		{"unit", `{}`, "filters=[{\"kind\":\"x\"}]", `{"filters":[{"kind":"x"}]}`},
 		{"unit", `{"filters":[{"kind":"x"}]}`, "filters.0.rate=1.5", `{"filters":[{"kind":"x","rate":1.5}]}`},
 		{"unit", `{"filters":[{"kind":"x"}]}`, "filters[0].rate=1.5", `{"filters":[{"kind":"x","rate":1.5}]}`},
+		{"unit", `{}`, "filters[0].rate=1.5", `{"filters":[{"rate":1.5}]}`},
+		{"unit", `{}`, "filters.0.rate=1.5", `{"filters":[{"rate":1.5}]}`},
+		{"unit", `{}`, "others[0].a.b=x", `{"others":[{"a":{"b":"x"}}]}`},
 		{"target", `{}`, "luns.3=12", `{"luns":{"3":"12"}}`},
 		{"target", `{}`, `luns.3={"unit":"a"}`, `{"luns":{"3":{"unit":"a"}}}`},
 		{"access", `{}`, "initiators=a, 12", `{"initiators":["a","12"]}`},
+		{"access", `{"others":["x"]}`, "others=a,12", `{"others":["a",12]}`},
 		{"portal", `{}`, "tag=7", `{"tag":7}`},
 		{"section", `{}`, `a\.b.c=x`, `{"a.b":{"c":"x"}}`},
 	} {

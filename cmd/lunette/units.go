@@ -94,7 +94,7 @@ func (c *changing) creates(e *env, k model.Key, object fields, values []string) 
 		if err != nil {
 			return err
 		}
-		patch, err := assigned(s, kinded(object, all), all)
+		patch, err := assigned(s, kinded(s, object, all), all)
 		if err != nil {
 			return usageError{err}
 		}
@@ -104,12 +104,12 @@ func (c *changing) creates(e *env, k model.Key, object fields, values []string) 
 }
 
 // kinded is an object with the kinds alone that are assigned: they decide what the other values are.
-func kinded(object fields, all []assignment) fields {
+func kinded(s shape, object fields, all []assignment) fields {
 	for _, a := range all {
 		if a.path[len(a.path)-1] != "kind" {
 			continue
 		}
-		if p, err := patchAt(object, a.path, a.text); err == nil {
+		if p, err := patchAt(object, s.listed(object, a.path), a.text); err == nil {
 			object, _ = merged(object, p, false).(fields)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -23,6 +24,10 @@ type Device struct {
 	// closed the logical units that it had made, and the daemon closes the stores that it has
 	// opened, but for those of which it has called [Opened.Taken].
 	Open func(ctx context.Context, p Parts) ([]Unit, error)
+	// Type is that of its logical units, or of the first of them.
+	Type scsi.PeripheralType
+	// Releases: its logical units have Release, and when Open fails the stores are open as before.
+	Releases bool
 	// Fits says what Open would not take of the stores of a unit, by name; nil: it takes all.
 	Fits func(v model.Values, stores map[string]Found) error
 }
@@ -62,7 +67,7 @@ type Unit struct {
 	// that it can change, and another unit has to take its place.
 	Change func(ctx context.Context, c Changing) (Changed, error)
 	// Release closes the logical unit as its Close does, but leaves its stores open, with all that was
-	// written durable: another device gets them. nil: it cannot.
+	// written durable: another device gets them. It has it if [Device.Releases].
 	Release func() error
 }
 

@@ -71,6 +71,8 @@ type Opened struct {
 	Lost func() error
 	// File is the file that gets longer with the store; empty: none does.
 	File string
+	// Remove removes the data for good, after Close; nil: it has no file of its own.
+	Remove func() error
 	// Label is the store in words: its kind, and what it is on.
 	Label string
 	// Taken tells that a logical unit has taken the store, so that nobody else closes it. The daemon

@@ -153,6 +153,7 @@ var outside = []struct {
 	{"github.com/goccy/go-yaml", []string{"agent/model"}, "the document is read in one place"},
 	{"pgregory.net/rapid", nil, "for tests alone"},
 	{"go.uber.org/goleak", nil, "for tests alone"},
+	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},
 	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "test/..."}, "for tests and shared suites"},
 }
 

@@ -33,7 +33,7 @@ func Kind() plugin.Device {
 			{Name: "settings", Default: own, Values: []string{own, shared}, Help: "For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT, such as a stop of the unit or its write protection: `own`, for the commands of that initiator's nexus; `shared`, for those of all."},
 			{Name: "workers", Type: model.Int, Max: 1024, Change: model.Live, Help: "How many commands may wait for storage in threads at a time. Of several, at least one is left for other initiators. 0 leaves it to the store. What io_uring does does not count."},
 		}, plugin.IdentityOptions("disk")...),
-	}, Stores: model.OneStore, Open: open, Fits: fits}
+	}, Stores: model.OneStore, Type: scsi.TypeDisk, Releases: true, Open: open, Fits: fits}
 }
 
 // fits refuses a store with less than one block.
