@@ -14,18 +14,20 @@ func TestRandomKills(t *testing.T) {
 	rounds := number(t, "CRASH_ROUNDS", 200)
 	k := newKeeper(t, failing(t))
 	kinds := planKinds()
-	longest := 5 * time.Millisecond // what a change has taken at most, so far
+	usual := 20 * time.Millisecond // what a change takes
 	midway, before := 0, 0
 	for round := range rounds {
 		kind := kinds[r.IntN(len(kinds))]
 		what := fmt.Sprintf("round %d: %s", round, kind.name)
 		from, to := k.now, k.now.clone()
 		kind.do(&to)
-		stop := time.AfterFunc(time.Duration(r.Int64N(int64(longest)*3/2)), func() { _ = k.cmd.Process.Kill() })
+		stop := time.AfterFunc(time.Duration(r.Int64N(int64(usual))), func() { _ = k.cmd.Process.Kill() })
 		began := time.Now()
 		killed := k.apply(what, to)
-		if longest = max(longest, min(time.Since(began), time.Second)); killed {
+		if killed {
 			midway++
+		} else {
+			usual = max(usual*7/8+time.Since(began)/8, time.Millisecond)
 		}
 		stop.Stop()
 		k.kill()

@@ -148,11 +148,23 @@ func (k *keeper) kill() {
 // apply asks for a document. Killed: the daemon has ended instead of answering.
 func (k *keeper) apply(what string, d document) (killed bool) {
 	k.t.Helper()
-	r := client.ApplyRequest{Text: d.text(k.dir), Options: client.Options{Comment: what, Confirm: []plan.Confirm{
+	return k.try(what, d, 0)
+}
+
+// try is apply of a document that is taken back after a time, if that is not 0.
+func (k *keeper) try(what string, d document, until time.Duration) (killed bool) {
+	k.t.Helper()
+	r := client.ApplyRequest{Text: d.text(k.dir), Options: client.Options{Comment: what, Try: until, Confirm: []plan.Confirm{
 		plan.ConfirmEndSessions, plan.ConfirmReplace, plan.ConfirmDeleteData, plan.ConfirmRestart}}}
 	ctx, cancel := context.WithTimeout(context.Background(), startsWithin)
 	defer cancel()
 	_, err := k.client.Apply(ctx, r)
+	return k.killedBy(what, err)
+}
+
+// killedBy reports that the daemon has ended instead of giving an answer, and not an answer that is an error.
+func (k *keeper) killedBy(what string, err error) bool {
+	k.t.Helper()
 	if err == nil {
 		return false
 	}
