@@ -40,19 +40,21 @@ func (b budget) fit(asked model.Limits) (model.Limits, error) {
 	return got, nil
 }
 
-// limits are the limits of a document, as far as there are descriptors. It is called before the
-// first transport is made, and the units are open. Daemon.changing is held.
+// limits are the limits of a document, as far as there are descriptors. It is called first before the
+// first transport is made, and the units are open: what they take then, and may take later, is kept for them. Daemon.changing
+// is held.
 func (c *nodes) limits(doc *model.Document) (model.Limits, error) {
 	d := c.d
-	if d.fitting.Connections > 0 {
-		return d.fitting, nil
+	first := d.taken == 0
+	if first {
+		d.taken = openFiles() + int(d.units.later.Load())
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return model.Limits{}, os.NewSyscallError("getrlimit", err)
 	}
 	const enough = 1 << 30 // more than anybody has, and RLIM_INFINITY too
-	b := budget{limit: int(min(limit.Cur, enough)), taken: openFiles() + 2*len(doc.Portals)}
+	b := budget{limit: int(min(limit.Cur, enough)), taken: d.taken + 2*len(doc.Portals)}
 	transports := make(map[string]bool)
 	for _, p := range doc.Portals {
 		if pair, err := d.reg.Pair(p.Kind); err == nil {
@@ -64,7 +66,9 @@ func (c *nodes) limits(doc *model.Document) (model.Limits, error) {
 	if err != nil {
 		return got, err
 	}
-	d.fitting, d.descriptors = got, int(b.limit)
+	if first {
+		d.fitting, d.descriptors = got, int(b.limit)
+	}
 	return got, nil
 }
 

@@ -161,7 +161,7 @@ func (d *Daemon) rehearse(ctx context.Context) (problems model.Problems) {
 		if err != nil || refused[pair.Transport.Name] {
 			continue
 		}
-		p, err := d.portals.bind(ctx, x, key.Name, spec, bound)
+		p, err := d.portals.bind(ctx, x, key.Name, spec, bound, nil)
 		switch {
 		case errors.Is(err, errBusy):
 		case err != nil:

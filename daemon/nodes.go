@@ -91,7 +91,11 @@ type nodes struct {
 // prepare makes the nodes that the portals of the document need. Daemon.changing is held.
 func (c *nodes) prepare(_ context.Context, x *transition) error {
 	for _, n := range c.load() {
-		publish, err := n.Prepare(c.config(n.transport, x, c.d.fitting))
+		limits, err := c.limits(x.New)
+		if err != nil {
+			return err
+		}
+		publish, err := n.Prepare(c.config(n.transport, x, limits))
 		if err != nil {
 			return err
 		}

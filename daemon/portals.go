@@ -10,6 +10,7 @@ import (
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/internal/handed"
 )
 
 // A portal is one that is bound. It is not changed: an update makes another, of the same binding.
@@ -39,46 +40,34 @@ type portals struct {
 	list[*portal]
 }
 
-// prepare binds the portals that come, and takes those out that go. Daemon.changing is held.
+// prepare binds the portals that come, and takes those out that go. What is bound already stays bound,
+// whatever it is called and shows now; a socket that another kind of portal shall listen on is handed to it.
+// Daemon.changing is held.
 func (c *portals) prepare(ctx context.Context, x *transition) error {
-	before := byName(c.load())
-	steps := make(map[string]plan.Step)
-	for _, s := range x.steps(model.PortalObject) {
-		steps[s.Key.Name] = s
-	}
-	var now []*portal
-	for i, key := range x.New.PortalKeys() {
+	keys := x.New.PortalKeys()
+	kept, before := c.keep(x, keys)
+	now := make([]*portal, 0, len(keys))
+	for i, key := range keys {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		spec, old := x.New.Portals[i], before[key.Name]
-		step, changes := steps[key.Name]
+		spec, old := x.New.Portals[i], kept[i]
 		switch {
-		case old != nil && !changes:
+		case old == nil:
+			p, err := c.bind(ctx, x, key.Name, spec, now, before)
+			if err != nil {
+				return err
+			}
+			x.shows = append(x.shows, p.Start)
+			now = append(now, p)
+		case old.key == key.Name && reflect.DeepEqual(old.spec, spec):
 			now = append(now, old)
-			delete(before, key.Name)
-			continue
-		case old != nil && onlyShows(old.spec, spec):
+		default:
 			p := *old
-			p.spec = spec
-			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })
-			now = append(now, &p)
-			delete(before, key.Name)
-			continue
-		case old == nil && step.Op == plan.Rename && before[step.From.Name] != nil:
-			p := *before[step.From.Name]
-			delete(before, step.From.Name)
 			p.key, p.spec = key.Name, spec
 			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })
 			now = append(now, &p)
-			continue
 		}
-		p, err := c.bind(ctx, x, key.Name, spec, now)
-		if err != nil {
-			return err
-		}
-		x.shows = append(x.shows, p.Start)
-		now = append(now, p)
 	}
 	x.shows = append(x.shows, func() { c.replace(now) })
 	for _, old := range before {
@@ -87,13 +76,71 @@ func (c *portals) prepare(ctx context.Context, x *transition) error {
 	return nil
 }
 
-// onlyShows reports that two portals are bound alike, and may show other targets.
-func onlyShows(old, now model.Portal) bool {
-	return old.Kind == now.Kind && old.Address == now.Address && reflect.DeepEqual(old.Values, now.Values) && old.Tag == now.Tag
+// keep finds the bound portals that stay, for each of the keys of the new document, nil: it has to be bound; and
+// those that go. Daemon.changing is held.
+func (c *portals) keep(x *transition, keys []model.Key) (kept, rest []*portal) {
+	before := byName(c.load())
+	from := make(map[string]string) // names that portals had
+	for _, s := range x.steps(model.PortalObject) {
+		if s.Op == plan.Rename {
+			from[s.Key.Name] = s.From.Name
+		}
+	}
+	kept = make([]*portal, len(keys))
+	find := func(by func(key string, spec *model.Portal) *portal) {
+		for i, key := range keys {
+			if kept[i] != nil {
+				continue
+			}
+			spec := &x.New.Portals[i]
+			if p := by(key.Name, spec); p != nil && p.stays(spec) {
+				kept[i] = p
+				delete(before, p.key)
+			}
+		}
+	}
+	find(func(key string, _ *model.Portal) *portal { return before[key] })
+	find(func(key string, _ *model.Portal) *portal { return before[from[key]] })
+	find(func(_ string, spec *model.Portal) *portal {
+		for _, p := range c.load() {
+			if before[p.key] == p && p.stays(spec) {
+				return p
+			}
+		}
+		return nil
+	})
+	for _, p := range c.load() {
+		if before[p.key] == p {
+			rest = append(rest, p)
+		}
+	}
+	return kept, rest
 }
 
-// bind binds a portal, with the network that it needs. Daemon.changing is held.
-func (c *portals) bind(ctx context.Context, x *transition, key string, spec model.Portal, beside []*portal) (*portal, error) {
+// stays reports that what p has bound is what spec wants: all else changes live.
+func (p *portal) stays(spec *model.Portal) bool {
+	if p.spec.Kind != spec.Kind || p.spec.Address != spec.Address {
+		return false
+	}
+	for _, o := range model.Merge(p.pair.Kind.Options, p.pair.Provider.Options) {
+		if o.Change != model.Live && !reflect.DeepEqual(p.spec.Values[o.Name], spec.Values[o.Name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// takes is what the portal takes of which space; nil: nothing that another could want as well.
+func (p *portal) takes() any {
+	if p.spec.Address.Takes == "" {
+		return nil
+	}
+	return [2]string{p.pair.Provider.Listen(p.pair.Kind.Port).Space, p.spec.Address.Takes}
+}
+
+// bind binds a portal, with the network that it needs; going are those whose place it may take.
+// Daemon.changing is held.
+func (c *portals) bind(ctx context.Context, x *transition, key string, spec model.Portal, beside, going []*portal) (*portal, error) {
 	pair, err := c.d.reg.Pair(spec.Kind)
 	if err != nil {
 		return nil, err
@@ -106,12 +153,22 @@ func (c *portals) bind(ctx context.Context, x *transition, key string, spec mode
 	if err != nil {
 		return nil, err
 	}
-	bound, err := pair.Listen(ctx, n.Node, network, binding(pair, spec))
-	if err != nil {
+	p := &portal{key: key, spec: spec, pair: pair}
+	for _, old := range going {
+		s, ok := old.Portal.(handed.Sharer)
+		if takes := p.takes(); takes == nil || old.takes() != takes || !ok {
+			continue
+		}
+		if socket, err := s.Share(); err == nil { // without one it is bound, if it can be
+			defer socket.Close()
+			ctx = handed.With(ctx, socket)
+		}
+	}
+	if p.Portal, err = pair.Listen(ctx, n.Node, network, binding(pair, spec)); err != nil {
 		return nil, explain(pair.Provider, err, spec, beside)
 	}
-	x.undo.add(bound.Close)
-	return &portal{key, spec, pair, bound}, nil
+	x.undo.add(p.Close)
+	return p, nil
 }
 
 // binding is what a portal of the pair is told.

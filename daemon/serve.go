@@ -62,9 +62,10 @@ type Daemon struct {
 	watching  sync.Mutex    // held by who looks whether stores are still there: see look
 	stopWatch func()        // returns when nobody does any more
 
-	// fitting are the limits of each transport, once the first is made, and descriptors how many this process
-	// may have: see nodes.limits. Neither is changed after the start.
+	// fitting are the limits of each transport when the first was made, taken how many descriptors were open
+	// then, and descriptors how many this process may have: see nodes.limits. None is changed afterwards.
 	fitting     model.Limits
+	taken       int
 	descriptors int
 
 	units    units

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -17,6 +19,8 @@ import (
 // SCSI target.
 type served struct {
 	spec model.Target
+	// mapped are the units that it has by the names in its LUNs, those of its access included.
+	mapped map[string]*target.Unit
 	*target.Target
 }
 
@@ -40,10 +44,10 @@ type targets struct {
 	list[*served]
 }
 
-// mappings are the units of a target, as they will be. Daemon.changing is held.
-func (c *targets) mappings(x *transition, spec model.Target) ([]target.Mapping, error) {
+// maps are the units at LUNs, as they will be; mapped notes them. Daemon.changing is held.
+func (c *targets) maps(x *transition, luns []model.LUN, mapped map[string]*target.Unit) ([]target.Mapping, error) {
 	var all []target.Mapping
-	for _, l := range spec.LUNs {
+	for _, l := range luns {
 		lun, err := scsi.FlatLUN(uint32(l.Number))
 		if err != nil {
 			return nil, err
@@ -52,9 +56,56 @@ func (c *targets) mappings(x *transition, spec model.Target) ([]target.Mapping, 
 		if !ok {
 			return nil, fmt.Errorf("LUN %d: there is no unit %s", l.Number, l.Unit)
 		}
-		all = append(all, target.Mapping{LUN: lun, Unit: u.Unit})
+		mapped[l.Unit] = u.Unit
+		all = append(all, target.Mapping{LUN: lun, Unit: u.Unit, ReadOnly: l.ReadOnly})
 	}
 	return all, nil
+}
+
+// views are what initiators see of a target, as it will be; mapped notes the units. Daemon.changing is held.
+func (c *targets) views(x *transition, spec model.Target, mapped map[string]*target.Unit) (*target.Views, error) {
+	all, err := c.maps(x, spec.LUNs, mapped)
+	if err != nil {
+		return nil, err
+	}
+	var some []target.View
+	for _, a := range spec.Access {
+		v := target.View{Initiators: a.Initiators, Users: a.Users}
+		for _, text := range a.Addresses {
+			p, err := network(text)
+			if err != nil {
+				return nil, fmt.Errorf("access %s: %w", a.Name, err)
+			}
+			v.Addresses = append(v.Addresses, p)
+		}
+		if v.Maps, err = c.maps(x, a.LUNs, mapped); err != nil {
+			return nil, fmt.Errorf("access %s: %w", a.Name, err)
+		}
+		some = append(some, v)
+	}
+	return target.NewViews(spec.Name, all, some...)
+}
+
+// network reads an address, or a network as ADDRESS/BITS.
+func network(text string) (netip.Prefix, error) {
+	if strings.Contains(text, "/") {
+		return netip.ParsePrefix(text)
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(a.WithZone(""), a.BitLen()), nil
+}
+
+// same reports that the units that t maps are those that there will be.
+func (t *served) same(x *transition) bool {
+	for name, u := range t.mapped {
+		if l, ok := x.logical[name]; !ok || l.Unit != u {
+			return false
+		}
+	}
+	return true
 }
 
 // concerned are the names of the targets that are to be shown anew, or for the first time.
@@ -84,11 +135,12 @@ func (c *targets) concerned(x *transition) map[string]bool {
 	return some
 }
 
-// prepare makes the targets that come, shows those anew that change, and takes those out that go.
-// Daemon.changing is held.
+// prepare makes the targets that come, shows those anew that change, and takes those out that go. A target of
+// another name is another SCSI target: for initiators one goes, and another comes. Daemon.changing is held.
 func (c *targets) prepare(ctx context.Context, x *transition) error {
 	before, concerned := byName(c.load()), c.concerned(x)
 	now := make([]*served, 0, len(x.New.Targets))
+	var again []func() error // what could not be prepared before the others were
 	for _, spec := range x.New.Targets {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -96,21 +148,26 @@ func (c *targets) prepare(ctx context.Context, x *transition) error {
 		old := before[spec.Name]
 		delete(before, spec.Name)
 		t := old
-		if old == nil || concerned[spec.Name] {
+		if old == nil || concerned[spec.Name] || !old.same(x) {
 			var err error
 			if t, err = c.renew(x, spec, old); err != nil {
 				return fmt.Errorf("target %s: %w", spec.Name, err)
 			}
 		}
+		now = append(now, t)
 		for _, n := range c.d.nodes.load() {
 			if t == old && !x.made[n] {
 				continue
 			}
 			if err := c.show(x, n, t); err != nil {
-				return err
+				again = append(again, func() error { return c.show(x, n, t) })
 			}
 		}
-		now = append(now, t)
+	}
+	for _, show := range again {
+		if err := show(); err != nil {
+			return err
+		}
 	}
 	x.shows = append(x.shows, func() { c.replace(now) })
 	for _, old := range before {
@@ -120,35 +177,49 @@ func (c *targets) prepare(ctx context.Context, x *transition) error {
 	return nil
 }
 
-// renew is the target of spec, which is old with another map if there is one. Daemon.changing is held.
+// renew is the target of spec, which is old with other views if there is one. Daemon.changing is held.
 func (c *targets) renew(x *transition, spec model.Target, old *served) (*served, error) {
-	all, err := c.mappings(x, spec)
+	t := &served{spec: spec, mapped: make(map[string]*target.Unit)}
+	views, err := c.views(x, spec, t.mapped)
 	if err != nil {
 		return nil, err
 	}
-	t := &served{spec: spec}
 	if old == nil {
-		t.Target, err = target.NewTarget(spec.Name, all...)
-		return t, err
+		if t.Target, err = target.NewTarget(spec.Name); err != nil {
+			return nil, err
+		}
+		t.SetViews(views, nil)
+		return t, nil
 	}
 	t.Target = old.Target
-	views, err := target.NewViews(t.Name, all)
-	if err != nil {
-		return nil, err
-	}
 	gone := x.losing()
 	x.undo.add(func() error { gone(); return nil })
 	x.shows = append(x.shows, func() { t.SetViews(views, gone) })
 	return t, nil
 }
 
-// show lets a node show t from the publication on. Daemon.changing is held.
+// show lets a node show t from the publication on, and ends the sessions then that it refuses. Who finds the
+// target under maintenance has the time to leave. Daemon.changing is held.
 func (c *targets) show(x *transition, n *openNode, t *served) error {
-	show, err := n.PrepareTarget(t.shown())
+	shown := t.shown()
+	show, err := n.PrepareTarget(shown)
 	if err != nil {
 		return err
 	}
-	x.shows = append(x.shows, show)
+	if x.made[n] {
+		x.shows = append(x.shows, show)
+		return nil
+	}
+	var after time.Duration
+	if shown.Maintenance.On {
+		after = x.New.Limits.StopTimeout
+	}
+	gone := x.losing()
+	x.undo.add(func() error { gone(); return nil })
+	x.shows = append(x.shows, func() {
+		show()
+		n.EndRefused(shown, after, gone)
+	})
 	return nil
 }
 

@@ -39,8 +39,8 @@ var rules = []rule{
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
 	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer", "internal/share"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
-	{"network/rdma/...", []string{"network/rdma", "buffer"}, "a provider of RDMA moves data, not tasks"},
-	{"network/...", []string{"buffer", "network"}, "a network moves data, not tasks"},
+	{"network/rdma/...", []string{"network/rdma", "buffer", "internal/handed"}, "a provider of RDMA moves data, not tasks"},
+	{"network/...", []string{"buffer", "network", "internal/handed"}, "a network moves data, not tasks"},
 
 	{"transport/iscsi/pdu", []string{"scsi", "internal/serial"}, "wire elements know no session"},
 	{"transport/iscsi/login", []string{"scsi", "transport/iscsi/pdu", "internal/serial"}, "negotiation is text in, text out: it knows no connection"},

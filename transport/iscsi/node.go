@@ -220,12 +220,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		n.changed.Wait()
 	}
 	n.mu.Unlock()
-	_ = n.change(func(y *topology) error { // never refused
-		for _, t := range y.targets {
-			y.close(t)
-		}
-		return nil
-	})
+	n.topology.closeAll()
 	close(n.stop)
 	n.done.Wait()
 	n.tellRefused()

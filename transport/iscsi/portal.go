@@ -1,6 +1,9 @@
 package iscsi
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // A Portal is an address at which a node takes connections. Discovery tells of it to those who
 // came by the same network and may log in to a target that it shows.
@@ -66,16 +69,15 @@ func (p *Portal) Remove() {
 
 // change changes p with all that guards it, and then the ports of the targets that it shows or has shown.
 func (p *Portal) change(edit func(y *topology)) {
-	err := p.node.change(func(y *topology) error {
-		only, group := p.only, p.group
-		edit(y)
-		if err := y.settle(only, group); err != nil {
-			return err
-		}
-		return y.settle(p.only, p.group)
-	})
-	if err != nil { // the target has had as many ports as there are identifiers
-		p.node.log.Error("a portal does not show all of its targets", "portal", p.addr, "error", err)
+	n, y := p.node, &p.node.topology
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	only, group := p.only, p.group
+	edit(y)
+	if err := errors.Join(y.settle(only, group), y.settle(p.only, p.group)); err != nil { // a target has had as many ports as there are identifiers
+		n.log.Error("a portal does not show all of its targets", "portal", p.addr, "error", err)
 	}
 }
 

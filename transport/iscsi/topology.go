@@ -147,15 +147,6 @@ func (y *topology) settle(only []string, group uint16) error {
 	return errors.Join(errs...)
 }
 
-// change calls edit with all that guards the topology.
-func (n *Node) change(edit func(y *topology) error) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.topology.mu.Lock()
-	defer n.topology.mu.Unlock()
-	return edit(&n.topology)
-}
-
 // AddTarget shows a target that is not shown yet. Its name must be an iSCSI name in normal form.
 func (n *Node) AddTarget(t Target) error {
 	return n.setTarget(t, func(y *topology) error {
@@ -180,31 +171,34 @@ func (n *Node) setTarget(t Target, check func(*topology) error) error {
 	if name != t.SCSI.Name {
 		return fmt.Errorf("iscsi: target name %q is not in normal form: %q", t.SCSI.Name, name)
 	}
-	return n.change(func(y *topology) error {
-		if err := check(y); err != nil {
+	y := &n.topology
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if err := check(y); err != nil {
+		return err
+	}
+	s := &servedTarget{Target: t, ports: make(map[uint16]*target.Port)}
+	switch old := y.targets[name]; {
+	case old == nil:
+		if err := y.need(s, firstGroup); err != nil {
 			return err
 		}
-		s := &servedTarget{Target: t, ports: make(map[uint16]*target.Port)}
-		switch old := y.targets[name]; {
-		case old == nil:
-			if err := y.need(s, firstGroup); err != nil {
+	case old.SCSI != t.SCSI:
+		return fmt.Errorf("iscsi: another target is called %q: remove it first", name)
+	default:
+		s.ports = old.ports
+	}
+	y.targets[name] = s
+	for _, p := range y.portals {
+		if p.shows(name) {
+			if err := y.need(s, p.group); err != nil {
 				return err
 			}
-		case old.SCSI != t.SCSI:
-			return fmt.Errorf("iscsi: another target is called %q: remove it first", name)
-		default:
-			s.ports = old.ports
 		}
-		y.targets[name] = s
-		for _, p := range y.portals {
-			if p.shows(name) {
-				if err := y.need(s, p.group); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 var errRemoved = errors.New("iscsi: the target was removed")
@@ -213,21 +207,37 @@ var errRemoved = errors.New("iscsi: the target was removed")
 // end. done, if it is not nil, is called when their last task has ended and no unit knows them any
 // more, perhaps before RemoveTarget returns.
 func (n *Node) RemoveTarget(name string, done func()) error {
-	err := n.change(func(y *topology) error {
-		t := y.targets[name]
-		if t == nil {
-			return fmt.Errorf("iscsi: there is no target %q", name)
-		}
-		delete(y.targets, name)
-		y.close(t)
-		return nil
-	})
-	if err != nil {
+	if err := n.takeOut(name); err != nil {
 		return err
 	}
 	// Whoever is admitted after the change is refused.
 	n.EndSessions(func(s *SessionIdentity) bool { return s.Target == name && !s.Discovery }, errRemoved, 0, done)
 	return nil
+}
+
+// takeOut takes a target out of the topology.
+func (n *Node) takeOut(name string) error {
+	y := &n.topology
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	t := y.targets[name]
+	if t == nil {
+		return fmt.Errorf("iscsi: there is no target %q", name)
+	}
+	delete(y.targets, name)
+	y.close(t)
+	return nil
+}
+
+// closeAll lets nobody log in to any target any more.
+func (y *topology) closeAll() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, t := range y.targets {
+		y.close(t)
+	}
 }
 
 // close lets nobody log in to t any more. y.mu is held.

@@ -36,13 +36,13 @@ func (p *Process) Kind() plugin.Plugin {
 					{Name: "since", Type: model.Int, Default: "1", Help: "The year."},
 				}},
 			}}},
-			Document: []model.Option{{Name: "pipe", Type: model.Group, Options: []model.Option{
+			Document: []model.Option{{Name: "pipe", Type: model.Group, Change: model.Live, Options: []model.Option{
 				{Name: "greeting", Default: "hello", Help: "What sessions are called."},
 			}}},
 			Check: check, New: newNode, Show: show,
 			Portals: []plugin.PortalKind{plugin.Over(plugin.PortalKind{
 				About: plugin.About{Name: "pipe", Help: "A pipe.", Options: []model.Option{
-					{Name: "slots", Type: model.Int, Default: "8", Min: 1, Help: "How many sessions may come by the portal."},
+					{Name: "slots", Type: model.Int, Change: model.Live, Default: "8", Min: 1, Help: "How many sessions may come by the portal."},
 				}},
 				Attach: func(a plugin.Attaching) []string { return []string{"  a guest   " + a.At + " " + a.Target.Name} },
 			}, listen)},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 
@@ -114,6 +115,9 @@ func (p *Portal) Start() {
 	p.portal.Add()
 	p.done.Go(p.accept)
 }
+
+// Share implements handed.Sharer.
+func (p *Portal) Share() (*os.File, error) { return rdma.Share(p.l) }
 
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }

@@ -3,6 +3,7 @@ package kind
 
 import (
 	"context"
+	"os"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -30,13 +31,13 @@ func Kind() plugin.Transport {
 	return plugin.Transport{
 		About: plugin.About{Name: "iscsi", Help: "iSCSI (RFC 7143), over TCP and over RDMA (iSER, RFC 7145)."},
 		Document: []model.Option{
-			{Name: "discovery", Type: model.Group, Options: discoveryOptions()},
-			{Name: "iscsi", Type: model.Group, Options: loginOptions()},
+			{Name: "discovery", Type: model.Group, Change: model.Live, Options: discoveryOptions()},
+			{Name: "iscsi", Type: model.Group, Change: model.Live, Options: loginOptions()},
 		},
 		Target: []model.Option{
 			authOption("who may log in"),
 			initiatorsOption(),
-			{Name: "target-reset", Default: nobody, Values: []string{nobody, anybody}, Help: "Who may reset the target by TARGET WARM RESET and TARGET COLD RESET, which end the commands, and COLD RESET the sessions, of all its initiators. LOGICAL UNIT RESET, which hosts use, is everybody's."},
+			{Name: "target-reset", Change: model.Live, Default: nobody, Values: []string{nobody, anybody}, Help: "Who may reset the target by TARGET WARM RESET and TARGET COLD RESET, which end the commands, and COLD RESET the sessions, of all its initiators. LOGICAL UNIT RESET, which hosts use, is everybody's."},
 		},
 		Check: check, Restricts: restricts, New: newNode, Show: show,
 		Portals: []plugin.PortalKind{
@@ -99,6 +100,7 @@ type listening interface {
 	Start()
 	Close() error
 	Set(s iscsi.Showing)
+	Share() (*os.File, error)
 }
 
 // Set implements [plugin.Portal].

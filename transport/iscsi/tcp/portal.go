@@ -3,6 +3,7 @@ package tcp
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -36,6 +37,9 @@ func (p *Portal) Start() {
 	p.portal.Add()
 	p.done.Go(p.accept)
 }
+
+// Share implements handed.Sharer.
+func (p *Portal) Share() (*os.File, error) { return p.l.Share() }
 
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
