@@ -99,7 +99,8 @@ fuzz:
 	test/fuzz.sh $(FUZZTIME)
 
 reference:
-	$(GO) test ./daemon -run Reference -update
+	$(GO) test ./daemon ./agent/server -run Reference -update
+	$(GO) test ./cmd/lunette -run Manual -update
 
 clean:
 	rm -rf bin # not .run: the disk in it may be in use, and has data

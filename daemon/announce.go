@@ -52,11 +52,15 @@ func (d *Daemon) Announce(w io.Writer) error {
 
 // summary is a logical unit in one line.
 func (d *Daemon) summary(name string) string {
-	if l, ok := d.units.logicalUnit(name); ok && l.describe != nil {
-		return name + ", " + l.describe().Summary
+	l, ok := d.units.logicalUnit(name)
+	if !ok {
+		return name
 	}
-	if a, ok := d.units.missing(name); ok {
-		return name + ", which is not there: " + oneLine(a.why)
+	if err := l.device.Load().err; err != nil {
+		return name + ", which is not ready: " + oneLine(err)
+	}
+	if what, ok := l.describe(); ok {
+		return name + ", " + what.Summary
 	}
 	return name
 }
@@ -88,7 +92,7 @@ func (d *Daemon) announceAttach(b *strings.Builder) {
 		}
 		shown[p.spec.Kind] = true
 		for _, line := range p.pair.Kind.Attach(plugin.Attaching{
-			Target: first, Document: d.doc.Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
+			Target: first, Document: d.doc().Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
 		}) {
 			fmt.Fprintln(b, line)
 		}

@@ -40,31 +40,35 @@ func (b budget) fit(asked model.Limits) (model.Limits, error) {
 	return got, nil
 }
 
-// limits are the limits of the document, as far as there are descriptors. It is called before the
-// first transport is made, and the units are open. Daemon.changing is held.
-func (c *nodes) limits() (model.Limits, error) {
+// limits are the limits of a document, as far as there are descriptors. It is called first before the
+// first transport is made, and the units are open: what they take then is kept for them. Daemon.changing
+// is held.
+func (c *nodes) limits(doc *model.Document) (model.Limits, error) {
 	d := c.d
-	if d.fitting.Connections > 0 {
-		return d.fitting, nil
+	first := d.taken == 0
+	if first {
+		d.taken = openFiles()
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return model.Limits{}, os.NewSyscallError("getrlimit", err)
 	}
 	const enough = 1 << 30 // more than anybody has, and RLIM_INFINITY too
-	b := budget{limit: int(min(limit.Cur, enough)), taken: openFiles() + 2*len(d.doc.Portals)}
+	b := budget{limit: int(min(limit.Cur, enough)), taken: d.taken + 2*len(doc.Portals)}
 	transports := make(map[string]bool)
-	for _, p := range d.doc.Portals {
+	for _, p := range doc.Portals {
 		if pair, err := d.reg.Pair(p.Kind); err == nil {
 			transports[pair.Transport.Name] = true
 		}
 	}
 	b.nodes = len(transports)
-	got, err := b.fit(d.doc.Limits)
+	got, err := b.fit(doc.Limits)
 	if err != nil {
 		return got, err
 	}
-	d.fitting, d.descriptors = got, int(b.limit)
+	if first {
+		d.fitting, d.descriptors = got, int(b.limit)
+	}
 	return got, nil
 }
 
@@ -83,7 +87,7 @@ const plenty = 1000
 // lowered reports that limits are less than the document says, and whether somebody may miss them: a
 // document that has only defaults does not ask for so many.
 func (d *Daemon) lowered() (lowered, missed bool) {
-	asked, got := d.doc.Limits, d.fitting
+	asked, got := d.doc().Limits, d.fitting
 	if got.Connections == 0 || got == asked {
 		return false, false
 	}
@@ -95,7 +99,7 @@ func (d *Daemon) lowered() (lowered, missed bool) {
 func (d *Daemon) announceLimits(b *strings.Builder) {
 	if _, missed := d.lowered(); missed {
 		fmt.Fprintf(b, "\nat most %d connections and %d logins at a time, not %d and %d: this process may have %d descriptors (ulimit -n)\n",
-			d.fitting.Connections, d.fitting.Logins, d.doc.Limits.Connections, d.doc.Limits.Logins, d.descriptors)
+			d.fitting.Connections, d.fitting.Logins, d.doc().Limits.Connections, d.doc().Limits.Logins, d.descriptors)
 	}
 }
 
@@ -111,5 +115,5 @@ func (d *Daemon) logLimits() {
 	}
 	d.log.Log(context.Background(), level, "limits are lowered to what descriptors allow (ulimit -n)", "descriptors", d.descriptors,
 		"connections", d.fitting.Connections, "logins", d.fitting.Logins,
-		"asked-connections", d.doc.Limits.Connections, "asked-logins", d.doc.Limits.Logins)
+		"asked-connections", d.doc().Limits.Connections, "asked-logins", d.doc().Limits.Logins)
 }

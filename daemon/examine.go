@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -19,10 +20,11 @@ import (
 func Examine(ctx context.Context, doc *model.Document, reg Registry) error {
 	problems := look(doc, &reg)
 	d := &Daemon{
-		doc: doc, reg: reg, log: slog.New(slog.DiscardHandler), opts: Options{Log: slog.New(slog.DiscardHandler)},
+		reg: reg, log: slog.New(slog.DiscardHandler), opts: Options{Log: slog.New(slog.DiscardHandler)},
 		arena: buffer.NewArena(int64(doc.Limits.Memory)),
 	}
-	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
+	d.current.Store(doc)
+	d.made()
 	problems = append(problems, d.rehearse(ctx)...)
 	if err := d.arena.Close(); err != nil {
 		problems = append(problems, doc.Problem("", err))
@@ -39,9 +41,6 @@ func look(doc *model.Document, reg *Registry) model.Problems {
 	for i := range doc.Units {
 		l.unit(fmt.Sprintf("units[%d]", i), &doc.Units[i])
 	}
-	if n := len(doc.Units); n > 0 && l.absent == n && len(l.problems) == 0 {
-		l.fail("units", errNoUnits)
-	}
 	return l.problems
 }
 
@@ -50,7 +49,6 @@ type looker struct {
 	reg      *Registry
 	same     map[string]string // units, by what their stores are
 	seeds    map[string]string // units that are named after what is kept with their data
-	absent   int               // optional units that would not be served
 	problems model.Problems
 }
 
@@ -126,24 +124,25 @@ func (l *looker) once(path string, u *model.Unit, p model.Plugin, f plugin.Found
 // takes all of it back. It goes on after an error.
 func (d *Daemon) rehearse(ctx context.Context) (problems model.Problems) {
 	defer d.change()()
-	all := undo{}
+	doc := d.doc()
+	x := d.newTransition(apply.Transition{Old: &model.Document{}, New: doc, Plan: fromNothing(doc)})
 	fail := func(path string, err error) {
 		if err != nil {
-			problems = append(problems, d.doc.Problem(path, err))
+			problems = append(problems, doc.Problem(path, err))
 		}
 	}
 	refused := make(map[string]bool) // transports
-	for _, spec := range d.doc.Portals {
+	for _, spec := range doc.Portals {
 		pair, err := d.reg.Pair(spec.Kind)
 		if err != nil || refused[pair.Transport.Name] {
 			continue
 		}
-		if _, err = d.nodes.need(pair.Transport, &all); err != nil { // such as secrets of discovery
+		if _, err = d.nodes.need(pair.Transport, x); err != nil { // such as secrets of discovery
 			refused[pair.Transport.Name] = true
 			fail("", err)
 		}
 	}
-	for i, spec := range d.doc.Targets {
+	for i, spec := range doc.Targets {
 		shown, err := target.NewTarget(spec.Name)
 		if err != nil {
 			fail(fmt.Sprintf("targets[%d]", i), err)
@@ -151,25 +150,26 @@ func (d *Daemon) rehearse(ctx context.Context) (problems model.Problems) {
 		}
 		t := &served{spec: spec, Target: shown}
 		for _, n := range d.nodes.load() {
-			fail(fmt.Sprintf("targets[%d]", i), n.SetTarget(t.shown()))
+			_, err := n.PrepareTarget(t.shown())
+			fail(fmt.Sprintf("targets[%d]", i), err)
 		}
 	}
 	var bound []*portal
-	for i, spec := range d.doc.Portals {
+	for i, key := range doc.PortalKeys() {
+		spec := doc.Portals[i]
 		pair, err := d.reg.Pair(spec.Kind)
 		if err != nil || refused[pair.Transport.Name] {
 			continue
 		}
-		p, x, err := d.portals.prepare(ctx, spec, bound)
+		p, err := d.portals.bind(ctx, x, key.Name, spec, bound, nil)
 		switch {
 		case errors.Is(err, errBusy):
 		case err != nil:
 			fail(fmt.Sprintf("portals[%d]", i), err)
 		default:
 			bound = append(bound, p)
-			all = append(all, x.undo...)
 		}
 	}
-	fail("", all.run())
+	fail("", x.undo.run())
 	return problems
 }

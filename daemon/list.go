@@ -43,3 +43,15 @@ func (l *list[T]) remove(name string) {
 	all := slices.DeleteFunc(slices.Clone(l.load()), func(o T) bool { return o.name() == name })
 	l.all.Store(&all)
 }
+
+// replace puts other objects in the place of all. Daemon.changing is held.
+func (l *list[T]) replace(all []T) { l.all.Store(&all) }
+
+// byName finds objects of a list by their names.
+func byName[T interface{ name() string }](all []T) map[string]T {
+	m := make(map[string]T, len(all))
+	for _, x := range all {
+		m[x.name()] = x
+	}
+	return m
+}

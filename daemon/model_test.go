@@ -31,7 +31,11 @@ type reference struct {
 }
 
 func (r *reference) unit(name string) model.Unit {
-	text := fmt.Sprintf(`{version: 1, units: [{name: %s, store: {kind: memory, size: 64K}}], targets: [{name: "iqn.2026-11.io.lunette:x", luns: {0: %s}}]}`, name, name)
+	size := rapid.SampledFrom([]string{"64K", "32K", "128K"}).Draw(r.t, "size")
+	settings := rapid.SampledFrom([]string{"own", "shared"}).Draw(r.t, "settings") // another one is another device on the same store
+	revision := rapid.IntRange(1, 2).Draw(r.t, "revision")
+	text := fmt.Sprintf(`{version: 1, units: [{name: %s, store: {kind: memory, size: %s}, device: {kind: disk, settings: %s, revision: "%d"}}], targets: [{name: "iqn.2026-11.io.lunette:x", luns: {0: %s}}]}`,
+		name, size, settings, revision, name)
 	d, err := model.Read("unit", []byte(text), r.schema)
 	if err != nil {
 		r.t.Fatal(err)
@@ -95,9 +99,8 @@ func (r *reference) step() {
 		}
 	case 3:
 		u := name("u")
-		if _, there := r.units[u]; r.expect(r.d.units.update(ctx, r.unit(u)), there, "update "+u) {
-			r.units[u] = 0
-		}
+		_, there := r.units[u]
+		r.expect(r.d.units.update(ctx, r.unit(u)), there, "update "+u) // another size: what it holds stays
 	case 4:
 		t := "iqn.2026-11.io.lunette:" + name("t")
 		luns, good := r.luns()
@@ -226,6 +229,7 @@ func TestChangesAsTheReferenceSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		d.current.Store(doc) // which has no text, and no portal by default
 		r := &reference{
 			t: t, d: d, p: p, schema: reg.Schema(), units: make(map[string]byte), targets: make(map[string]map[int]string),
 			portals: make(map[string][]string), sessions: make(map[*pipe.Session]string),

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
@@ -26,7 +27,7 @@ type networks struct {
 
 // need opens the network of a provider, and those below it, unless they are open; u takes it back.
 // Daemon.changing is held.
-func (c *networks) need(p plugin.Provider, u *undo) (plugin.Network, error) {
+func (c *networks) need(p plugin.Provider, v model.Values, u *undo) (plugin.Network, error) {
 	if n, ok := c.find(p.Name); ok {
 		return n.Network, nil
 	}
@@ -36,11 +37,11 @@ func (c *networks) need(p plugin.Provider, u *undo) (plugin.Network, error) {
 		if err != nil {
 			return nil, err
 		}
-		if below, err = c.need(on, u); err != nil {
+		if below, err = c.need(on, v, u); err != nil {
 			return nil, err
 		}
 	}
-	n, err := p.OpenNetwork(c.d.doc.Values, below)
+	n, err := p.OpenNetwork(v, below)
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", p.Name, err)
 	}
@@ -87,35 +88,66 @@ type nodes struct {
 	list[*openNode]
 }
 
-// need makes the node of a transport, which shows all targets, unless there is one; u takes it back.
-// Daemon.changing is held.
-func (c *nodes) need(t plugin.Transport, u *undo) (*openNode, error) {
+// prepare makes the nodes that the portals of the document need. Daemon.changing is held.
+func (c *nodes) prepare(_ context.Context, x *transition) error {
+	for _, n := range c.load() {
+		limits, err := c.limits(x.New)
+		if err != nil {
+			return err
+		}
+		publish, err := n.Prepare(c.config(n.transport, x, limits))
+		if err != nil {
+			return err
+		}
+		x.shows = append(x.shows, publish)
+	}
+	for _, p := range x.New.Portals {
+		pair, err := c.d.reg.Pair(p.Kind)
+		if err != nil {
+			return err
+		}
+		if _, err := c.need(pair.Transport, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// config is what the node of a transport is told.
+func (c *nodes) config(t plugin.Transport, x *transition, limits model.Limits) plugin.NodeConfig {
+	cfg := plugin.NodeConfig{
+		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: x.New.Values,
+		Targets: make([]string, 0, len(x.New.Targets)),
+	}
+	for _, t := range x.New.Targets {
+		cfg.Targets = append(cfg.Targets, t.Name)
+	}
+	return cfg
+}
+
+// need makes the node of a transport, which shows no target yet, unless there is one. Daemon.changing
+// is held.
+func (c *nodes) need(t plugin.Transport, x *transition) (*openNode, error) {
 	if n, ok := c.find(t.Name); ok {
 		return n, nil
 	}
-	limits, err := c.limits()
+	limits, err := c.limits(x.New)
 	if err != nil {
 		return nil, err
 	}
-	made, err := t.New(plugin.NodeConfig{
-		Log: c.d.log.With("transport", t.Name), Arena: c.d.arena, Limits: limits, Values: c.d.doc.Values,
-	})
+	made, err := t.New(c.config(t, x, limits))
 	if err != nil {
 		return nil, err
 	}
 	n := &openNode{t, made}
-	u.add(func() error {
+	x.undo.add(func() error {
 		c.remove(t.Name)
 		now, cancel := context.WithCancel(context.Background())
 		cancel() // nobody has come yet
 		return n.Shutdown(now)
 	})
-	for _, served := range c.d.targets.load() {
-		if err := n.SetTarget(served.shown()); err != nil {
-			return nil, err
-		}
-	}
 	c.put(n)
+	x.made[n] = true
 	return n, nil
 }
 

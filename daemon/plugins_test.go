@@ -243,6 +243,7 @@ func TestFailedPortalLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	spec.Name = "twin"
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := d.portals.create(ctx, spec); err == nil || err.Error() != "portal pipe+process:///lab/a: /lab/a is there already (beside 2 others)" {

@@ -4,20 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/internal/handed"
 )
 
 // A portal is one that is bound. It is not changed: an update makes another, of the same binding.
 type portal struct {
+	key  string // its name in the document, as of [model.PortalObject]
 	spec model.Portal
 	pair plugin.Pair
 	plugin.Portal
 }
 
-func (p *portal) name() string { return p.spec.String() + " " + p.Addr() }
+func (p *portal) name() string { return p.key }
 
 // url is the portal as it is bound.
 func (p *portal) url() string { return p.spec.Kind + "://" + p.Addr() }
@@ -36,34 +40,142 @@ type portals struct {
 	list[*portal]
 }
 
-// prepare binds a portal, with the network and the node that it needs. Daemon.changing is held.
-func (c *portals) prepare(ctx context.Context, spec model.Portal, beside []*portal) (*portal, *change, error) {
+// prepare binds the portals that come, and takes those out that go. What is bound already stays bound,
+// whatever it is called and shows now; a socket that another kind of portal shall listen on is handed to it.
+// Daemon.changing is held.
+func (c *portals) prepare(ctx context.Context, x *transition) error {
+	keys := x.New.PortalKeys()
+	kept, before := c.keep(x, keys)
+	now := make([]*portal, 0, len(keys))
+	for i, key := range keys {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		spec, old := x.New.Portals[i], kept[i]
+		switch {
+		case old == nil:
+			p, err := c.bind(ctx, x, key.Name, spec, now, before)
+			if err != nil {
+				return err
+			}
+			x.shows = append(x.shows, p.Start)
+			now = append(now, p)
+		case old.key == key.Name && reflect.DeepEqual(old.spec, spec):
+			now = append(now, old)
+		default:
+			p := *old
+			p.key, p.spec = key.Name, spec
+			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })
+			now = append(now, &p)
+		}
+	}
+	x.shows = append(x.shows, func() { c.replace(now) })
+	for _, old := range before {
+		x.ends = append(x.ends, func(context.Context) error { return old.Close() })
+	}
+	return nil
+}
+
+// keep finds the bound portals that stay, for each of the keys of the new document, nil: it has to be bound; and
+// those that go. Daemon.changing is held.
+func (c *portals) keep(x *transition, keys []model.Key) (kept, rest []*portal) {
+	before := byName(c.load())
+	from := make(map[string]string) // names that portals had
+	for _, s := range x.steps(model.PortalObject) {
+		if s.Op == plan.Rename {
+			from[s.Key.Name] = s.From.Name
+		}
+	}
+	kept = make([]*portal, len(keys))
+	find := func(by func(key string, spec *model.Portal) *portal) {
+		for i, key := range keys {
+			if kept[i] != nil {
+				continue
+			}
+			spec := &x.New.Portals[i]
+			if p := by(key.Name, spec); p != nil && p.stays(spec) {
+				kept[i] = p
+				delete(before, p.key)
+			}
+		}
+	}
+	find(func(key string, _ *model.Portal) *portal { return before[key] })
+	find(func(key string, _ *model.Portal) *portal { return before[from[key]] })
+	find(func(_ string, spec *model.Portal) *portal {
+		for _, p := range c.load() {
+			if before[p.key] == p && p.stays(spec) {
+				return p
+			}
+		}
+		return nil
+	})
+	for _, p := range c.load() {
+		if before[p.key] == p {
+			rest = append(rest, p)
+		}
+	}
+	return kept, rest
+}
+
+// stays reports that what p has bound is what spec wants: all else changes live.
+func (p *portal) stays(spec *model.Portal) bool {
+	if p.spec.Kind != spec.Kind || p.spec.Address != spec.Address {
+		return false
+	}
+	for _, o := range model.Merge(p.pair.Kind.Options, p.pair.Provider.Options) {
+		if o.Change != model.Live && !reflect.DeepEqual(p.spec.Values[o.Name], spec.Values[o.Name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// takes is what the portal takes of which space; nil: nothing that another could want as well.
+func (p *portal) takes() any {
+	if p.spec.Address.Takes == "" {
+		return nil
+	}
+	return [2]string{p.pair.Provider.Listen(p.pair.Kind.Port).Space, p.spec.Address.Takes}
+}
+
+// bind binds a portal, with the network that it needs; going are those whose place it may take.
+// Daemon.changing is held.
+func (c *portals) bind(ctx context.Context, x *transition, key string, spec model.Portal, beside, going []*portal) (*portal, error) {
 	pair, err := c.d.reg.Pair(spec.Kind)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	x := &change{}
-	network, err := c.d.networks.need(pair.Provider, &x.undo)
+	network, err := c.d.networks.need(pair.Provider, x.New.Values, &x.undo)
 	if err != nil {
-		return nil, nil, x.cancel(err)
+		return nil, err
 	}
-	n, err := c.d.nodes.need(pair.Transport, &x.undo)
+	n, err := c.d.nodes.need(pair.Transport, x)
 	if err != nil {
-		return nil, nil, x.cancel(err)
+		return nil, err
 	}
-	bound, err := pair.Listen(ctx, n.Node, network, plugin.Binding{
-		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Values: spec.Values,
-	})
-	if err != nil {
-		return nil, nil, x.cancel(explain(pair.Provider, err, spec, beside))
+	p := &portal{key: key, spec: spec, pair: pair}
+	for _, old := range going {
+		s, ok := old.Portal.(handed.Sharer)
+		if takes := p.takes(); takes == nil || old.takes() != takes || !ok {
+			continue
+		}
+		if socket, err := s.Share(); err == nil { // without one it is bound, if it can be
+			defer socket.Close()
+			ctx = handed.With(ctx, socket)
+		}
 	}
-	x.undo.add(bound.Close)
-	p := &portal{spec, pair, bound}
-	x.publish = func() {
-		p.Start()
-		c.put(p)
+	if p.Portal, err = pair.Listen(ctx, n.Node, network, binding(pair, spec)); err != nil {
+		return nil, explain(pair.Provider, err, spec, beside)
 	}
-	return p, x, nil
+	x.undo.add(p.Close)
+	return p, nil
+}
+
+// binding is what a portal of the pair is told.
+func binding(pair plugin.Pair, spec model.Portal) plugin.Binding {
+	return plugin.Binding{
+		Provider: pair.Provider.Name, Address: spec.Address.Text, Targets: named(spec.Targets), Tag: max(1, spec.Tag), Values: spec.Values,
+	}
 }
 
 // named is a copy of the names of targets that a portal shows; nil, which means all, if there are none.
@@ -104,80 +216,6 @@ func explain(p plugin.Provider, err error, spec model.Portal, beside []*portal) 
 		e.text = fmt.Sprintf("portal %s: %s", spec, p.Explain(f))
 	}
 	return e
-}
-
-// create binds a portal and lets initiators in.
-func (c *portals) create(ctx context.Context, spec model.Portal) error {
-	defer c.d.change()()
-	_, x, err := c.prepare(ctx, spec, c.load())
-	if err != nil {
-		return err
-	}
-	return x.do(ctx)
-}
-
-// open binds portals, all of them before the first lets initiators in.
-func (c *portals) open(ctx context.Context, specs []model.Portal) error {
-	defer c.d.change()()
-	var changes []*change
-	var bound []*portal
-	for _, spec := range specs {
-		p, x, err := c.prepare(ctx, spec, bound)
-		if err != nil {
-			for _, x := range slices.Backward(changes) {
-				err = x.cancel(err)
-			}
-			return err
-		}
-		changes, bound = append(changes, x), append(bound, p)
-	}
-	for _, x := range changes {
-		x.publish()
-	}
-	return nil
-}
-
-// at finds a portal by what it is bound to, TRANSPORT+PROVIDER://ADDRESS. Daemon.changing is held.
-func (c *portals) at(url string) (*portal, error) {
-	for _, p := range c.load() {
-		if p.url() == url {
-			return p, nil
-		}
-	}
-	return nil, fmt.Errorf("there is no portal %s", url)
-}
-
-// show lets a portal show other targets; none: all.
-func (c *portals) show(url string, names []string) error {
-	defer c.d.change()()
-	p, err := c.at(url)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if _, ok := c.d.targets.find(name); !ok {
-			return fmt.Errorf("portal %s: there is no target %s", url, name)
-		}
-	}
-	now := *p
-	now.spec.Targets = named(names)
-	p.Show(now.spec.Targets)
-	c.put(&now)
-	return nil
-}
-
-// close lets nobody in by a portal any more. Those who have come by it stay.
-func (c *portals) close(ctx context.Context, url string) error {
-	defer c.d.change()()
-	p, err := c.at(url)
-	if err != nil {
-		return err
-	}
-	x := change{
-		publish: func() { c.remove(p.name()) },
-		retire:  func(context.Context) error { return p.Close() },
-	}
-	return x.do(ctx)
 }
 
 // closeAll lets nobody in any more. Daemon.changing is held.

@@ -6,13 +6,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/agent/server"
+	"github.com/lunette-io/lunette/agent/state"
 	"github.com/lunette-io/lunette/buffer"
 )
 
@@ -22,30 +24,48 @@ type Options struct {
 	Socket      string // of the API; empty: where it is by itself
 	SocketGroup string // who may ask beside the daemon's user; empty: nobody
 	Version     string
-	Program     string // how this program is called, for lines that people can type in; empty: lunette
+	Flags       []model.Flag // go before what documents say
+	// Generations keep the documents; nil: in memory, for as long as the daemon runs. If there is a current one,
+	// it is the document of the start. Directory is where they are, for people; empty: nowhere.
+	Generations state.Generations
+	Directory   string
+	// File is the document that is applied when the daemon is told to reload; empty: there is none.
+	File string
+	// Author is who the first generation is by.
+	Author  string
+	Program string // how this program is called, for lines that people can type in; empty: lunette
+	// Strict: a unit that cannot be opened is the end of the start, unless it is optional. Without it such a
+	// unit is NOT READY, and opened as soon as that is possible.
+	Strict bool
+	// UnitRecord is the file that keeps what has to outlive the process of a unit whose stores cannot keep
+	// it; nil: there is none.
+	UnitRecord func(unit string) string
 }
 
 // A Daemon serves a document: units, targets that map them, and portals that show targets.
 type Daemon struct {
-	doc     *model.Document // as it was at the start
+	current atomic.Pointer[model.Document] // what is served
 	reg     Registry
 	opts    Options
 	log     *slog.Logger
 	started time.Time
 	arena   *buffer.Arena
-	api     *api.Server
+	api     *server.Server
+	engine  *apply.Engine
 
-	// changing is held by who changes something, for as long as that takes: opening and closing
-	// too. Who only looks takes no lock.
+	// changing is held by who changes something, from the beginning of the preparation until it is
+	// published or taken back. Who only looks takes no lock.
 	changing sync.Mutex
-	serving  bool // the start has not failed; changing guards it
+	serving  atomic.Bool // the start has not failed
 
-	watching  sync.Mutex // held by who looks whether stores are still there: see look
-	stopWatch func()     // returns when nobody does any more
+	unopened  chan struct{} // gets something when a unit is not ready
+	watching  sync.Mutex    // held by who looks whether stores are still there: see look
+	stopWatch func()        // returns when nobody does any more
 
-	// fitting are the limits of each transport, once the first is made, and descriptors how many this process
-	// may have: see nodes.limits. Neither is changed after the start.
+	// fitting are the limits of each transport when the first was made, taken how many descriptors were open
+	// then, and descriptors how many this process may have: see nodes.limits. None is changed afterwards.
 	fitting     model.Limits
+	taken       int
 	descriptors int
 
 	units    units
@@ -65,28 +85,31 @@ func (d *Daemon) change() (end func()) {
 // the attempt: no socket, no listener, no file that was not there before.
 func Start(ctx context.Context, doc *model.Document, reg Registry, opts Options) (*Daemon, error) {
 	d := &Daemon{
-		doc: doc, reg: reg, opts: opts, log: opts.Log, started: time.Now(),
+		reg: reg, opts: opts, log: opts.Log, started: time.Now(),
 		arena: buffer.NewArena(int64(doc.Limits.Memory)),
 	}
+	d.current.Store(doc)
 	d.arena.TellRefusals(newThrottled(opts.Log).tell)
-	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
-	socket, err := api.Listen(opts.Socket, opts.SocketGroup)
+	d.made()
+	socket, err := server.Listen(opts.Socket, opts.SocketGroup)
 	if err != nil {
 		return nil, errors.Join(err, d.arena.Close())
 	}
-	if err := d.start(ctx); err != nil {
-		if left := errors.Join(d.abandon(), d.arena.Close(), socket.Close()); left != nil {
+	if err := d.start(ctx, doc); err != nil {
+		if left := errors.Join(d.arena.Close(), socket.Close()); left != nil {
 			d.log.Error("the start failed, and could not be taken back whole", "error", left)
 		}
 		return nil, err
 	}
-	d.api = api.Serve(socket, d, d.log)
+	if err := d.startAgent(socket); err != nil {
+		return nil, errors.Join(err, d.takeDown(ctx), socket.Close())
+	}
 	d.startWatch()
-	defer d.change()()
-	d.serving = true
-	d.units.tell()
 	return d, nil
 }
+
+// doc is the document that is served. The caller does not change it.
+func (d *Daemon) doc() *model.Document { return d.current.Load() }
 
 // startWatch looks from time to time whether stores are still there, until stopWatch is called.
 func (d *Daemon) startWatch() {
@@ -99,34 +122,22 @@ func (d *Daemon) startWatch() {
 	}
 }
 
-// start goes from what is cheap to take back to what is not: no initiator gets in before
-// everything else has gone well.
-func (d *Daemon) start(ctx context.Context) error {
-	if problems := look(d.doc, &d.reg); len(problems) > 0 { // all of them, before anything is opened
-		return problems
+// start is the transition from nothing to a document: no initiator gets in before everything else has
+// gone well.
+func (d *Daemon) start(ctx context.Context, doc *model.Document) error {
+	if d.opts.Strict {
+		if problems := look(doc, &d.reg); len(problems) > 0 { // all of them, before anything is opened
+			return problems
+		}
 	}
-	if err := d.units.open(ctx, d.doc.Units); err != nil {
+	x := d.newTransition(apply.Transition{Old: &model.Document{}, New: doc, Plan: fromNothing(doc)})
+	x.first = true
+	if err := x.prepare(ctx); err != nil {
 		return err
 	}
-	for _, spec := range d.doc.Targets {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := d.targets.create(ctx, spec); err != nil {
-			return err
-		}
-	}
-	return d.portals.open(ctx, d.doc.Portals)
-}
-
-// abandon takes back a start that has failed: no portal has let anybody in.
-func (d *Daemon) abandon() error {
-	defer d.change()()
-	var errs []error
-	for _, u := range slices.Backward(d.units.load()) {
-		errs = append(errs, u.abandon())
-	}
-	return errors.Join(errs...)
+	d.serving.Store(true)
+	x.Publish()
+	return nil
 }
 
 // Stop ends the daemon in good order: it stops accepting, asks initiators to log out,
@@ -134,16 +145,19 @@ func (d *Daemon) abandon() error {
 // once.
 func (d *Daemon) Stop(ctx context.Context) error {
 	d.stopWatch()
+	d.engine.Close()
+	return errors.Join(d.takeDown(ctx), d.api.Close())
+}
+
+// takeDown ends all that is served.
+func (d *Daemon) takeDown(ctx context.Context) error {
 	defer d.change()()
 	errs := []error{d.portals.closeAll()}
-	drain, cancel := context.WithTimeout(ctx, d.doc.Limits.StopTimeout)
+	drain, cancel := context.WithTimeout(ctx, d.doc().Limits.StopTimeout)
 	defer cancel()
 	errs = append(errs, d.nodes.shutdown(drain), d.networks.close())
-	for _, u := range slices.Concat(d.units.retired, d.units.load()) {
-		errs = append(errs, u.close())
-	}
-	errs = append(errs, d.arena.Close(), d.api.Close())
-	return errors.Join(errs...)
+	errs = append(errs, d.units.stop(drain))
+	return errors.Join(append(errs, d.arena.Close())...)
 }
 
 // oneLine joins the lines of an error.

@@ -66,7 +66,7 @@ func start(t *testing.T, text string) *Daemon {
 
 // quiet are the options of a daemon in a test.
 func quiet(t *testing.T) Options {
-	return Options{Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(t.TempDir(), "s"), Version: "test"}
+	return Options{Strict: true, Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(t.TempDir(), "s"), Version: "test"}
 }
 
 func account(t *testing.T, user, secret string) *auth.Account {
@@ -330,7 +330,7 @@ func TestServeLittle(t *testing.T) {
 		if len(d.Targets()) > 1 || len(d.Units()) > 1 {
 			t.Errorf("%s\nis shown as %v, %v", text, d.Targets(), d.Units())
 		}
-		if err := Examine(t.Context(), d.doc, Builtin()); err != nil {
+		if err := Examine(t.Context(), d.doc(), Builtin()); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}
 		if err := d.Stop(t.Context()); err != nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
-// Version implements [api.Source].
+// Version implements [server.Source].
 func (d *Daemon) Version() api.Version {
 	return api.Version{Version: d.opts.Version, Go: runtime.Version(), PID: os.Getpid(), Started: d.started.UTC()}
 }
 
-// Targets implements [api.Source].
+// Targets implements [server.Source].
 func (d *Daemon) Targets() []api.Target {
 	served := d.targets.load()
 	all := make([]api.Target, 0, len(served))
@@ -52,29 +52,21 @@ func (d *Daemon) shown(t *served) []plugin.Shown {
 	return all
 }
 
-// Units implements [api.Source].
+// Units implements [server.Source].
 func (d *Daemon) Units() []api.Unit {
 	all := []api.Unit{}
 	for _, u := range d.units.load() {
 		for _, l := range u.logical {
-			sum := l.Totals()
-			a := api.Unit{
-				Name: l.Name, Device: u.spec.Device.Kind, Filters: u.spec.FilterKinds(),
-				Counts: plugin.Counts(sum),
-			}
-			if l.describe != nil {
-				a.Facts = l.describe().Facts
-			}
-			all = append(all, a)
+			all = append(all, api.Unit{
+				Name: l.name, Device: u.spec.Device.Kind, Filters: u.spec.FilterKinds(),
+				Counts: plugin.Counts(l.Totals()), Facts: l.facts(),
+			})
 		}
-	}
-	for _, a := range d.units.absent.load() {
-		all = append(all, a.shown()...)
 	}
 	return all
 }
 
-// Sessions implements [api.Source].
+// Sessions implements [server.Source].
 func (d *Daemon) Sessions() []api.Session {
 	all := []api.Session{}
 	for _, n := range d.nodes.load() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 
@@ -13,18 +14,31 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
+// A base is an open store, without the filters of a unit.
+type base struct {
+	plugin.Opened
+	spec model.Plugin
+	same string // equal for all names of its place; empty: it has none that another could have
+}
+
 // stores are the stores of one unit. It implements [plugin.Stores].
 type stores struct {
-	reg  *Registry
-	spec model.Unit
-	log  *slog.Logger
+	reg    *Registry
+	spec   model.Unit
+	log    *slog.Logger
+	record string           // where what outlives the unit is kept; empty: nowhere
+	given  map[string]*base // stores that were open before: they are not opened, and not closed by drop
+	found  map[string]plugin.Found
+
+	told string // what was told last of what it has lost; Daemon.watching guards it
 
 	mu       sync.Mutex
-	prepared bool            // the device has taken what was opened for it
-	made     undo            // takes back what opening has made
-	open     undo            // closes what is open, until the device has taken it
-	losing   []func() error  // of each store that was opened: see plugin.Opened.Lost
-	news     []plugin.Notice // for the log, when the unit is served
+	prepared bool             // the device has taken what was opened for it
+	bases    map[string]*base // what the device has opened, or was given
+	made     undo             // takes back what opening has made
+	open     undo             // closes what is open, until the device has taken it
+	losing   []func() error   // of each store that was opened: see plugin.Opened.Lost
+	news     []plugin.Notice  // for the log, when the unit is served
 }
 
 // Names implements [plugin.Stores].
@@ -54,34 +68,87 @@ func (s *stores) find(name string) (model.Plugin, error) {
 // Open implements [plugin.Stores]. Filters are put on the store from the last, which is next to the
 // store, to the first, which is next to the device.
 func (s *stores) Open(ctx context.Context, name string) (plugin.Opened, error) {
+	b, given := s.given[name]
+	if !given {
+		var err error
+		if b, err = s.openBase(ctx, name); err != nil {
+			return plugin.Opened{}, err
+		}
+	}
+	opened, err := s.filtered(b)
+	if err != nil {
+		if !given {
+			if b.Undo != nil {
+				err = errors.Join(err, b.Undo())
+			}
+			err = errors.Join(err, b.Close())
+		}
+		return plugin.Opened{}, err
+	}
+	if !given {
+		for _, n := range b.News {
+			s.note(n)
+		}
+	}
+	s.mu.Lock()
+	if s.bases == nil {
+		s.bases = make(map[string]*base)
+	}
+	s.bases[name] = b
+	if b.Lost != nil {
+		s.losing = append(s.losing, b.Lost)
+	}
+	s.mu.Unlock()
+	opened.Taken = func() {}
+	if !given {
+		if taken := s.noteOpen(b.Close, b.Undo); taken != nil {
+			opened.Taken = taken
+		}
+	}
+	return opened, nil
+}
+
+// openBase opens a store.
+func (s *stores) openBase(ctx context.Context, name string) (*base, error) {
 	spec, err := s.find(name)
 	if err != nil {
-		return plugin.Opened{}, err
+		return nil, err
 	}
 	kind, err := plugin.Find(s.reg.Stores, "store", spec.Kind)
 	if err != nil {
-		return plugin.Opened{}, err
+		return nil, err
 	}
 	opened, err := kind.Open(ctx, spec.Values)
 	if err != nil {
-		return plugin.Opened{}, err
+		return nil, err
 	}
-	top := opened.Store
-	describe := []func() api.Facts{opened.Describe}
-	fail := func(err error) (plugin.Opened, error) {
-		if opened.Undo != nil {
-			err = errors.Join(err, opened.Undo())
+	b := &base{Opened: opened, spec: spec, same: s.found[name].Same}
+	if s.found[name].Missing || b.same == "" && kind.Look != nil { // it has a place only now
+		if f, err := kind.Look(spec.Values); err == nil {
+			b.same = f.Same
 		}
-		return plugin.Opened{}, errors.Join(err, top.Close())
 	}
+	if err := s.keep(b, kind.Volatile, name); err != nil {
+		if b.Undo != nil {
+			err = errors.Join(err, b.Undo())
+		}
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// filtered puts the unit's filters on a store.
+func (s *stores) filtered(b *base) (plugin.Opened, error) {
+	opened, top := b.Opened, b.Store
+	describe := []func() api.Facts{b.Describe}
 	for i := len(s.spec.Filters) - 1; i >= 0; i-- {
 		f, err := plugin.Find(s.reg.Filters, "filter", s.spec.Filters[i].Kind)
 		if err != nil {
-			return fail(err)
+			return opened, err
 		}
 		w, err := f.Wrap(top, s.spec.Filters[i].Values)
 		if err != nil {
-			return fail(err)
+			return opened, err
 		}
 		top = w.Store
 		describe = append(describe, w.Describe)
@@ -94,17 +161,6 @@ func (s *stores) Open(ctx context.Context, name string) (plugin.Opened, error) {
 			}
 		}
 		return all
-	}
-	for _, n := range opened.News {
-		s.note(n)
-	}
-	if opened.Lost != nil {
-		s.mu.Lock()
-		s.losing = append(s.losing, opened.Lost)
-		s.mu.Unlock()
-	}
-	if opened.Taken = s.noteOpen(top.Close, opened.Undo); opened.Taken == nil {
-		opened.Taken = func() {}
 	}
 	return opened, nil
 }
@@ -162,18 +218,57 @@ func (s *stores) lost() error {
 	return errors.Join(errs...)
 }
 
-// taken lets the device close what was opened for it, and returns what takes back what opening
-// has made: that comes before the closing.
-func (s *stores) taken() undo {
+// taken lets the device close what was opened for it.
+func (s *stores) taken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.prepared, s.open = true, nil
-	return s.made
 }
 
-// drop closes what was opened, and takes back what was made, of a unit that did not come about.
+// drop closes what was opened, and takes back what was made, of a unit that did not come about. What was
+// given stays.
 func (s *stores) drop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(s.made.run(), s.open.run())
+}
+
+// unmake takes back what opening has made, before it is closed.
+func (s *stores) unmake() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made.run()
+}
+
+// all are the stores that are open, by name.
+func (s *stores) all() map[string]*base {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.bases)
+}
+
+// closeGiven closes what was given to a unit whose device is not open: nobody else does.
+func (s *stores) closeGiven() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.prepared {
+		return nil
+	}
+	var errs []error
+	for _, b := range s.given {
+		errs = append(errs, b.Close())
+	}
+	s.given = nil
+	return errors.Join(errs...)
+}
+
+// unmakeAll takes back what was opened for a device that was tried, but for what it was given.
+func (s *stores) unmakeAll(given map[string]*base) error {
+	errs := []error{s.unmake()}
+	for name, b := range s.all() {
+		if given[name] != b {
+			errs = append(errs, b.Close())
+		}
+	}
+	return errors.Join(errs...)
 }

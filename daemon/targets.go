@@ -2,9 +2,12 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -16,6 +19,8 @@ import (
 // SCSI target.
 type served struct {
 	spec model.Target
+	// mapped are the units that it has by the names in its LUNs, those of its access included.
+	mapped map[string]*target.Unit
 	*target.Target
 }
 
@@ -28,156 +33,205 @@ func (t *served) luns() []model.LUN {
 
 // shown is what transports are told of the target.
 func (t *served) shown() plugin.Target {
-	return plugin.Target{SCSI: t.Target, Alias: t.spec.Alias, Values: t.spec.Values}
+	return plugin.Target{
+		Name: t.spec.Name, SCSI: t.Target, Alias: t.spec.Alias, Maintenance: t.spec.Maintenance, Values: t.spec.Values,
+	}
 }
 
 // targets are the targets of a daemon.
 type targets struct {
 	d *Daemon
 	list[*served]
-	// ending are closed when what was taken away from initiators is not known to any unit any more;
-	// Daemon.changing guards it.
-	ending []chan struct{}
 }
 
-// mappings are the units of a target. Daemon.changing is held.
-func (c *targets) mappings(spec model.Target) ([]target.Mapping, error) {
-	var maps []target.Mapping
-	for _, l := range spec.LUNs {
+// maps are the units at LUNs, as they will be; mapped notes them. Daemon.changing is held.
+func (c *targets) maps(x *transition, luns []model.LUN, mapped map[string]*target.Unit) ([]target.Mapping, error) {
+	var all []target.Mapping
+	for _, l := range luns {
 		lun, err := scsi.FlatLUN(uint32(l.Number))
 		if err != nil {
 			return nil, err
 		}
-		u, ok := c.d.units.logicalUnit(l.Unit)
-		if _, absent := c.d.units.missing(l.Unit); absent && !ok {
-			continue
-		}
+		u, ok := x.logical[l.Unit]
 		if !ok {
 			return nil, fmt.Errorf("LUN %d: there is no unit %s", l.Number, l.Unit)
 		}
-		maps = append(maps, target.Mapping{LUN: lun, Unit: u.Unit})
+		mapped[l.Unit] = u.Unit
+		all = append(all, target.Mapping{LUN: lun, Unit: u.Unit, ReadOnly: l.ReadOnly})
 	}
-	return maps, nil
+	return all, nil
 }
 
-// prepare makes a target. Daemon.changing is held.
-func (c *targets) prepare(spec model.Target) (*change, error) {
-	fail := func(err error) (*change, error) { return nil, fmt.Errorf("target %s: %w", spec.Name, err) }
-	maps, err := c.mappings(spec)
-	if err != nil {
-		return fail(err)
-	}
-	scsiTarget, err := target.NewTarget(spec.Name, maps...)
+// views are what initiators see of a target, as it will be; mapped notes the units. Daemon.changing is held.
+func (c *targets) views(x *transition, spec model.Target, mapped map[string]*target.Unit) (*target.Views, error) {
+	all, err := c.maps(x, spec.LUNs, mapped)
 	if err != nil {
 		return nil, err
 	}
-	t := &served{spec: spec, Target: scsiTarget}
-	x := &change{publish: func() { c.put(t) }}
-	for _, n := range c.d.nodes.load() {
-		if err := n.SetTarget(t.shown()); err != nil {
-			return nil, x.cancel(err)
+	var some []target.View
+	for _, a := range spec.Access {
+		v := target.View{Initiators: a.Initiators, Users: a.Users}
+		for _, text := range a.Addresses {
+			p, err := network(text)
+			if err != nil {
+				return nil, fmt.Errorf("access %s: %w", a.Name, err)
+			}
+			v.Addresses = append(v.Addresses, p)
 		}
-		x.undo.add(func() error { return n.RemoveTarget(spec.Name, func() {}) })
-	}
-	return x, nil
-}
-
-// create makes a target and shows it.
-func (c *targets) create(ctx context.Context, spec model.Target) error {
-	defer c.d.change()()
-	if _, ok := c.find(spec.Name); ok {
-		return fmt.Errorf("there is a target %s already", spec.Name)
-	}
-	x, err := c.prepare(spec)
-	if err != nil {
-		return err
-	}
-	return x.do(ctx)
-}
-
-// update shows a target as spec says from now on: another map for those who are there as well, all
-// else for those who log in later.
-func (c *targets) update(ctx context.Context, spec model.Target) error {
-	defer c.d.change()()
-	old, ok := c.find(spec.Name)
-	if !ok {
-		return fmt.Errorf("there is no target %s", spec.Name)
-	}
-	maps, err := c.mappings(spec)
-	if err != nil {
-		return fmt.Errorf("target %s: %w", spec.Name, err)
-	}
-	t := &served{spec: spec, Target: old.Target}
-	x := &change{}
-	for _, n := range c.d.nodes.load() {
-		if err := n.SetTarget(t.shown()); err != nil {
-			return x.cancel(err)
+		if v.Maps, err = c.maps(x, a.LUNs, mapped); err != nil {
+			return nil, fmt.Errorf("access %s: %w", a.Name, err)
 		}
-		x.undo.add(func() error { return n.SetTarget(old.shown()) })
+		some = append(some, v)
 	}
-	x.publish = func() {
-		c.put(t)
-		c.remap(t.Target, maps)
-	}
-	x.retire = c.ended
-	return x.do(ctx)
+	return target.NewViews(spec.Name, all, some...)
 }
 
-// remap replaces the map of a target, for those who are there too. Daemon.changing is held.
-func (c *targets) remap(t *target.Target, maps []target.Mapping) {
-	gone := make(chan struct{})
-	c.ending = append(c.ending, gone)
-	if err := t.SetMap("", maps, func() { close(gone) }); err != nil {
-		close(gone) // the map was checked before
-		c.d.log.Error("a target shows what it did before", "target", t.Name, "error", err)
+// network reads an address, or a network as ADDRESS/BITS.
+func network(text string) (netip.Prefix, error) {
+	if strings.Contains(text, "/") {
+		return netip.ParsePrefix(text)
 	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(a.WithZone(""), a.BitLen()), nil
 }
 
-// uses are the targets that map a logical unit of u. Daemon.changing is held.
-func (c *targets) uses(u *unit) (some []*served) {
-	for _, t := range c.load() {
-		if slices.ContainsFunc(t.spec.LUNs, func(l model.LUN) bool { return u.has(l.Unit) }) {
-			some = append(some, t)
+// same reports that the units that t maps are those that there will be.
+func (t *served) same(x *transition) bool {
+	for name, u := range t.mapped {
+		if l, ok := x.logical[name]; !ok || l.Unit != u {
+			return false
+		}
+	}
+	return true
+}
+
+// concerned are the names of the targets that are to be shown anew, or for the first time.
+func (c *targets) concerned(x *transition) map[string]bool {
+	some := maps.Clone(x.anew)
+	for _, s := range x.Plan.Steps {
+		name := s.Key.Name
+		switch s.Key.Kind {
+		case model.AccessObject:
+			name, _, _ = strings.Cut(name, "/")
+		case model.TargetObject:
+		case model.UserObject:
+			for _, t := range x.New.Targets {
+				some[t.Name] = true
+			}
+			continue
+		default:
+			continue
+		}
+		some[name] = true
+	}
+	if x.Reload {
+		for _, t := range x.New.Targets {
+			some[t.Name] = true
 		}
 	}
 	return some
 }
 
-// remove ends the sessions with a target and takes it out. It waits until no unit knows them any more, or
-// ctx is done: then they end by themselves.
-func (c *targets) remove(ctx context.Context, name string) error {
-	defer c.d.change()()
-	if _, ok := c.find(name); !ok {
-		return fmt.Errorf("there is no target %s", name)
-	}
-	x := change{
-		publish: func() { c.list.remove(name) },
-		retire: func(ctx context.Context) error {
-			var errs []error
-			for _, n := range c.d.nodes.load() {
-				ended := make(chan struct{})
-				if err := n.RemoveTarget(name, func() { close(ended) }); err != nil {
-					errs = append(errs, fmt.Errorf("target %s: %w", name, err))
-					continue
-				}
-				c.ending = append(c.ending, ended)
+// prepare makes the targets that come, shows those anew that change, and takes those out that go. A target of
+// another name is another SCSI target: for initiators one goes, and another comes. Daemon.changing is held.
+func (c *targets) prepare(ctx context.Context, x *transition) error {
+	before, concerned := byName(c.load()), c.concerned(x)
+	now := make([]*served, 0, len(x.New.Targets))
+	var again []func() error // what could not be prepared before the others were
+	for _, spec := range x.New.Targets {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		old := before[spec.Name]
+		delete(before, spec.Name)
+		t := old
+		if old == nil || concerned[spec.Name] || !old.same(x) {
+			var err error
+			if t, err = c.renew(x, spec, old); err != nil {
+				return fmt.Errorf("target %s: %w", spec.Name, err)
 			}
-			return errors.Join(append(errs, c.ended(ctx))...)
-		},
-	}
-	return x.do(ctx)
-}
-
-// ended waits until no unit knows those any more from whom it was taken away, or whose sessions
-// with removed targets are ending. Daemon.changing is held.
-func (c *targets) ended(ctx context.Context) error {
-	for len(c.ending) > 0 {
-		select {
-		case <-c.ending[0]:
-			c.ending = c.ending[1:]
-		case <-ctx.Done():
-			return fmt.Errorf("sessions are still ending: %w", context.Cause(ctx))
+		}
+		now = append(now, t)
+		for _, n := range c.d.nodes.load() {
+			if t == old && !x.made[n] {
+				continue
+			}
+			if err := c.show(x, n, t); err != nil {
+				again = append(again, func() error { return c.show(x, n, t) })
+			}
 		}
 	}
+	for _, show := range again {
+		if err := show(); err != nil {
+			return err
+		}
+	}
+	x.shows = append(x.shows, func() { c.replace(now) })
+	for _, old := range before {
+		c.ending(x, old)
+	}
+	x.ends = append(x.ends, x.ended)
 	return nil
+}
+
+// renew is the target of spec, which is old with other views if there is one. Daemon.changing is held.
+func (c *targets) renew(x *transition, spec model.Target, old *served) (*served, error) {
+	t := &served{spec: spec, mapped: make(map[string]*target.Unit)}
+	views, err := c.views(x, spec, t.mapped)
+	if err != nil {
+		return nil, err
+	}
+	if old == nil {
+		if t.Target, err = target.NewTarget(spec.Name); err != nil {
+			return nil, err
+		}
+		t.SetViews(views, nil)
+		return t, nil
+	}
+	t.Target = old.Target
+	gone := x.losing()
+	x.undo.add(func() error { gone(); return nil })
+	x.shows = append(x.shows, func() { t.SetViews(views, gone) })
+	return t, nil
+}
+
+// show lets a node show t from the publication on, and ends the sessions then that it refuses. Who finds the
+// target under maintenance has the time to leave. Daemon.changing is held.
+func (c *targets) show(x *transition, n *openNode, t *served) error {
+	shown := t.shown()
+	show, err := n.PrepareTarget(shown)
+	if err != nil {
+		return err
+	}
+	if x.made[n] {
+		x.shows = append(x.shows, show)
+		return nil
+	}
+	var after time.Duration
+	if shown.Maintenance.On {
+		after = x.New.Limits.StopTimeout
+	}
+	gone := x.losing()
+	x.undo.add(func() error { gone(); return nil })
+	x.shows = append(x.shows, func() {
+		show()
+		n.EndRefused(shown, after, gone)
+	})
+	return nil
+}
+
+// ending ends the sessions with a target from the publication on. Daemon.changing is held.
+func (c *targets) ending(x *transition, old *served) {
+	for _, n := range c.d.nodes.load() {
+		gone := x.losing()
+		x.undo.add(func() error { gone(); return nil })
+		x.shows = append(x.shows, func() {
+			if err := n.RemoveTarget(old.Name, gone); err != nil {
+				gone() // it does not show it
+			}
+		})
+	}
 }

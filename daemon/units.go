@@ -5,73 +5,126 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/target"
 )
 
-// A unit is a device with its logical units. It is not changed: an update makes another.
+// A unit is what the document calls so, as it is served. It is not changed: a change makes another, which
+// has the same logical units where those go on, and the same place for their device.
 type unit struct {
 	spec    model.Unit
-	logical []*logicalUnit
-	stores  *stores
-	made    undo   // takes back what opening it has made
-	told    string // what was told last of what it has lost; Daemon.watching guards it
+	logical []*logicalUnit // by spec.Names
+	// device is what is behind the logical units now. Whoever replaces it has drained them.
+	device *atomic.Pointer[device]
 }
 
-// A logicalUnit is one that LUNs can map.
+// A logicalUnit is one that LUNs can map. The [target.Unit] stays the same when it is called otherwise, and
+// when another device takes its place.
 type logicalUnit struct {
-	*target.Unit // its Name is UNIT or UNIT/NAME
-	describe     func() plugin.Description
-	claims       []plugin.Claim
+	*target.Unit
+	name   string // UNIT or UNIT/NAME
+	index  int    // of the logical units of its device
+	device *atomic.Pointer[device]
+}
+
+// describe is what the logical unit says of itself; nothing while there is no device.
+func (l *logicalUnit) describe() (plugin.Description, bool) {
+	d := l.device.Load()
+	if d.err != nil || d.parts[l.index].Describe == nil {
+		return plugin.Description{}, false
+	}
+	return d.parts[l.index].Describe(), true
 }
 
 func (u *unit) name() string { return u.spec.Name }
 
-// has reports that a logical unit is one of u.
-func (u *unit) has(name string) bool {
-	return slices.ContainsFunc(u.logical, func(l *logicalUnit) bool { return l.Name == name })
-}
-
 // close makes everything durable and closes it. What others have taken away is not durable.
 func (u *unit) close() error {
-	err := u.stores.lost()
-	if err != nil {
-		err = fmt.Errorf("unit %s: %w", u.name(), err)
+	d := u.device.Load()
+	err := d.stores.lost()
+	if errs := errors.Join(err, d.close()); errs != nil {
+		return fmt.Errorf("unit %s: %w", u.name(), errs)
 	}
-	return errors.Join(err, u.closeAll())
+	return nil
 }
 
-// closeAll closes it, whatever has become of what it was on.
-func (u *unit) closeAll() error {
-	var errs []error
-	for _, l := range u.logical {
-		if err := l.Close(); err != nil { // which flushes
-			errs = append(errs, fmt.Errorf("unit %s: %w", l.Name, err))
+// newUnit makes a unit of a device, with logical units of its own.
+func (c *units) newUnit(spec model.Unit, d *device) (*unit, error) {
+	u := &unit{spec: spec, device: new(atomic.Pointer[device])}
+	u.device.Store(d)
+	for i, name := range spec.Names {
+		lu, err := c.logicalUnitOf(d, spec, i)
+		if err != nil {
+			return nil, err
 		}
+		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, lu), name, i, u.device})
 	}
-	return errors.Join(errs...)
+	return u, nil
 }
 
-// abandon takes the unit back: what opening it has made is gone afterwards.
-func (u *unit) abandon() error { return errors.Join(u.made.run(), u.closeAll()) }
+// following makes the unit of spec that comes after u in its place: what u has of its logical units goes
+// on, and what is new stands in until a device is there.
+func (c *units) following(u *unit, spec model.Unit) (*unit, error) {
+	next := &unit{spec: spec, device: u.device}
+	for i, name := range spec.Names {
+		l := &logicalUnit{name: name, index: i, device: next.device}
+		for _, old := range u.logical {
+			if suffix(old.name) == suffix(name) {
+				l.Unit = old.Unit
+			}
+		}
+		if l.Unit == nil {
+			lu, err := c.standIn(spec)
+			if err != nil {
+				return nil, err
+			}
+			l.Unit = target.NewUnit(name, lu)
+		}
+		next.logical = append(next.logical, l)
+	}
+	return next, nil
+}
+
+// suffix is the name of a logical unit in its unit: that behind the slash, or nothing.
+func suffix(name string) string {
+	_, own, _ := strings.Cut(name, "/")
+	return own
+}
 
 // units are the units of a daemon.
 type units struct {
 	d *Daemon
 	list[*unit]
-	absent list[*absent]
-	// retired are units that were replaced, and still known to sessions: they are closed at the end.
-	// Daemon.changing guards it.
-	retired []*unit
+
+	// life ends when the daemon stops: that of the goroutines that put devices in the place of others.
+	life    context.Context
+	end     context.CancelFunc
+	working sync.WaitGroup
+
+	// mu guards moves: those that are under way.
+	mu    sync.Mutex
+	moves []*move
 }
 
-// logical finds a logical unit by its name.
+// made sets up the parts of a daemon.
+func (d *Daemon) made() {
+	d.units.d, d.targets.d, d.networks.d, d.nodes.d, d.portals.d = d, d, d, d, d
+	d.unopened = make(chan struct{}, 1)
+	c := &d.units
+	c.life, c.end = context.WithCancel(context.Background())
+}
+
+// logicalUnit finds a logical unit by its name.
 func (c *units) logicalUnit(name string) (*logicalUnit, bool) {
-	for _, u := range c.load() {
+	unit, _, _ := strings.Cut(name, "/")
+	if u, ok := c.find(unit); ok {
 		for _, l := range u.logical {
-			if l.Name == name {
+			if l.name == name {
 				return l, true
 			}
 		}
@@ -79,145 +132,75 @@ func (c *units) logicalUnit(name string) (*logicalUnit, bool) {
 	return nil, false
 }
 
-// prepare opens a unit. Daemon.changing is held.
-func (c *units) prepare(ctx context.Context, spec model.Unit) (*change, error) {
-	fail := func(err error) (*change, error) { return nil, fmt.Errorf("unit %s: %w", spec.Name, err) }
-	kind, err := plugin.Find(c.d.reg.Devices, "device", spec.Device.Kind)
-	if err != nil {
-		return fail(err)
-	}
-	log := c.d.log.With("unit", spec.Name)
-	s := &stores{reg: &c.d.reg, spec: spec, log: log}
-	some, err := kind.Open(ctx, plugin.Parts{Name: spec.Name, Log: log, Note: s.note, Values: spec.Device.Values, Arena: c.d.arena, Stores: s})
-	if err != nil {
-		return fail(errors.Join(err, s.drop()))
-	}
-	u := &unit{spec: spec, stores: s, made: s.taken()}
-	var names []string
-	for _, l := range some {
-		name := model.LogicalUnit(spec.Name, l.Name)
-		names = append(names, name)
-		u.logical = append(u.logical, &logicalUnit{target.NewUnit(name, l.LU), l.Describe, l.Claims})
-	}
-	if !slices.Equal(names, spec.Names) {
-		return fail(errors.Join(fmt.Errorf("a %s device is %v, and not %v as it says", kind.Name, names, spec.Names), u.abandon()))
-	}
-	if err := c.unclaimed(u); err != nil {
-		return fail(errors.Join(err, u.abandon()))
-	}
-	return &change{undo: undo{u.abandon}, publish: func() { c.put(u) }}, nil
-}
-
-// unclaimed reports an error if u has what another unit has, or two of its own logical units have the
-// same. One of its name is about to go. Daemon.changing is held.
-func (c *units) unclaimed(u *unit) error {
+// unclaimed reports an error if two logical units have the same, with the unit that came last.
+func unclaimed(all []*unit, opened map[*unit]*device) (*unit, error) {
 	type claim struct{ what, value string }
 	taken := make(map[claim]string)
-	for _, o := range append(slices.Clone(c.load()), u) {
-		if o != u && o.name() == u.name() {
-			continue
-		}
-		for _, l := range o.logical {
-			for _, x := range l.claims {
-				k := claim{x.What, x.Value}
-				if other, ok := taken[k]; ok && o == u {
-					return fmt.Errorf("its %s %s is that of the unit %s already: initiators would take the two for one: %s", x.What, x.Value, other, x.Cure)
+	var clash *unit
+	var first error
+	for _, fresh := range []bool{false, true} { // of two that clash the one that is new is wrong
+		for _, u := range all {
+			d := opened[u]
+			if (d != nil) != fresh {
+				continue
+			}
+			if d == nil {
+				d = u.device.Load()
+			}
+			for i, part := range d.parts {
+				for _, x := range part.Claims {
+					k := claim{x.What, x.Value}
+					if other, ok := taken[k]; ok && first == nil {
+						clash, first = u, fmt.Errorf("unit %s: its %s %s is that of the unit %s already: initiators would take the two for one: %s", u.name(), x.What, x.Value, other, x.Cure)
+					}
+					taken[k] = u.spec.Names[min(i, len(u.spec.Names)-1)]
 				}
-				taken[k] = l.Name
 			}
 		}
 	}
-	return nil
+	return clash, first
 }
 
-// create opens a unit and adds it.
-func (c *units) create(ctx context.Context, spec model.Unit) error {
-	defer c.d.change()()
-	if _, ok := c.find(spec.Name); ok {
-		return fmt.Errorf("there is a unit %s already", spec.Name)
+// ordered are the units of a document, in its order.
+func ordered(doc *model.Document, now map[string]*unit) []*unit {
+	all := make([]*unit, 0, len(now))
+	for _, spec := range doc.Units {
+		if u, ok := now[spec.Name]; ok {
+			all = append(all, u)
+		}
 	}
-	x, err := c.prepare(ctx, spec)
-	if err != nil {
-		return err
-	}
-	err = x.do(ctx)
-	c.tell()
-	return err
+	return all
 }
 
-// tell writes what there is to tell of the units into the log, once there is no start that may
-// fail. Daemon.changing is held.
+// tell writes what there is to tell of the units into the log, once there is no start that may fail.
 func (c *units) tell() {
-	if !c.d.serving {
+	if !c.d.serving.Load() {
 		return
 	}
 	for _, u := range c.load() {
-		u.stores.tell()
+		u.device.Load().stores.tell()
 	}
 }
 
-// update puts another unit in the place of one: targets that map it map the new one from then on, and
-// tell their initiators. The new one is open before the old one is closed: two that cannot be open
-// together, since they are on one file, are removed and created.
-func (c *units) update(ctx context.Context, spec model.Unit) error {
-	defer c.d.change()()
-	old, ok := c.find(spec.Name)
-	if !ok {
-		return fmt.Errorf("there is no unit %s", spec.Name)
+// stop ends what is under way, and closes all units. No session is left.
+func (c *units) stop(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { c.working.Wait(); close(ended) }()
+	select {
+	case <-ended: // as nearly always: no task is left that would be waited for
+	case <-ctx.Done():
 	}
-	uses := c.d.targets.uses(old)
-	for _, t := range uses {
-		for _, l := range t.spec.LUNs {
-			if old.has(l.Unit) && !slices.Contains(spec.Names, l.Unit) {
-				return fmt.Errorf("the target %s has the unit %s at LUN %d, which would not be there any more: take it away there first", t.Name, l.Unit, l.Number)
-			}
-		}
+	c.end()
+	<-ended
+	var errs []error
+	for _, u := range c.load() {
+		errs = append(errs, u.close())
 	}
-	x, err := c.prepare(ctx, spec)
-	if err != nil {
-		return err
+	c.mu.Lock()
+	left := slices.Clone(c.moves)
+	c.mu.Unlock()
+	for _, m := range left {
+		errs = append(errs, m.abandon())
 	}
-	show := x.publish
-	x.publish = func() {
-		show()
-		for _, t := range uses {
-			if maps, err := c.d.targets.mappings(t.spec); err == nil { // all of its units are there
-				c.d.targets.remap(t.Target, maps)
-			}
-		}
-	}
-	x.retire = func(ctx context.Context) error {
-		if err := c.d.targets.ended(ctx); err != nil {
-			c.retired = append(c.retired, old)
-			return err
-		}
-		return old.close()
-	}
-	err = x.do(ctx)
-	c.tell()
-	return err
-}
-
-// remove closes a unit that no target maps, and takes it out. What it holds stays where it is.
-func (c *units) remove(ctx context.Context, name string) error {
-	defer c.d.change()()
-	u, ok := c.find(name)
-	if !ok {
-		return fmt.Errorf("there is no unit %s", name)
-	}
-	for _, t := range c.d.targets.uses(u) {
-		for _, l := range t.luns() {
-			if u.has(l.Unit) {
-				return fmt.Errorf("the target %s has the unit %s at LUN %d: take it away there first", t.Name, l.Unit, l.Number)
-			}
-		}
-	}
-	if err := c.d.targets.ended(ctx); err != nil {
-		return err
-	}
-	x := change{
-		publish: func() { c.list.remove(name) },
-		retire:  func(context.Context) error { return u.close() },
-	}
-	return x.do(ctx)
+	return errors.Join(errs...)
 }

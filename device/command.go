@@ -51,6 +51,7 @@ type Command struct {
 	// and no bit that Usage and Tolerated do not have.
 	Run func(*target.Task)
 
+	changes bool     // it changes the medium: its Order says so
 	refused [16]byte // bits of the CDB that must be 0
 	low     uint64   // the same as numbers
 	high    uint64
@@ -117,6 +118,7 @@ func (c *Command) complete() {
 	if c.OrderOf == nil && c.Order == target.Free && (c.Access == reserve.Reading || c.Access == reserve.Writing) {
 		panic("device: a row without an order for " + scsi.CommandName(c.Op, c.Action))
 	}
+	c.changes = c.Medium && (c.Order == target.Writes || c.Order == target.Atomic)
 	last := len(c.Usage) - 1
 	for i := 1; i < last; i++ {
 		c.refused[i] = ^(c.Usage[i] | c.Tolerated[i])
@@ -169,6 +171,15 @@ func (c *Command) check(b []byte) (scsi.Sense, bool) {
 		}
 	}
 	return scsi.Sense{}, true
+}
+
+// protected reports that the command, with the CDB b, changes the medium, and that x may not.
+func (c *Command) protected(b []byte, x *target.ITL) bool {
+	if c.OrderOf != nil && c.Medium {
+		o := c.OrderOf(b)
+		return (o.Class == target.Writes || o.Class == target.Atomic) && x.ReadOnly()
+	}
+	return c.changes && x.ReadOnly()
 }
 
 // class is how reservations fence the command with the CDB b.

@@ -15,6 +15,9 @@ import (
 // A Config is what a device type is made of.
 type Config struct {
 	Identity scsi.Identity
+	// Nameless: what would designate the unit is not known, and INQUIRY says that none is connected
+	// (peripheral qualifier 001b). Of the identity only the type and the texts of INQUIRY count.
+	Nameless bool
 	// Workers is how many steps may wait for storage at a time.
 	Workers int
 
@@ -81,7 +84,8 @@ type Server struct {
 	modes   modes
 	logs    []LogPage // by page and subpage
 
-	unit atomic.Pointer[target.Unit] // nil before the first nexus
+	unit     atomic.Pointer[target.Unit]   // nil before the first nexus
+	identity atomic.Pointer[scsi.Identity] // Config.Identity, with what SetRevision has said
 
 	// settings are those of all nexuses; with Config.Own those that each has after power on.
 	settings nexus.Settings
@@ -98,6 +102,7 @@ type Server struct {
 // programming error.
 func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, workers: target.NewWorkers(cfg.Workers)}
+	s.identity.Store(&cfg.Identity)
 	var err error
 	if s.logs, err = sortedLogs(cfg.Logs); err != nil {
 		return nil, err
@@ -116,7 +121,20 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Identity is what the unit calls itself.
-func (s *Server) Identity() scsi.Identity { return s.cfg.Identity }
+func (s *Server) Identity() scsi.Identity { return *s.identity.Load() }
+
+// SetRevision makes the unit call itself by another product revision level, and tells all who see it
+// (SPC-5 INQUIRY DATA HAS CHANGED). What designates the unit stays as it is. revision is up to 4
+// printable characters ([scsi.Identity.Validate]).
+func (s *Server) SetRevision(revision string) {
+	id := s.Identity()
+	if id.Revision == revision {
+		return
+	}
+	id.Revision = revision
+	s.identity.Store(&id)
+	s.Announce(scsi.ASCInquiryDataChanged, nil)
+}
 
 // Totals are the counters of the unit.
 func (s *Server) Totals() target.Totals {
@@ -133,7 +151,8 @@ func (s *Server) Workers() *target.Workers { return s.workers }
 func (s *Server) Commands() []*Command { return s.table.all }
 
 // Execute starts t: it finds the command and applies what SAM-5 and SPC-5 put before
-// every command, in this order: unit attentions, reservations, the CDB itself, readiness.
+// every command, in this order: unit attentions, reservations, the CDB itself, write protection of
+// what the initiator sees, readiness.
 func (s *Server) Execute(t *target.Task) {
 	n := nexus.Of(t.ITL())
 	c, bad := s.table.find(t.CDB)
@@ -153,6 +172,10 @@ func (s *Server) Execute(t *target.Task) {
 	}
 	if bad, ok := c.check(t.CDB); !ok {
 		s.Fail(t, bad)
+		return
+	}
+	if c.protected(t.CDB, t.ITL()) {
+		s.Fail(t, scsi.WriteProtected())
 		return
 	}
 	if c.Medium && s.cfg.Ready != nil {

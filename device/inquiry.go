@@ -31,14 +31,14 @@ func (s *Server) inquiry(t *target.Task) {
 }
 
 func (s *Server) standardInquiry(port *target.Port) []byte {
-	id := s.cfg.Identity
+	id := s.Identity()
 	versions := []uint16{page.DescriptorSAM5}
 	if port.Protocol == scsi.ProtocolISCSI {
 		versions = append(versions, page.DescriptorISCSI)
 	}
 	versions = append(append(versions, page.DescriptorSPC4), s.cfg.Versions...)
 	return page.Inquiry{
-		Peripheral:   page.PeripheralOf(id.Type),
+		Peripheral:   s.peripheral(),
 		Removable:    id.Removable,
 		Version:      scsi.VersionSPC4,
 		CommandQueue: true,
@@ -47,10 +47,25 @@ func (s *Server) standardInquiry(port *target.Port) []byte {
 	}.Append(nil)
 }
 
+// peripheral is the first byte of INQUIRY data.
+func (s *Server) peripheral() page.Peripheral {
+	p := page.PeripheralOf(s.Identity().Type)
+	if s.cfg.Nameless {
+		p.Qualifier = scsi.Disconnected
+	}
+	return p
+}
+
 // vpd returns a VPD page, or nil.
 func (s *Server) vpd(code byte, port *target.Port) []byte {
-	id := s.cfg.Identity
-	p := page.PeripheralOf(id.Type)
+	id := s.Identity()
+	p := s.peripheral()
+	if s.cfg.Nameless {
+		if code == page.VPDSupported {
+			return page.AppendSupportedVPD(nil, p, page.VPDSupported)
+		}
+		return nil
+	}
 	switch code {
 	case page.VPDSupported:
 		codes := []byte{page.VPDSupported, page.VPDUnitSerial, page.VPDIdentification, page.VPDExtendedInquiry, page.VPDModePagePolicy}

@@ -21,7 +21,9 @@ func (s *Server) modeSense(t *target.Task) {
 	}
 	var h page.ModeHeader
 	if s.cfg.ModeParameter != nil {
-		h.Device = s.cfg.ModeParameter(t.ITL())
+		if h.Device = s.cfg.ModeParameter(t.ITL()); t.ITL().ReadOnly() {
+			h.Device |= page.ModeWriteProtected
+		}
 	}
 	var block []byte
 	if s.cfg.Block != nil && !c.DBD {

@@ -19,6 +19,7 @@ const (
 	Mapping                               // [Mapper]
 	ComparingAndWriting                   // [CompareWriter]
 	Resizing                              // [Resizer]
+	ResizingLive                          // [LiveResizer]
 )
 
 // A Chooser has methods of capabilities that it does not have in every case: how a file was
@@ -71,6 +72,8 @@ func chosen[T any](c Chooser) bool {
 		return c.Can(ComparingAndWriting)
 	case *Resizer:
 		return c.Can(Resizing)
+	case *LiveResizer:
+		return c.Can(ResizingLive)
 	}
 	return true
 }
@@ -151,4 +154,11 @@ type Resizer interface {
 	// No other call but Info is under way, and nothing is lent. The new size is durable when
 	// Resize returns.
 	Resize(ctx context.Context, size int64) error
+}
+
+// A LiveResizer is a [Resizer] that needs no rest for it.
+type LiveResizer interface {
+	// ResizeLive is [Resizer.Resize] while other calls are under way, and memory is lent: all of
+	// them lie inside of the old size and the new one.
+	ResizeLive(ctx context.Context, size int64) error
 }

@@ -84,8 +84,9 @@ func TestCan(t *testing.T) {
 		store.Mapping:             has[store.Mapper],
 		store.ComparingAndWriting: has[store.CompareWriter],
 		store.Resizing:            has[store.Resizer],
+		store.ResizingLive:        has[store.LiveResizer],
 	}
-	for c := range store.Resizing + 2 { // one that is none at the end
+	for c := range store.ResizingLive + 2 { // one that is none at the end
 		for other, f := range find {
 			if got := f(able{can: c}); got != (c == other) {
 				t.Errorf("a store that can do %d alone: %d is %v", c, other, got)
@@ -111,6 +112,7 @@ type able struct {
 	store.Mapper
 	store.CompareWriter
 	store.Resizer
+	store.LiveResizer
 }
 
 func (a able) Can(c store.Capability) bool { return c == a.can }

@@ -84,7 +84,7 @@ func (ch *Channel) Execute(t *Task) {
 	case x.busy.Load() && !alwaysAnswered(t):
 		t.Respond(Response{Status: scsi.Busy})
 	case t.Attr == Simple && u.barrier.Load() == 0:
-		u.lu.Execute(t)
+		u.server().Execute(t)
 	default:
 		u.admit(t)
 	}

@@ -14,16 +14,17 @@ import (
 type ITL struct {
 	Nexus *Nexus
 	LUN   scsi.LUN
-	// State is the device server's: set in Attach.
-	State any
 	Stats Stats
+
+	state atomic.Pointer[any] // see State
 
 	unit *Unit
 	key  itlKey
 
 	// busy: tasks of an I_T_L nexus that was lost are left at the unit, and x is the same one
 	// back again.
-	busy atomic.Bool
+	busy     atomic.Bool
+	readOnly atomic.Bool // see ReadOnly; changed with the target's mu
 
 	mu         sync.Mutex
 	head, tail *Task  // in order of arrival
@@ -84,6 +85,21 @@ func newITL(n *Nexus, lun scsi.LUN, u *Unit) *ITL {
 
 // Unit is the unit that x leads to; nil for LUNs without a unit.
 func (x *ITL) Unit() *Unit { return x.unit }
+
+// State is what the device server keeps of x: what its Attach has set.
+func (x *ITL) State() any {
+	if s := x.state.Load(); s != nil {
+		return *s
+	}
+	return nil
+}
+
+// SetState is called by the device server in Attach.
+func (x *ITL) SetState(s any) { x.state.Store(&s) }
+
+// ReadOnly reports that the initiator may not write to the unit at this LUN, whatever the unit is for
+// others. It may change at any time: then the unit is told of ProtectionChanged.
+func (x *ITL) ReadOnly() bool { return x.readOnly.Load() }
 
 // link puts t at the end of the list; it reports false when x or the channel is going.
 func (x *ITL) link(t *Task) bool {

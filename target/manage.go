@@ -73,7 +73,7 @@ func (n *Nexus) Manage(f Function, lun scsi.LUN, tag uint64, done func(FunctionR
 	case ResetNexus:
 		g := newGroup(func() {
 			for _, y := range n.ITLs() {
-				y.unit.lu.Event(NexusReset, y)
+				y.unit.server().Event(NexusReset, y)
 			}
 			complete()
 		})

@@ -14,6 +14,8 @@ const MaxLUN = 16383
 type Mapping struct {
 	LUN  scsi.LUN
 	Unit *Unit
+	// ReadOnly: who sees the unit here may not write.
+	ReadOnly bool
 }
 
 // A Map is what an initiator sees, in the order of LUNs. It is a value that is replaced, never
@@ -36,45 +38,25 @@ func newMap(target string, maps []Mapping) (Map, error) {
 	return m, nil
 }
 
-// SetMap replaces what the initiator with that name sees, by its next command; "" is for all
-// that have no map of their own. Units that it does not see any more lose their I_T_L
-// nexuses: tasks there are aborted, and gone, which may be nil, is called when the last of them
-// has ended, perhaps before SetMap returns. The units that it goes on seeing tell it that
-// REPORTED LUNS DATA HAS CHANGED.
-func (t *Target) SetMap(initiator string, maps []Mapping, gone func()) error {
-	m, err := newMap(t.Name, maps)
-	if err != nil {
-		return err
-	}
+// SetViews replaces what initiators see, by the next command of each: a nexus sees the old map or the new
+// one. It cannot fail, and waits for nobody.
+//
+// Nexuses whose map stays the same notice nothing. A unit that a nexus does not see any more, or sees at
+// another LUN, loses that I_T_L nexus: tasks there are aborted, and gone, which may be nil, is called when
+// the last of them has ended everywhere, perhaps before SetViews returns. The I_T_L nexuses that such a nexus
+// keeps tell it that REPORTED LUNS DATA HAS CHANGED. One whose mapping is read-only from now on, or not any
+// more, stays as it is, with its tasks and reservations, and tells it.
+func (t *Target) SetViews(v *Views, gone func()) {
 	t.mu.Lock()
-	t.maps[initiator] = m
-	lost := t.showAll()
-	t.mu.Unlock()
-	t.lose(lost, gone)
-	return nil
-}
-
-// DropMap takes the initiator's own map away: it sees what everybody does. gone is that of
-// SetMap.
-func (t *Target) DropMap(initiator string, gone func()) {
-	t.mu.Lock()
-	if initiator != "" {
-		delete(t.maps, initiator)
-	}
-	lost := t.showAll()
-	t.mu.Unlock()
-	t.lose(lost, gone)
-}
-
-// showAll lets all nexuses see what they are to see now. It returns the I_T_L nexuses that they
-// have lost by that. t.mu is held.
-func (t *Target) showAll() (lost []*ITL) {
+	t.views = v
+	var lost []*ITL
 	for n := range t.nexuses {
 		if !n.lost {
-			lost = append(lost, n.show(t.mapOf(n.Initiator.Name))...)
+			lost = append(lost, n.show(v.of(&n.Initiator))...)
 		}
 	}
-	return lost
+	t.mu.Unlock()
+	t.lose(lost, gone)
 }
 
 // lose ends I_T_L nexuses; gone is called when their units have forgotten them.
@@ -97,38 +79,36 @@ func (t *Target) lose(lost []*ITL, gone func()) {
 	all.done()
 }
 
-// Mappings are what the initiator with that name sees, in order.
-func (t *Target) Mappings(initiator string) []Mapping {
+// Mappings are what an initiator sees, in the order of LUNs.
+func (t *Target) Mappings(from Initiator) []Mapping {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.mapOf(initiator))
-}
-
-// mapOf is the map of the initiator with that name. t.mu is held.
-func (t *Target) mapOf(initiator string) Map {
-	if m, own := t.maps[initiator]; own {
-		return m
-	}
-	return t.maps[""]
+	return slices.Clone(t.views.of(&from))
 }
 
 // show makes n see m. It returns the I_T_L nexuses that n has lost by that, which the caller
 // ends without the lock. The target's mu is held.
 func (n *Nexus) show(m Map) (lost []*ITL) {
 	old, v := n.view.Load(), &view{}
-	var kept, gained []*ITL
+	var kept, gained, turned []*ITL
 	for _, p := range m {
 		i, _ := p.LUN.Index()
 		for int(i) >= len(v.itls) {
 			v.itls = append(v.itls, nil)
 		}
 		if int(i) < len(old.itls) && old.itls[i] != nil && old.itls[i].unit == p.Unit {
-			v.itls[i] = old.itls[i]
-			kept = append(kept, v.itls[i])
+			x := old.itls[i]
+			v.itls[i] = x
+			kept = append(kept, x)
+			if x.readOnly.Swap(p.ReadOnly) != p.ReadOnly {
+				turned = append(turned, x)
+			}
 			continue
 		}
-		v.itls[i] = newITL(n, p.LUN, p.Unit)
-		gained = append(gained, v.itls[i])
+		x := newITL(n, p.LUN, p.Unit)
+		x.readOnly.Store(p.ReadOnly)
+		v.itls[i] = x
+		gained = append(gained, x)
 	}
 	for i, x := range old.itls {
 		if x != nil && (i >= len(v.itls) || v.itls[i] != x) {
@@ -139,15 +119,17 @@ func (n *Nexus) show(m Map) (lost []*ITL) {
 			n.parting[x] = struct{}{}
 		}
 	}
-	if len(gained) == 0 && len(lost) == 0 {
-		return nil
+	if len(gained) > 0 || len(lost) > 0 {
+		for _, x := range gained {
+			x.unit.attach(x)
+		}
+		n.view.Store(v)
+		for _, x := range kept {
+			x.unit.server().Event(InventoryChanged, x)
+		}
 	}
-	for _, x := range gained {
-		x.unit.attach(x)
-	}
-	n.view.Store(v)
-	for _, x := range kept {
-		x.unit.lu.Event(InventoryChanged, x)
+	for _, x := range turned {
+		x.unit.server().Event(ProtectionChanged, x)
 	}
 	return lost
 }

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -29,6 +30,8 @@ type Initiator struct {
 	Name string // for people, logs and access lists: an iSCSI name, a port name
 	Port scsi.TransportID
 	User string // the name that was proved; "" where nobody proves one
+	// Address is where it has come from; the zero value where there are no addresses.
+	Address netip.Addr
 	// Owner is whose memory it uses, if that is not Name as User: where names alone do not tell
 	// initiators apart.
 	Owner string

@@ -111,7 +111,7 @@ func (u *Unit) waited(o *Task) (long, wait bool) {
 		return long, wait
 	}
 	for _, a := range u.atomics {
-		if !a.alone && conflicts(a.order, u.lu.Order(o.CDB)) {
+		if !a.alone && conflicts(a.order, u.server().Order(o.CDB)) {
 			wait = true
 			long = long || time.Since(a.since) >= Patience
 		}

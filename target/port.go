@@ -81,7 +81,7 @@ func (p *Port) Login(from Initiator) (*Nexus, error) {
 	if t.closed || p.removed {
 		return nil, ErrClosed
 	}
-	n.show(t.mapOf(from.Name))
+	n.show(t.views.of(&from))
 	t.nexuses[n] = struct{}{}
 	return n, nil
 }

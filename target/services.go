@@ -126,8 +126,8 @@ type Batch interface {
 
 // A LogicalUnit is a device server. Methods may be called by many goroutines at once.
 type LogicalUnit interface {
-	// Attach announces an I_T_L nexus; the unit may set x.State. It is called with the lock of
-	// the target. Detach ends the nexus (I_T nexus loss), after its last task has ended, and is
+	// Attach announces an I_T_L nexus; the unit may set its State. It is called with the lock of
+	// the target, or with none when the unit takes the place of another. Detach ends the nexus (I_T nexus loss), after its last task has ended, and is
 	// called with no lock.
 	Attach(x *ITL)
 	Detach(x *ITL)
@@ -144,8 +144,8 @@ type LogicalUnit interface {
 
 	// Event reports what happened to the unit or to one of its I_T_L nexuses, so that
 	// unit attentions can be established; x is the nexus concerned, or the one that
-	// caused it (see the events). InventoryChanged comes with the lock of the target held, all
-	// others with none.
+	// caused it (see the events). InventoryChanged and ProtectionChanged come with the lock of
+	// the target held, all others with none.
 	Event(e Event, x *ITL)
 
 	// Close returns when the unit has given everything back. No task is left.
@@ -166,4 +166,6 @@ const (
 	CommandsCleared
 	// InventoryChanged: the map of logical units that x's initiator sees has changed.
 	InventoryChanged
+	// ProtectionChanged: ITL.ReadOnly of x is another from now on.
+	ProtectionChanged
 )

@@ -15,21 +15,18 @@ type Target struct {
 	mu       sync.Mutex
 	ports    []*Port
 	relative map[string]uint16 // by the name of a port: the identifier that it has or had
-	maps     map[string]Map    // by the name of an initiator; "": for those without one of their own
+	views    *Views            // what initiators see
 	nexuses  map[*Nexus]struct{}
 	closed   bool
 }
 
 // NewTarget makes a target that shows maps to everybody.
 func NewTarget(name string, maps ...Mapping) (*Target, error) {
-	t := &Target{
-		Name: name, nexuses: make(map[*Nexus]struct{}),
-		relative: make(map[string]uint16), maps: make(map[string]Map),
-	}
-	if err := t.SetMap("", maps, nil); err != nil {
+	v, err := NewViews(name, maps)
+	if err != nil {
 		return nil, err
 	}
-	return t, nil
+	return &Target{Name: name, views: v, nexuses: make(map[*Nexus]struct{}), relative: make(map[string]uint16)}, nil
 }
 
 // ErrClosed reports a login to a target or a port that is going away.

@@ -26,7 +26,7 @@ func (u *Unit) admit(t *Task) {
 		t.Respond(Response{Status: scsi.TaskSetFull})
 		return
 	}
-	order := u.lu.Order(t.CDB)
+	order := u.server().Order(t.CDB)
 	x := t.itl
 	u.mu.Lock()
 	t.order = order
@@ -54,7 +54,7 @@ func (u *Unit) admit(t *Task) {
 
 // resume takes a task that has its data, or its budget, and goes on when its turn comes.
 func (u *Unit) resume(t *Task) {
-	order := u.lu.Order(t.CDB)
+	order := u.server().Order(t.CDB)
 	u.mu.Lock()
 	t.order = order
 	t.phase.Store(receiving)
@@ -180,13 +180,17 @@ func (u *Unit) advance() {
 		if resumed {
 			t.goOn()
 		} else {
-			u.lu.Execute(t)
+			u.server().Execute(t)
 		}
 		u.mu.Lock()
 	}
 	u.advancing = false
 	u.quiet()
+	drained := u.empty()
 	u.mu.Unlock()
+	if drained != nil {
+		drained()
+	}
 }
 
 // next takes the first task off the queue whose turn has come. u.mu is held.
@@ -198,6 +202,9 @@ func (u *Unit) next() *Task {
 	var p *Task
 	for t := u.first; t != nil; p, t = t, t.queue {
 		fresh := t.phase.Load() == queued
+		if fresh && u.drain != nil {
+			continue
+		}
 		if u.attributeAllows(t, fresh) && u.classAllows(t) {
 			u.dequeue(p, t)
 			return t
@@ -287,7 +294,7 @@ func (u *Unit) classAllows(t *Task) bool {
 			if o == t || (phase != started && phase != landing) {
 				return false
 			}
-			order := u.lu.Order(o.CDB)
+			order := u.server().Order(o.CDB)
 			if order.Class == Atomic || !conflicts(t.order, order) { // atomic ones: above
 				return false
 			}

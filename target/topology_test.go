@@ -19,37 +19,46 @@ import (
 
 func flat(i uint32) scsi.LUN { l, _ := scsi.FlatLUN(i); return l }
 
+// views makes what initiators see.
+func views(t testing.TB, all []target.Mapping, some ...target.View) *target.Views {
+	t.Helper()
+	v, err := target.NewViews("t", all, some...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // A nexus sees a map change by its next command, and is told by the units that it keeps; one
 // with a map of its own sees that.
-func TestSetMap(t *testing.T) {
+func TestSetViews(t *testing.T) {
 	b := newBench(t)
 	h := newHolding()
 	second := target.NewUnit("second", h)
 	s, other := b.login(t, "a", loopback.Options{}), b.login(t, "b", loopback.Options{})
 	lun := flat(1)
-	if err := b.tgt.SetMap("b", []target.Mapping{{LUN: lun, Unit: second}}, nil); err != nil {
-		t.Fatal(err)
-	}
+	first, both := []target.Mapping{{LUN: 0, Unit: b.unit}}, []target.Mapping{{LUN: 0, Unit: b.unit}, {LUN: lun, Unit: second}}
+	own := target.View{Initiators: []string{"b"}, Maps: []target.Mapping{{LUN: lun, Unit: second}}}
+	b.tgt.SetViews(views(t, first, own), nil)
 	if got := other.Nexus.LUNs(); !slices.Equal(got, []scsi.LUN{lun}) {
 		t.Errorf("b sees %v", got)
 	}
 	if len(b.h.all()) != 0 {
 		t.Errorf("a was told of what b sees: %v", b.h.all())
 	}
-	if err := b.tgt.SetMap("", []target.Mapping{{LUN: 0, Unit: b.unit}, {LUN: lun, Unit: second}}, nil); err != nil {
-		t.Fatal(err)
-	}
+	b.tgt.SetViews(views(t, both, own), nil)
 	if got := s.Nexus.LUNs(); !slices.Equal(got, []scsi.LUN{0, lun}) {
 		t.Errorf("a sees %v", got)
 	}
 	if got := b.h.all(); len(got) != 1 || got[0].e != target.InventoryChanged || got[0].x != s.Nexus.ITLs()[0] {
 		t.Errorf("events %v", got)
 	}
+	if got := h.all(); len(got) != 0 {
+		t.Errorf("b was told of what a sees: %v", got)
+	}
 	p := s.Start(loopback.Command{LUN: lun, CDB: anyCDB, Tag: 1})
 	gone := make(chan struct{})
-	if err := b.tgt.SetMap("", []target.Mapping{{LUN: 0, Unit: b.unit}}, func() { close(gone) }); err != nil {
-		t.Fatal(err)
-	}
+	b.tgt.SetViews(views(t, first, own), func() { close(gone) })
 	never(t, gone, "the unit forgot a nexus with a task")
 	if r, err := s.Run(loopback.Command{LUN: lun, CDB: anyCDB}); err != nil || r.Sense.ASC != scsi.ASCLogicalUnitNotSupported {
 		t.Errorf("a unit that was taken away: %+v %v", r, err)
@@ -59,15 +68,49 @@ func TestSetMap(t *testing.T) {
 	if _, err := p.Wait(t.Context()); !errors.Is(err, loopback.ErrDropped) {
 		t.Errorf("%v", err)
 	}
-	b.tgt.DropMap("b", nil)
+	b.tgt.SetViews(views(t, first), nil)
 	if got := other.Nexus.LUNs(); !slices.Equal(got, []scsi.LUN{0}) {
 		t.Errorf("b sees %v", got)
 	}
-	if err := b.tgt.SetMap("", []target.Mapping{{LUN: 0, Unit: b.unit}, {LUN: 0, Unit: second}}, nil); err == nil {
+	twice := []target.Mapping{{LUN: 0, Unit: b.unit}, {LUN: 0, Unit: second}}
+	if _, err := target.NewViews("t", twice); err == nil {
 		t.Error("a LUN that is mapped twice")
+	}
+	if _, err := target.NewViews("t", nil, target.View{Maps: twice}); err == nil {
+		t.Error("a LUN that is mapped twice for some")
 	}
 	if h.attached != 0 || b.h.attached != 2 {
 		t.Errorf("%d and %d nexuses are attached", h.attached, b.h.attached)
+	}
+}
+
+// A mapping that becomes read-only keeps its I_T_L nexus, with its tasks, and the unit is told of it
+// alone.
+func TestReadOnlyMapping(t *testing.T) {
+	b := newBench(t)
+	s, other := b.login(t, "a", loopback.Options{}), b.login(t, "b", loopback.Options{})
+	x := s.Nexus.ITLs()[0]
+	p := s.Start(loopback.Command{CDB: anyCDB, Tag: 1})
+	maps := func(readOnly bool) []target.Mapping {
+		return []target.Mapping{{LUN: 0, Unit: b.unit, ReadOnly: readOnly}}
+	}
+	for n, readOnly := range []bool{true, true, false} {
+		b.tgt.SetViews(views(t, maps(false), target.View{Initiators: []string{"a"}, Maps: maps(readOnly)}), nil)
+		if x.ReadOnly() != readOnly || s.Nexus.ITLs()[0] != x || other.Nexus.ITLs()[0].ReadOnly() {
+			t.Errorf("step %d: %v, and the other %v", n, x.ReadOnly(), other.Nexus.ITLs()[0].ReadOnly())
+		}
+		events := b.h.all()
+		if want := []int{1, 1, 2}[n]; len(events) != want || events[want-1].e != target.ProtectionChanged || events[want-1].x != x {
+			t.Errorf("step %d: events %v", n, events)
+		}
+	}
+	b.h.end(t, 1)
+	if r, err := p.Wait(t.Context()); err != nil || r.Err() != nil {
+		t.Errorf("a task that was there: %+v %v", r, err)
+	}
+	b.tgt.SetViews(views(t, maps(true)), nil)
+	if late := b.login(t, "c", loopback.Options{}); !late.Nexus.ITLs()[0].ReadOnly() {
+		t.Error("who comes later may write")
 	}
 }
 
@@ -76,9 +119,7 @@ func TestSetMap(t *testing.T) {
 func TestLoginBesideHungUnit(t *testing.T) {
 	b := newBench(t)
 	h := newHolding()
-	if err := b.tgt.SetMap("", []target.Mapping{{LUN: 0, Unit: b.unit}, {LUN: flat(1), Unit: target.NewUnit("second", h)}}, nil); err != nil {
-		t.Fatal(err)
-	}
+	b.tgt.SetViews(views(t, []target.Mapping{{LUN: 0, Unit: b.unit}, {LUN: flat(1), Unit: target.NewUnit("second", h)}}), nil)
 	old := loopback.Login(b.port, target.Initiator{Name: "a", Port: scsi.ISCSIDevice("a")}, loopback.Options{})
 	hung := old.Start(loopback.Command{CDB: anyCDB, Tag: 1})
 	gone := make(chan error, 1)
@@ -264,20 +305,21 @@ func TestChangesUnderIO(t *testing.T) {
 		}
 		steps := rapid.SliceOfN(rapid.IntRange(0, 40), 1, 20).Draw(rt, "steps")
 		changes.Go(func() {
+			all, some := maps(7), []target.View(nil)
+			set := func(gone func()) { tgt.SetViews(views(t, all, some...), gone) }
 			for _, n := range steps {
 				switch {
 				case n < 8:
 					gone := make(chan struct{})
-					if err := tgt.SetMap("", maps(n), func() { close(gone) }); err != nil {
-						rt.Error(err)
-					}
+					all = maps(n)
+					set(func() { close(gone) })
 					<-gone
 				case n < 16:
-					if err := tgt.SetMap("i1", maps(n&7), nil); err != nil {
-						rt.Error(err)
-					}
+					some = []target.View{{Initiators: []string{"?1"}, Maps: maps(n & 7)}}
+					set(nil)
 				case n < 20:
-					tgt.DropMap("i1", nil)
+					some = nil
+					set(nil)
 				case n < 30:
 					u := units[n%3]
 					if err := u.Pause(t.Context()); err != nil {

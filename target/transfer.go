@@ -136,7 +136,7 @@ func (t *Task) DataOutReceived(err error) {
 		return
 	}
 	t.phase.Store(started) // before the look at the barrier: whoever raises it sees one or the other
-	if u := x.unit; u.barrier.Load() != 0 || u.lu.Order(t.CDB).Class == Atomic {
+	if u := x.unit; u.barrier.Load() != 0 || u.server().Order(t.CDB).Class == Atomic {
 		u.resume(t)
 		return
 	}

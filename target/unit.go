@@ -11,7 +11,10 @@ import (
 // all of them. It may be mapped into any number of targets.
 type Unit struct {
 	Name string
-	lu   LogicalUnit
+	// lu is the device server; only Install replaces it. swap is held for writing by Install, and for
+	// reading while an I_T_L nexus comes or goes: so each is known to one device server.
+	lu   atomic.Pointer[LogicalUnit]
+	swap sync.RWMutex
 
 	// barrier is not 0 while tasks cannot simply start; see taskset.go.
 	barrier atomic.Int32
@@ -37,19 +40,25 @@ type Unit struct {
 	advancing   bool    // one goroutine is in advance
 	again       bool    // and shall look again
 	pause       *pause
+	drain       *drain
 	timer       *time.Timer // of patience
 }
 
 // NewUnit makes a unit of lu, which it takes: Close closes it.
 func NewUnit(name string, lu LogicalUnit) *Unit {
-	return &Unit{
-		Name: name, lu: lu, itls: make(map[*ITL]struct{}),
+	u := &Unit{
+		Name: name, itls: make(map[*ITL]struct{}),
 		leaving: make(map[itlKey]int), back: make(map[itlKey][]*ITL), waiters: make(map[string]*waiter),
 	}
+	u.lu.Store(&lu)
+	return u
 }
 
-// LogicalUnit is the device server.
-func (u *Unit) LogicalUnit() LogicalUnit { return u.lu }
+// server is the device server now.
+func (u *Unit) server() LogicalUnit { return *u.lu.Load() }
+
+// LogicalUnit is the device server; Install may put another in its place.
+func (u *Unit) LogicalUnit() LogicalUnit { return u.server() }
 
 // ShareTaskSet says whether all I_T nexuses share one task set (TST=000b of the control mode
 // page, SPC-5 7.5.10) or have one each (TST=001b).
@@ -98,12 +107,14 @@ func (u *Unit) Close() error {
 		u.timer.Stop()
 	}
 	u.mu.Unlock()
-	return u.lu.Close()
+	return u.server().Close()
 }
 
 // attach announces x. If x was lost before and has tasks left, it is busy until they have
 // ended.
 func (u *Unit) attach(x *ITL) {
+	u.swap.RLock()
+	defer u.swap.RUnlock()
 	u.mu.Lock()
 	u.itls[x] = struct{}{}
 	u.join(x)
@@ -112,7 +123,7 @@ func (u *Unit) attach(x *ITL) {
 		u.back[x.key] = append(u.back[x.key], x)
 	}
 	u.mu.Unlock()
-	u.lu.Attach(x)
+	u.server().Attach(x)
 }
 
 // losing notes that x will be detached when its tasks have ended.
@@ -124,7 +135,9 @@ func (u *Unit) losing(x *ITL) {
 
 // detach forgets x, which has no task any more.
 func (u *Unit) detach(x *ITL) {
-	u.lu.Detach(x)
+	u.swap.RLock()
+	defer u.swap.RUnlock()
+	u.server().Detach(x)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.itls, x)
@@ -150,7 +163,7 @@ func (u *Unit) Abort(by *Nexus, match func(*Task) bool, done func()) {
 	var cleared []*ITL
 	g := newGroup(func() {
 		for _, x := range cleared {
-			u.lu.Event(CommandsCleared, x)
+			u.server().Event(CommandsCleared, x)
 		}
 		done()
 	})
@@ -168,7 +181,7 @@ func (u *Unit) Reset(done func()) { u.reset(LogicalUnitReset, nil, done) }
 // reset is LOGICAL UNIT RESET, or the unit's part of a target reset.
 func (u *Unit) reset(e Event, by *ITL, done func()) {
 	g := newGroup(func() {
-		u.lu.Event(e, by)
+		u.server().Event(e, by)
 		done()
 	})
 	for _, x := range u.ITLs() {

@@ -201,6 +201,17 @@ func (w *Workers) trim() {
 	}
 }
 
+// SetLimit lets up to limit workers run from now on, at least one. Of those that are above it each ends
+// when nobody needs it.
+func (w *Workers) SetLimit(limit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit, w.longs = max(limit, 1), max(limit/4, 1)
+	if _, _, l := w.next(); l != nil { // whoever takes a task looks whether there is another
+		w.call()
+	}
+}
+
 // Running is the number of workers there are now.
 func (w *Workers) Running() int {
 	w.mu.Lock()

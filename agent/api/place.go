@@ -1,3 +1,4 @@
+// Package api has what a daemon and its clients agree on: the types of the API, facts, and where the socket is.
 package api
 
 import (
@@ -20,7 +21,7 @@ const runDir = "/run"
 // root; for others lunette.sock in $XDG_RUNTIME_DIR, in /run/user/UID, or in a directory that a daemon
 // of this user has made among the temporary files, whichever is first a directory of this user alone.
 // It is empty if there is none: then no daemon of this user runs, and one that starts makes a directory
-// (see [Listen]). Daemon and clients find the same.
+// (see [SocketPlace]). Daemon and clients find the same.
 func DefaultSocket() string {
 	uid := os.Getuid()
 	if uid == 0 {
@@ -78,8 +79,9 @@ func private(dir string, uid int) error {
 	return nil
 }
 
-// place is where a socket is to be made: path, or a place found or made if path is empty.
-func place(path string) (string, error) {
+// SocketPlace is where a daemon makes its socket: path, or if path is empty [DefaultSocket], or a directory
+// that SocketPlace makes.
+func SocketPlace(path string) (string, error) {
 	uid := os.Getuid()
 	if path == "" {
 		if path = DefaultSocket(); path == "" {

@@ -62,21 +62,3 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("nowhere to make one: %v", err)
 	}
 }
-
-// A group may be let in.
-func TestSocketOfAGroup(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	s, err := Listen(path, strconv.Itoa(os.Getgid()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
-		t.Errorf("it is %v, %v", info, err)
-	}
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := Listen(path, "no such group"); err == nil || !strings.Contains(err.Error(), "there is no group") {
-		t.Error(err)
-	}
-}

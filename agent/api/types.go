@@ -128,8 +128,3 @@ type Connection struct {
 	Placed       int64 `json:"placed,omitempty"`
 	CopiedPlaced int64 `json:"copiedPlaced,omitempty"`
 }
-
-// An Error is the body of every answer that is not 200.
-type Error struct {
-	Error string `json:"error"`
-}

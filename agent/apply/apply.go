@@ -13,7 +13,8 @@ import (
 	"github.com/lunette-io/lunette/agent/state"
 )
 
-// A Runner is what runs: the daemon. Its methods but those of [plan.Live] are called one at a time.
+// A Runner is what runs: the daemon. Prepare, and what it returns, are called one at a time; the others at
+// any time, also meanwhile.
 type Runner interface {
 	plan.Live
 	// Prepare does all of a transition that can fail. Nobody sees any of it, and what it returns
@@ -34,6 +35,8 @@ type Transition struct {
 	Reload bool
 	// Delete are the units that are removed whose data is to be removed with them.
 	Delete []string
+	// Progress may be called by Prepare, on any goroutine: how many steps of the plan are prepared.
+	Progress func(steps int)
 }
 
 // Prepared is a transition that was prepared: it ends with Publish and then Retire, or with Cancel.
@@ -41,7 +44,9 @@ type Prepared interface {
 	// Publish shows it: it cannot fail, and does not wait.
 	Publish()
 	// Retire ends what is not served any more, and waits for that until ctx is done; what is left
-	// then ends by itself. Its errors are about that alone, and become conditions.
+	// then ends by itself. Its errors are about that alone, and become conditions: an [*EndingError]
+	// says of which object, and errors.Join makes one of several. After an error it is called again
+	// later, until it returns nil.
 	Retire(ctx context.Context) error
 	// Cancel takes it back.
 	Cancel() error
@@ -49,10 +54,12 @@ type Prepared interface {
 
 // A Request asks for a change.
 type Request struct {
-	// Of the next three there is one. Text is the whole document; Edits change objects of the one that
-	// is there; Reload reads again what the document names, such as secrets.
-	Text   []byte
-	Edits  []model.Edit
+	// Of the next three there is one at most. Text is the whole document; Edits change objects of the
+	// one that is there; Rollback is the generation whose text counts again.
+	Text     []byte
+	Edits    []model.Edit
+	Rollback uint64
+	// Reload reads again what the document names, such as secrets: with one of the above or alone.
 	Reload bool
 
 	// Match, if it is not empty, is the ETag that the object at MatchKey must have; that of the
@@ -75,9 +82,9 @@ type Request struct {
 // A Result is what has become of a request.
 type Result struct {
 	Plan *plan.Plan `json:"plan"`
-	// Generation is that of the document now.
+	// Generation is the last that was committed. What is tried is none yet.
 	Generation uint64 `json:"generation"`
-	// Changed: it is a new one.
+	// Changed: the document is another, though it may mean the same.
 	Changed bool   `json:"changed"`
 	ETag    string `json:"etag"`
 	// Conditions are of what did not end as it should have, after the change was made.
@@ -110,7 +117,10 @@ const (
 type ConflictError struct {
 	Key        model.Key // zero: the whole document
 	Generation uint64    // now
-	Message    string
+	// Try: it is about a change that is tried. There is one, which must be confirmed or reverted first;
+	// or there is none to confirm or revert.
+	Try     bool
+	Message string
 }
 
 func (e *ConflictError) Error() string { return e.Message }
@@ -133,12 +143,33 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("there is no %s %q", e.Key.Kind, e.Key.Name)
 }
 
+// An EndingError says of which object something has not ended.
+type EndingError struct {
+	Key model.Key
+	Err error
+}
+
+func (e *EndingError) Error() string { return fmt.Sprintf("%v: %v", e.Key, e.Err) }
+func (e *EndingError) Unwrap() error { return e.Err }
+
+// A RequestError says what is wrong with a request itself.
+type RequestError struct{ Message string }
+
+func (e *RequestError) Error() string { return e.Message }
+
+// A GapError says that events between two are not kept any more. A watcher looks at the whole, and goes on.
+type GapError struct{ Wanted, Next uint64 }
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("events from %d are not there any more: the next is %d", e.Wanted, e.Next)
+}
+
 // An Event is something that has happened. Sequence numbers have no gaps while the daemon runs.
 type Event struct {
 	Sequence   uint64    `json:"sequence"`
 	Generation uint64    `json:"generation"`
 	Time       time.Time `json:"time"`
-	Type       string    `json:"type"` // applied, reverted, confirmed, condition, cleared, login, logout, …
+	Type       string    `json:"type"` // applied, tried, confirmed, reverted, reloaded, failed, condition, cleared, login, logout, …
 	Key        model.Key `json:"key,omitzero"`
 	Message    string    `json:"message"`
 }
@@ -149,7 +180,9 @@ type Status struct {
 	ETag       string      `json:"etag"`
 	Directory  string      `json:"directory,omitempty"` // where the state is kept; empty: nowhere
 	Conditions []Condition `json:"conditions"`
-	TryUntil   time.Time   `json:"tryUntil,omitzero"`
+	// Sequence is that of the last event: what happens from now on comes behind it.
+	Sequence uint64    `json:"sequence"`
+	TryUntil time.Time `json:"tryUntil,omitzero"`
 	// Applying is the operation that is under way.
 	Applying string `json:"applying,omitempty"`
 }

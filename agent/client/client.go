@@ -2,12 +2,14 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -27,13 +29,15 @@ const patience = 10 * time.Second
 
 // A Client asks one daemon.
 type Client struct {
-	path string
-	http http.Client
+	path  string
+	http  http.Client
+	pause func(context.Context, time.Duration) bool // between attempts; false: ctx is done
 }
 
 // New returns a client of the daemon with the socket at path. Nothing is connected yet.
 func New(path string) *Client {
-	c := &Client{path: path}
+	c := &Client{path: path, pause: waits}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // a daemon has none
 	c.http.Transport = &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -68,12 +72,12 @@ func (c *Client) Sessions(ctx context.Context) ([]api.Session, error) {
 func (c *Client) Profile(ctx context.Context, kind string, d time.Duration, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, d+patience)
 	defer cancel()
-	body, err := c.open(ctx, "/v1/profile/"+url.PathEscape(kind)+"?time="+url.QueryEscape(d.String()))
+	answer, err := c.do(ctx, request{method: http.MethodGet, path: "/v1/profile/" + escape(kind), query: url.Values{"time": {d.String()}}})
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	if _, err := io.Copy(w, body); err != nil {
+	defer answer.Body.Close()
+	if _, err := io.Copy(w, answer.Body); err != nil {
 		return fmt.Errorf("the profile of the daemon at %s: %w", c.path, err)
 	}
 	return nil
@@ -81,36 +85,69 @@ func (c *Client) Profile(ctx context.Context, kind string, d time.Duration, w io
 
 func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 	var v T
-	err := c.get(ctx, path, &v)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := c.ask(ctx, request{method: http.MethodGet, path: path}, &v)
 	return v, err
 }
 
-func (c *Client) get(ctx context.Context, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	body, err := c.open(ctx, path)
+// A request is what is asked.
+type request struct {
+	method, path string
+	query        url.Values
+	header       http.Header
+	body         []byte
+}
+
+// ask asks, and decodes the JSON of the answer; into may be nil.
+func (c *Client) ask(ctx context.Context, r request, into any) error {
+	answer, err := c.do(ctx, r)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	if err := json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(into); err != nil {
+	defer answer.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(into); err != nil {
 		return fmt.Errorf("the daemon at %s gave an answer that cannot be read: %w", c.path, err)
 	}
 	return nil
 }
 
-// open asks, and returns the body of a good answer. The caller closes it.
-func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
+// text asks for something that is not JSON, or is shown as it is, and returns its ETag too.
+func (c *Client) text(ctx context.Context, path string, query url.Values) (body []byte, etag string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query})
+	if err != nil {
+		return nil, "", err
+	}
+	defer answer.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return nil, "", fmt.Errorf("the daemon at %s: %w", c.path, err)
+	}
+	return body, answer.Header.Get("ETag"), nil
+}
+
+// do asks, and returns a good answer, whose body the caller closes. Any other is an error.
+func (c *Client) do(ctx context.Context, q request) (*http.Response, error) {
 	if c.path == "" {
 		return nil, errors.New("no daemon of this user runs: start one with \"lunette serve\", or name the socket of another with --socket")
 	}
 	if err := c.trusted(); err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://lunette"+path, nil)
+	at := "http://lunette" + q.path
+	if len(q.query) > 0 {
+		at += "?" + q.query.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, q.method, at, bytes.NewReader(q.body))
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(r.Header, q.header)
 	answer, err := c.http.Do(r)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -119,15 +156,11 @@ func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("no daemon answers at %s: start one with \"lunette serve\", or name its socket with --socket", c.path)
 	case err != nil:
 		return nil, fmt.Errorf("the daemon at %s: %w", c.path, err)
-	case answer.StatusCode == http.StatusOK:
-		return answer.Body, nil
+	case answer.StatusCode >= http.StatusOK && answer.StatusCode < http.StatusMultipleChoices:
+		return answer, nil
 	}
 	defer answer.Body.Close()
-	var e api.Error
-	if json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&e) != nil || e.Error == "" {
-		e.Error = answer.Status
-	}
-	return nil, fmt.Errorf("the daemon at %s says: %s", c.path, e.Error)
+	return nil, c.refusal(answer)
 }
 
 // trusted refuses the socket of a stranger: in a directory where others than its owner may write anybody may

@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/client"
+	"github.com/lunette-io/lunette/agent/server"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,11 +35,11 @@ func (source) Sessions() []api.Session {
 
 func TestClientReadsWhatTheServerHas(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	socket, err := api.Listen(path, "")
+	socket, err := server.Listen(path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := api.Serve(socket, source{}, slog.New(slog.DiscardHandler))
+	serving := server.Serve(socket, server.Config{Source: source{}})
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode() != os.ModeSocket|0o600 {
 		t.Errorf("the socket is %v, %v", info.Mode(), err)
@@ -54,10 +54,10 @@ func TestClientReadsWhatTheServerHas(t *testing.T) {
 	sessions, err := c.Sessions(t.Context())
 	check(t, sessions, source{}.Sessions(), err)
 
-	if _, err := api.Listen(path, ""); err == nil || !strings.Contains(err.Error(), "a daemon is running with the socket") {
+	if _, err := server.Listen(path, ""); err == nil || !strings.Contains(err.Error(), "a daemon is running with the socket") {
 		t.Errorf("a second daemon: %v", err)
 	}
-	if err := server.Close(); err != nil {
+	if err := serving.Close(); err != nil {
 		t.Error(err)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {

@@ -159,3 +159,21 @@ func (c *checker) written(p Portal) string {
 	}
 	return p.Kind + "://" + p.Written
 }
+
+// PortalKeys are the keys of the portals, in the order of the document: their names, or else where they
+// listen; of several that say the same, as with port 0, those behind the first have a number.
+func (d *Document) PortalKeys() []Key {
+	seen := make(map[string]int)
+	keys := make([]Key, len(d.Portals))
+	for i, p := range d.Portals {
+		name := p.Name
+		if name == "" {
+			name = p.String()
+		}
+		if seen[name]++; seen[name] > 1 {
+			name = fmt.Sprintf("%s#%d", name, seen[name])
+		}
+		keys[i] = Key{PortalObject, name}
+	}
+	return keys
+}

@@ -15,12 +15,21 @@ type Schema struct {
 	// Document are the options of the whole document, and Target those of each target, beside
 	// the keys that every document has.
 	Document, Target []Option
+	// Flags are options of the whole document that go before what a document says, as those of a
+	// command line do: they are in its Values, and not in what is given.
+	Flags []Flag
 	// Checks look at a document whose options are right.
 	Checks []func(*Check)
 	// Restricts say how the options of a target keep initiators out, in words that come after
 	// "the target": "asks for …"; empty: they let all in. What they say holds for the target,
 	// by whichever transport it is shown.
 	Restricts []func(target Values) string
+}
+
+// A Flag is an option that was not given in a document; Name is where it was given, for errors.
+type Flag struct {
+	Name string
+	Given
 }
 
 // A Kind is one plugin: its name, and what can be said about it.

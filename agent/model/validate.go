@@ -40,7 +40,14 @@ func (d *Document) validateAll(schema Schema, unread Problems, e *editor) Proble
 	c.targets()
 	c.portals()
 	c.limits()
-	d.Values = c.section("", keys(d), schema.Document, d.Given)
+	given := d.Given
+	for _, f := range schema.Flags {
+		given = given.Put(f.Given)
+		for _, in := range f.Of {
+			d.Label(join(f.Given.Name, in.Name), f.Name)
+		}
+	}
+	d.Values = c.section("", keys(d), schema.Document, given)
 	for _, check := range schema.Checks {
 		check(&Check{Document: d, checker: &c})
 	}

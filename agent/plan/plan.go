@@ -3,6 +3,9 @@
 package plan
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/lunette-io/lunette/agent/model"
 )
 
@@ -18,6 +21,30 @@ const (
 	LosesData                  // data is gone afterwards
 	NeedsRestart               // it counts when the daemon is started again
 )
+
+// effects are the words for them, which JSON has.
+var effects = [...]string{"unseen", "told", "ends-sessions", "replaces", "loses-data", "needs-restart"}
+
+// String is the word for e.
+func (e Effect) String() string {
+	if int(e) < len(effects) {
+		return effects[e]
+	}
+	return fmt.Sprintf("effect %d", uint8(e))
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (e Effect) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (e *Effect) UnmarshalText(text []byte) error {
+	i := slices.Index(effects[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("there is no effect %q", text)
+	}
+	*e = Effect(i)
+	return nil
+}
 
 // A Confirm is the flag that allows what hurts: --end-sessions and the like, without the dashes.
 type Confirm string
@@ -42,10 +69,13 @@ const (
 	Rename Op = "rename" // the object of Step.From has the key of the step from now on, and may change
 )
 
-// A Step is one object that changes.
+// A Step is one object that changes. A target that comes, goes or is renamed has its access with it: there
+// are no steps for that. Sections are always there in what a document means: they only change.
 type Step struct {
-	Op     Op        `json:"op"`
-	Key    model.Key `json:"key"`
+	Op  Op        `json:"op"`
+	Key model.Key `json:"key"`
+	// From of a Rename is the key that the object had; else it is the object that hands something
+	// over which only one can have: a store to this unit, or the address to this portal.
 	From   model.Key `json:"from,omitzero"`
 	Fields []Field   `json:"fields,omitempty"` // what changes in it, in the order of the document
 	Effect Effect    `json:"effect"`

@@ -81,7 +81,7 @@ func (u *unitArgs) Decode(ctx *kong.DecodeContext) error {
 func rawText(ctx *kong.DecodeContext, what string) (string, error) {
 	t, err := ctx.Scan.PopValue(what)
 	if err != nil {
-		return "", err
+		return "", errors.New("a value is wanted here")
 	}
 	text, ok := t.Value.(string)
 	if !ok {

@@ -107,8 +107,8 @@ func (c *benchCmd) Run(e *env) (err error) {
 		err = fmt.Errorf("%v: %w", cfg.URL, err)
 		r.Error = err.Error()
 	}
-	if c.Output == "json" {
-		return errors.Join(err, encode(e.stdout, r))
+	if shown, failed := c.show(e, r); shown || failed != nil {
+		return errors.Join(err, failed)
 	}
 	return errors.Join(err, r.print(e.stdout))
 }

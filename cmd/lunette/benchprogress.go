@@ -3,10 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/bench"
 )
@@ -19,11 +16,7 @@ type progress struct {
 }
 
 func newProgress(w io.Writer, when string) *progress {
-	p := &progress{w: w}
-	if f, ok := w.(*os.File); ok {
-		_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-		p.terminal = err == nil
-	}
+	p := &progress{w: w, terminal: isTerminal(w)}
 	if when == "never" || when == "auto" && !p.terminal {
 		p.w = nil
 	}

@@ -12,10 +12,10 @@ import (
 
 // checkCmd looks at a document, and at what it names.
 type checkCmd struct {
-	File      string `arg:"" optional:"" help:"The document (YAML or JSON); - is standard input."`
-	Config    string `placeholder:"FILE" help:"The document, as serve has it."`
+	File      string `arg:"" optional:"" complete:"file" help:"The document (YAML or JSON); - is standard input."`
+	Config    string `placeholder:"FILE" complete:"file" help:"The document, as serve has it."`
 	Elsewhere bool   `help:"The document is for another machine: look for no files, devices, secrets and addresses."`
-	Output    string `short:"o" enum:"text,json" default:"text" placeholder:"FORMAT" help:"text or json."`
+	Output    string `short:"o" enum:"text,table,json,yaml" default:"text" placeholder:"FORMAT" help:"text, which table is as well; json or yaml."`
 }
 
 // mostProblems is how many lines people read of what is wrong.
@@ -31,7 +31,7 @@ func (c *checkCmd) Run(e *env) error {
 	if err == nil && !c.Elsewhere {
 		err = daemon.Examine(e.ctx, d, e.registry)
 	}
-	if c.Output == "json" {
+	if c.Output == "json" || c.Output == "yaml" {
 		return c.report(e, name, d, err)
 	}
 	if err == nil {
@@ -109,7 +109,7 @@ func (c *checkCmd) report(e *env, name string, d *model.Document, err error) err
 			r.Notes = append(r.Notes, found(n))
 		}
 	}
-	if printed := encode(e.stdout, r); printed != nil || err == nil {
+	if _, printed := showAs(e.stdout, c.Output, r); printed != nil || err == nil {
 		return printed
 	}
 	return usageError{errSaid}

@@ -51,7 +51,6 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if t.Name == "" {
 		t.Name = model.NamePrefix + d.Units[0].Name
 	}
-	c.network(d)
 	if err := c.auth(d, &t); err != nil {
 		return nil, err
 	}
@@ -100,14 +99,14 @@ func (c *serveCmd) idle(d *model.Document) error {
 	return nil
 }
 
-// network lets the flags go before what the document says.
-func (c *serveCmd) network(d *model.Document) {
+// network are the flags that go before what a document says.
+func (c *serveCmd) network() (all []model.Flag) {
 	for _, f := range []struct{ flag, option, value string }{{"--engine", "engine", c.Engine}, {"--busy-poll", "busy-poll", c.BusyPoll}} {
 		if f.value != model.Auto {
-			d.Given = d.Given.Put(model.Grouped("network", model.Text(f.option, f.value)))
-			d.Label("network."+f.option, f.flag)
+			all = append(all, model.Flag{Name: f.flag, Given: model.Grouped("network", model.Text(f.option, f.value))})
 		}
 	}
+	return all
 }
 
 // unit makes the unit of one argument.

@@ -67,8 +67,9 @@ type versionCmd struct{ output }
 
 // Run prints it.
 func (c *versionCmd) Run(e *env) error {
-	if c.Output == "json" {
-		return encode(e.stdout, map[string]string{"version": version(), "go": runtime.Version()})
+	v := map[string]string{"version": version(), "go": runtime.Version()}
+	if shown, err := c.show(e, v); shown || err != nil {
+		return err
 	}
 	fmt.Fprintf(e.stdout, "lunette %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil

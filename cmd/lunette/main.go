@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/daemon"
 )
 
@@ -30,30 +31,51 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// Exit statuses.
-const (
-	exitOK     = 0
-	exitFailed = 1 // the command was right, and did not work out
-	exitUsage  = 2 // what was asked for is wrong
-)
-
 // A cli is all commands with their flags.
 type cli struct {
-	Serve    serveCmd    `cmd:"" help:"Serve files, block devices and memory as SCSI disks."`
-	Targets  targetsCmd  `cmd:"" help:"List the targets of the running daemon."`
-	Units    unitsCmd    `cmd:"" help:"List its logical units and what they have done."`
-	Sessions sessionsCmd `cmd:"" help:"List the initiators that are logged in."`
-	Bench    benchCmd    `cmd:"" help:"Load a logical unit of any iSCSI target, and measure it."`
-	Profile  profileCmd  `cmd:"" help:"Take a profile of the running daemon, for go tool pprof."`
-	Check    checkCmd    `cmd:"" help:"Check a configuration document, and what it names on this machine, and change nothing."`
-	Kinds    kindsCmd    `cmd:"" help:"List the stores, filters, devices and transports, and their options."`
-	Version  versionCmd  `cmd:"" help:"Print the version, as --version and -V do."`
-	Help     helpCmd     `cmd:"" help:"Say how a command is called, as COMMAND --help does."`
+	Serve serveCmd `cmd:"" group:"The daemon" help:"Serve files, block devices and memory as SCSI disks."`
+
+	Apply      applyCmd      `cmd:"" group:"The document" help:"Make a document the one that is served: by difference, all of it or nothing."`
+	Diff       diffCmd       `cmd:"" group:"The document" help:"Show in what a document differs from the one that is served."`
+	Get        getCmd        `cmd:"" group:"The document" help:"Show objects of the document that is served."`
+	Export     exportCmd     `cmd:"" group:"The document" help:"Print the document that is served, as it was written."`
+	Edit       editCmd       `cmd:"" group:"The document" help:"Edit the document, or an object of it, and apply what was written."`
+	History    historyCmd    `cmd:"" group:"The document" help:"List the generations of the document."`
+	Rollback   rollbackCmd   `cmd:"" group:"The document" help:"Serve the document of an earlier generation again."`
+	Confirm    confirmCmd    `cmd:"" group:"The document" help:"Keep the change that is tried."`
+	Revert     revertCmd     `cmd:"" group:"The document" help:"Take the change back that is tried."`
+	Reload     reloadCmd     `cmd:"" group:"The document" help:"Read secrets again, and the document if the daemon was started with one."`
+	Status     statusCmd     `cmd:"" group:"The document" help:"Say which generation is served, and what is not as it should be."`
+	Events     eventsCmd     `cmd:"" group:"The document" help:"Show what has happened, and what happens."`
+	Operations operationsCmd `cmd:"" group:"The document" help:"List changes under way, and the last that were."`
+
+	Unit        unitCmd        `cmd:"" group:"Objects of the document" help:"Units: what initiators see as disks."`
+	Target      targetCmd      `cmd:"" group:"Objects of the document" help:"Targets: units at LUNs."`
+	Portal      portalCmd      `cmd:"" group:"Objects of the document" help:"Portals: where it listens."`
+	Access      accessCmd      `cmd:"" group:"Objects of the document" help:"What some initiators see of a target."`
+	User        userCmd        `cmd:"" group:"Objects of the document" help:"Who can prove who they are."`
+	Section     sectionCmd     `cmd:"" group:"Objects of the document" help:"What is of the whole document, such as limits."`
+	Session     sessionCmd     `cmd:"" group:"What runs" help:"Initiators that are logged in."`
+	Reservation reservationCmd `cmd:"" group:"What runs" help:"Persistent reservations."`
+
+	Targets  targetsCmd  `cmd:"" group:"What runs" help:"List the targets of the running daemon."`
+	Units    unitsCmd    `cmd:"" group:"What runs" help:"List its logical units and what they have done."`
+	Sessions sessionsCmd `cmd:"" group:"What runs" help:"List the initiators that are logged in."`
+	Profile  profileCmd  `cmd:"" group:"What runs" help:"Take a profile of the running daemon, for go tool pprof."`
+
+	Bench      benchCmd      `cmd:"" group:"Tools" help:"Load a logical unit of any iSCSI target, and measure it."`
+	Check      checkCmd      `cmd:"" group:"Tools" help:"Check a configuration document, and what it names on this machine, and change nothing."`
+	Kinds      kindsCmd      `cmd:"" group:"Tools" help:"List the stores, filters, devices and transports, and their options."`
+	Completion completionCmd `cmd:"" group:"Tools" help:"Print what a shell needs to complete commands of lunette."`
+	Complete   completeCmd   `cmd:"" hidden:""`
+	Man        manCmd        `cmd:"" group:"Tools" help:"Write the manual pages."`
+	Version    versionCmd    `cmd:"" group:"Tools" help:"Print the version, as --version and -V do."`
+	Help       helpCmd       `cmd:"" group:"Tools" help:"Say how a command is called, as COMMAND --help does."`
 }
 
 // helpCmd is only a name: [asked] makes a flag of it.
 type helpCmd struct {
-	Command string `arg:"" optional:"" help:"The command; all of them without it."`
+	Command []string `arg:"" optional:"" complete:"command" help:"The command; all of them without it."`
 }
 
 // Run is not called but by a command line that [asked] has left alone.
@@ -78,8 +100,11 @@ func asked(args []string) []string {
 // env is what commands run in.
 type env struct {
 	ctx            context.Context
+	stdin          io.Reader
 	stdout, stderr io.Writer
+	terminal       bool // there are people, whom something can be asked
 	registry       daemon.Registry
+	daemon         func(socket string) daemonAPI
 }
 
 // usageError marks an error in what was asked for.
@@ -92,34 +117,27 @@ var errSaid = errors.New("")
 
 // run runs one command line and returns the exit status. An error is one line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	e := &env{ctx: ctx, stdout: stdout, stderr: stderr, registry: daemon.Builtin()}
+	e := &env{
+		ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: stderr, terminal: isTerminal(os.Stdin) && isTerminal(stdout),
+		registry: daemon.Builtin(), daemon: func(socket string) daemonAPI { return client.New(socket) },
+	}
+	return e.run(args)
+}
+
+// run is run in an environment.
+func (e *env) run(args []string) int {
 	err := e.command(args)
-	if err == nil {
-		return exitOK
+	if err != nil && !errors.Is(err, errSaid) {
+		for _, line := range lines(err) {
+			fmt.Fprintf(e.stderr, "lunette: %s\n", printable(strings.ReplaceAll(line, "\n", "; ")))
+		}
 	}
-	if !errors.Is(err, errSaid) {
-		fmt.Fprintf(stderr, "lunette: %s\n", printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
-	}
-	if errors.As(err, new(usageError)) {
-		return exitUsage
-	}
-	return exitFailed
+	return statusOf(err)
 }
 
 func (e *env) command(args []string) error {
-	var c cli
 	helped := false
-	socket := api.DefaultSocket()
-	parser, err := kong.New(&c,
-		kong.Name("lunette"),
-		kong.Description("SCSI disks from files, block devices and memory, for every iSCSI initiator."),
-		kong.Vars{"socket": socket, "where": cmp.Or(socket, "in a directory of this user alone")},
-		kong.Writers(e.stdout, e.stderr),
-		kong.Exit(func(int) { helped = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Bind(e),
-		kong.KindMapper(reflect.String, kong.MapperFunc(rawString)),
-	)
+	parser, err := e.parser(func(int) { helped = true }, cmp.Or(api.DefaultSocket(), "in a directory of this user alone"))
 	if err != nil {
 		return err
 	}
@@ -129,19 +147,47 @@ func (e *env) command(args []string) error {
 	case helped:
 		return nil
 	case err != nil:
-		return usageError{fmt.Errorf("%w (lunette %shelp)", err, helpFor(args))}
+		return usageError{fmt.Errorf("%s (lunette %s--help)", inOurWords(err), pageFor(parser.Model.Node, args))}
 	}
 	return parsed.Run()
 }
 
-// helpFor is the part of the command line before "help" that gives the right page.
-func helpFor(args []string) string {
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		for _, known := range []string{"serve", "targets", "units", "sessions", "bench", "profile", "check", "kinds", "version", "help"} {
-			if args[0] == known {
-				return known + " --"
-			}
-		}
+// parser knows all commands. where says where the socket is that is asked by default.
+func (e *env) parser(exit func(int), where string) (*kong.Kong, error) {
+	parser, err := kong.New(&cli{},
+		kong.Name("lunette"),
+		kong.Description("SCSI disks from files, block devices and memory, for every iSCSI initiator."),
+		kong.Vars{"socket": api.DefaultSocket(), "where": where},
+		kong.Writers(e.stdout, e.stderr),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Bind(e),
+		kong.KindMapper(reflect.String, kong.MapperFunc(rawString)),
+	)
+	if err != nil {
+		return nil, err
 	}
-	return "--"
+	addExamples(parser.Model.Node)
+	return parser, nil
+}
+
+// pageFor are the commands of a command line, whose page of help is the right one.
+func pageFor(n *kong.Node, args []string) string {
+	path := ""
+	for _, a := range args {
+		i := slices.IndexFunc(n.Children, func(c *kong.Node) bool { return c.Name == a })
+		if i < 0 {
+			break
+		}
+		n = n.Children[i]
+		path += a + " "
+	}
+	return path
+}
+
+// inOurWords is what the parser of the command line has to say.
+func inOurWords(err error) string {
+	text := err.Error()
+	text = strings.ReplaceAll(text, `,""`, "") // an empty word is none to be chosen
+	return text
 }

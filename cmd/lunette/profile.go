@@ -17,7 +17,7 @@ type profileCmd struct {
 	Kind string `arg:"" optional:"" enum:"cpu,heap,goroutine,mutex,block,trace" default:"cpu" help:"cpu, heap, goroutine, mutex, block or trace. Default: cpu."`
 
 	Time   time.Duration `default:"10s" placeholder:"DURATION" help:"How long cpu, mutex, block and trace watch. Default: ${default}."`
-	Output string        `short:"o" placeholder:"FILE" help:"Where to write it; - is standard output. Default: lunette-KIND.pprof."`
+	Output string        `short:"o" placeholder:"FILE" complete:"file" help:"Where to write it; - is standard output. Default: lunette-KIND.pprof."`
 	Socket string        `default:"${socket}" placeholder:"PATH" help:"Socket of the daemon. Default: ${where}."`
 }
 

@@ -15,7 +15,7 @@ import (
 
 // serveCmd is the daemon.
 type serveCmd struct {
-	Files []string `arg:"" optional:"" name:"file" help:"A file or block device to serve, as LUN 0, 1, … in the order of all files, --memory and --null. With --size a file that does not exist is made."`
+	Files []string `arg:"" optional:"" name:"file" complete:"file" help:"A file or block device to serve, as LUN 0, 1, … in the order of all files, --memory and --null. With --size a file that does not exist is made."`
 
 	File   unitArgs `hidden:"" placeholder:"FILE"`
 	Memory unitArgs `placeholder:"SIZE" group:"Storage" help:"Serve anonymous memory of this size. Repeatable."`
@@ -43,7 +43,9 @@ type serveCmd struct {
 	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" group:"Tuning" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
 	BusyPoll string `default:"auto" placeholder:"TIME" group:"Tuning" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
 
-	Config      string `placeholder:"FILE" group:"Daemon" help:"Serve what this document says (YAML or JSON; - is standard input), and nothing else."`
+	Config      string `placeholder:"FILE" complete:"file" group:"Daemon" help:"Serve what this document says (YAML or JSON; - is standard input), and nothing else."`
+	State       string `placeholder:"DIR" complete:"dir" group:"Daemon" help:"Keep every generation of the document in this directory, and serve the last one: what the flags or --config say is the first, if there is none yet."`
+	Strict      bool   `group:"Daemon" help:"Do not start if a unit cannot be opened. Without it the others are served, and it is NOT READY until it can be."`
 	Socket      string `default:"${socket}" placeholder:"PATH" group:"Daemon" help:"Socket of the API. Default: ${where}."`
 	SocketGroup string `placeholder:"GROUP" group:"Access" help:"Let the users of this group ask as well what the daemon does. Nothing can be changed by it."`
 
@@ -57,15 +59,32 @@ func (c *serveCmd) Run(e *env) error {
 	defer said.close()
 	defer logged.close()
 	log := c.logger(logged)
-	defer endure(log)()
-	doc, err := within(e.ctx, func() (*model.Document, error) { return c.document(e.registry.Schema()) })
+	reload := make(chan func(context.Context, string) error, 1)
+	defer endure(log, reload)()
+	opts := daemon.Options{
+		Log: log, Socket: c.Socket, SocketGroup: c.SocketGroup, Version: version(), Program: os.Args[0],
+		Flags: c.network(), Author: daemon.Author(), File: c.file(),
+	}
+	schema := e.registry.Schema()
+	schema.Flags = opts.Flags
+	kept, err := c.kept(log)
+	if err != nil {
+		return usageError{err}
+	}
+	if kept != nil {
+		defer func() { _ = kept.Close() }() // nothing is written any more
+		opts.Generations, opts.Directory = kept, kept.Path()
+	}
+	// What was just typed is wrong rather than away for now.
+	opts.Strict = c.Strict || kept == nil && opts.File == ""
+	doc, err := within(e.ctx, func() (*model.Document, error) { return c.first(kept, schema, log) })
 	if err != nil {
 		return c.unstarted(e, log, err)
 	}
 	for _, n := range doc.Notes {
 		log.Warn(n.Error())
 	}
-	d, err := daemon.Start(e.ctx, doc, e.registry, daemon.Options{Log: log, Socket: c.Socket, SocketGroup: c.SocketGroup, Version: version(), Program: os.Args[0]})
+	d, err := daemon.Start(e.ctx, doc, e.registry, opts)
 	if err != nil {
 		return c.unstarted(e, log, err)
 	}
@@ -73,6 +92,7 @@ func (c *serveCmd) Run(e *env) error {
 		_ = d.Announce(terminal{said}) // which nobody may read: the daemon serves
 	}
 	d.LogStart()
+	reload <- d.Reload
 	<-e.ctx.Done()
 	log.Info("stopping", "why", context.Cause(e.ctx))
 	if err = d.Stop(context.Background()); err != nil {
@@ -140,10 +160,5 @@ func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
 	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
-	d, err := readDocument(c.Config, schema)
-	if err != nil {
-		return nil, err
-	}
-	c.network(d)
-	return d, d.Validate(schema)
+	return readDocument(c.Config, schema)
 }

@@ -12,17 +12,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/lunette-io/lunette/agent/api"
-	"github.com/lunette-io/lunette/agent/client"
 )
-
-// output is how something is printed.
-type output struct {
-	Output string `short:"o" enum:"table,json" default:"table" placeholder:"FORMAT" help:"table or json."`
-}
 
 // listing is how a list is printed.
 type listing struct {
-	Output string `short:"o" enum:"table,wide,json" default:"table" placeholder:"FORMAT" help:"table, which fits 80 columns; wide, with all columns and nothing cut; or json."`
+	Output string `short:"o" enum:"table,wide,json,yaml" default:"table" placeholder:"FORMAT" help:"table, which fits 80 columns; wide, with all columns and nothing cut; json or yaml."`
 }
 
 // limit is how wide a table may be; 0: as wide as it is.
@@ -36,7 +30,7 @@ func (l listing) limit() int {
 // ask is what commands have that ask the daemon.
 type ask struct {
 	listing
-	Socket string `default:"${socket}" placeholder:"PATH" help:"Socket of the daemon. Default: ${where}."`
+	at
 }
 
 type (
@@ -47,15 +41,17 @@ type (
 
 // Run lists targets.
 func (c *targetsCmd) Run(e *env) error {
-	all, err := client.New(c.Socket).Targets(e.ctx)
+	all, err := e.daemon(c.Socket).Targets(e.ctx)
 	if err != nil {
 		return err
 	}
-	if c.Output == "json" {
+	if c.Output == "json" || c.Output == "yaml" {
 		for i := range all {
 			all[i].Columns = nil // what they say is in the facts
 		}
-		return encode(e.stdout, all)
+	}
+	if shown, err := showAs(e.stdout, c.Output, all); shown || err != nil {
+		return err
 	}
 	wide := c.Output == "wide"
 	facts := columnsOf(all, wide, func(t api.Target) []api.Cell { return t.Columns })
@@ -95,15 +91,17 @@ func showNotes(w io.Writer, all []api.Target) error {
 
 // Run lists units.
 func (c *unitsCmd) Run(e *env) error {
-	all, err := client.New(c.Socket).Units(e.ctx)
+	all, err := e.daemon(c.Socket).Units(e.ctx)
 	if err != nil {
 		return err
 	}
-	if c.Output == "json" {
+	if c.Output == "json" || c.Output == "yaml" {
 		for i := range all {
 			all[i].Columns = nil // what they say is in the facts
 		}
-		return encode(e.stdout, all)
+	}
+	if shown, err := showAs(e.stdout, c.Output, all); shown || err != nil {
+		return err
 	}
 	facts := columnsOf(all, c.Output == "wide", func(u api.Unit) []api.Cell { return u.Columns })
 	columns := append([]column{{"UNIT", front}}, facts...)
@@ -134,12 +132,12 @@ func counts(c api.Counts) []string {
 
 // Run lists sessions.
 func (c *sessionsCmd) Run(e *env) error {
-	all, err := client.New(c.Socket).Sessions(e.ctx)
+	all, err := e.daemon(c.Socket).Sessions(e.ctx)
 	if err != nil {
 		return err
 	}
-	if c.Output == "json" {
-		return encode(e.stdout, all)
+	if shown, err := showAs(e.stdout, c.Output, all); shown || err != nil {
+		return err
 	}
 	wide := c.Output == "wide"
 	columns := []column{{"INITIATOR", front}, {"FROM", front}, {"TARGET", front}}
@@ -200,6 +198,16 @@ func encode(w io.Writer, v any) error {
 		return err
 	}
 	_, err := io.WriteString(w, plainJSON(b.String()))
+	return err
+}
+
+// encodeLine prints v as JSON on one line.
+func encodeLine(w io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, plainJSON(string(text))+"\n")
 	return err
 }
 

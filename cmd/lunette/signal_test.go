@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
 	"github.com/lunette-io/lunette/agent/client"
@@ -26,7 +28,20 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	goleak.VerifyTestMain(m)
+	testscript.Main(leakless{m}, map[string]func(){"lunette": main})
+}
+
+// leakless are tests after which no goroutine is left.
+type leakless struct{ m *testing.M }
+
+// Run implements [testscript.TestingM].
+func (l leakless) Run() int {
+	status := l.m.Run()
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
 }
 
 // command is lunette, in a process of its own, serving memory.
@@ -121,7 +136,8 @@ func answers(t *testing.T, cmd *exec.Cmd) {
 	t.Fatal("the daemon does not answer")
 }
 
-// A closed terminal, and the habit of sending SIGHUP to have a document read again, end nothing.
+// A closed terminal, and the habit of sending SIGHUP to have a document read again, end nothing: secrets
+// are read again, and the file of --config is applied.
 func TestHangup(t *testing.T) {
 	cmd := command(t)
 	var log out
@@ -130,16 +146,52 @@ func TestHangup(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers(t, cmd)
-	for range 3 {
-		_ = cmd.Process.Signal(syscall.SIGHUP)
+	says := func(want string) {
+		t.Helper()
+		for i := 0; !strings.Contains(log.String(), want) && i < 1000; i++ {
+			_ = cmd.Process.Signal(syscall.SIGHUP)
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
-	for i := 0; !strings.Contains(log.String(), "SIGHUP: nothing is changed") && i < 1000; i++ {
-		time.Sleep(10 * time.Millisecond)
-	}
+	says("was read again")
 	answers(t, cmd)
 	ends(t, cmd)
-	if text := log.String(); !strings.Contains(text, "SIGHUP: nothing is changed") || !strings.Contains(text, "everything written is durable") {
+	if text := log.String(); !strings.Contains(text, "was read again") || !strings.Contains(text, "everything written is durable") {
 		t.Errorf("the log is %s", text)
+	}
+
+	config := filepath.Join(t.TempDir(), "lunette.yaml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const first = "version: 1\nunits: [{name: a, store: {kind: memory, size: 1M}}]\nportals: [\"127.0.0.1:0\"]\n"
+	write(first)
+	cmd = command(t)
+	cmd.Args = slices.Concat(cmd.Args[:slices.Index(cmd.Args, "serve")+1], []string{"--config", config, "--socket", cmd.Args[slices.Index(cmd.Args, "--socket")+1]})
+	log = out{}
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	answers(t, cmd)
+	write(strings.Replace(first, "}]", "}, {name: b, store: {kind: memory, size: 2M}}]", 1))
+	says("generation=2")
+	write("version: 2\n")
+	says("nothing is changed")
+	write("version: 1\nportals: []\n")
+	says("--delete-data")
+	units, err := client.New(cmd.Args[len(cmd.Args)-1]).Units(t.Context())
+	if err != nil || len(units) != 2 {
+		t.Errorf("%v, %v\n%s", units, err, log.String())
+	}
+	ends(t, cmd)
+	for _, want := range []string{"generation=2", "version 2 is not known", "--delete-data"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, log.String())
+		}
 	}
 }
 

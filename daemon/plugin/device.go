@@ -7,6 +7,7 @@ import (
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -23,6 +24,10 @@ type Device struct {
 	// closed the logical units that it had made, and the daemon closes the stores that it has
 	// opened, but for those of which it has called [Opened.Taken].
 	Open func(ctx context.Context, p Parts) ([]Unit, error)
+	// Type is that of its logical units, or of the first of them.
+	Type scsi.PeripheralType
+	// Releases: its logical units have Release, and when Open fails the stores are open as before.
+	Releases bool
 	// Fits says what Open would not take of the stores of a unit, by name; nil: it takes all.
 	Fits func(v model.Values, stores map[string]Found) error
 }
@@ -58,6 +63,30 @@ type Unit struct {
 	Describe func() Description
 	// Claims are what no other logical unit may have.
 	Claims []Claim
+	// Change prepares other options of a unit that is used, and sizes of its stores; nil: there are none
+	// that it can change, and another unit has to take its place.
+	Change func(ctx context.Context, c Changing) (Changed, error)
+	// Release closes the logical unit as its Close does, but leaves its stores open, with all that was
+	// written durable: another device gets them. It has it if [Device.Releases].
+	Release func() error
+}
+
+// Changing is what is to be changed of a unit: options that say of themselves that they are [model.Live],
+// [model.Telling] or [model.Growing].
+type Changing struct {
+	Unit     *target.Unit // may be paused
+	Old, New model.Values // of the device
+	// Sizes are how large stores are to be, by their names: those of which another size is asked for. 0
+	// means the size that the place has by now.
+	Sizes map[string]int64
+}
+
+// Changed is a change that was prepared, and that nobody sees yet. Publish and then Retire end it, or
+// Undo does. Each may be nil.
+type Changed struct {
+	Publish func()                          // shows it: cannot fail, and does not wait
+	Retire  func(ctx context.Context) error // does what may only be done afterwards, such as to cut off what is not shown
+	Undo    func() error
 }
 
 // A Claim is something that one logical unit alone may have: a name that initiators know it by, or a

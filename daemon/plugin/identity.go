@@ -23,7 +23,7 @@ func IdentityOptions(product string) []model.Option {
 	return []model.Option{
 		{Name: "vendor", Type: model.String, Default: defaultVendor, Check: valid(func(id *scsi.Identity, text string) { id.Vendor = text }), Help: "T10 vendor identification, up to 8 characters."},
 		{Name: "product", Type: model.String, Default: product, Check: valid(func(id *scsi.Identity, text string) { id.Product = text }), Help: "Product identification, up to 16 characters."},
-		{Name: "revision", Type: model.String, Default: defaultRevision, Check: valid(func(id *scsi.Identity, text string) { id.Revision = text }), Help: "Product revision level, up to 4 characters."},
+		{Name: "revision", Type: model.String, Default: defaultRevision, Change: model.Telling, Check: valid(func(id *scsi.Identity, text string) { id.Revision = text }), Help: "Product revision level, up to 4 characters."},
 		{Name: "serial", Type: model.String, Exclusive: true, Check: serial, Help: "Unit serial number, up to 128 characters. Without it, one that is kept with the data, that of the device, or for memory one of this run."},
 		{Name: "naa", Type: model.String, Exclusive: true, Canon: canonNAA, Check: naa, Help: "Name of the unit, unique in the world: 32 hexadecimal digits that start with 6. Without it, one that follows from the serial number."},
 	}

@@ -68,7 +68,9 @@ func Find[T interface{ name() string }](all []T, axis, name string) (T, error) {
 func (r Registry) Schema() model.Schema {
 	var s model.Schema
 	for _, p := range r.Stores {
-		s.Kinds = append(s.Kinds, p.kind("store"))
+		k := p.kind("store")
+		k.Volatile = p.Volatile
+		s.Kinds = append(s.Kinds, k)
 	}
 	for _, p := range r.Filters {
 		s.Kinds = append(s.Kinds, p.kind("filter"))

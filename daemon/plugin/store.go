@@ -16,6 +16,8 @@ type Store struct {
 	// Look says what Open would find, by the same code and with the same errors, and leaves everything as
 	// it is: it makes nothing and takes no lock. nil: there is nothing to find before.
 	Look func(v model.Values) (Found, error)
+	// Volatile: what it holds is gone when it is closed.
+	Volatile bool
 }
 
 func (p Store) add(r *Registry) { r.Stores = append(r.Stores, p) }
@@ -28,6 +30,15 @@ type Found struct {
 	Same string
 	// Seed and Forget are those of Opened, as far as they are there already.
 	Seed, Forget string
+	// Makes are the files that Open would make, or make longer.
+	Makes []Made
+}
+
+// Made is a file that is made, or made longer, and outlives the process: how to take it back.
+type Made struct {
+	Path  string
+	Grown bool  // it is there, with Size bytes
+	Size  int64 // of what is grown, before
 }
 
 // SizeAlone is Look of a store that is made when it is opened, with its option "size".
@@ -58,6 +69,10 @@ type Opened struct {
 	// taken away by others; nil: nothing can happen to it, or nobody can tell. It may be called at
 	// any time, by any goroutine, and does not wait for storage.
 	Lost func() error
+	// File is the file that gets longer with the store; empty: none does.
+	File string
+	// Remove removes the data for good, after Close; nil: it has no file of its own.
+	Remove func() error
 	// Label is the store in words: its kind, and what it is on.
 	Label string
 	// Taken tells that a logical unit has taken the store, so that nobody else closes it. The daemon

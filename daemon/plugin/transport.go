@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -37,17 +38,41 @@ type NodeConfig struct {
 	Arena  *buffer.Arena
 	Limits model.Limits
 	Values model.Values // of the document
+	// Targets are the names of all targets that there will be; nil: it is not known yet. What is
+	// prepared for one has to go together with the others of these, and not with those that go.
+	Targets []string
 }
 
-// A Node is a transport at work. Its methods may be called by many goroutines.
+// A Node is a transport at work. Its methods may be called by many goroutines; those that prepare are
+// called by one at a time.
+//
+// What is prepared is not seen by anybody before it is published, and if it is not published nothing
+// has changed. Publishing cannot fail and waits for nobody.
 type Node interface {
-	// SetTarget shows a target, or shows it as t says from now on, if there is one of the name:
-	// what has changed counts for initiators that log in later. When it fails nothing has changed.
-	SetTarget(t Target) error
+	// Prepare begins a change, of which it is the first call: what was prepared before, and not
+	// published, is forgotten. It looks at the options that the whole document has for the transport,
+	// reads the secrets that they name, and returns what lets them count: for all that comes later,
+	// sessions that are there keep what they have agreed on. Log and Arena stay those of the start.
+	Prepare(c NodeConfig) (publish func(), err error)
+	// PrepareTarget looks at a target that is new, or shown in another way than before, and reads its
+	// secrets, anew even if nothing else is new. show shows it as t says: that counts for initiators
+	// that log in later, and for those that are just logging in. After an error it may be tried
+	// again, when the other targets of the change were prepared too.
+	PrepareTarget(t Target) (show func(), err error)
 	// RemoveTarget lets nobody log in to the target of the name any more, ends the sessions with
 	// it, and calls done when the last of them has ended and no unit knows it, perhaps before
 	// RemoveTarget returns. It fails, and does not call done, if there is no such target.
 	RemoveTarget(name string, done func()) error
+	// Refuses are the IDs of the sessions with the target of t's name that could not log in now if the
+	// target were as t says: all of them if it is under maintenance. Of who they have proved to be
+	// the name counts. The SCSI target of t may be missing.
+	Refuses(t Target) []string
+	// EndRefused asks the initiators of the sessions that t refuses to leave, and ends the sessions
+	// that are left after a time, 0: at once. It calls done when no unit knows them any more, perhaps
+	// before EndRefused returns.
+	EndRefused(t Target, after time.Duration, done func())
+	// Drop ends a session at once. It fails if there is none of the ID.
+	Drop(id string) error
 	// Sessions are the initiators now.
 	Sessions() []api.Session
 	// Shutdown asks initiators to leave, waits for them until ctx is done, and ends
@@ -57,8 +82,11 @@ type Node interface {
 
 // A Target is what a transport is told of a target.
 type Target struct {
-	SCSI  *target.Target // its Name is the target's
+	Name  string
+	SCSI  *target.Target // nil: the target is not served, only looked at
 	Alias string
+	// Maintenance: nobody gets in.
+	Maintenance model.Maintenance
 	// Values are the options of all transports in the target.
 	Values model.Values
 }
@@ -67,9 +95,9 @@ type Target struct {
 type Portal interface {
 	// Addr is what the portal is bound to, as the provider writes it.
 	Addr() string
-	// Show sets the names of the targets that the portal shows; nil: all. It counts for initiators
-	// that log in later.
-	Show(targets []string)
+	// Set says from now on what Binding said at first: what the portal shows, and as what. It counts
+	// for initiators that log in later. Address and Provider are those that the portal has.
+	Set(b Binding)
 	// Start begins to accept. It is called once.
 	Start()
 	// Close stops accepting, and takes the portal out of what discovery tells. It returns when
@@ -81,7 +109,8 @@ type Portal interface {
 type Binding struct {
 	Provider string   // its name
 	Address  string   // as the provider writes it
-	Targets  []string // as for Portal.Show
+	Targets  []string // names of those that the portal shows, whether they are there or not; nil: all
+	Tag      int      // as in a document, but never 0
 	Values   model.Values
 }
 

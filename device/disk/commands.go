@@ -69,7 +69,7 @@ func (d *Disk) roomFor(t *target.Task) int64 { return min(t.Work.Len, d.medium.u
 // writable answers for a disk that cannot be written now, and reports false then.
 func (d *Disk) writable(t *target.Task) bool {
 	switch {
-	case d.readOnly:
+	case d.readOnly.Load():
 		d.Fail(t, scsi.WriteProtected())
 	case d.WriteProtected(t.ITL()):
 		d.Fail(t, scsi.DataProtect(scsi.ASCSoftwareWriteProtected))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
@@ -86,9 +87,9 @@ type Disk struct {
 	*device.Server
 	medium   *medium
 	path     path
-	readOnly bool
-	volatile bool // there is a write cache that FUA and flushes matter to
-	rotation uint16
+	readOnly atomic.Bool   // Config.ReadOnly, or the store's
+	volatile bool          // there is a write cache that FUA and flushes matter to
+	rotation atomic.Uint32 // Config.Rotation
 
 	// Ways for data, and for what has none.
 	blocking blocking
@@ -127,18 +128,12 @@ func New(cfg Config) (*Disk, error) {
 	if err := CheckSize(info.Size, cfg.BlockSize); err != nil {
 		return nil, fmt.Errorf("disk: %w", err)
 	}
-	if cfg.Workers <= 0 {
-		cfg.Workers = info.Concurrency
-	}
-	if cfg.Workers <= 0 {
-		cfg.Workers = defaultWorkers
-	}
+	cfg.Workers = workersFor(cfg.Workers, info)
 	m := newMedium(cfg.Store, cfg.Arena, cfg.BlockSize)
 	m.log = newErrorLog(cfg.Log)
-	d := &Disk{
-		medium: m, readOnly: cfg.ReadOnly || info.ReadOnly,
-		volatile: info.Cached && !info.Volatile, rotation: cfg.Rotation,
-	}
+	d := &Disk{medium: m, volatile: info.Cached && !info.Volatile}
+	d.readOnly.Store(cfg.ReadOnly || info.ReadOnly)
+	d.rotation.Store(uint32(cfg.Rotation))
 	d.life, d.end = context.WithCancel(context.Background())
 	d.blocking, d.queued, d.sweep = blocking{d}, queued{d}, sweep{d}
 	d.path = d.choosePath()
@@ -176,6 +171,9 @@ func New(cfg Config) (*Disk, error) {
 	return d, nil
 }
 
+// Size is how many bytes initiators see, with what is left behind the last whole block.
+func (d *Disk) Size() int64 { return d.medium.size.Load() }
+
 // Blocks is the number of logical blocks.
 func (d *Disk) Blocks() uint64 { return d.medium.blocks() }
 
@@ -184,25 +182,6 @@ func (d *Disk) BlockSize() int { return int(d.medium.blockSize) }
 
 // StoreInfo is what the store says of itself.
 func (d *Disk) StoreInfo() store.Info { return d.medium.store.Info() }
-
-// Resize gives the store size bytes, or lets it take the size that its place has by now if size is
-// 0, and follows: initiators are told that the capacity has changed (SPC-5 CAPACITY DATA HAS
-// CHANGED). The unit is paused ([target.Unit.Pause]). Whether what is cut off is needed the caller
-// knows. After an error the disk has the size that the store has.
-func (d *Disk) Resize(ctx context.Context, size int64) error {
-	m := d.medium
-	switch {
-	case m.resizer == nil:
-		return fmt.Errorf("disk: resize: %w by the store", store.ErrNotSupported)
-	case size < 0 || size != 0 && m.whole(size) == 0:
-		return fmt.Errorf("disk: resize: %w: %d bytes are less than one block of %d", store.ErrNotSupported, size, m.blockSize)
-	}
-	err := m.resizer.Resize(ctx, size)
-	if blocks := m.whole(m.store.Info().Size); m.count.Swap(blocks) != blocks {
-		d.Announce(scsi.ASCCapacityDataChanged, nil)
-	}
-	return err
-}
 
 // The switches of a disk: see [device.Server.Settings].
 const (
@@ -233,11 +212,28 @@ func (d *Disk) selfTest() error {
 
 // Close makes everything durable and closes the store. No task is left.
 func (d *Disk) Close() error {
+	err := d.Release()
+	return errors.Join(err, d.medium.store.Close())
+}
+
+// Release is Close, but leaves the store open, for another device on it.
+func (d *Disk) Release() error {
 	err := d.Server.Close()
-	if !d.readOnly {
+	if !d.medium.info.ReadOnly { // a disk that is read only now may have been written before
 		err = errors.Join(err, d.medium.store.Flush(context.Background()))
 	}
 	d.end()
 	d.medium.log.close()
-	return errors.Join(err, d.medium.store.Close())
+	return err
+}
+
+// workersFor is how many workers a disk has of which a number is wished for: 0 leaves it to the store.
+func workersFor(wish int, info store.Info) int {
+	if wish <= 0 {
+		wish = info.Concurrency
+	}
+	if wish <= 0 {
+		wish = defaultWorkers
+	}
+	return wish
 }

@@ -55,6 +55,8 @@ func (m *medium) failed(err error, kind ioKind, lba uint64) error {
 	switch {
 	case errors.As(err, &sense), errors.Is(err, buffer.ErrExhausted), errors.Is(err, target.ErrAborted):
 		return err // it does not come from the store
+	case lba >= m.blocks(): // the disk was made smaller while the command was under way
+		return scsi.LBAOutOfRange()
 	case errors.Is(err, context.Canceled):
 		return target.ErrAborted
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

@@ -7,17 +7,25 @@ import (
 	"github.com/lunette-io/lunette/scsi/cdb"
 )
 
-// A geometry says how the bytes of a store are blocks of a medium. Only Resize changes the number
-// of blocks, while the unit is paused; all else is set once.
+// A geometry says how the bytes of a store are blocks of a medium. Only a [Resizing] changes their
+// number; all else is set once.
 type geometry struct {
 	blockSize int64
 	shift     uint          // log2 of blockSize
-	count     atomic.Uint64 // of logical blocks
+	size      atomic.Int64  // in bytes: what is shown of the store
+	count     atomic.Uint64 // of logical blocks: those that are whole in size
 }
 
 func (g *geometry) init(blockSize int, bytes int64) {
 	g.blockSize, g.shift = int64(blockSize), uint(bits.TrailingZeros(uint(blockSize)))
-	g.count.Store(g.whole(bytes))
+	g.show(bytes)
+}
+
+// show makes the medium so many bytes long. It reports whether the number of blocks is another.
+func (g *geometry) show(bytes int64) bool {
+	g.size.Store(bytes)
+	blocks := g.whole(bytes)
+	return g.count.Swap(blocks) != blocks
 }
 
 // whole is how many blocks there are in so many bytes: a rest does not count.

@@ -26,6 +26,7 @@ type medium struct {
 	mapper    store.Mapper        // nil: all blocks count as mapped
 	comparer  store.CompareWriter // nil: nobody else changes what the store holds
 	resizer   store.Resizer       // nil: the size is what it is
+	live      store.LiveResizer   // nil: the unit is paused for another size
 
 	sweepStep int64 // how much is trimmed or made zero at a time
 
@@ -44,6 +45,7 @@ func newMedium(s store.Store, arena *buffer.Arena, blockSize int) *medium {
 	m.mapper, _ = store.As[store.Mapper](s)
 	m.comparer, _ = store.As[store.CompareWriter](s)
 	m.resizer, _ = store.As[store.Resizer](s)
+	m.live, _ = store.As[store.LiveResizer](s)
 	m.sweepStep = sweepStep
 	if g := m.info.Granularity; g > 0 {
 		m.sweepStep = max(1, sweepStep/g) * g

@@ -53,8 +53,8 @@ func (d *Disk) vpd() []device.VPD {
 	all := []device.VPD{
 		{Code: page.VPDBlockLimits, Append: func(dst []byte, p page.Peripheral) []byte { return d.limits().Append(dst, p) }},
 		{Code: page.VPDBlockCharacteristics, Append: func(dst []byte, p page.Peripheral) []byte {
-			c := page.BlockCharacteristics{RotationRate: d.rotation, FUABehaviour: true}
-			if d.rotation == 0 && !d.medium.info.Rotational {
+			c := page.BlockCharacteristics{RotationRate: uint16(d.rotation.Load()), FUABehaviour: true}
+			if c.RotationRate == 0 && !d.medium.info.Rotational {
 				c.RotationRate = page.NonRotating // else it is not told
 			}
 			return c.Append(dst, p)
@@ -99,7 +99,7 @@ func (d *Disk) maxSame() uint64 {
 
 func (d *Disk) modeParameter(x *target.ITL) byte {
 	var b byte = page.ModeDPOFUA
-	if d.readOnly || d.WriteProtected(x) {
+	if d.readOnly.Load() || d.WriteProtected(x) {
 		b |= page.ModeWriteProtected
 	}
 	return b

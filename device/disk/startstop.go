@@ -25,7 +25,7 @@ func (d *Disk) startStop(t *target.Task) {
 	case c.Condition == powerActive || c.Start:
 		d.Settings(t.ITL()).Put(stopped, false)
 		d.Good(t)
-	case c.NoFlush || !d.volatile || d.readOnly:
+	case c.NoFlush || !d.volatile || d.medium.info.ReadOnly:
 		d.Settings(t.ITL()).Put(stopped, true)
 		d.Good(t)
 	default:

@@ -45,8 +45,8 @@ func (d *Disk) commands() []device.Command {
 	add(reserve.Writing, target.Atomic, moving, d.orWrite, scsi.OpORWrite16)
 	extent = cdb.CompareAndWriteRange
 	add(reserve.Writing, target.Atomic, moving, d.compareAndWrite, scsi.OpCompareAndWrite)
-	extent = nil                               // of UNMAP the list says it
-	if d.medium.trimmer != nil || d.readOnly { // a read only disk says so, rather than that it does not know the command
+	extent = nil                                      // of UNMAP the list says it
+	if d.medium.trimmer != nil || d.readOnly.Load() { // a read only disk says so, rather than that it does not know the command
 		add(reserve.Writing, target.Writes, whole, d.unmap, scsi.OpUnmap)
 	}
 	return append(rows,

@@ -26,7 +26,7 @@ type Nexus struct {
 }
 
 // Of is the nexus of x, which a Table has attached.
-func Of(x *target.ITL) *Nexus { return x.State.(*Nexus) }
+func Of(x *target.ITL) *Nexus { return x.State().(*Nexus) }
 
 // KeyOf is the name under which reservations know n.
 func KeyOf(n *target.Nexus) reserve.Nexus {
@@ -52,7 +52,7 @@ func (n *Nexus) Denied() reserve.Mask { return reserve.Mask(n.denied.Load()) }
 // does (SPC-5 6.33; LUICLR).
 func ReportsLUNs(n *target.Nexus) {
 	for _, x := range n.ITLs() {
-		if n, ok := x.State.(*Nexus); ok {
+		if n, ok := x.State().(*Nexus); ok {
 			n.attentions.clear(scsi.ASCReportedLUNsDataChanged)
 		}
 	}

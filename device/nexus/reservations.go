@@ -235,6 +235,9 @@ func (r *Reservations) commit(q request) ([]reserve.Nexus, error) {
 		ctx = q.task.Context()
 	}
 	for {
+		if r.ctx.Err() != nil { // closed: what is kept is another's now
+			return nil, r.ctx.Err()
+		}
 		if q.task != nil && q.task.Aborted() {
 			return nil, target.ErrAborted
 		}

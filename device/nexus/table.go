@@ -17,7 +17,7 @@ type Table struct {
 	absent  absent
 }
 
-// Attach makes x known, with the classes of commands that are denied it, and sets x.State. A
+// Attach makes x known, with the classes of commands that are denied it, and sets its State. A
 // nexus that is new is told of a power on, one that comes back of the loss of the nexus and
 // of what happened since. It reports a nexus that comes back before its former login has been
 // detached: that is lost now, and is told nothing any more.
@@ -43,7 +43,7 @@ func (tb *Table) Attach(x *target.ITL, denied reserve.Mask) (lost bool) {
 		tb.present = make(map[reserve.Nexus][]*Nexus)
 	}
 	tb.present[n.key] = append(tb.present[n.key], n)
-	x.State = n
+	x.SetState(n)
 	return lost
 }
 
@@ -133,6 +133,8 @@ func (tb *Table) Event(e target.Event, x *target.ITL) {
 		Of(x).attentions.establish(scsi.ASCCommandsClearedByAnotherInitiator)
 	case target.InventoryChanged:
 		Of(x).attentions.establish(scsi.ASCReportedLUNsDataChanged)
+	case target.ProtectionChanged:
+		Of(x).attentions.establish(scsi.ASCModeParametersChanged)
 	}
 }
 

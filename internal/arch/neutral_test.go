@@ -16,10 +16,11 @@ var names = regexp.MustCompile(`(?i)iscsi|iser\b|\bsrp|iwarp|\btcp\b|chap\b|\biq
 
 // named are the files where such words stand for something else, each with its reason.
 var named = map[string]string{
-	"daemon/builtin.go":      "the one list of plugins",
-	"agent/model/name.go":    "the names of targets are SCSI name strings (SPC-5 4.3.4.6), whichever transport shows them; a SCSI name string is an iSCSI name",
-	"agent/api/profile.go":   "a profile of blocking",
-	"daemon/plugin/store.go": "the help of an option that stores on disks have in common",
+	"daemon/builtin.go":       "the one list of plugins",
+	"agent/model/name.go":     "the names of targets are SCSI name strings (SPC-5 4.3.4.6), whichever transport shows them; a SCSI name string is an iSCSI name",
+	"agent/api/profile.go":    "a profile of blocking",
+	"agent/server/profile.go": "as above",
+	"daemon/plugin/store.go":  "the help of an option that stores on disks have in common",
 }
 
 // TestNeutralCodeNamesNoPlugin: a plugin is added with a folder and a line in one list.

@@ -92,6 +92,20 @@ func (c *Crowd[K, V]) Oldest() *Member[K, V] {
 	return c.ranks[c.top].first.members.first
 }
 
+// Resize makes it a crowd of at most so many members, at least one. Those who have to go are out already.
+func (c *Crowd[K, V]) Resize(most int) (out []*Member[K, V]) {
+	c.most = max(most, 1)
+	for c.n > c.most {
+		m := c.Oldest()
+		c.Remove(m)
+		out = append(out, m)
+	}
+	if more := c.most + 1 - len(c.ranks); more > 0 {
+		c.ranks = append(c.ranks, make([]list[*owner[K, V]], more)...)
+	}
+	return out
+}
+
 // Len is how many members there are.
 func (c *Crowd[K, V]) Len() int { return c.n }
 

@@ -51,7 +51,7 @@ func NewPot[K comparable](r Rule) *Pot[K] {
 func (p *Pot[K]) account(owner K) (a account, there bool) {
 	a, there = p.accounts[owner]
 	if !there {
-		a.kept = min(p.rule.Least, p.headroom())
+		a.kept = max(0, min(p.rule.Least, p.headroom()))
 	}
 	return a, there
 }
@@ -132,6 +132,10 @@ func (p *Pot[K]) Taken() int { return p.taken }
 
 // Size is how much there is.
 func (p *Pot[K]) Size() int { return p.rule.Size }
+
+// Resize makes the pot one of another size. Nothing is taken from anybody: as long as there is less than is
+// taken, nobody gets more.
+func (p *Pot[K]) Resize(size int) { p.rule.Size = size }
 
 // Owners is how many have something.
 func (p *Pot[K]) Owners() int { return len(p.accounts) }

@@ -8,8 +8,11 @@ package rdma
 
 import (
 	"context"
+	"errors"
+	"os"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/internal/handed"
 )
 
 // A Device makes reliable connections of one provider.
@@ -34,6 +37,14 @@ type Listener interface {
 	// Close stops accepting, and gives up peers that have not been accepted. A second call
 	// does nothing.
 	Close() error
+}
+
+// Share is a duplicate of the socket of a listener, if it can hand that on (package handed).
+func Share(l Listener) (*os.File, error) {
+	if s, ok := l.(handed.Sharer); ok {
+		return s.Share()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // An Evicter is a [Listener] that closes peers which have not asked for a connection, to make room for

@@ -60,10 +60,22 @@ func (c *Conn) control(f func(fd uintptr)) error { return c.raw.Control(f) }
 // shutdown ends both directions of the stream, which wakes a Read or Write that waits.
 func (c *Conn) shutdown() error {
 	var err error
-	if cerr := c.control(func(fd uintptr) { err = shutdown(int(fd), unix.SHUT_RDWR) }); cerr != nil {
+	if cerr := c.control(func(fd uintptr) { err = shutdownAll(int(fd)) }); cerr != nil {
 		return cerr
 	}
 	return err
+}
+
+// shutdownAll ends both directions of the stream. If something was not received before that, the peer is in
+// the middle of sending, and finds a reset when the descriptor is closed, as the system has it for what is
+// not received until then. Receiving it after this does not open the window again: else the peer's system
+// would wait for room for as long as ours remembers the connection, a minute.
+func shutdownAll(fd int) error {
+	if n, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err == nil && n > 0 {
+		// It takes effect when the peer's system has all that we have sent.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_LINGER2, -1) // at worst the peer waits
+	}
+	return shutdown(fd, unix.SHUT_RDWR)
 }
 
 // shutdown is shutdown(2). It is no error if the peer has ended the connection before.

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/internal/handed"
 )
 
 // Options of the sockets of one service point.
@@ -43,8 +46,12 @@ type Listener struct {
 }
 
 // Listen makes a service point at addr, HOST:PORT. An IPv4 address takes IPv4 connections alone, 0.0.0.0
-// too, and an IPv6 address those of IPv6 alone, [::] too, so that both can have the same port.
+// too, and an IPv6 address those of IPv6 alone, [::] too, so that both can have the same port. If the
+// context has a socket that was handed on it is used, whatever addr says (package handed).
 func Listen(ctx context.Context, addr string, opts Options) (*Listener, error) {
+	if f := handed.Socket(ctx); f != nil {
+		return listenOn(f, opts)
+	}
 	lc := net.ListenConfig{KeepAlive: -1}
 	lc.SetMultipathTCP(false) // MPTCP sockets lack options that we set, and gain nothing here
 	l, err := lc.Listen(ctx, family(addr), addr)
@@ -53,6 +60,23 @@ func Listen(ctx context.Context, addr string, opts Options) (*Listener, error) {
 	}
 	return &Listener{l: l.(*net.TCPListener), opts: opts, spare: newSpare()}, nil
 }
+
+// listenOn makes a service point of a duplicate of a socket.
+func listenOn(f *os.File, opts Options) (*Listener, error) {
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("the socket that was handed on: %w", err)
+	}
+	t, ok := l.(*net.TCPListener)
+	if !ok {
+		_ = l.Close()
+		return nil, fmt.Errorf("the socket that was handed on is one of %s", l.Addr().Network())
+	}
+	return &Listener{l: t, opts: opts, spare: newSpare()}, nil
+}
+
+// Share implements [handed.Sharer].
+func (l *Listener) Share() (*os.File, error) { return l.l.File() }
 
 // family is the network, as package net calls it, of an address or a host name with its port.
 func family(addr string) string {

@@ -118,7 +118,9 @@ func (s *reactorSocket) Detach(may func() bool, then func(c *Conn)) {
 	s.r.post(job{s: s, do: detach, leaving: &detachment{may, then}})
 }
 
-func (s *reactorSocket) CloseWrite() error { return s.shutdown(unix.SHUT_WR) }
+func (s *reactorSocket) CloseWrite() error {
+	return s.shutdown(func(fd int) error { return shutdown(fd, unix.SHUT_WR) })
+}
 
 // Close shuts the connection down. The poller reports that to the reactor, which ends the socket.
 func (s *reactorSocket) Close() error {
@@ -126,7 +128,7 @@ func (s *reactorSocket) Close() error {
 		return ErrDetached
 	}
 	s.closed.Store(true)
-	err := s.shutdown(unix.SHUT_RDWR)
+	err := s.shutdown(shutdownAll)
 	s.r.mu.Lock()
 	fresh := !s.started
 	s.started = true
@@ -137,11 +139,12 @@ func (s *reactorSocket) Close() error {
 	return err
 }
 
-func (s *reactorSocket) shutdown(how int) error {
+// shutdown calls how with the descriptor, unless that is closed.
+func (s *reactorSocket) shutdown(how func(fd int) error) error {
 	if s.detached.Load() || !s.use() {
 		return s.gone()
 	}
-	err := shutdown(s.fd, how)
+	err := how(s.fd)
 	s.leave()
 	return err
 }

@@ -25,3 +25,6 @@ func (s *Store) Resize(ctx context.Context, size int64) error {
 	s.size.Store(now)
 	return nil
 }
+
+// ResizeLive is Resize: the size is one word.
+func (s *Store) ResizeLive(ctx context.Context, size int64) error { return s.Resize(ctx, size) }

@@ -57,8 +57,9 @@ type Store struct {
 	fd       int // data goes through here
 	witness  int // a second description, only for fdatasync: see fdio.Syncer
 	size     atomic.Int64
-	made     bool // by Open
-	grown    bool // by Open, from an empty file
+	dev, ino uint64 // which file it is
+	made     bool   // by Open
+	grown    bool   // by Open, from an empty file
 	readOnly bool
 	durable  bool       // Config.Sync
 	memory   bool       // tmpfs: no call ever waits for a disk

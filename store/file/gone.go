@@ -24,3 +24,21 @@ func (s *Store) Lost() error {
 	}
 	return nil
 }
+
+// Remove removes the file, and what is kept beside it, after Close: its data is gone. Another file that is
+// at the path by now stays.
+func (s *Store) Remove() error {
+	var st unix.Stat_t
+	switch err := unix.Stat(s.path, &st); {
+	case err == unix.ENOENT:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: cannot remove it: %w", s.path, err)
+	case st.Dev != s.dev || st.Ino != s.ino:
+		return fmt.Errorf("%s: another file is there by now: it stays", s.path)
+	}
+	if err := unix.Unlink(s.path); err != nil {
+		return fmt.Errorf("%s: cannot remove it: %w", s.path, err)
+	}
+	return s.kept.Reset(nil)
+}

@@ -16,6 +16,10 @@ import (
 type Found struct {
 	Size    int64 // that the store would have
 	Missing bool  // Open would make the file
+	Empty   bool  // Open would give it a size
+	// Beside is the file of records that [Store.Identify] may make beside it; empty: there is one, or
+	// none is needed.
+	Beside string
 	// Same is equal for all names of one file: links, and other ways to write a path.
 	Same string
 	// Identity is the one that is kept with the file; its ID is empty if there is none yet.
@@ -58,7 +62,7 @@ func Look(cfg Config) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	found := Found{Size: st.Size, Same: fmt.Sprintf("file %d:%d", st.Dev, st.Ino)}
+	found := Found{Size: st.Size, Same: fmt.Sprintf("file %d:%d", st.Dev, st.Ino), Empty: grow, Beside: s.beside()}
 	if grow {
 		found.Size = cfg.Size
 	}
@@ -95,8 +99,16 @@ func (s *Store) lookForRoom(cfg Config) (Found, error) {
 	if err := unix.Statfs(dir, &fs); err == nil {
 		s.memory = inMemory(&fs)
 	}
-	found := Found{Size: cfg.Size, Missing: true, Same: fmt.Sprintf("new %d:%d/%s", st.Dev, st.Ino, filepath.Base(s.path))}
+	found := Found{Size: cfg.Size, Missing: true, Beside: s.beside(), Same: fmt.Sprintf("new %d:%d/%s", st.Dev, st.Ino, filepath.Base(s.path))}
 	return found, s.modeFits(cfg.Direct)
+}
+
+// beside is the file of records, if there is none yet.
+func (s *Store) beside() string {
+	if _, err := os.Lstat(s.kept.Path()); s.readOnly || err == nil {
+		return ""
+	}
+	return s.kept.Path()
 }
 
 // lookAtMode tries whether the open file can be used as cfg says. What it sets is of its own description

@@ -183,6 +183,7 @@ func (s *Store) measure(cfg Config) error {
 		return err
 	}
 	s.size.Store(st.Size)
+	s.dev, s.ino = st.Dev, st.Ino
 	switch grow, err := s.weigh(cfg, &st); {
 	case err != nil:
 		return err

@@ -41,3 +41,7 @@ func (s *Store) Resize(ctx context.Context, size int64) error {
 	s.size.Store(size)
 	return s.syncer.Sync()
 }
+
+// ResizeLive is Resize: the size is one word, and the kernel changes the length of a file under reads
+// and writes.
+func (s *Store) ResizeLive(ctx context.Context, size int64) error { return s.Resize(ctx, size) }

@@ -22,6 +22,7 @@ type Beneath struct {
 	Mapper        store.Mapper
 	CompareWriter store.CompareWriter
 	Resizer       store.Resizer
+	LiveResizer   store.LiveResizer
 }
 
 // Over finds the capabilities of s.
@@ -36,6 +37,7 @@ func Over(s store.Store) Beneath {
 		Mapper:        find[store.Mapper](s),
 		CompareWriter: find[store.CompareWriter](s),
 		Resizer:       find[store.Resizer](s),
+		LiveResizer:   find[store.LiveResizer](s),
 	}
 }
 
@@ -62,6 +64,7 @@ func (none) Trim(context.Context, int64, int64) error                       { re
 func (none) Zero(context.Context, int64, int64, store.Flags) error          { return refuse("zero") }
 func (none) Extent(context.Context, int64, int64) (e store.Extent, _ error) { return e, refuse("map") }
 func (none) Resize(context.Context, int64) error                            { return refuse("resize") }
+func (none) ResizeLive(context.Context, int64) error                        { return refuse("resize") }
 func (none) CompareAndWrite(context.Context, *buffer.Lease, *buffer.Lease, int64, store.Flags) error {
 	return refuse("compare and write")
 }

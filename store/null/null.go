@@ -118,6 +118,9 @@ func (s *Store) Resize(_ context.Context, size int64) error {
 	return nil
 }
 
+// ResizeLive is Resize: there is nothing but the size.
+func (s *Store) ResizeLive(ctx context.Context, size int64) error { return s.Resize(ctx, size) }
+
 // Lend lends zeros to read, and to write memory that everyone writes over. Up to
 // 16 MiB it is one piece and there is no allocation.
 func (s *Store) Lend(off, n int64, a store.Access) (*buffer.Lease, error) {

@@ -66,3 +66,48 @@ func (f *fixture) resize() {
 	}
 	f.verify("after reopening")
 }
+
+// resizeLive: a store that needs no rest for it grows, and gets its old size back, while what it has
+// is read and written.
+func (f *fixture) resizeLive() {
+	live, ok := store.As[store.LiveResizer](f.Store)
+	if !ok {
+		return
+	}
+	was, stop := f.model.size(), make(chan struct{})
+	ended := make(chan error, 2)
+	for i := range int64(2) {
+		w := f.worker(was/2*i/Block*Block, was/2*(i+1)/Block*Block, uint64(20+i))
+		go func() {
+			for {
+				select {
+				case <-stop:
+					ended <- nil
+					return
+				default:
+					if err := w.run(5); err != nil {
+						ended <- err
+						return
+					}
+				}
+			}
+		}()
+	}
+	for _, size := range []int64{was + 1<<20, was + 3<<20, was, was + 1<<20, was} {
+		err := live.ResizeLive(f.Context(), size)
+		if errors.Is(err, store.ErrNotSupported) && size != was {
+			break // a device has the size it has
+		} else if err != nil {
+			f.Errorf("to %d bytes: %v", size, err)
+		} else if got := f.Info().Size; got != size {
+			f.Errorf("Info has %d bytes, not %d", got, size)
+		}
+	}
+	close(stop)
+	for range 2 {
+		if err := <-ended; err != nil {
+			f.Errorf("while it is resized: %v", err)
+		}
+	}
+	f.verify("after resizing under way")
+}

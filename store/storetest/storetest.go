@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"SubmitCanceled", (*fixture).submitCanceled, true},
 		{"CompareAndWrite", (*fixture).compareAndWrite, true},
 		{"Resize", (*fixture).resize, true},
+		{"ResizeLive", (*fixture).resizeLive, true},
 		{"Faults", (*fixture).faults, true},
 		{"Closed", (*fixture).closed, false},
 	} {

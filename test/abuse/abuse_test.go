@@ -249,7 +249,7 @@ func TestHalfOpenLogins(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := min(10000, int(files.Cur-500)/2)
-	s := start(t, iscsi.Config{MaxLogins: 1000})
+	s := start(t, iscsi.Config{Limits: iscsi.Limits{MaxLogins: 1000}})
 	var h pdu.BHS
 	pdu.LoginRequest{CSG: pdu.StageOperational, ISID: pdu.ISID{0x80}}.Put(&h)
 	text := []byte("InitiatorName=" + transporttest.InitiatorName + "\x00SessionType=Discovery\x00")

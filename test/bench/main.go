@@ -32,6 +32,7 @@ type options struct {
 	profile string // directory
 	foreign bool   // fio or iscsi-perf too
 	all     bool   // also what no claim is about
+	manage  bool   // only what changes of a large document cost
 	beside  bool   // only the greedy and the modest neighbour
 	nice    int    // of the greedy one's client
 }
@@ -56,6 +57,7 @@ func main() {
 	flag.BoolVar(&o.cost, "cost", false, "only count what a command costs lunette: system calls, context switches, copies, allocations")
 	flag.StringVar(&o.profile, "profile", "", "with -cost: write CPU profiles into this `directory`")
 	flag.BoolVar(&o.beside, "neighbour", false, "only measure how long one who reads a block at a time waits beside one with 1024 commands on the same unit")
+	flag.BoolVar(&o.manage, "manage", false, "only measure what changes of a document with 1,000 targets cost")
 	flag.IntVar(&o.nice, "nice", 10, "with -neighbour: the `priority` of the greedy one's client, as nice(1) has it")
 	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi too: fio with its engine, or iscsi-perf")
 	flag.Parse()
@@ -84,6 +86,9 @@ func exit(err error) {
 
 // run measures and prints.
 func run(ctx context.Context, w io.Writer, o options) error {
+	if o.manage {
+		return manage(ctx, w, o)
+	}
 	if o.beside {
 		return neighbours(ctx, w, o)
 	}

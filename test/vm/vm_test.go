@@ -24,6 +24,9 @@ const (
 // TestISCSI is Linux's own initiator over TCP.
 func TestISCSI(t *testing.T) { inGuest(t, "iscsi.sh", "lunette.sh") }
 
+// TestManage is Linux's own initiator while the document changes.
+func TestManage(t *testing.T) { inGuest(t, "manage.sh") }
+
 // TestRDMA is Linux's own initiators over software iWARP, and the one over TCP beside them.
 func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh") }
 

@@ -4,14 +4,43 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"sync/atomic"
+	"fmt"
+	"net/netip"
 	"time"
 
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
+
+// stillAdmits reports that a target lets in who has passed a login for the value t of it by the portal p: it
+// may have become another meanwhile. It returns its port, or the status with which the login is refused, and
+// why. n.mu is held, so that nobody is let in by a value that has just been replaced.
+func (n *Node) stillAdmits(t *servedTarget, p *Portal, r *login.Result) (port *target.Port, status pdu.LoginStatus, why string) {
+	now, group, why := n.topology.find(p, r.TargetName, r.InitiatorName)
+	switch {
+	case now == nil:
+		return nil, pdu.LoginNotFound, why
+	case now.Away:
+		return nil, pdu.LoginServiceUnavailable, underMaintenance
+	case now != t && now.Auth != nil && (now.Proof == nil || now.Proof != t.Proof):
+		return nil, pdu.LoginServiceUnavailable, "who may log in has been changed meanwhile"
+	case !now.admitsAs(r.InitiatorName, r.User):
+		return nil, pdu.LoginAuthorizationFail, notThatUser(r)
+	case group != r.PortalGroup:
+		return nil, pdu.LoginServiceUnavailable, "the portal has come to another group meanwhile"
+	}
+	if port = n.topology.port(now, group); port == nil {
+		return nil, pdu.LoginOutOfResources, "the target has no port for the portal group"
+	}
+	return port, pdu.LoginSuccess, ""
+}
+
+func notThatUser(r *login.Result) string {
+	return fmt.Sprintf("the target lets this initiator in by another user than %q", r.User)
+}
+
+const underMaintenance = "the target is under maintenance"
 
 // admit makes a session for a connection that has passed its login, or reinstates one (RFC 7143
 // 6.3.5). t is the target that the login was for; nil: discovery. why says why it is refused.
@@ -19,17 +48,19 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, st
 	state := SessionState{
 		SessionIdentity: SessionIdentity{
 			Initiator: r.InitiatorName, ISID: r.ISID, Target: r.TargetName, Discovery: r.Discovery,
-			Alias: r.InitiatorAlias, User: r.User, Mover: c.traits.Name, Since: time.Now(), Params: r.Params,
+			Alias: r.InitiatorAlias, User: r.User, Mover: c.traits.Name, Address: addressOf(c.traits.Remote),
+			Since: time.Now(), Params: r.Params,
 		},
 		ExpCmdSN: r.CmdSN, MaxCmdSN: r.CmdSN + uint32(n.cfg.Window) - 1,
+	}
+	if t != nil {
+		state.PortalGroup = r.PortalGroup
 	}
 	if t != nil && !n.reinstate(state.key(), r.User) {
 		return 0, pdu.LoginAuthorizationFail, notTheirs
 	}
 	var out *Conn // that has to make room
-	defer func() {
-		n.evict(out, &n.doors.counters.discovery, "closed a discovery session, to make room", "discovery.sessions")
-	}()
+	defer func() { n.evictDiscovery(out) }()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closing || len(n.byTSIH) >= 65535 {
@@ -48,23 +79,29 @@ func (n *Node) admit(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, st
 		if now := n.sessions[s.key()]; now != nil && !now.ending() { // somebody else was faster
 			return 0, pdu.LoginServiceUnavailable, "another login of the same initiator port was faster"
 		}
+		port, status, why := n.stillAdmits(t, c.portal, r)
+		if status != pdu.LoginSuccess {
+			return 0, status, why
+		}
 		if err := n.book(c, r); err != nil {
 			return 0, pdu.LoginOutOfResources, err.Error()
 		}
-		nexus, err := t.port.Login(target.Initiator{
-			Name: r.InitiatorName,
-			Port: scsi.ISCSIPort(r.InitiatorName, r.ISID),
-			User: r.User,
-		})
+		nexus, err := port.Login(state.from())
 		if err != nil { // the target was removed meanwhile
 			return 0, pdu.LoginNotFound, "the target has been removed"
 		}
-		s.target, s.nexus = t, nexus
+		s.nexus = nexus
 		n.sessions[s.key()] = s
 	}
 	n.byTSIH[s.TSIH] = s
 	s.take(c)
 	return s.TSIH, pdu.LoginSuccess, ""
+}
+
+// addressOf is the address of ADDR:PORT; none if there is none in it.
+func addressOf(remote string) netip.Addr {
+	p, _ := netip.ParseAddrPort(remote)
+	return p.Addr().Unmap()
 }
 
 // notTheirs is why a user may not touch a session.
@@ -115,12 +152,11 @@ func (n *Node) reinstate(key sessionKey, user string) bool {
 // from theirs, and a write that ended late would undo a newer one. If they do not end soon the
 // session ends: the initiator makes a new one, to which the units where they hang answer BUSY. why
 // says why it is refused.
-func (n *Node) join(c *Conn, r *login.Result) (tsih uint16, status pdu.LoginStatus, why string) {
+func (n *Node) join(c *Conn, t *servedTarget, r *login.Result) (tsih uint16, status pdu.LoginStatus, why string) {
 	n.mu.Lock()
 	s := n.byTSIH[r.TSIH]
 	n.mu.Unlock()
-	key := sessionKey{initiator: r.InitiatorName, isid: r.ISID, target: r.TargetName}
-	if s == nil || s.key() != key || s.Discovery {
+	if s == nil || s.Initiator != r.InitiatorName || s.ISID != r.ISID || s.Target != r.TargetName || s.Discovery {
 		return 0, pdu.LoginNoSession, "there is no such session"
 	}
 	if !s.belongsTo(r.User) {
@@ -129,19 +165,24 @@ func (n *Node) join(c *Conn, r *login.Result) (tsih uint16, status pdu.LoginStat
 	if s.Mover != c.traits.Name {
 		return 0, pdu.LoginCannotInclude, "the session goes over " + s.Mover
 	}
+	if s.PortalGroup != r.PortalGroup {
+		return 0, pdu.LoginCannotInclude, fmt.Sprintf("the session is of portal group %d", s.PortalGroup)
+	}
 	if same := s.connection(r.CID); same != nil {
 		same.m.Terminate(errors.New("connection reinstated"))
 		select {
 		case <-same.gone:
-		case <-time.After(n.cfg.LoginTimeout / 4):
+		case <-time.After(n.limits.Load().LoginTimeout / 4):
 			s.end(errors.New("tasks of a connection that is reinstated do not end"))
 			return 0, pdu.LoginNoSession, "tasks of the connection that is reinstated do not end"
 		}
 	}
 	n.mu.Lock()
-	err := n.book(c, r)
-	n.mu.Unlock()
-	if err != nil {
+	defer n.mu.Unlock()
+	if _, status, why := n.stillAdmits(t, c.portal, r); status != pdu.LoginSuccess {
+		return 0, status, why
+	}
+	if err := n.book(c, r); err != nil {
 		return 0, pdu.LoginOutOfResources, err.Error()
 	}
 	s.mu.Lock()
@@ -169,31 +210,4 @@ func (n *Node) forget(s *Session) {
 	}
 	close(s.gone)
 	n.changed.Broadcast()
-}
-
-// sessionsWith are the sessions with a target port, those included that are ending. n.mu is held.
-func (n *Node) sessionsWith(port *target.Port) []*Session {
-	var all []*Session
-	for _, s := range n.byTSIH {
-		if s.target != nil && s.target.port == port {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
-// endSessions ends sessions; done, if it is not nil, is called when all of them have ended.
-func (n *Node) endSessions(all []*Session, cause error, done func()) {
-	var left atomic.Int32
-	left.Store(int32(len(all)) + 1)
-	one := func() {
-		if left.Add(-1) == 0 && done != nil {
-			done()
-		}
-	}
-	for _, s := range all {
-		s.end(cause)
-		s.lose(one)
-	}
-	one()
 }

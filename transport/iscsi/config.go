@@ -2,11 +2,13 @@ package iscsi
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
 
@@ -23,17 +25,74 @@ type Config struct {
 	// at a time; more commands wait their turn. Default 16 MiB.
 	Solicited int64
 
+	Limits
+
+	PingTimeout time.Duration // for the answer to a NOP-In; default 15 s
+	// StallTimeout is how long R2T'd data, and what we send, may make no progress worth the name
+	// (watch.go), and commands may wait for one that does not come; default 60 s.
+	StallTimeout time.Duration
+}
+
+// Limits are those bounds of a node that can be changed while it serves ([Node.SetLimits]). The zero value of
+// a field means its default.
+type Limits struct {
 	MaxConnections int // of sessions with targets; default 20000
 	MaxLogins      int // connections not logged in yet; default 1000
 	MaxDiscovery   int // discovery sessions; default 64
 
-	LoginTimeout time.Duration // from connection to full feature phase; default 15 s
-	PingAfter    time.Duration // idle time before a NOP-In asks whether the peer is there; default 30 s
-	PingTimeout  time.Duration // for its answer; default 15 s
-	// StallTimeout is how long R2T'd data, and what we send, may make no progress worth the name
-	// (watch.go), and commands may wait for one that does not come; default 60 s.
-	StallTimeout  time.Duration
+	LoginTimeout  time.Duration // from connection to full feature phase; default 15 s
+	PingAfter     time.Duration // idle time before a NOP-In asks whether the peer is there; default 30 s
 	DiscoveryTime time.Duration // a discovery session ends then, whatever it does; default 60 s
+}
+
+func (l *Limits) defaults() {
+	l.MaxConnections = cmp.Or(l.MaxConnections, 20000)
+	l.MaxLogins = cmp.Or(l.MaxLogins, 1000)
+	l.MaxDiscovery = cmp.Or(l.MaxDiscovery, 64)
+	l.LoginTimeout = cmp.Or(l.LoginTimeout, 15*time.Second)
+	l.PingAfter = cmp.Or(l.PingAfter, 30*time.Second)
+	l.DiscoveryTime = cmp.Or(l.DiscoveryTime, time.Minute)
+}
+
+// SetLimits bounds what comes from now on: connections that are there stay, but for half logins and
+// discovery sessions beyond their number. The times count for all connections.
+func (n *Node) SetLimits(l Limits) {
+	l.defaults()
+	n.mu.Lock()
+	n.limits.Store(&l)
+	half, discovery := n.resize(&l)
+	n.mu.Unlock()
+	for _, c := range half {
+		n.evictHalf(c, "limits.logins")
+	}
+	for _, c := range discovery {
+		n.evictDiscovery(c)
+	}
+}
+
+// CheckLogin reports what a node cannot want of logins.
+func CheckLogin(c login.Config) error {
+	if err := c.Check(); err != nil {
+		return fmt.Errorf("iscsi: %w", err)
+	}
+	if c.FirstBurstLength > target.MaxPiece {
+		return fmt.Errorf("iscsi: FirstBurstLength=%d is above %d", c.FirstBurstLength, target.MaxPiece)
+	}
+	return nil
+}
+
+// SetLogin says what the node wants of logins from now on: what CheckLogin has found right.
+func (n *Node) SetLogin(c login.Config) {
+	c.Keys = withoutRDMA(c.Keys)
+	n.wishes.Store(&c)
+}
+
+// withoutRDMA adds that there is no RDMA where nothing is said of it.
+func withoutRDMA(keys []login.Key) []login.Key {
+	if slices.ContainsFunc(keys, func(k login.Key) bool { return k.Name == login.RDMAExtensions }) {
+		return keys
+	}
+	return append(slices.Clone(keys), login.WithoutRDMA())
 }
 
 func (c *Config) defaults() {
@@ -44,17 +103,10 @@ func (c *Config) defaults() {
 	if c.Login.MaxRecvDataSegmentLength == 0 {
 		c.Login = DefaultLogin()
 	}
-	if !slices.ContainsFunc(c.Login.Keys, func(k login.Key) bool { return k.Name == login.RDMAExtensions }) {
-		c.Login.Keys = append(slices.Clone(c.Login.Keys), login.WithoutRDMA())
-	}
+	c.Login.Keys = withoutRDMA(c.Login.Keys)
 	c.Window = cmp.Or(c.Window, 128)
 	c.Solicited = cmp.Or(c.Solicited, 16<<20)
-	c.MaxConnections = cmp.Or(c.MaxConnections, 20000)
-	c.MaxLogins = cmp.Or(c.MaxLogins, 1000)
-	c.MaxDiscovery = cmp.Or(c.MaxDiscovery, 64)
-	c.DiscoveryTime = cmp.Or(c.DiscoveryTime, time.Minute)
-	c.LoginTimeout = cmp.Or(c.LoginTimeout, 15*time.Second)
-	c.PingAfter = cmp.Or(c.PingAfter, 30*time.Second)
+	c.Limits.defaults()
 	c.PingTimeout = cmp.Or(c.PingTimeout, 15*time.Second)
 	c.StallTimeout = cmp.Or(c.StallTimeout, time.Minute)
 }

@@ -33,7 +33,9 @@ func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
 		}
 		want = name
 	}
-	y := n.topology.Load()
+	y := &n.topology
+	y.mu.RLock()
+	defer y.mu.RUnlock()
 	var names []string
 	for name := range y.targets {
 		if (want == "" || name == want) && c.mayKnow(y, name) {
@@ -45,7 +47,7 @@ func (c *Conn) sendTargets(p login.Pair) ([]login.Pair, bool) {
 	for _, name := range names {
 		out = append(out, login.Pair{Key: "TargetName", Value: name})
 		for _, a := range y.addresses(name, c.traits.Network, c.traits.Local) {
-			out = append(out, login.Pair{Key: "TargetAddress", Value: fmt.Sprintf("%s,%d", a, portalGroup)})
+			out = append(out, login.Pair{Key: "TargetAddress", Value: a})
 		}
 	}
 	return out, true
@@ -59,7 +61,7 @@ type Guide interface {
 }
 
 // mayKnow reports whether the initiator of c may know of a target: if it may log in there, as far as
-// is known of it.
+// is known of it. y.mu is held.
 func (c *Conn) mayKnow(y *topology, name string) bool {
 	t, _ := y.target(c.portal, name, c.sess.Initiator)
 	if t == nil {
@@ -71,11 +73,11 @@ func (c *Conn) mayKnow(y *topology, name string) bool {
 	return true
 }
 
-// addresses are those of the portals that show a target, of one network, as an initiator can use them
-// that has come to the address local. If there are none it uses the one that it came to (RFC 7143
+// addresses are those of the portals that show a target, of one network, with the tags of their groups, as
+// an initiator can use them that has come to the address local. If there are none it uses the one that it came to (RFC 7143
 // appendix C): so it is with link-local addresses of IPv6, which mean nothing without the name of the
 // network device there, which is another on each node (RFC 4007 6, 11). They are told to nobody, and
-// who came to one is told of no others, which it may not reach.
+// who came to one is told of no others, which it may not reach. y.mu is held.
 func (y *topology) addresses(name, network, local string) []string {
 	at, err := netip.ParseAddrPort(local)
 	if err == nil && linkLocal(at.Addr()) {
@@ -86,10 +88,14 @@ func (y *topology) addresses(name, network, local string) []string {
 		if p.network != network || !p.shows(name) {
 			continue
 		}
-		if len(p.told) > 0 {
-			all = append(all, p.told...)
-		} else if a, ok := reachable(p.addr, local); ok {
-			all = append(all, a)
+		some := p.told
+		if len(some) == 0 {
+			if a, ok := reachable(p.addr, local); ok {
+				some = []string{a}
+			}
+		}
+		for _, a := range some {
+			all = append(all, fmt.Sprintf("%s,%d", a, p.group))
 		}
 	}
 	return all

@@ -70,11 +70,27 @@ func (n *Node) Counters() Counters {
 	}
 }
 
-func (d *doors) init(cfg *Config) {
+func (d *doors) init(cfg *Limits) {
 	d.half = share.NewCrowd[string, *Conn](cfg.MaxLogins)
 	d.discovery = share.NewCrowd[string, *Conn](cfg.MaxDiscovery)
 	d.byAddress = share.NewPot[string](share.Rule{Size: cfg.MaxConnections, Multiple: perAddress})
 	d.byInitiator = share.NewPot[account](share.Rule{Size: cfg.MaxConnections})
+}
+
+// resize makes the doors as wide as the limits say, and returns the half logins and the discovery sessions
+// that have to make room. n.mu is held.
+func (n *Node) resize(l *Limits) (half, discovery []*Conn) {
+	d := &n.doors
+	d.byAddress.Resize(l.MaxConnections)
+	d.byInitiator.Resize(l.MaxConnections)
+	out := func(crowd *share.Crowd[string, *Conn], most int) (some []*Conn) {
+		for _, m := range crowd.Resize(most) {
+			n.closes(m.Value)
+			some = append(some, m.Value)
+		}
+		return some
+	}
+	return out(d.half, l.MaxLogins), out(d.discovery, l.MaxDiscovery)
 }
 
 // A place is where a connection is behind the doors. Node.mu guards it, but for address.
@@ -128,6 +144,11 @@ func (n *Node) evictHalf(c *Conn, limit string) {
 	n.evict(c, &n.doors.counters.half, "closed one that is not logged in, to make room", limit)
 }
 
+// evictDiscovery closes a discovery session, to make room.
+func (n *Node) evictDiscovery(c *Conn) {
+	n.evict(c, &n.doors.counters.discovery, "closed a discovery session, to make room", "discovery.sessions")
+}
+
 // MakeRoom closes a connection that is not logged in, if there is one, since the process has no
 // descriptors left. It reports whether there was one.
 func (n *Node) MakeRoom() bool {
@@ -166,10 +187,10 @@ func (n *Node) share(whose string, has int) error {
 	d := &n.doors
 	d.counters.shares.Add(1)
 	if has == 0 {
-		return fmt.Errorf("limits.connections: all %d are taken", n.cfg.MaxConnections)
+		return fmt.Errorf("limits.connections: all %d are taken", d.byAddress.Size())
 	}
 	return fmt.Errorf("limits.connections: %s has %d, which is its share of %d, of which %d are taken",
-		whose, has, n.cfg.MaxConnections, d.byAddress.Taken())
+		whose, has, d.byAddress.Size(), d.byAddress.Taken())
 }
 
 // goes takes a connection that has ended off all that it was counted in. n.mu is held.

@@ -54,7 +54,7 @@ func (f *from) has() bool               { return len(f.terminated) > 0 }
 // TestHalfLogins: who opens more and more connections makes room by its own alone.
 func TestHalfLogins(t *testing.T) {
 	var log logbook
-	n, err := iscsi.NewNode(iscsi.Config{MaxLogins: 10, LoginTimeout: time.Hour, Log: log.logger()})
+	n, err := iscsi.NewNode(iscsi.Config{Log: log.logger(), Limits: iscsi.Limits{MaxLogins: 10, LoginTimeout: time.Hour}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestHalfLogins(t *testing.T) {
 // TestConnectionShares: no initiator takes all connections, and neither does one that has many names.
 func TestConnectionShares(t *testing.T) {
 	var log logbook
-	s := transporttest.StartISCSI(t, iscsi.Config{MaxConnections: 40, Log: log.logger()}, nil)
+	s := transporttest.StartISCSI(t, iscsi.Config{Log: log.logger(), Limits: iscsi.Limits{MaxConnections: 40}}, nil)
 	as := func(name string, i byte) (*initiator.Conn, error) {
 		cfg := s.Config(i)
 		cfg.InitiatorName += name
@@ -206,7 +206,7 @@ func TestConnectionShares(t *testing.T) {
 func TestDiscoveryApart(t *testing.T) { transporttest.OverISCSI(t, testDiscoveryApart) }
 
 func testDiscoveryApart(t *testing.T, start transporttest.Start) {
-	s := start(iscsi.Config{MaxConnections: 2, MaxDiscovery: 3}, nil)
+	s := start(iscsi.Config{Limits: iscsi.Limits{MaxConnections: 2, MaxDiscovery: 3}}, nil)
 	var all []*initiator.Conn
 	for i := range byte(5) {
 		cfg := s.Config(1 + i)
@@ -232,7 +232,7 @@ func testDiscoveryApart(t *testing.T, start transporttest.Start) {
 
 // TestDiscoveryEnds: however busy it is, a discovery session ends, and no other.
 func TestDiscoveryEnds(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{DiscoveryTime: 2 * time.Second}, nil)
+	s := transporttest.StartISCSI(t, iscsi.Config{Limits: iscsi.Limits{DiscoveryTime: 2 * time.Second}}, nil)
 	c := s.Dial(s.Config(9))
 	cfg := s.Config(1)
 	cfg.TargetName = ""

@@ -25,7 +25,7 @@ const (
 
 // FuzzConnection sends any bytes to a node. It must not panic, hang or keep anything.
 func FuzzConnection(f *testing.F) {
-	s := transporttest.StartISCSI(f, iscsi.Config{Window: 16, LoginTimeout: 2 * time.Second}, nil)
+	s := transporttest.StartISCSI(f, iscsi.Config{Window: 16, Limits: iscsi.Limits{LoginTimeout: 2 * time.Second}}, nil)
 	for _, how := range []byte{0, afterLogin, afterLogin | withDigests, afterLogin | inDiscovery, afterLogin | dripping} {
 		w := initiator.Wire{HeaderDigest: how&withDigests != 0, DataDigest: how&withDigests != 0}
 		var all []byte

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/lunette-io/lunette/internal/serial"
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
@@ -184,7 +183,7 @@ func (n *Node) attach(d *Detached) (*Session, error) {
 	state := d.State
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	t := n.topology.Load().targets[state.Target]
+	t := n.topology.served(state.Target)
 	switch old := n.sessions[state.key()]; {
 	case n.closing:
 		return nil, ErrClosed
@@ -193,14 +192,14 @@ func (n *Node) attach(d *Detached) (*Session, error) {
 	case old != nil && !old.ending(), n.byTSIH[state.TSIH] != nil:
 		return nil, errors.New("iscsi: the session is there already")
 	}
+	port := n.topology.port(t, state.PortalGroup)
+	if port == nil {
+		return nil, fmt.Errorf("iscsi: there is no portal group %d", state.PortalGroup)
+	}
 	nexus := d.Nexus
-	if nexus == nil || nexus.Port != t.port { // it was logged in by another node
+	if nexus == nil || nexus.Port != port { // it was logged in by another node
 		var err error
-		nexus, err = t.port.Login(target.Initiator{
-			Name: state.Initiator,
-			Port: scsi.ISCSIPort(state.Initiator, state.ISID),
-			User: state.User,
-		})
+		nexus, err = port.Login(state.from())
 		if err != nil {
 			return nil, fmt.Errorf("iscsi: %w", err)
 		}
@@ -208,7 +207,7 @@ func (n *Node) attach(d *Detached) (*Session, error) {
 	// No task is there: all of the window is free. What the initiator was told already stays true.
 	state.MaxCmdSN = serial.Max(state.MaxCmdSN, state.ExpCmdSN+uint32(n.cfg.Window)-1)
 	s := newSession(n, state)
-	s.target, s.nexus = t, nexus
+	s.nexus = nexus
 	n.sessions[s.key()], n.byTSIH[s.TSIH] = s, s
 	return s, nil
 }
@@ -241,7 +240,7 @@ func (p *Portal) Attach(s *Session, state ConnState, m Mover) (*Conn, error) {
 	s.mu.Unlock()
 	desired := c.traits.Login
 	if desired == nil {
-		desired = &n.cfg.Login
+		desired = n.wishes.Load()
 	}
 	c.text.begin(desired, &state.Params, c.sendTargets)
 	c.full.Store(true)

@@ -47,7 +47,7 @@ func places(t *testing.T, s *transporttest.ISCSI) []place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tg, err := target.NewTarget(transporttest.TargetName, s.Target.Mappings("")...)
+	tg, err := target.NewTarget(transporttest.TargetName, s.Target.Mappings(target.Initiator{})...)
 	if err != nil {
 		t.Fatal(err)
 	}

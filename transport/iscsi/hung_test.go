@@ -97,7 +97,7 @@ func TestOthersBesideHung(t *testing.T) {
 // tell which of the session's tasks is the new connection's, so that the session ends; a new one is
 // there at once.
 func TestConnectionReinstatedBesideHung(t *testing.T) {
-	s := transporttest.StartISCSI(t, iscsi.Config{LoginTimeout: 2 * time.Second}, nil)
+	s := transporttest.StartISCSI(t, iscsi.Config{Limits: iscsi.Limits{LoginTimeout: 2 * time.Second}}, nil)
 	cfg := s.Config(1)
 	cfg.Login.MaxConnections = 2
 	a := s.Dial(cfg)

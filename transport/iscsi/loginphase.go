@@ -14,8 +14,8 @@ type loginPhase struct {
 	desired    *login.Config // what is negotiated for
 	negotiator *login.Negotiator
 
-	// target is what the first request has named: the login is for this value of it, whatever
-	// is changed meanwhile. nil: discovery.
+	// target is what the first request has named: the login is for this value of it. What is changed
+	// meanwhile is looked at in the end. nil: discovery.
 	target *servedTarget
 
 	// Of the proof that was tried last, if there was one: see Tried.
@@ -27,7 +27,7 @@ type loginPhase struct {
 func newLoginPhase(c *Conn) *loginPhase {
 	l := &loginPhase{c: c, desired: c.traits.Login}
 	if l.desired == nil {
-		l.desired = &c.node.cfg.Login
+		l.desired = c.node.wishes.Load()
 	}
 	l.negotiator = login.New(l.desired, l)
 	return l
@@ -38,9 +38,9 @@ func newLoginPhase(c *Conn) *loginPhase {
 func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 	n := l.c.node
 	if r.Discovery {
-		t := login.Target{PortalGroup: portalGroup}
-		if n.auth != nil {
-			t.Auth = n.auth() // which may be nil: nobody has to prove anything now
+		t := login.Target{PortalGroup: l.c.portal.tag()}
+		if auth := n.auth.Load(); auth != nil {
+			t.Auth = (*auth)() // which may be nil: nobody has to prove anything now
 			l.c.guide, _ = t.Auth.(Guide)
 		}
 		return t, pdu.LoginSuccess
@@ -48,12 +48,17 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 	if n.isClosing() {
 		return login.Target{Why: "the node is closing"}, pdu.LoginServiceUnavailable
 	}
-	t, why := n.topology.Load().target(l.c.portal, r.TargetName, r.InitiatorName)
-	if t == nil {
+	t, group, why := n.topology.find(l.c.portal, r.TargetName, r.InitiatorName)
+	switch {
+	case t == nil:
 		return login.Target{Why: why}, pdu.LoginNotFound
+	case t.Away && t.Redirect != "":
+		return login.Target{Why: underMaintenance, Redirect: t.Redirect}, pdu.LoginMovedTemporarily
+	case t.Away:
+		return login.Target{Why: underMaintenance}, pdu.LoginServiceUnavailable
 	}
 	l.target = t
-	lt := login.Target{PortalGroup: portalGroup, Alias: t.Alias}
+	lt := login.Target{PortalGroup: group, Alias: t.Alias}
 	if t.Auth != nil {
 		lt.Auth = t.Auth()
 	}
@@ -64,8 +69,8 @@ func (l *loginPhase) Target(r *login.Request) (login.Target, pdu.LoginStatus) {
 func (l *loginPhase) Admit(r *login.Result) (uint16, pdu.LoginStatus, string) {
 	c := l.c
 	c.cid = r.CID
-	if l.target != nil && !l.target.admitsAs(r.InitiatorName, r.User) {
-		return 0, pdu.LoginAuthorizationFail, fmt.Sprintf("the target lets this initiator in by another user than %q", r.User)
+	if t := l.target; t != nil && !t.admitsAs(r.InitiatorName, r.User) {
+		return 0, pdu.LoginAuthorizationFail, notThatUser(r)
 	}
 	if c.traits.RDMA && !r.Discovery {
 		// Without RDMAExtensions=Yes this would be traditional iSCSI, for which there is no
@@ -80,7 +85,7 @@ func (l *loginPhase) Admit(r *login.Result) (uint16, pdu.LoginStatus, string) {
 		r.Params.DeriveRDMA()
 	}
 	if r.TSIH != 0 {
-		return c.node.join(c, r)
+		return c.node.join(c, l.target, r)
 	}
 	return c.node.admit(c, l.target, r)
 }

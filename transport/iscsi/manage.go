@@ -41,7 +41,7 @@ func (c *Conn) manage(p *Arrival) {
 	case c.sess.managing.Load() >= maxManaging:
 		answer(pdu.TMFRejected)
 		return
-	case f == target.ResetTarget && !c.sess.target.Reset:
+	case !c.sess.mayReset(f):
 		c.node.doors.refused.Warn(c.node.log, "target reset refused", c.place.address, "remote", c.traits.Remote, "initiator", c.sess.Initiator,
 			"user", c.sess.User, "target", c.sess.Target, "why", "the target lets nobody reset it")
 		answer(pdu.TMFAuthorizationFailed)

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 )
 
@@ -18,12 +17,14 @@ import (
 type Node struct {
 	cfg  Config
 	log  *slog.Logger
-	auth func() login.Authenticator // for discovery
+	auth atomic.Pointer[func() login.Authenticator] // for discovery; nil: none
 
 	tick   atomic.Int64 // seconds since the node started: the clock of time-outs
 	trials trials
 
-	topology atomic.Pointer[topology] // changed with mu, read without
+	topology topology
+	limits   atomic.Pointer[Limits]
+	wishes   atomic.Pointer[login.Config]
 
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
@@ -44,11 +45,8 @@ var ErrClosed = errors.New("iscsi: node closed")
 // NewNode makes a node and starts its clock; Shutdown ends it.
 func NewNode(cfg Config) (*Node, error) {
 	cfg.defaults()
-	if err := cfg.Login.Check(); err != nil {
-		return nil, fmt.Errorf("iscsi: %w", err)
-	}
-	if cfg.Login.FirstBurstLength > target.MaxPiece {
-		return nil, fmt.Errorf("iscsi: FirstBurstLength=%d is above %d", cfg.Login.FirstBurstLength, target.MaxPiece)
+	if err := CheckLogin(cfg.Login); err != nil {
+		return nil, err
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log,
@@ -57,20 +55,28 @@ func NewNode(cfg Config) (*Node, error) {
 		byTSIH:   make(map[uint16]*Session),
 		stop:     make(chan struct{}),
 	}
-	n.topology.Store(&topology{targets: make(map[string]*servedTarget)})
-	n.doors.init(&n.cfg)
+	n.topology.targets = make(map[string]*servedTarget)
+	n.limits.Store(&cfg.Limits)
+	n.wishes.Store(&cfg.Login)
+	n.doors.init(&cfg.Limits)
 	n.changed.L, n.ticked.L = &n.mu, &n.mu
 	n.done.Add(1)
 	go n.clock()
 	return n, nil
 }
 
-// RequireDiscoveryAuth makes discovery sessions pass auth, which makes one run of it; nil: nothing has to
-// be proved now. If it is a [Guide] it says what the initiator learns of.
-func (n *Node) RequireDiscoveryAuth(auth func() login.Authenticator) { n.auth = auth }
+// RequireDiscoveryAuth makes discovery sessions that begin from now on pass auth, which makes one run of it;
+// nil: nothing has to be proved. If it is a [Guide] it says what the initiator learns of.
+func (n *Node) RequireDiscoveryAuth(auth func() login.Authenticator) {
+	if auth == nil {
+		n.auth.Store(nil)
+		return
+	}
+	n.auth.Store(&auth)
+}
 
-// Login is what the node wants of a login, for a mover that wants it changed.
-func (n *Node) Login() login.Config { return n.cfg.Login }
+// Login is what the node wants of a login now, for a mover that wants it changed.
+func (n *Node) Login() login.Config { return *n.wishes.Load() }
 
 // Window is how many commands a session may have outstanding.
 func (n *Node) Window() int { return n.cfg.Window }
@@ -87,7 +93,7 @@ func (n *Node) room() error {
 	switch d := &n.doors; {
 	case n.closing:
 		return ErrClosed
-	case d.byAddress.Taken()+d.half.Len() >= n.cfg.MaxConnections+n.cfg.MaxLogins:
+	case d.byAddress.Taken()+d.half.Len() >= d.byAddress.Size()+n.limits.Load().MaxLogins:
 		return fmt.Errorf("iscsi: limits.connections and limits.logins: %d and %d, no more are taken", d.byAddress.Taken(), d.half.Len())
 	}
 	return nil
@@ -103,7 +109,7 @@ func (p *Portal) Connect(m Mover) (*Conn, error) {
 	case n.closing:
 		n.mu.Unlock()
 		return nil, ErrClosed
-	case n.doors.closing > n.cfg.MaxLogins: // that they end waits for no peer, only for us
+	case n.doors.closing > n.limits.Load().MaxLogins: // that they end waits for no peer, only for us
 		n.mu.Unlock()
 		return nil, errTooFast
 	}
@@ -214,9 +220,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		n.changed.Wait()
 	}
 	n.mu.Unlock()
-	for _, t := range n.topology.Load().targets {
-		t.SCSI.RemovePort(t.port)
-	}
+	n.topology.closeAll()
 	close(n.stop)
 	n.done.Wait()
 	n.tellRefused()

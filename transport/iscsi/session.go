@@ -13,9 +13,8 @@ import (
 // A Session is an I_T nexus of iSCSI, or a discovery session: numbers, and connections.
 type Session struct {
 	SessionIdentity
-	node   *Node
-	target *servedTarget // nil: discovery
-	nexus  *target.Nexus // nil: discovery
+	node  *Node
+	nexus *target.Nexus // nil: discovery
 	// purse pays for what a discovery session holds; nil: nexus.Memory does.
 	purse *buffer.Purse
 
@@ -120,7 +119,14 @@ func (s *Session) end(cause error) {
 		c.m.Terminate(cause)
 	}
 	if s.nexus == nil {
+		s.mu.Lock()
+		then := s.loss.then
+		s.loss.then = nil
+		s.mu.Unlock()
 		s.node.forget(s)
+		for _, f := range then {
+			f()
+		}
 		return
 	}
 	s.lose(func() { s.node.forget(s) })
@@ -185,11 +191,8 @@ func (s *Session) drop(c *Conn) bool {
 
 // coldReset ends every session with the target (11.5.1: like a power on).
 func (s *Session) coldReset() {
-	n := s.node
-	n.mu.Lock()
-	all := slices.DeleteFunc(n.sessionsWith(s.target.port), func(o *Session) bool { return o == s })
-	n.mu.Unlock()
-	for _, o := range append(all, s) { // who has asked for it sees the end when it is one for everybody
-		o.end(nil)
+	all := s.node.matching(func(o *SessionIdentity) bool { return o.Target == s.Target && !o.Discovery })
+	for _, o := range append(slices.DeleteFunc(all, func(o *Session) bool { return o == s }), s) {
+		o.end(nil) // who has asked for it sees the end when it is one for everybody
 	}
 }

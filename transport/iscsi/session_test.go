@@ -400,7 +400,7 @@ func TestPing(t *testing.T) {
 // were asked for, or do not receive; the others stay.
 func TestTimeouts(t *testing.T) {
 	s := transporttest.StartISCSI(t, iscsi.Config{
-		LoginTimeout: time.Second, PingAfter: time.Second, PingTimeout: time.Second, StallTimeout: 2 * time.Second,
+		PingTimeout: time.Second, StallTimeout: 2 * time.Second, Limits: iscsi.Limits{LoginTimeout: time.Second, PingAfter: time.Second},
 	}, nil)
 	begin := time.Now()
 	alive := s.Dial(s.Config(1))

@@ -1,8 +1,11 @@
 package iscsi
 
 import (
+	"net/netip"
 	"time"
 
+	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
@@ -26,7 +29,11 @@ type SessionIdentity struct {
 	Alias     string // the initiator's
 	User      string // that the initiator has proved to be; "" without authentication
 	Mover     string // one kind carries all of its connections: Traits.Name
-	Since     time.Time
+	// Address is where its first connection has come from.
+	Address netip.Addr
+	// PortalGroup is the tag of the group of portals that its connections come by; 0: discovery.
+	PortalGroup uint16
+	Since       time.Time
 	// Params are those of the session; what each connection has for itself is in its
 	// ConnState.
 	Params login.Params
@@ -34,14 +41,20 @@ type SessionIdentity struct {
 
 // key names the session.
 func (s *SessionIdentity) key() sessionKey {
-	return sessionKey{initiator: s.Initiator, isid: s.ISID, target: s.Target}
+	return sessionKey{initiator: s.Initiator, isid: s.ISID, target: s.Target, group: s.PortalGroup}
 }
 
-// A sessionKey names the initiator port and the target: one session each (RFC 7143 6.3.5).
+// from is the initiator port as the target knows it.
+func (s *SessionIdentity) from() target.Initiator {
+	return target.Initiator{Name: s.Initiator, Port: scsi.ISCSIPort(s.Initiator, s.ISID), User: s.User, Address: s.Address}
+}
+
+// A sessionKey names the initiator port and the target port: one session each (RFC 7143 4.4.3, 6.3.5).
 type sessionKey struct {
 	initiator string
 	isid      pdu.ISID
 	target    string
+	group     uint16
 }
 
 // A ConnState is all that a connection in full feature phase is apart from its session and the

@@ -3,8 +3,8 @@ package iscsi
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"sync"
 
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
@@ -15,13 +15,19 @@ import (
 type Target struct {
 	SCSI  *target.Target // its Name is the iSCSI name
 	Alias string
-	// Auth makes one run of the authentication that initiators must pass; nil: none.
-	Auth func() login.Authenticator
+	// Auth makes one run of the authentication that initiators must pass; nil: none. Proof, which can be
+	// compared, is another when somebody who has passed would have to do so anew: logins that are
+	// under way are refused then. nil: it is another with every change.
+	Auth  func() login.Authenticator
+	Proof any
 	// Initiators may log in; empty: all.
 	Initiators []Initiator
 	// Reset lets every initiator that is logged in reset the target (TARGET WARM RESET, TARGET COLD
 	// RESET), which ends the tasks of all, and the sessions. LOGICAL UNIT RESET is everybody's.
 	Reset bool
+	// Away: nobody gets in. Redirect is where those who may log in are sent, ADDR:PORT; empty: nowhere.
+	Away     bool
+	Redirect string
 }
 
 // An Initiator is who may log in to a target: a name, which is no proof, and who has to prove that it
@@ -36,6 +42,10 @@ func (t *Target) admits(name string) bool {
 	return len(t.Initiators) == 0 || slices.ContainsFunc(t.Initiators, func(i Initiator) bool { return i.Name == name })
 }
 
+// Admits reports whether an initiator of this name may log in that has proved to be user, "": nobody.
+// Whether somebody has to prove anything is not looked at.
+func (t *Target) Admits(name, user string) bool { return t.admitsAs(name, user) }
+
 // admitsAs reports whether an initiator of this name may log in that has proved to be user.
 func (t *Target) admitsAs(name, user string) bool {
 	return len(t.Initiators) == 0 || slices.ContainsFunc(t.Initiators, func(i Initiator) bool {
@@ -43,42 +53,36 @@ func (t *Target) admitsAs(name, user string) bool {
 	})
 }
 
-// portalGroup is the tag of the one portal group of each target: all portals that show the
-// target are in it, and a session may have connections over any of them (RFC 7143 4.4.1).
-const portalGroup = 1
+// firstGroup is the tag of the portal group of portals that are told no other. Every target has a port for
+// it, whether there are such portals or not, so that it has the same identifier in any order.
+const firstGroup = 1
 
-// A servedTarget is a target of a node with its SCSI target port. It is never changed: another
-// takes its place.
+// A servedTarget is a target of a node. It is never changed: another takes its place.
 type servedTarget struct {
 	Target
-	port *target.Port
+	// ports are its SCSI target ports, one for each portal group (RFC 7143 4.4.1), by tag. What takes the
+	// place of a servedTarget has the same map; topology.mu guards it.
+	ports map[uint16]*target.Port
 }
 
-// A topology says which targets a node has and which portals show them. It is never changed:
-// whoever changes something makes another one, with the node's mu, so that a login that has
-// loaded it sees one state of all of it.
+// A topology says which targets a node has and which portals show them. It is changed with Node.mu and mu,
+// and read with one of them: who holds one sees one state of all of it.
 type topology struct {
+	mu      sync.RWMutex
 	targets map[string]*servedTarget // by name
-	portals []portalView             // in the order in which they were added
+	portals []*Portal                // in the order in which they were added
 }
 
-// A portalView is what a portal shows.
-type portalView struct {
-	*Portal
-	only []string // names of targets; nil: all
-	told []string // addresses that initiators are told of instead of its own
+// find is the target with a name, with the tag of the portal group of p, if p shows it and it admits the
+// initiator; else nil, and why, for logs: initiators are not told which of these it is.
+func (y *topology) find(p *Portal, name, initiator string) (t *servedTarget, group uint16, why string) {
+	y.mu.RLock()
+	defer y.mu.RUnlock()
+	t, why = y.target(p, name, initiator)
+	return t, p.group, why
 }
 
-// shows reports whether the portal p, if it is still there, shows the target with a name.
-func (y *topology) shows(p *Portal, name string) bool {
-	i := slices.IndexFunc(y.portals, func(v portalView) bool { return v.Portal == p })
-	return i >= 0 && y.portals[i].shows(name)
-}
-
-func (v portalView) shows(name string) bool { return v.only == nil || slices.Contains(v.only, name) }
-
-// target is the target with a name, if p shows it and it admits the initiator; else nil, and why, for
-// logs: initiators are not told which of these it is.
+// target is the target of find. y.mu is held.
 func (y *topology) target(p *Portal, name, initiator string) (t *servedTarget, why string) {
 	t = y.targets[name]
 	switch {
@@ -86,23 +90,61 @@ func (y *topology) target(p *Portal, name, initiator string) (t *servedTarget, w
 		return nil, "there is no such target"
 	case !t.admits(initiator):
 		return nil, "the initiator is not among those of the target"
-	case !y.shows(p, name):
+	case !p.shows(name):
 		return nil, fmt.Sprintf("the portal %s does not show the target", p.addr)
 	}
 	return t, ""
 }
 
-// change lets edit make another topology out of a copy of the one there is.
-func (n *Node) change(edit func(y *topology) error) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	old := n.topology.Load()
-	y := &topology{targets: maps.Clone(old.targets), portals: slices.Clone(old.portals)}
-	if err := edit(y); err != nil {
-		return err
+// served is the target with a name; nil: there is none.
+func (y *topology) served(name string) *servedTarget {
+	y.mu.RLock()
+	defer y.mu.RUnlock()
+	return y.targets[name]
+}
+
+// port is the SCSI target port of t for a portal group; nil: there is none.
+func (y *topology) port(t *servedTarget, group uint16) *target.Port {
+	y.mu.RLock()
+	defer y.mu.RUnlock()
+	return t.ports[group]
+}
+
+// need adds the port of t for a portal group, unless it is there. y.mu is held.
+func (y *topology) need(t *servedTarget, group uint16) error {
+	if t.ports[group] != nil {
+		return nil
 	}
-	n.topology.Store(y)
+	port, err := t.SCSI.AddPort(target.PortConfig{
+		Protocol: scsi.ProtocolISCSI, Name: fmt.Sprintf("%s,t,0x%04x", t.SCSI.Name, group),
+	})
+	if err != nil {
+		return fmt.Errorf("iscsi: %w", err)
+	}
+	t.ports[group] = port
 	return nil
+}
+
+// settle gives each of some targets, nil: of all, a port for a portal group, and takes it away from those
+// which no portal of the group shows any more: nobody logs in by it, and sessions stay. y.mu is held.
+func (y *topology) settle(only []string, group uint16) error {
+	if group == firstGroup {
+		return nil
+	}
+	var errs []error
+	for name, t := range y.targets {
+		switch {
+		case only != nil && !slices.Contains(only, name):
+		case slices.ContainsFunc(y.portals, func(o *Portal) bool { return o.group == group && o.shows(name) }):
+			errs = append(errs, y.need(t, group))
+		default:
+			if port := t.ports[group]; port != nil {
+				t.SCSI.RemovePort(port)
+				delete(t.ports, group)
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // AddTarget shows a target that is not shown yet. Its name must be an iSCSI name in normal form.
@@ -115,8 +157,8 @@ func (n *Node) AddTarget(t Target) error {
 	})
 }
 
-// SetTarget shows a target, or changes how it is shown: alias, authentication and admitted
-// initiators count for logins from now on, and sessions that are there stay.
+// SetTarget shows a target, or changes how it is shown: what is new counts for logins from now on, and for
+// those that are under way. Sessions that are there stay; see EndSessions.
 func (n *Node) SetTarget(t Target) error {
 	return n.setTarget(t, func(*topology) error { return nil })
 }
@@ -129,28 +171,34 @@ func (n *Node) setTarget(t Target, check func(*topology) error) error {
 	if name != t.SCSI.Name {
 		return fmt.Errorf("iscsi: target name %q is not in normal form: %q", t.SCSI.Name, name)
 	}
-	return n.change(func(y *topology) error {
-		if err := check(y); err != nil {
+	y := &n.topology
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if err := check(y); err != nil {
+		return err
+	}
+	s := &servedTarget{Target: t, ports: make(map[uint16]*target.Port)}
+	switch old := y.targets[name]; {
+	case old == nil:
+		if err := y.need(s, firstGroup); err != nil {
 			return err
 		}
-		s := &servedTarget{Target: t}
-		switch old := y.targets[name]; {
-		case old == nil:
-			var err error
-			s.port, err = t.SCSI.AddPort(target.PortConfig{
-				Protocol: scsi.ProtocolISCSI, Name: fmt.Sprintf("%s,t,0x%04x", name, portalGroup),
-			})
-			if err != nil {
-				return fmt.Errorf("iscsi: %w", err)
+	case old.SCSI != t.SCSI:
+		return fmt.Errorf("iscsi: another target is called %q: remove it first", name)
+	default:
+		s.ports = old.ports
+	}
+	y.targets[name] = s
+	for _, p := range y.portals {
+		if p.shows(name) {
+			if err := y.need(s, p.group); err != nil {
+				return err
 			}
-		case old.SCSI != t.SCSI:
-			return fmt.Errorf("iscsi: another target is called %q: remove it first", name)
-		default:
-			s.port = old.port
 		}
-		y.targets[name] = s
-		return nil
-	})
+	}
+	return nil
 }
 
 var errRemoved = errors.New("iscsi: the target was removed")
@@ -159,76 +207,42 @@ var errRemoved = errors.New("iscsi: the target was removed")
 // end. done, if it is not nil, is called when their last task has ended and no unit knows them any
 // more, perhaps before RemoveTarget returns.
 func (n *Node) RemoveTarget(name string, done func()) error {
-	var port *target.Port
-	err := n.change(func(y *topology) error {
-		t := y.targets[name]
-		if t == nil {
-			return fmt.Errorf("iscsi: there is no target %q", name)
-		}
-		delete(y.targets, name)
-		port = t.port
-		port.Target.RemovePort(port)
-		return nil
-	})
-	if err != nil {
+	if err := n.takeOut(name); err != nil {
 		return err
 	}
-	n.mu.Lock() // whoever is admitted after the change is refused
-	all := n.sessionsWith(port)
-	n.mu.Unlock()
-	n.endSessions(all, errRemoved, done)
+	// Whoever is admitted after the change is refused.
+	n.EndSessions(func(s *SessionIdentity) bool { return s.Target == name && !s.Discovery }, errRemoved, 0, done)
 	return nil
 }
 
-// A Portal is an address at which a node takes connections. Discovery tells of it to those who
-// came by the same network and may log in to a target that it shows.
-type Portal struct {
-	node *Node
-	// network is the [Traits] Network of the movers of its connections, addr is ADDR:PORT.
-	network, addr string
+// takeOut takes a target out of the topology.
+func (n *Node) takeOut(name string) error {
+	y := &n.topology
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	t := y.targets[name]
+	if t == nil {
+		return fmt.Errorf("iscsi: there is no target %q", name)
+	}
+	delete(y.targets, name)
+	y.close(t)
+	return nil
 }
 
-// AddPortal makes a portal known that shows all targets.
-func (n *Node) AddPortal(network, addr string) *Portal {
-	p := &Portal{node: n, network: network, addr: addr}
-	_ = n.change(func(y *topology) error { // never refused
-		y.portals = append(y.portals, portalView{Portal: p})
-		return nil
-	})
-	return p
+// closeAll lets nobody log in to any target any more.
+func (y *topology) closeAll() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, t := range y.targets {
+		y.close(t)
+	}
 }
 
-// Show says which targets the portal shows, by their names, whether they are there already or
-// not; nil: all. It counts for logins and discovery from now on, and sessions that are there stay.
-func (p *Portal) Show(targets []string) {
-	_ = p.node.change(func(y *topology) error { // never refused
-		for i := range y.portals {
-			if y.portals[i].Portal == p {
-				y.portals[i].only = slices.Clone(targets)
-			}
-		}
-		return nil
-	})
-}
-
-// Tell sets the addresses, ADDR:PORT each, that initiators are told of instead of the portal's own, as
-// where its address is translated on the way; none: its own.
-func (p *Portal) Tell(addresses []string) {
-	_ = p.node.change(func(y *topology) error { // never refused
-		for i := range y.portals {
-			if y.portals[i].Portal == p {
-				y.portals[i].told = slices.Clone(addresses)
-			}
-		}
-		return nil
-	})
-}
-
-// Remove lets the portal show nothing any more. Its connections stay, unless they are not
-// logged in yet.
-func (p *Portal) Remove() {
-	_ = p.node.change(func(y *topology) error { // never refused
-		y.portals = slices.DeleteFunc(y.portals, func(v portalView) bool { return v.Portal == p })
-		return nil
-	})
+// close lets nobody log in to t any more. y.mu is held.
+func (y *topology) close(t *servedTarget) {
+	for _, port := range t.ports {
+		t.SCSI.RemovePort(port)
+	}
 }

@@ -49,19 +49,19 @@ func (w *watch) answeredPing() {
 
 // check looks at the time-outs of the connection at second now.
 func (w *watch) check(now int64) {
-	c, cfg := w.c, &w.c.node.cfg
+	c, cfg, limits := w.c, &w.c.node.cfg, w.c.node.limits.Load()
 	if !c.full.Load() {
 		switch r := w.refusal.Load(); {
 		case r != nil && now >= r.until:
 			w.refusal.Store(nil)
 			c.refuseLogin(r.pdu)
-		case time.Since(c.since) >= cfg.LoginTimeout+time.Duration(w.patience.Load())*time.Second:
+		case time.Since(c.since) >= limits.LoginTimeout+time.Duration(w.patience.Load())*time.Second:
 			c.m.Terminate(errors.New("login timed out"))
 		}
 		return
 	}
 	seconds := func(d time.Duration) int64 { return max(1, int64(d/time.Second)) }
-	if c.sess.Discovery && now-w.began >= seconds(cfg.DiscoveryTime) {
+	if c.sess.Discovery && now-w.began >= seconds(limits.DiscoveryTime) {
 		c.m.Terminate(errors.New("the time of a discovery session is over"))
 		return
 	}
@@ -79,12 +79,12 @@ func (w *watch) check(now int64) {
 	}
 	idle := now - w.heard.Load()
 	switch at := w.pinged.Load(); {
-	case at == 0 && idle >= seconds(cfg.PingAfter):
+	case at == 0 && idle >= seconds(limits.PingAfter):
 		w.pinged.Store(max(now, 1))
 		if c.unexpected.mayPing() { // else it has one, and does not answer
 			c.ping()
 		}
-	case at != 0 && idle < seconds(cfg.PingAfter):
+	case at != 0 && idle < seconds(limits.PingAfter):
 		w.pinged.Store(0)
 	case at != 0 && now-at >= seconds(cfg.PingTimeout):
 		c.m.Terminate(errors.New("the initiator does not answer"))

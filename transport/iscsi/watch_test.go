@@ -148,7 +148,7 @@ func TestLeastRate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := newStillNode(t, Config{PingAfter: time.Hour})
+				n := newStillNode(t, Config{Limits: Limits{PingAfter: time.Hour}})
 				m := n.login(t, "i")
 				x.begin(m)
 				begin := time.Now()

@@ -48,6 +48,7 @@ type nexusKey struct {
 func newNexus(n *Node, key nexusKey, t *servedTarget, address string) (*nexus, error) {
 	x, err := t.port.Login(target.Initiator{
 		Name: key.initiator.String(), Port: scsi.SRPPort(key.initiator), Owner: key.initiator.String() + "@" + address,
+		Address: key.addr,
 	})
 	if err != nil {
 		return nil, err

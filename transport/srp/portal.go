@@ -2,6 +2,7 @@ package srp
 
 import (
 	"context"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -32,6 +33,9 @@ func Listen(ctx context.Context, dev rdma.Device, addr string, node *Node) (*Por
 
 // Start begins to accept. Channels end with the node's Shutdown.
 func (p *Portal) Start() { p.done.Go(p.accept) }
+
+// Share implements handed.Sharer.
+func (p *Portal) Share() (*os.File, error) { return rdma.Share(p.l) }
 
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }

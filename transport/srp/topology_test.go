@@ -3,6 +3,7 @@ package srp_test
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -177,7 +178,7 @@ func testMapChanges(t *testing.T, start starter) {
 	s := start(t, srp.Config{})
 	cfg := s.Config(1)
 	c := s.Dial(cfg)
-	maps := s.Target.Mappings("")
+	maps := s.Target.Mappings(target.Initiator{})
 	status := func(lun scsi.LUN) scsi.Sense {
 		k := initiator.Command{LUN: lun, CDB: make([]byte, 6)}
 		if err := c.Do(&k); err != nil {
@@ -188,13 +189,19 @@ func testMapChanges(t *testing.T, start starter) {
 	if status(1<<48) != (scsi.Sense{}) {
 		t.Error("LUN 1 is not there")
 	}
-	if err := s.Target.SetMap(cfg.Initiator.String(), maps[:1], nil); err != nil {
-		t.Fatal(err)
+	set := func(some ...target.View) {
+		t.Helper()
+		v, err := target.NewViews(s.Target.Name, maps, some...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Target.SetViews(v, nil)
 	}
+	set(target.View{Initiators: []string{cfg.Initiator.String()}, Maps: maps[:1]})
 	if status(1<<48) != scsi.LogicalUnitNotSupported() || status(0) != (scsi.Sense{}) {
 		t.Error("the map has not changed")
 	}
-	s.Target.DropMap(cfg.Initiator.String(), nil)
+	set(target.View{Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	if status(1<<48) != (scsi.Sense{}) {
 		t.Error("LUN 1 is not there again")
 	}
@@ -213,7 +220,7 @@ func testOverdue(t *testing.T) {
 	_ = c.Submit(&k)
 	transporttest.Eventually(t, "its data is asked for", func() bool { return session(t, s, s.Config(1)).Channels[0].Stats.Reads == 1 })
 	before := time.Now()
-	unit := s.Target.Mappings("")[0].Unit
+	unit := s.Target.Mappings(target.Initiator{})[0].Unit
 	if err := unit.Pause(t.Context()); err != nil {
 		t.Error(err)
 	}

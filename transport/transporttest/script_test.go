@@ -122,7 +122,7 @@ func TestScriptISER(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s, unsolicited data %v", provider, name, unsolicited), func(t *testing.T) {
 					d := open(t)
 					scriptISCSI(t, func(n *iscsi.Node) (portal, error) {
-						return iser.Listen(context.Background(), d.Target, d.Addr, n, iser.Options{Unsolicited: unsolicited})
+						return iser.Listen(context.Background(), d.Target, d.Addr, n, iser.Options{Unsolicited: func() bool { return unsolicited }})
 					}, func(addr string, cfg initiator.Config) (*initiator.Conn, error) {
 						return initiator.DialRDMA(context.Background(), d.Initiator, addr, cfg, r)
 					}, d.Close)

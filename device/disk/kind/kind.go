@@ -27,13 +27,13 @@ func Kind() plugin.Device {
 		Help: "A disk (SBC): block-addressed, with the store's bytes.",
 		Options: append([]model.Option{
 			{Name: "block-size", Type: model.Bytes, Default: "512", Values: []string{"512", "4096"}, Help: "Logical block size in bytes."},
-			{Name: "read-only", Type: model.Bool, Help: "Refuses writes."},
-			{Name: "rotation", Type: model.Int, Words: []string{"ssd", model.Auto}, Default: "ssd", Min: 0x401, Max: 0xfffe, Help: "What hosts are told of the medium: `ssd`, that it does not turn; turns per minute; or `auto`, what the system says of the disk that the store is on."},
+			{Name: "read-only", Type: model.Bool, Change: model.Telling, Help: "Refuses writes."},
+			{Name: "rotation", Type: model.Int, Words: []string{"ssd", model.Auto}, Default: "ssd", Min: 0x401, Max: 0xfffe, Change: model.Telling, Help: "What hosts are told of the medium: `ssd`, that it does not turn; turns per minute; or `auto`, what the system says of the disk that the store is on."},
 			{Name: "reservations", Type: model.Path, Words: []string{model.Auto, "none"}, Default: model.Auto, Help: "The file that keeps registrations with APTPL, and their reservation, through restarts. `auto`: beside the data, where that is a file; `none`: nowhere, and APTPL is refused."},
 			{Name: "settings", Default: own, Values: []string{own, shared}, Help: "For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT, such as a stop of the unit or its write protection: `own`, for the commands of that initiator's nexus; `shared`, for those of all."},
-			{Name: "workers", Type: model.Int, Max: 1024, Help: "How many commands may wait for storage in threads at a time. Of several, at least one is left for other initiators. 0 leaves it to the store. What io_uring does does not count."},
+			{Name: "workers", Type: model.Int, Max: 1024, Change: model.Live, Help: "How many commands may wait for storage in threads at a time. Of several, at least one is left for other initiators. 0 leaves it to the store. What io_uring does does not count."},
 		}, plugin.IdentityOptions("disk")...),
-	}, Stores: model.OneStore, Open: open, Fits: fits}
+	}, Stores: model.OneStore, Type: scsi.TypeDisk, Releases: true, Open: open, Fits: fits}
 }
 
 // fits refuses a store with less than one block.
@@ -75,9 +75,37 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []plugin.Unit{{LU: d, Claims: claims, Describe: func() plugin.Description {
-		return describe(d, id, s, p.Values.Bool("read-only") || s.Info().ReadOnly)
-	}}}, nil
+	return []plugin.Unit{{
+		LU: d, Claims: claims, Release: d.Release,
+		Describe: func() plugin.Description { return describe(d, s) },
+		Change: func(ctx context.Context, c plugin.Changing) (plugin.Changed, error) {
+			return change(ctx, d, c)
+		},
+	}}, nil
+}
+
+// change prepares other options, and another size.
+func change(ctx context.Context, d *disk.Disk, c plugin.Changing) (plugin.Changed, error) {
+	var sized *disk.Resizing
+	if size, ok := c.Sizes[""]; ok {
+		var err error
+		if sized, err = d.PrepareResize(ctx, c.Unit, size); err != nil {
+			return plugin.Changed{}, err
+		}
+	}
+	x := plugin.Changed{Publish: func() {
+		if sized != nil {
+			sized.Publish()
+		}
+		d.SetReadOnly(c.New.Bool("read-only"))
+		d.SetRevision(c.New.String("revision"))
+		d.SetRotation(rotation(c.New))
+		d.SetWorkers(int(c.New.Int("workers")))
+	}}
+	if sized != nil {
+		x.Retire, x.Undo = sized.Retire, sized.Undo
+	}
+	return x, nil
 }
 
 // rotation is the MEDIUM ROTATION RATE.
@@ -98,12 +126,12 @@ func absolute(path string) string {
 	return path
 }
 
-func describe(d *disk.Disk, id scsi.Identity, s plugin.Opened, readOnly bool) plugin.Description {
-	access := "read-write"
-	if readOnly {
+func describe(d *disk.Disk, s plugin.Opened) plugin.Description {
+	id, access := d.Identity(), "read-write"
+	if d.ReadOnly() {
 		access = "read-only"
 	}
-	size, failed := s.Info().Size, d.Errors()
+	size, failed := d.Size(), d.Errors()
 	made := ""
 	if s.New {
 		made = ", which was made and is empty"
@@ -111,7 +139,7 @@ func describe(d *disk.Disk, id scsi.Identity, s plugin.Opened, readOnly bool) pl
 	facts := api.Facts{
 		{Name: "size", Value: size, Column: "SIZE", Text: model.Size(size).String()},
 		{Name: "blockSize", Value: d.BlockSize(), Column: "BLOCK", Text: fmt.Sprint(d.BlockSize()), Wide: true},
-		{Name: "readOnly", Value: readOnly, Column: "ACCESS", Text: access, Wide: true},
+		{Name: "readOnly", Value: d.ReadOnly(), Column: "ACCESS", Text: access, Wide: true},
 		{Name: "store", Value: s.Label, Column: "STORE", Text: s.Label},
 		{Name: "serial", Value: id.Serial},
 		{Name: "naa", Value: strings.TrimPrefix(id.NAA.String(), "naa.")},

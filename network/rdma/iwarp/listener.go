@@ -3,6 +3,7 @@ package iwarp
 import (
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -15,9 +16,10 @@ import (
 // A Listener is the rdma.Listener of iWARP. Each peer has a goroutine until its Request is
 // there, and there is a limit for those that nobody has accepted yet.
 type Listener struct {
-	d    *Device
-	l    *tcp.Listener
-	done sync.WaitGroup
+	d     *Device
+	l     *tcp.Listener
+	begin sync.Once // with the first Accept: whoever connects before waits in the socket
+	done  sync.WaitGroup
 
 	mu     sync.Mutex
 	ready  sync.Cond                      // with mu: a request has come, or closed was set
@@ -31,9 +33,11 @@ func newListener(d *Device, l *tcp.Listener) *Listener {
 	n := &Listener{d: d, l: l, open: share.NewCrowd[string, *Request](d.conf.HalfOpen)}
 	n.ready.L = &n.mu
 	l.MakeRoom = n.makeRoom
-	n.done.Go(n.accept)
 	return n
 }
+
+// Share implements handed.Sharer.
+func (l *Listener) Share() (*os.File, error) { return l.l.Share() }
 
 // Addr implements rdma.Listener.
 func (l *Listener) Addr() string { return l.l.Addr() }
@@ -124,6 +128,7 @@ func (l *Listener) ask(r *Request) {
 
 // Accept implements rdma.Listener.
 func (l *Listener) Accept() (rdma.Request, error) {
+	l.begin.Do(func() { l.done.Go(l.accept) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {

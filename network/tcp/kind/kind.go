@@ -36,7 +36,7 @@ func (n *Network) Describe() api.Facts {
 func Kind() plugin.Provider {
 	return plugin.Opens(plugin.Provider{
 		About: plugin.About{Name: "tcp", Help: "Over TCP."},
-		Document: []model.Option{{Name: "network", Type: model.Group, Options: []model.Option{
+		Document: []model.Option{{Name: "network", Type: model.Group, Change: model.Restarted, Options: []model.Option{
 			{Name: "engine", Default: model.Auto, Values: []string{model.Auto, "goroutines", "reactors"}, Help: "What waits for connections: `goroutines`, one for each; `reactors`, a few threads for all; or `auto`."},
 			{Name: "reactors", Type: model.Int, Max: 1024, Help: "How many threads the reactors are; 0: one less than there are processors."},
 			{Name: "busy-poll", Type: model.Duration, Default: model.Auto, Words: []string{model.Auto}, Max: int64(time.Second), Help: "How long to look for work before sleeping; `auto`: where it pays."},

@@ -19,7 +19,7 @@ func Kind() plugin.Store {
 		Help: "A file, sparse or not. One process at a time serves it. Data goes through the page cache, unless `direct` is set. Writes are durable after SYNCHRONIZE CACHE or with FUA, with `direct` as well.",
 		Options: []model.Option{
 			{Name: "path", Type: model.Path, Required: true, Exclusive: true, Help: "The file."},
-			{Name: "size", Type: model.Bytes, Multiple: 512, Min: 512, Help: "Makes a file that is missing or empty, sparse, with this size; another file must have it. Without it the file is taken as it is."},
+			{Name: "size", Type: model.Bytes, Multiple: 512, Min: 512, Change: model.Growing, Help: "Makes a file that is missing or empty, sparse, with this size; another file must have it. Without it the file is taken as it is. A change of it while the unit is served makes the file longer, or shorter."},
 			{Name: "read-only", Type: model.Bool, Help: "Opens the file for reading. Any number of daemons may."},
 			{Name: "sync", Type: model.Bool, Help: "Makes every write durable before it is acknowledged."},
 			{Name: "direct", Type: model.Bool, Help: "Goes past the page cache, straight to the disk: for files larger than memory on fast disks, and where initiators have caches of their own. The size is a multiple of the disk's block."},
@@ -53,7 +53,8 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	}
 	o := plugin.Opened{
 		Store: s, Label: "file " + path, New: was.missing || was.empty,
-		Forget: id.Forget, Reservations: s.Reservations(), Lost: s.Lost,
+		Forget: id.Forget, Reservations: s.Reservations(), Lost: s.Lost, File: path,
+		Remove:   s.Remove,
 		Undo:     func() error { return errors.Join(id.Undo(), restore()) },
 		Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} },
 	}
@@ -88,6 +89,15 @@ func look(v model.Values) (plugin.Found, error) {
 	found := plugin.Found{Size: f.Size, Missing: f.Missing, Same: f.Same}
 	if f.Identity.ID != "" {
 		found.Seed, found.Forget = seed(f.Identity), f.Identity.Forget
+	}
+	switch {
+	case f.Missing:
+		found.Makes = append(found.Makes, plugin.Made{Path: v.String("path")})
+	case f.Empty:
+		found.Makes = append(found.Makes, plugin.Made{Path: v.String("path"), Grown: true})
+	}
+	if f.Beside != "" {
+		found.Makes = append(found.Makes, plugin.Made{Path: f.Beside})
 	}
 	return found, inWords(err)
 }

@@ -144,3 +144,8 @@ func (s *Store) CompareAndWrite(ctx context.Context, expect, with *buffer.Lease,
 func (s *Store) Resize(ctx context.Context, size int64) error {
 	return s.apply("resize", Resize, 0, s.Info().Size, func() error { return s.beneath.Resizer.Resize(ctx, size) })
 }
+
+// ResizeLive is a Resize.
+func (s *Store) ResizeLive(ctx context.Context, size int64) error {
+	return s.apply("resize", Resize, 0, s.Info().Size, func() error { return s.beneath.LiveResizer.ResizeLive(ctx, size) })
+}

@@ -98,3 +98,11 @@ func (s *Store) Resize(ctx context.Context, size int64) error {
 	}
 	return s.beneath.Resizer.Resize(ctx, size)
 }
+
+// ResizeLive is as Resize.
+func (s *Store) ResizeLive(ctx context.Context, size int64) error {
+	if size != 0 {
+		return refuse("resize")
+	}
+	return s.beneath.LiveResizer.ResizeLive(ctx, size)
+}

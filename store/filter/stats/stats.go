@@ -125,3 +125,8 @@ func (s *Store) CompareAndWrite(ctx context.Context, expect, with *buffer.Lease,
 func (s *Store) Resize(ctx context.Context, size int64) error {
 	return s.beneath.Resizer.Resize(ctx, size)
 }
+
+// ResizeLive passes the call on, uncounted.
+func (s *Store) ResizeLive(ctx context.Context, size int64) error {
+	return s.beneath.LiveResizer.ResizeLive(ctx, size)
+}

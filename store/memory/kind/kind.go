@@ -15,10 +15,10 @@ func Kind() plugin.Store {
 		Name: "memory",
 		Help: "Memory of this process, taken when it is written and given back by UNMAP. What it holds is gone when the daemon stops.",
 		Options: []model.Option{
-			{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Help: "How much."},
-			{Name: "huge-pages", Type: model.String, Default: model.Auto, Values: []string{model.Auto, "always", "never"}, Help: "Asks the kernel for huge pages: faster, but the first write to each 2 MiB takes all of them. auto: if that is a quarter of the memory that is free at most."},
+			{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Change: model.Growing, Help: "How much."},
+			{Name: "huge-pages", Type: model.String, Default: model.Auto, Values: []string{model.Auto, "always", "never"}, Change: model.Live, Help: "Asks the kernel for huge pages: faster, but the first write to each 2 MiB takes all of them. auto: if that is a quarter of the memory that is free at most. Another value counts for a unit that is opened from then on."},
 		},
-	}, Open: open, Look: plugin.SizeAlone}
+	}, Open: open, Look: plugin.SizeAlone, Volatile: true}
 }
 
 func open(_ context.Context, v model.Values) (plugin.Opened, error) {

@@ -15,9 +15,9 @@ func Kind() plugin.Store {
 		Name: "null",
 		Help: "Forgets what is written and reads as zeros: the cost of everything but a store.",
 		Options: []model.Option{
-			{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Help: "How large it looks."},
+			{Name: "size", Type: model.Bytes, Required: true, Multiple: 512, Min: 512, Change: model.Growing, Help: "How large it looks."},
 		},
-	}, Open: open, Look: plugin.SizeAlone}
+	}, Open: open, Look: plugin.SizeAlone, Volatile: true}
 }
 
 func open(_ context.Context, v model.Values) (plugin.Opened, error) {

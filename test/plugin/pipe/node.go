@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
+	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
@@ -54,23 +56,100 @@ func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 	}, nil
 }
 
-// SetTarget implements [plugin.Node].
-func (n *node) SetTarget(t plugin.Target) error {
+// Prepare implements [plugin.Node].
+func (n *node) Prepare(c plugin.NodeConfig) (func(), error) {
+	greeting := c.Values.Group("pipe").String("greeting")
+	return func() {
+		n.mu.Lock()
+		n.greeting = greeting
+		n.mu.Unlock()
+	}, nil
+}
+
+// PrepareTarget implements [plugin.Node].
+func (n *node) PrepareTarget(t plugin.Target) (func(), error) {
+	return func() { n.show(t) }, nil
+}
+
+func (n *node) show(t plugin.Target) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	x := &shown{Target: t}
-	if old := n.targets[t.SCSI.Name]; old != nil {
+	if old := n.targets[t.Name]; old != nil {
 		x.port = old.port
 	} else {
-		port, err := t.SCSI.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: t.SCSI.Name + ",pipe"})
+		port, err := t.SCSI.AddPort(target.PortConfig{Protocol: scsi.ProtocolISCSI, Name: t.Name + ",pipe"})
 		if err != nil {
-			return err
+			return
 		}
 		x.port = port
 	}
-	n.targets[t.SCSI.Name] = x
-	return nil
+	n.targets[t.Name] = x
 }
+
+// refuses says why a guest may not have a target; empty: it may.
+func refuses(t *plugin.Target, guest string) string {
+	guests := t.Values.Group("pipe").Groups("guests")
+	switch {
+	case t.Maintenance.On:
+		return t.Name + " is under maintenance"
+	case len(guests) > 0 && !slices.ContainsFunc(guests, func(v model.Values) bool { return v.String("name") == guest }):
+		return guest + " may not have " + t.Name
+	}
+	return ""
+}
+
+// refused are the sessions that t refuses. n.mu is held.
+func (n *node) refused(t plugin.Target) (some []*Session) {
+	for s := range n.sessions {
+		if s.target == t.Name && refuses(&t, s.guest) != "" {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// Refuses implements [plugin.Node].
+func (n *node) Refuses(t plugin.Target) (ids []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.refused(t) {
+		ids = append(ids, s.id())
+	}
+	return ids
+}
+
+// EndRefused implements [plugin.Node]: guests are not asked.
+func (n *node) EndRefused(t plugin.Target, _ time.Duration, done func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.end(n.refused(t), done)
+}
+
+// end ends sessions, and calls done then. n.mu is held.
+func (n *node) end(all []*Session, done func()) {
+	n.ending.Go(func() {
+		for _, s := range all {
+			_ = s.Close()
+		}
+		done()
+	})
+}
+
+// Drop implements [plugin.Node].
+func (n *node) Drop(id string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for s := range n.sessions {
+		if s.id() == id {
+			n.end([]*Session{s}, func() {})
+			return nil
+		}
+	}
+	return fmt.Errorf("pipe: there is no session %s", id)
+}
+
+func (s *Session) id() string { return strconv.Itoa(s.number) }
 
 // RemoveTarget implements [plugin.Node].
 func (n *node) RemoveTarget(name string, done func()) error {
@@ -88,12 +167,7 @@ func (n *node) RemoveTarget(name string, done func()) error {
 			all = append(all, s)
 		}
 	}
-	n.ending.Go(func() {
-		for _, s := range all {
-			_ = s.Close()
-		}
-		done()
-	})
+	n.end(all, done)
 	return nil
 }
 
@@ -107,15 +181,8 @@ func (n *node) login(name, guest, addr string, now time.Time) (*Session, error) 
 	case t == nil:
 		return nil, fmt.Errorf("pipe: there is no target %s", name)
 	}
-	guests := t.Values.Group("pipe").Groups("guests")
-	for i := range guests {
-		if guests[i].String("name") == guest {
-			guests = nil
-			break
-		}
-	}
-	if len(guests) > 0 {
-		return nil, fmt.Errorf("pipe: %s may not have %s", guest, name)
+	if why := refuses(&t.Target, guest); why != "" {
+		return nil, fmt.Errorf("pipe: %s", why)
 	}
 	n.numbers++
 	from := target.Initiator{Name: guest, Port: scsi.ISCSIPort(guest, [6]byte{5: byte(n.numbers)})}
@@ -164,7 +231,7 @@ func (n *node) Sessions() []api.Session {
 	for s := range n.sessions {
 		totals := s.Nexus.Totals()
 		all = append(all, api.Session{
-			ID: strconv.Itoa(s.number), Transport: "pipe", Initiator: s.guest, Alias: n.greeting, Target: s.target, Since: s.since.UTC(),
+			ID: s.id(), Transport: "pipe", Initiator: s.guest, Alias: n.greeting, Target: s.target, Since: s.since.UTC(),
 			Connections: []api.Connection{{ID: s.number, Network: "process", Remote: s.guest, Local: s.addr}},
 			Counts:      plugin.Counts(totals),
 		})

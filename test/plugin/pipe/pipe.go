@@ -36,13 +36,13 @@ func (p *Process) Kind() plugin.Plugin {
 					{Name: "since", Type: model.Int, Default: "1", Help: "The year."},
 				}},
 			}}},
-			Document: []model.Option{{Name: "pipe", Type: model.Group, Options: []model.Option{
+			Document: []model.Option{{Name: "pipe", Type: model.Group, Change: model.Live, Options: []model.Option{
 				{Name: "greeting", Default: "hello", Help: "What sessions are called."},
 			}}},
 			Check: check, New: newNode, Show: show,
 			Portals: []plugin.PortalKind{plugin.Over(plugin.PortalKind{
 				About: plugin.About{Name: "pipe", Help: "A pipe.", Options: []model.Option{
-					{Name: "slots", Type: model.Int, Default: "8", Min: 1, Help: "How many sessions may come by the portal."},
+					{Name: "slots", Type: model.Int, Change: model.Live, Default: "8", Min: 1, Help: "How many sessions may come by the portal."},
 				}},
 				Attach: func(a plugin.Attaching) []string { return []string{"  a guest   " + a.At + " " + a.Target.Name} },
 			}, listen)},
@@ -140,8 +140,8 @@ type portal struct {
 }
 
 func listen(_ context.Context, n *node, net *network, b plugin.Binding) (plugin.Portal, error) {
-	p := &portal{process: net.Process, node: n, addr: b.Address, slots: b.Values.Int("slots")}
-	p.Show(b.Targets)
+	p := &portal{process: net.Process, node: n, addr: b.Address}
+	p.Set(b)
 	net.mu.Lock()
 	defer net.mu.Unlock()
 	if net.portals[p.addr] != nil {
@@ -154,12 +154,12 @@ func listen(_ context.Context, n *node, net *network, b plugin.Binding) (plugin.
 // Addr implements [plugin.Portal].
 func (p *portal) Addr() string { return p.addr }
 
-// Show implements [plugin.Portal].
-func (p *portal) Show(targets []string) {
+// Set implements [plugin.Portal].
+func (p *portal) Set(b plugin.Binding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.only = nil
-	for _, name := range targets {
+	p.only, p.slots = nil, b.Values.Int("slots")
+	for _, name := range b.Targets {
 		if p.only == nil {
 			p.only = make(map[string]bool)
 		}

@@ -35,9 +35,11 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.SetTarget(plugin.Target{SCSI: tgt}); err != nil {
+	show, err := n.PrepareTarget(plugin.Target{Name: tgt.Name, SCSI: tgt})
+	if err != nil {
 		t.Fatal(err)
 	}
+	show()
 	portal, err := listen(t.Context(), n.(*node), &network{p}, plugin.Binding{Address: "/a", Values: model.Values{"slots": int64(100)}})
 	if err != nil {
 		t.Fatal(err)

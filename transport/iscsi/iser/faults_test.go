@@ -79,7 +79,7 @@ func TestLost(t *testing.T) {
 // what was answered with GOOD has been done.
 func TestShaken(t *testing.T) {
 	n := sim.New()
-	s := start(t, n, iser.Options{Unsolicited: true}, initiator.RDMA{}, iscsi.Config{})
+	s := start(t, n, iser.Options{Unsolicited: yes}, initiator.RDMA{}, iscsi.Config{})
 	for seed := range uint64(30) {
 		n.Break(sim.Seeded(seed, sim.Rates{Delay: 100, Late: 100, Cut: 5, Drop: 2}))
 		c, err := s.TryDial(s.Config(1))

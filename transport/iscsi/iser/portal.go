@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 
@@ -22,9 +23,9 @@ type Options struct {
 	// Reads is how many RDMA Reads a connection has outstanding, if the initiator serves as
 	// many. Default 64.
 	Reads int
-	// Unsolicited lets commands have unsolicited Data-Outs (InitialR2T=No), if the node's login
-	// does: then there are buffers for them.
-	Unsolicited bool
+	// Unsolicited, which is asked for each connection, lets commands have unsolicited Data-Outs
+	// (InitialR2T=No), if the node's login does: then there are buffers for them. nil: never.
+	Unsolicited func() bool
 	// Network is what the portal is reached by: discovery tells of it to those who come by the
 	// same. Default "iser"; with several providers of RDMA, one name for each.
 	Network string
@@ -42,8 +43,7 @@ type Portal struct {
 	node    *iscsi.Node
 	portal  *iscsi.Portal
 	network string
-	desired login.Config
-	conn    rdma.Options
+	options Options
 	done    sync.WaitGroup
 }
 
@@ -55,22 +55,29 @@ func Listen(ctx context.Context, d rdma.Device, addr string, node *iscsi.Node, o
 		return nil, err
 	}
 	o.TargetRecv, o.Reads, o.Network = cmp.Or(o.TargetRecv, 16<<10), cmp.Or(o.Reads, 64), cmp.Or(o.Network, Name)
-	p := &Portal{l: l, node: node, network: o.Network, desired: desired(node.Login(), o)}
-	p.conn = rdma.Options{
+	p := &Portal{l: l, node: node, network: o.Network, options: o}
+	if e, ok := l.(rdma.Evicter); ok {
+		e.Evicted(func(remote string) { node.Refused(remote, errEvicted) })
+	}
+	p.portal = node.NewPortal(o.Network, l.Addr())
+	return p, nil
+}
+
+// wishes are what the login of a connection that comes now shall negotiate, and how the connection is then.
+func (p *Portal) wishes() (*login.Config, rdma.Options) {
+	o := &p.options
+	w := desired(p.node.Login(), o)
+	conn := rdma.Options{
 		Private:    ours.Append(nil),
 		Reads:      o.Reads,
 		Serves:     1, // none is sent to us
 		MaxMessage: HeaderLen + pdu.HeaderLen + maxAHS + pdu.Padded(max(login.MaxLoginData, o.TargetRecv)),
-		Messages:   node.Window() + unexpected,
+		Messages:   p.node.Window() + unexpected,
 	}
-	if !p.desired.InitialR2T {
-		p.conn.Messages += node.Window() * dataOuts(p.desired.FirstBurstLength)
+	if !w.InitialR2T {
+		conn.Messages += p.node.Window() * dataOuts(w.FirstBurstLength)
 	}
-	if e, ok := l.(rdma.Evicter); ok {
-		e.Evicted(func(remote string) { node.Refused(remote, errEvicted) })
-	}
-	p.portal = node.AddPortal(o.Network, l.Addr())
-	return p, nil
+	return &w, conn
 }
 
 // dataOuts is how many unsolicited Data-Outs a command may have: an initiator may have agreed on
@@ -81,11 +88,11 @@ func dataOuts(firstBurst uint32) int { return (int(firstBurst) + 511) / 512 }
 var ours = Private{NoZeroBase: true}
 
 // desired is what the login of a connection shall negotiate, if the node wants w.
-func desired(w login.Config, o Options) login.Config {
+func desired(w login.Config, o *Options) login.Config {
 	w.HeaderDigest, w.DataDigest = login.None, login.None // RFC 7145 6.1
 	w.MaxConnections = 1
 	w.MaxRecvDataSegmentLength = uint32(o.TargetRecv) // for discovery sessions
-	if !o.Unsolicited {
+	if o.Unsolicited == nil || !o.Unsolicited() {
 		w.InitialR2T = true
 	}
 	if w.InitialR2T { // immediate data only: it comes in one PDU
@@ -103,17 +110,20 @@ func desired(w login.Config, o Options) login.Config {
 	return w
 }
 
-// Start begins to accept. Connections end with the node's Shutdown.
-func (p *Portal) Start() { p.done.Go(p.accept) }
+// Start begins to accept, and to be one that discovery tells of. Connections end with the node's Shutdown.
+func (p *Portal) Start() {
+	p.portal.Add()
+	p.done.Go(p.accept)
+}
+
+// Share implements handed.Sharer.
+func (p *Portal) Share() (*os.File, error) { return rdma.Share(p.l) }
 
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
 
-// Show says which targets the portal shows; nil: all (iscsi.Portal.Show).
-func (p *Portal) Show(targets []string) { p.portal.Show(targets) }
-
-// Tell sets the addresses that initiators are told of (iscsi.Portal.Tell).
-func (p *Portal) Tell(addresses []string) { p.portal.Tell(addresses) }
+// Set says what the portal shows (iscsi.Portal.Set).
+func (p *Portal) Set(s iscsi.Showing) { p.portal.Set(s) }
 
 // Close stops accepting. Connections stay; see iscsi.Node.Shutdown.
 func (p *Portal) Close() error {
@@ -135,11 +145,12 @@ func (p *Portal) accept() {
 			_ = r.Reject(ours.Append(nil)) // the initiator may be gone already
 			continue
 		}
-		c, err := r.Accept(p.conn)
+		wishes, options := p.wishes()
+		c, err := r.Accept(options)
 		if err != nil {
 			continue // gone, or no room: the initiator will try again
 		}
-		m := New(c, p.network, ours, theirs, &p.desired)
+		m := New(c, p.network, ours, theirs, wishes)
 		m.maxQueued = 2 * (p.node.Window() + unexpected)
 		h, err := p.portal.Connect(m)
 		if err != nil { // too many meanwhile, or going

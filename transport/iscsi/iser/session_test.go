@@ -74,7 +74,7 @@ func TestTransfers(t *testing.T) {
 			provider := map[bool]string{true: "iwarp", false: "sim"}[(len(name)%2 == 0) == unsolicited] // each by each would be long
 			t.Run(fmt.Sprintf("%s, unsolicited %v, %s", name, unsolicited, provider), func(t *testing.T) {
 				s := transporttest.StartISER(t, transporttest.ISER{
-					Devices: devices[provider](t), Portal: iser.Options{Unsolicited: unsolicited, TargetRecv: 8192}, RDMA: r,
+					Devices: devices[provider](t), Portal: iser.Options{Unsolicited: func() bool { return unsolicited }, TargetRecv: 8192}, RDMA: r,
 				}, iscsi.Config{}, nil)
 				for _, immediate := range []bool{true, false} {
 					for _, initial := range []bool{true, false} {
@@ -274,7 +274,7 @@ func TestDiscovery(t *testing.T) {
 func TestFirstSecond(t *testing.T) { bubble(t, "", testFirstSecond) }
 
 func testFirstSecond(t *testing.T) {
-	s := start(t, sim.New(), iser.Options{}, initiator.RDMA{}, iscsi.Config{PingAfter: time.Nanosecond, PingTimeout: time.Minute})
+	s := start(t, sim.New(), iser.Options{}, initiator.RDMA{}, iscsi.Config{PingTimeout: time.Minute, Limits: iscsi.Limits{PingAfter: time.Nanosecond}})
 	for i := range byte(5) {
 		var pinged time.Time
 		cfg := s.Config(i)
@@ -300,7 +300,7 @@ func testFirstSecond(t *testing.T) {
 // TestConnections: those that are too many, and those that serve no Reads, are rejected.
 func TestConnections(t *testing.T) {
 	n := sim.New()
-	s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{MaxConnections: 1, MaxLogins: 1})
+	s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{Limits: iscsi.Limits{MaxConnections: 1, MaxLogins: 1}})
 	device := n.Device()
 	defer device.Close()
 	c, one := s.Dial(s.Config(1)), dial(t, device, s.Addr)

@@ -54,7 +54,7 @@ func TestTrials(t *testing.T) {
 		}
 		var log lockedBuffer
 		s := transporttest.StartISER(t, transporttest.ISER{Devices: transporttest.SimDevices(sim.New())}, iscsi.Config{
-			Log: slog.New(slog.NewTextHandler(&log, nil)), LoginTimeout: 3 * time.Second,
+			Log: slog.New(slog.NewTextHandler(&log, nil)), Limits: iscsi.Limits{LoginTimeout: 3 * time.Second},
 		}, func(x *iscsi.Target) { x.Auth = func() keys.Authenticator { return chap.Begin() } })
 		try := func(port byte, who *auth.Account, want pdu.LoginStatus) time.Duration {
 			t.Helper()

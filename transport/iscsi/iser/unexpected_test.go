@@ -122,7 +122,7 @@ func TestUnexpected(t *testing.T) {
 func TestUnexpectedPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := sim.New()
-		s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{PingAfter: 5 * time.Second, PingTimeout: time.Hour})
+		s := start(t, n, iser.Options{}, initiator.RDMA{}, iscsi.Config{PingTimeout: time.Hour, Limits: iscsi.Limits{PingAfter: 5 * time.Second}})
 		device := n.Device()
 		defer device.Close()
 		p := dial(t, device, s.Addr)

@@ -12,7 +12,7 @@ import (
 // portalOptions are those of the portals of iSCSI.
 func portalOptions() []model.Option {
 	return []model.Option{{
-		Name: "advertise", List: true, Check: checkAdvertised, Empty: "leave it out, or name what initiators connect to",
+		Name: "advertise", List: true, Change: model.Live, Check: checkAdvertised, Empty: "leave it out, or name what initiators connect to",
 		Help: "What discovery tells initiators to connect to instead of the portal's own address, ADDR[:PORT] or HOST[:PORT] each: for addresses that are translated on the way (NAT, Kubernetes). Without a port, the portal's own.",
 	}}
 }

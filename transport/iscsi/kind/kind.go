@@ -3,11 +3,13 @@ package kind
 
 import (
 	"context"
+	"os"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/network/rdma"
 	tcp "github.com/lunette-io/lunette/network/tcp/kind"
+	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/iscsi/iser"
 	iscsitcp "github.com/lunette-io/lunette/transport/iscsi/tcp"
 )
@@ -29,13 +31,13 @@ func Kind() plugin.Transport {
 	return plugin.Transport{
 		About: plugin.About{Name: "iscsi", Help: "iSCSI (RFC 7143), over TCP and over RDMA (iSER, RFC 7145)."},
 		Document: []model.Option{
-			{Name: "discovery", Type: model.Group, Options: discoveryOptions()},
-			{Name: "iscsi", Type: model.Group, Options: loginOptions()},
+			{Name: "discovery", Type: model.Group, Change: model.Live, Options: discoveryOptions()},
+			{Name: "iscsi", Type: model.Group, Change: model.Live, Options: loginOptions()},
 		},
 		Target: []model.Option{
 			authOption("who may log in"),
 			initiatorsOption(),
-			{Name: "target-reset", Default: nobody, Values: []string{nobody, anybody}, Help: "Who may reset the target by TARGET WARM RESET and TARGET COLD RESET, which end the commands, and COLD RESET the sessions, of all its initiators. LOGICAL UNIT RESET, which hosts use, is everybody's."},
+			{Name: "target-reset", Change: model.Live, Default: nobody, Values: []string{nobody, anybody}, Help: "Who may reset the target by TARGET WARM RESET and TARGET COLD RESET, which end the commands, and COLD RESET the sessions, of all its initiators. LOGICAL UNIT RESET, which hosts use, is everybody's."},
 		},
 		Check: check, Restricts: restricts, New: newNode, Show: show,
 		Portals: []plugin.PortalKind{
@@ -90,24 +92,40 @@ func authOption(what string) model.Option {
 	}}
 }
 
+// A portal is one of any mover.
+type portal struct{ listening }
+
+type listening interface {
+	Addr() string
+	Start()
+	Close() error
+	Set(s iscsi.Showing)
+	Share() (*os.File, error)
+}
+
+// Set implements [plugin.Portal].
+func (p portal) Set(b plugin.Binding) {
+	p.listening.Set(iscsi.Showing{Targets: b.Targets, Told: told(b.Values, p.Addr()), Group: uint16(b.Tag)})
+}
+
 // listenTCP makes a portal of connections that the network's engine waits for.
 func listenTCP(ctx context.Context, t *node, n *tcp.Network, b plugin.Binding) (plugin.Portal, error) {
 	p, err := iscsitcp.Listen(ctx, b.Address, t.Node, n.Engine, n.Options)
 	if err != nil {
 		return nil, err
 	}
-	p.Show(b.Targets)
-	p.Tell(told(b.Values, p.Addr()))
-	return p, nil
+	x := portal{p}
+	x.Set(b)
+	return x, nil
 }
 
 // listenISER makes a portal of iSER over any provider of RDMA.
 func listenISER(ctx context.Context, t *node, n rdma.Device, b plugin.Binding) (plugin.Portal, error) {
-	p, err := iser.Listen(ctx, n, b.Address, t.Node, iser.Options{Network: b.Provider, Unsolicited: t.unsolicited})
+	p, err := iser.Listen(ctx, n, b.Address, t.Node, iser.Options{Network: b.Provider, Unsolicited: t.unsolicited.Load})
 	if err != nil {
 		return nil, err
 	}
-	p.Show(b.Targets)
-	p.Tell(told(b.Values, p.Addr()))
-	return p, nil
+	x := portal{p}
+	x.Set(b)
+	return x, nil
 }

@@ -17,8 +17,9 @@ type owner struct {
 	target string // its name; empty: discovery
 	chap   *auth.CHAP
 	// users are who may log in there, mutual who we prove to be there, nil: nobody.
-	users  []named
-	mutual *named
+	users      []named
+	mutual     *named
+	algorithms []string
 }
 
 // A named secret says for errors what it is: they never show it.
@@ -28,9 +29,14 @@ type named struct {
 	secret auth.Secret
 }
 
+// discoveryOwner and targetOwner are the names of owners.
+const discoveryOwner = "discovery"
+
+func targetOwner(name string) string { return "target " + name }
+
 // load reads the secrets of an [authOption] of the owner with a name.
 func load(name string, v model.Values) (owner, error) {
-	o := owner{name: name}
+	o := owner{name: name, algorithms: v.Strings("algorithms")}
 	if len(v.Groups("users")) == 0 {
 		return o, nil
 	}
@@ -58,7 +64,7 @@ func load(name string, v model.Values) (owner, error) {
 		o.mutual = &s
 	}
 	for _, a := range auth.All() {
-		if slices.Contains(v.Strings("algorithms"), a.Name()) {
+		if slices.Contains(o.algorithms, a.Name()) {
 			cfg.Algorithms = append(cfg.Algorithms, a)
 		}
 	}
@@ -75,41 +81,90 @@ func (o owner) authenticator() func() login.Authenticator {
 	return func() login.Authenticator { return o.chap.Begin() }
 }
 
+// asks reports that o asks for the same proof as other.
+func (o owner) asks(other owner) bool {
+	same := func(a, b named) bool { return a.what == b.what && a.secret.Equal(b.secret) }
+	return slices.EqualFunc(o.users, other.users, same) && slices.Equal(o.algorithms, other.algorithms) &&
+		(o.mutual == nil) == (other.mutual == nil) && (o.mutual == nil || same(*o.mutual, *other.mutual))
+}
+
 // secrets are those of a whole node. What one target proves itself with must not be what anybody
 // proves themselves with to another, or to discovery: who is let in to the one would have it compute
 // the answer to the challenge of the other (RFC 7143 9.2.1).
 type secrets struct {
 	mu  sync.Mutex
 	all map[string]owner // by name
+	// checked are those of the change that is being prepared, and staying the targets that there will
+	// be after it; nil: all that there are.
+	checked map[string]owner
+	staying map[string]bool
 	// guests are all who have a secret of a target; nil: no target asks for one. It is read without mu.
 	guests atomic.Pointer[auth.Guests]
 }
 
-// put takes the secrets of an owner, in the place of those that it had, if they differ from those of
-// the others and use does not fail: else nothing has changed. use is called with the lock held.
-func (s *secrets) put(o owner, use func() error) error {
+// begin begins a change, after which there are targets of these names alone; nil: it is not known.
+func (s *secrets) begin(targets []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, other := range s.all {
-		if other.name == o.name {
-			continue
-		}
-		if err := apart(o.mutual, other.users); err != nil {
-			return err
-		}
-		if err := apart(other.mutual, o.users); err != nil {
-			return err
+	s.checked, s.staying = make(map[string]owner), nil
+	if targets == nil {
+		return
+	}
+	s.staying = map[string]bool{discoveryOwner: true}
+	for _, name := range targets {
+		s.staying[targetOwner(name)] = true
+	}
+}
+
+// check reports an error if o has a secret that another has for the other direction, as the others are
+// after the change, as far as that is known.
+func (s *secrets) check(o owner) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.checked == nil {
+		s.checked = make(map[string]owner)
+	}
+	s.checked[o.name] = o
+	for _, all := range []map[string]owner{s.all, s.checked} {
+		for name, other := range all {
+			if now, ok := s.checked[name]; ok {
+				other = now
+			}
+			if name == o.name || s.staying != nil && !s.staying[name] {
+				continue
+			}
+			if err := apart(o.mutual, other.users); err != nil {
+				return err
+			}
+			if err := apart(other.mutual, o.users); err != nil {
+				return err
+			}
 		}
 	}
-	if err := use(); err != nil {
-		return err
+	return nil
+}
+
+// like returns o with the CHAP of the owner that is there under its name, if that asks for the same proof:
+// what was proved to it is as good then.
+func (s *secrets) like(o owner) owner {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now, ok := s.all[o.name]; ok && o.asks(now) {
+		o.chap = now.chap
 	}
+	return o
+}
+
+// set takes the secrets of an owner, in the place of those that it had.
+func (s *secrets) set(o owner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.all == nil {
 		s.all = make(map[string]owner)
 	}
 	s.all[o.name] = o
+	delete(s.checked, o.name)
 	s.gather()
-	return nil
 }
 
 // drop forgets the secrets of an owner.
@@ -117,6 +172,7 @@ func (s *secrets) drop(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, name)
+	delete(s.checked, name)
 	s.gather()
 }
 

@@ -3,6 +3,7 @@ package tcp
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -28,20 +29,23 @@ func Listen(ctx context.Context, addr string, node *iscsi.Node, e tcp.Engine, op
 		return nil, err
 	}
 	l.MakeRoom, l.Turned = node.MakeRoom, node.Refused
-	return &Portal{l: l, node: node, portal: node.AddPortal(network, l.Addr()), engine: e, buffers: NewBuffers()}, nil
+	return &Portal{l: l, node: node, portal: node.NewPortal(network, l.Addr()), engine: e, buffers: NewBuffers()}, nil
 }
 
-// Start begins to accept. Connections end with the node's Shutdown.
-func (p *Portal) Start() { p.done.Go(p.accept) }
+// Start begins to accept, and to be one that discovery tells of. Connections end with the node's Shutdown.
+func (p *Portal) Start() {
+	p.portal.Add()
+	p.done.Go(p.accept)
+}
+
+// Share implements handed.Sharer.
+func (p *Portal) Share() (*os.File, error) { return p.l.Share() }
 
 // Addr is the address that the portal is bound to, as ADDR:PORT.
 func (p *Portal) Addr() string { return p.l.Addr() }
 
-// Show says which targets the portal shows; nil: all (iscsi.Portal.Show).
-func (p *Portal) Show(targets []string) { p.portal.Show(targets) }
-
-// Tell sets the addresses that initiators are told of (iscsi.Portal.Tell).
-func (p *Portal) Tell(addresses []string) { p.portal.Tell(addresses) }
+// Set says what the portal shows (iscsi.Portal.Set).
+func (p *Portal) Set(s iscsi.Showing) { p.portal.Set(s) }
 
 // Close stops accepting. Connections stay; see iscsi.Node.Shutdown.
 func (p *Portal) Close() error {

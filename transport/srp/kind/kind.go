@@ -4,8 +4,10 @@ package kind
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -40,12 +42,21 @@ func listen(ctx context.Context, n *node, d rdma.Device, b plugin.Binding) (plug
 	if err != nil {
 		return nil, err
 	}
-	p.Show(b.Targets)
-	return p, nil
+	x := portal{p}
+	x.Set(b)
+	return x, nil
 }
 
+type portal struct{ *srp.Portal }
+
+// Set implements [plugin.Portal].
+func (p portal) Set(b plugin.Binding) { p.Show(b.Targets) }
+
 // node is the SRP node of a daemon.
-type node struct{ *srp.Node }
+type node struct {
+	*srp.Node
+	log *slog.Logger
+}
 
 func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 	n, err := srp.NewNode(srp.Config{
@@ -54,23 +65,47 @@ func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &node{n}, nil
+	return &node{n, c.Log}, nil
 }
 
-// SetTarget implements [plugin.Node].
-func (n *node) SetTarget(t plugin.Target) error {
-	id := identify(t.SCSI.Name, t.Values)
+// Prepare implements [plugin.Node].
+func (n *node) Prepare(plugin.NodeConfig) (func(), error) { return func() {}, nil }
+
+// PrepareTarget implements [plugin.Node].
+func (n *node) PrepareTarget(t plugin.Target) (func(), error) {
+	shown, err := shownAs(t)
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", t.Name, err)
+	}
+	return func() {
+		if err := n.Node.SetTarget(shown); err != nil {
+			n.log.Error("a target is shown as before", "target", t.Name, "error", err)
+		}
+	}, nil
+}
+
+// shownAs is a target as the node shows it.
+func shownAs(t plugin.Target) (srp.Target, error) {
+	id := identify(t.Name, t.Values)
 	ext, err := strconv.ParseUint(id.ext, 16, 64)
 	if err != nil {
-		return fmt.Errorf("target %s: id-ext: %w", t.SCSI.Name, err)
+		return srp.Target{}, fmt.Errorf("id-ext: %w", err)
 	}
 	guid, err := strconv.ParseUint(id.guid, 16, 64)
 	if err != nil {
-		return fmt.Errorf("target %s: ioc-guid: %w", t.SCSI.Name, err)
+		return srp.Target{}, fmt.Errorf("ioc-guid: %w", err)
 	}
-	shown := srp.Target{SCSI: t.SCSI, IDExt: ext, IOCGUID: guid, Initiators: initiators(t.Values)}
-	return n.Node.SetTarget(shown)
+	return srp.Target{SCSI: t.SCSI, IDExt: ext, IOCGUID: guid, Initiators: initiators(t.Values)}, nil
 }
+
+// Refuses implements [plugin.Node].
+func (n *node) Refuses(plugin.Target) []string { return nil }
+
+// EndRefused implements [plugin.Node].
+func (n *node) EndRefused(_ plugin.Target, _ time.Duration, done func()) { done() }
+
+// Drop implements [plugin.Node].
+func (n *node) Drop(id string) error { return fmt.Errorf("there is no session %s", id) }
 
 // Sessions implements [plugin.Node].
 func (n *node) Sessions() []api.Session {

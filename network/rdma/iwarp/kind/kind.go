@@ -13,7 +13,7 @@ import (
 func Kind() plugin.Provider {
 	return plugin.OpensOn(plugin.Provider{
 		About: plugin.About{Name: "iwarp", Help: "Over iWARP, which is RDMA in TCP: with an adapter for iWARP or with the module siw, which needs none. The port is a TCP port, which no other portal of the same address can have as well."},
-		Document: []model.Option{{Name: "network", Type: model.Group, Options: []model.Option{{Name: "iwarp", Type: model.Group, Options: []model.Option{
+		Document: []model.Option{{Name: "network", Type: model.Group, Change: model.Restarted, Options: []model.Option{{Name: "iwarp", Type: model.Group, Options: []model.Option{
 			{Name: "crc", Default: model.Auto, Values: []string{model.Auto, "always"}, Help: "Checksums of iWARP's frames: `auto`, if the initiator asks for them, or `always`."},
 			// RFC 5044 3.1: 128 bytes of data at least, and what is around them.
 			{Name: "max-fpdu", Type: model.Bytes, Default: model.Auto, Words: []string{model.Auto}, Min: 256, Max: 64 << 10, Help: "How long frames are that iWARP sends; `auto`: as long as the connection's segments."},

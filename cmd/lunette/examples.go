@@ -1,0 +1,130 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// examples are command lines for the help of each command: right ones, which a test reads.
+func examples() map[string]string {
+	return map[string]string{
+		"serve": `lunette serve disk.img
+lunette serve new.img --size 10G --portal 0.0.0.0 --chap web:/etc/lunette/web.secret
+lunette serve --config lunette.yaml --state /var/lib/lunette`,
+		"apply": `lunette apply -f lunette.yaml
+lunette apply -f lunette.yaml --end-sessions --comment "the old database goes"
+lunette apply -f lunette.yaml --try 60s && lunette confirm
+lunette apply -f lunette.yaml --plan-out plan.json && lunette apply plan.json`,
+		"diff": "lunette diff -f lunette.yaml",
+		"get": `lunette get
+lunette get units
+lunette get target iqn.2026-11.io.lunette:db -o json`,
+		"export": `lunette export > lunette.yaml
+lunette export --canonical -o json
+lunette export --generation 3`,
+		"edit": `lunette edit
+EDITOR="nano -w" lunette edit unit db`,
+		"history": "lunette history",
+		"rollback": `lunette rollback 3
+lunette rollback 3 --dry-run
+lunette rollback 3 --state /var/lib/lunette`,
+		"confirm":            "lunette confirm",
+		"revert":             "lunette revert",
+		"reload":             "lunette reload",
+		"status":             "lunette status -o json",
+		"events":             "lunette events -f",
+		"operations":         "lunette operations\nlunette operations --cancel 12",
+		"unit create":        "lunette unit create db --file /srv/db.img --size 10G\nlunette unit create scratch --memory 1G filters.0.kind=stats",
+		"unit set":           "lunette unit set db device.read-only=true\nlunette unit set db device.serial=",
+		"unit resize":        "lunette unit resize db 20G\nlunette unit resize db 5G --delete-data",
+		"unit delete":        "lunette unit delete db\nlunette unit delete db --delete-data",
+		"unit list":          "lunette unit list -o wide",
+		"unit show":          "lunette unit show db",
+		"target create":      "lunette target create iqn.2026-11.io.lunette:db --lun 0=db --lun 1=scratch,ro --initiator iqn.1993-08.org.debian:01:web",
+		"target set":         "lunette target set iqn.2026-11.io.lunette:db alias=\"the database\" luns.3=db luns.1=",
+		"target map":         "lunette target map iqn.2026-11.io.lunette:db 3=db 4=scratch,ro",
+		"target unmap":       "lunette target unmap iqn.2026-11.io.lunette:db 3 4",
+		"target maintenance": "lunette target maintenance iqn.2026-11.io.lunette:db on --end-sessions\nlunette target maintenance iqn.2026-11.io.lunette:db redirect 192.0.2.11\nlunette target maintenance iqn.2026-11.io.lunette:db off",
+		"target delete":      "lunette target delete iqn.2026-11.io.lunette:db --end-sessions",
+		"target list":        "lunette target list",
+		"target show":        "lunette target show iqn.2026-11.io.lunette:db",
+		"portal create":      "lunette portal create 192.0.2.10\nlunette portal create front 192.0.2.10:3261 --target iqn.2026-11.io.lunette:db",
+		"portal set":         "lunette portal set front tag=2",
+		"portal delete":      "lunette portal delete front",
+		"portal list":        "lunette portal list",
+		"portal show":        "lunette portal show front",
+		"access create":      "lunette access create iqn.2026-11.io.lunette:db/backup --initiator 'iqn.1993-08.org.debian:01:backup*' --address 192.0.2.0/24 --lun 0=db,ro",
+		"access set":         "lunette access set iqn.2026-11.io.lunette:db/backup luns.1=scratch",
+		"access delete":      "lunette access delete iqn.2026-11.io.lunette:db/backup",
+		"access list":        "lunette access list",
+		"access show":        "lunette access show iqn.2026-11.io.lunette:db/backup",
+		"user create":        "lunette user create web --secret-file /etc/lunette/web.secret",
+		"user set":           "lunette user set web secret-file=/etc/lunette/web2.secret",
+		"user delete":        "lunette user delete web",
+		"user list":          "lunette user list",
+		"user show":          "lunette user show web",
+		"section set":        "lunette section set limits connections=1000 idle-timeout=1m",
+		"section delete":     "lunette section delete limits",
+		"section list":       "lunette section list",
+		"section show":       "lunette section show limits",
+		"session list":       "lunette session list -o wide",
+		"session disconnect": "lunette session disconnect iscsi 0x1",
+		"reservation show":   "lunette reservation show db",
+		"reservation clear":  "lunette reservation clear db",
+		"targets":            "lunette targets",
+		"units":              "lunette units -o wide",
+		"sessions":           "lunette sessions -o json",
+		"profile":            "lunette profile cpu --time 10s",
+		"bench":              "lunette bench iscsi://127.0.0.1/iqn.2026-11.io.lunette:db/0 --depth 32 --time 10s",
+		"check":              "lunette check lunette.yaml\nlunette check - -o json < lunette.yaml",
+		"kinds":              "lunette kinds store",
+		"completion": `lunette completion bash > /usr/share/bash-completion/completions/lunette
+lunette completion zsh > "${fpath[1]}/_lunette"
+lunette completion fish > ~/.config/fish/completions/lunette.fish`,
+		"man":     "lunette man /usr/local/share/man/man1",
+		"version": "lunette version",
+		"help":    "lunette help unit create",
+	}
+}
+
+// An exitStatus is what an exit status of the command means.
+type exitStatus struct {
+	status int
+	means  string
+}
+
+// exitStatuses are all that there are.
+func exitStatuses() []exitStatus {
+	return []exitStatus{
+		{exitOK, "It is done, or there was nothing to do."},
+		{exitFailed, "It was right, and did not work out: no daemon answers, there is no such object, a disk could not be made durable at the end."},
+		{exitUsage, "What was asked for is wrong, or the document is: what is wrong is said, a line each. Nothing was changed."},
+		{exitConfirm, "It has to be confirmed, by a flag such as --end-sessions. Nothing was changed."},
+		{exitConflict, "The document, or the object, is not any more what it was when it was looked at, or another object has the name. Nothing was changed."},
+	}
+}
+
+// addExamples puts the examples into the help of all commands below n, and the exit statuses into that of n.
+func addExamples(n *kong.Node) {
+	all := examples()
+	n.Detail = "The exit status is 0 if all is well, 1 if it failed, 2 if what was asked for is wrong, 3 if it has to be confirmed, and 4 if the document has changed meanwhile."
+	eachCommand(n, func(path string, c *kong.Node) {
+		if lines := all[path]; lines != "" {
+			c.Detail = "Examples:\n\n  " + strings.ReplaceAll(lines, "\n", "\n  ")
+		}
+	})
+}
+
+// eachCommand calls do with all commands below n that can be run, and what is written to run them.
+func eachCommand(n *kong.Node, do func(path string, c *kong.Node)) {
+	for _, c := range n.Children {
+		switch {
+		case c.Hidden:
+		case len(c.Children) > 0:
+			eachCommand(c, func(path string, inner *kong.Node) { do(c.Name+" "+path, inner) })
+		default:
+			do(c.Name, c)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lunette-io/lunette/agent/apply"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/agent/plan"
+	"github.com/lunette-io/lunette/agent/state"
+)
+
+// A transition is the way of a daemon from one document to another. Nodes, units, targets and portals
+// prepare their parts of it, in this order: all that can fail is done then, and nobody sees it. It
+// ends with Publish and then Retire, or with Cancel. It implements [apply.Prepared].
+type transition struct {
+	apply.Transition
+	d *Daemon
+	// first: it is the start of the daemon.
+	first bool
+
+	undo  undo                          // takes the preparation back
+	shows []func()                      // publish it, in the order in which they were added
+	ends  []func(context.Context) error // end what is not served any more, the last first
+	gone  []chan struct{}               // closed when what initiators have lost is not known to any unit any more
+	free  func()                        // lets the next change begin
+
+	// logical are the logical units as they will be, by name; units makes it.
+	logical map[string]*logicalUnit
+	// anew are the targets that are to be shown anew, whatever the document says of them: units that
+	// they map were replaced, or users have other secrets.
+	anew map[string]bool
+	// made are the nodes that this transition has made: they show no target yet.
+	made map[*openNode]bool
+}
+
+func (d *Daemon) newTransition(t apply.Transition) *transition {
+	if t.Makes == nil {
+		t.Makes = func(state.Made) error { return nil }
+	}
+	return &transition{Transition: t, d: d, anew: make(map[string]bool), made: make(map[*openNode]bool)}
+}
+
+// Prepare implements [apply.Runner].
+func (d *Daemon) Prepare(ctx context.Context, t apply.Transition) (apply.Prepared, error) {
+	x := d.newTransition(t)
+	if err := x.prepare(ctx); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// prepare does all that can fail. Daemon.changing is held afterwards, until the transition is published
+// or taken back; after an error it is not.
+func (x *transition) prepare(ctx context.Context) error {
+	d := x.d
+	x.free = d.change()
+	for _, part := range []func(context.Context, *transition) error{
+		d.units.prepare, d.nodes.prepare, d.targets.prepare, d.portals.prepare,
+	} {
+		err := context.Cause(ctx)
+		if err == nil {
+			err = part(ctx, x)
+		}
+		if err != nil {
+			return errors.Join(err, x.Cancel())
+		}
+	}
+	return nil
+}
+
+// Publish implements [apply.Prepared].
+func (x *transition) Publish() {
+	defer x.free()
+	x.d.current.Store(x.New)
+	for _, show := range x.shows {
+		show()
+	}
+	x.d.units.tell()
+}
+
+// Retire implements [apply.Prepared]. What has not ended by then is looked at again by the next call.
+func (x *transition) Retire(ctx context.Context) error {
+	var errs []error
+	var left []func(context.Context) error
+	for _, end := range slices.Backward(x.ends) {
+		err := end(ctx)
+		errs = append(errs, err)
+		if errors.As(err, new(*apply.EndingError)) {
+			left = append(left, end)
+		}
+	}
+	slices.Reverse(left)
+	x.ends = left
+	return errors.Join(errs...)
+}
+
+// Cancel implements [apply.Prepared].
+func (x *transition) Cancel() error {
+	defer x.free()
+	return x.undo.run()
+}
+
+// steps are those of the plan that are about objects of a kind.
+func (x *transition) steps(kind model.ObjectKind) []plan.Step {
+	var all []plan.Step
+	for _, s := range x.Plan.Steps {
+		if s.Key.Kind == kind {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// losing returns what is called when initiators have lost something for good: what they had it of is
+// not closed before.
+func (x *transition) losing() (gone func()) {
+	c := make(chan struct{})
+	x.gone = append(x.gone, c)
+	return func() { close(c) }
+}
+
+// ended is lost as an end of the transition.
+func (x *transition) ended(ctx context.Context) error {
+	if err := x.lost(ctx); err != nil {
+		return &apply.EndingError{Err: err}
+	}
+	return nil
+}
+
+// lost waits until all that initiators lose is gone.
+func (x *transition) lost(ctx context.Context) error {
+	for _, c := range x.gone {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return fmt.Errorf("sessions are still ending: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// fromNothing is the plan that makes all of a document, from nothing.
+func fromNothing(doc *model.Document) *plan.Plan {
+	p := &plan.Plan{}
+	add := func(kind model.ObjectKind, name string) {
+		p.Steps = append(p.Steps, plan.Step{Op: plan.Create, Key: model.Key{Kind: kind, Name: name}})
+	}
+	for _, u := range doc.Units {
+		add(model.UnitObject, u.Name)
+	}
+	for _, t := range doc.Targets {
+		add(model.TargetObject, t.Name)
+	}
+	for _, key := range doc.PortalKeys() {
+		add(model.PortalObject, key.Name)
+	}
+	return p
+}
