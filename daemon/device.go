@@ -68,6 +68,11 @@ func (c *units) open(ctx context.Context, spec model.Unit, given map[string]*bas
 		return nil, errors.Join(err, s.drop())
 	}
 	s.taken()
+	for name, b := range s.all() {
+		if given[name] != b {
+			c.later.Add(int64(b.Later))
+		}
+	}
 	d := &device{parts: some, stores: s}
 	var names []string
 	for _, p := range some {

@@ -31,12 +31,12 @@ func (s *stores) keep(b *base, volatile bool, name string) error {
 	seed, err := file.Get(slot("identity", name))
 	switch {
 	case err != nil:
-		return fmt.Errorf("which disk it was: %w", err)
+		return fmt.Errorf("what it was called: %w", err)
 	case len(seed) > 0:
 		b.Seed = string(seed)
 	default:
 		if err := file.Set(slot("identity", name), []byte(b.Seed)); err != nil {
-			return fmt.Errorf("which disk it is: %w", err)
+			return fmt.Errorf("what it is called: %w", err)
 		}
 	}
 	b.Caveat = plugin.Notice{}

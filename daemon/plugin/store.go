@@ -73,6 +73,8 @@ type Opened struct {
 	File string
 	// Remove removes the data for good, after Close; nil: it has no file of its own.
 	Remove func() error
+	// Later is how many descriptors the store may open later.
+	Later int
 	// Label is the store in words: its kind, and what it is on.
 	Label string
 	// Taken tells that a logical unit has taken the store, so that nobody else closes it. The daemon
