@@ -26,7 +26,7 @@ type stores struct {
 	reg    *Registry
 	spec   model.Unit
 	log    *slog.Logger
-	record string           // where what outlives the unit is kept; empty: nowhere
+	record *unitRecord      // where what outlives the unit is kept; nil: nowhere
 	given  map[string]*base // stores that were open before: they are not opened, and not closed by drop
 
 	told string // what was told last of what it has lost; Daemon.watching guards it
