@@ -30,12 +30,12 @@ func (p *unitPlan) opening(ctx context.Context, j *unitJob) error {
 	case at.late || len(at.given) > 0:
 		u, d, err = p.movingIn(ctx, j, at)
 	case j.old == nil:
-		if d, err = p.c.open(ctx, *j.spec, nil, at.found); err == nil {
+		if d, err = p.c.open(ctx, *j.spec, nil); err == nil {
 			p.x.undo.add(d.abandon)
 			u, err = p.c.newUnit(*j.spec, d)
 		}
 	default:
-		if d, err = p.c.open(ctx, *j.spec, nil, at.found); err == nil {
+		if d, err = p.c.open(ctx, *j.spec, nil); err == nil {
 			p.x.undo.add(d.abandon)
 			j.move.ready = d
 			u, err = p.c.following(j.old, *j.spec)
@@ -89,7 +89,7 @@ func (p *unitPlan) movingIn(ctx context.Context, j *unitJob, at places) (u *unit
 	m.given, m.sizes = at.given, at.sizes
 	switch {
 	case !at.late:
-		if d, err = p.c.open(ctx, *j.spec, at.given, at.found); err != nil {
+		if d, err = p.c.open(ctx, *j.spec, at.given); err != nil {
 			return nil, nil, err
 		}
 		if err = d.release(); err != nil {
@@ -150,6 +150,9 @@ func (p *unitPlan) grow(ctx context.Context, at places) error {
 // places finds out where the stores of a unit are.
 func (p *unitPlan) places(j *unitJob) (at places, err error) {
 	at = places{given: make(map[string]*base), found: make(map[string]plugin.Found), sizes: make(map[string]int64)}
+	if p.x.first { // nobody has a store yet; two that want one find out by its lock
+		return at, nil
+	}
 	stores := storesOf(j.spec)
 	for _, name := range sortedKeys(stores) {
 		if err := p.place(j, name, stores[name], &at); err != nil {

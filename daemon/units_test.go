@@ -23,10 +23,11 @@ import (
 // lab is a daemon whose document is changed as a whole, with its initiators.
 type lab struct {
 	*testing.T
-	d    *Daemon
-	p    *pipe.Process
-	doc  *model.Document
-	made []state.Made
+	d       *Daemon
+	p       *pipe.Process
+	doc     *model.Document
+	made    []state.Made
+	stopped bool
 }
 
 // labText is a document of units, with a target that has each at the LUN of its place.
@@ -57,6 +58,9 @@ func newLab(t *testing.T, opts func(*Options), units ...string) *lab {
 	l.d = d
 	d.current.Store(l.doc)
 	t.Cleanup(func() {
+		if l.stopped {
+			return
+		}
 		if err := d.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -366,5 +370,26 @@ func TestUnitIsRemovedWithItsData(t *testing.T) {
 		if _, err := os.Stat(c.name + ".img"); (err == nil) != c.there {
 			t.Errorf("the data of %s: %v", c.name, err)
 		}
+	}
+}
+
+// A memory unit is the same after a restart, where there is a place to keep that.
+func TestMemoryUnitKeepsItsName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var names []any
+	for range 2 {
+		l := newLab(t, func(o *Options) {
+			o.UnitRecord = func(unit string) func(func(string) error) error {
+				return func(do func(string) error) error { return do(unit + ".kept") }
+			}
+		}, stands)
+		names = append(names, l.d.Units()[0].Facts.Value("naa"))
+		if err := l.d.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.stopped = true
+	}
+	if names[0] != names[1] {
+		t.Errorf("it is called %v", names)
 	}
 }
