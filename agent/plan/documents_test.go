@@ -152,9 +152,9 @@ func drawDocument(t *rapid.T, label string) *model.Document {
 		}
 		d.Targets = append(d.Targets, x)
 	}
-	ports := rapid.Permutation([]string{"1", "2", "3"}).Draw(t, "ports")
-	for i, name := range some("", "front", "back") {
-		d.Portals = append(d.Portals, model.Portal{Name: name, Kind: one("rope+tcp", "wire+tcp"), Written: "127.0.0.1:" + ports[i], Tag: rapid.IntRange(0, 2).Draw(t, "tag")})
+	ports := rapid.Permutation([]string{"1", "2", "3", "0", "0"}).Draw(t, "ports")
+	for i, name := range some("", "front", "back", " ") {
+		d.Portals = append(d.Portals, model.Portal{Name: strings.TrimSpace(name), Kind: one("rope+tcp", "wire+tcp"), Written: "127.0.0.1:" + ports[i], Tag: rapid.IntRange(0, 2).Draw(t, "tag")})
 	}
 	if one("", "limits") != "" {
 		d.Limits.Connections = rapid.IntRange(1, 2).Draw(t, "connections")

@@ -6,15 +6,19 @@ import (
 	"github.com/lunette-io/lunette/agent/model"
 )
 
-func portalName(p *model.Portal) string {
-	if p.Name != "" {
-		return p.Name
-	}
-	return p.String()
+// A portal of one of the documents, with its key: several may listen at the same address with a free port.
+type portal struct {
+	*model.Portal
+	key model.Key
 }
 
-func portalKey(p *model.Portal) model.Key {
-	return model.Key{Kind: model.PortalObject, Name: portalName(p)}
+// portalsOf are those of a document, in its order.
+func portalsOf(d *model.Document) []portal {
+	all := make([]portal, len(d.Portals))
+	for i, key := range d.PortalKeys() {
+		all[i] = portal{&d.Portals[i], key}
+	}
+	return all
 }
 
 // takes is what no other portal can take; empty: nothing.
@@ -27,49 +31,53 @@ func (d *differ) takes(p *model.Portal) string {
 
 // portals finds which portals come, change and go, and whose address goes from one to another.
 func (d *differ) portals() {
-	left := byName(d.old.Portals, portalName)
-	holders := make(map[string]*model.Portal)
-	for i := range d.old.Portals {
-		if p := &d.old.Portals[i]; d.takes(p) != "" {
-			holders[d.takes(p)] = p
+	before, after := portalsOf(d.old), portalsOf(d.new)
+	left := make(map[model.Key]portal) // of the old ones, those that no new one is
+	holders := make(map[string]portal)
+	for _, p := range before {
+		left[p.key] = p
+		if takes := d.takes(p.Portal); takes != "" {
+			holders[takes] = p
 		}
 	}
-	stays := byName(d.new.Portals, portalName)
-	renamed := make(map[string]bool) // by the old name
-	for i := range d.new.Portals {
-		p := &d.new.Portals[i]
-		was := left[portalName(p)]
-		delete(left, portalName(p))
-		holder := holders[d.takes(p)]
-		s := Step{Op: Change, Key: portalKey(p)}
-		switch {
-		case was == nil && holder != nil && stays[portalName(holder)] == nil && holder.Kind == p.Kind:
-			s.Op, s.From, was = Rename, portalKey(holder), holder
-			renamed[portalName(holder)] = true
-		case was == nil:
-			s.Op, s.Fields = Create, come(d.portalWritten(p))
+	for _, p := range after {
+		delete(left, p.key)
+	}
+	stays := make(map[model.Key]*model.Portal)
+	for _, p := range before {
+		if _, goes := left[p.key]; !goes {
+			stays[p.key] = p.Portal
 		}
-		if holder != nil && s.Op != Rename && portalName(holder) != portalName(p) {
-			s.From = portalKey(holder)
+	}
+	for _, p := range after {
+		was := stays[p.key]
+		holder, held := holders[d.takes(p.Portal)]
+		s := Step{Op: Change, Key: p.key}
+		if held && holder.key != p.key {
+			s.From = holder.key
+			if _, goes := left[holder.key]; goes && was == nil && holder.Kind == p.Kind {
+				s.Op, was = Rename, holder.Portal
+				delete(left, holder.key)
+			}
 		}
 		var o outcome
-		if s.Op != Create {
-			changes := d.portal(was, p, &o)
-			if len(changes) == 0 {
-				continue
-			}
-			s.Fields = fields(changes)
+		if was == nil {
+			s.Op, s.Fields = Create, come(d.portalWritten(p.Portal))
+			d.add(s, o)
+			continue
 		}
-		d.add(s, o)
+		if changes := d.portal(was, p.Portal, &o); len(changes) > 0 {
+			s.Fields = fields(changes)
+			d.add(s, o)
+		}
 	}
-	for i := range d.old.Portals {
-		p := &d.old.Portals[i]
-		if left[portalName(p)] != p || renamed[portalName(p)] {
+	for _, p := range before {
+		if _, goes := left[p.key]; !goes {
 			continue
 		}
 		var o outcome
 		o.is(Unseen, "nobody logs in there any more; sessions that have come by it stay")
-		d.add(Step{Op: Remove, Key: portalKey(p), Fields: gone(d.portalWritten(p))}, o)
+		d.add(Step{Op: Remove, Key: p.key, Fields: gone(d.portalWritten(p.Portal))}, o)
 	}
 }
 
