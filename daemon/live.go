@@ -1,11 +1,9 @@
 package daemon
 
 import (
-	"context"
 	"slices"
 
 	"github.com/lunette-io/lunette/agent/api"
-	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/plan"
 )
@@ -38,19 +36,4 @@ func (d *Daemon) Ends(old *model.Target, doc *model.Document) []plan.Session {
 
 func session(s api.Session) plan.Session {
 	return plan.Session{Transport: s.Transport, ID: s.ID, Initiator: s.Initiator, Target: s.Target}
-}
-
-// DropSession implements [server.Operator].
-func (d *Daemon) DropSession(_ context.Context, transport, id string) error {
-	for _, n := range d.nodes.load() {
-		for _, s := range n.Sessions() {
-			if s.Transport == transport && s.ID == id {
-				if n.Drop(id) == nil {
-					d.log.Info("a session was ended by hand", "transport", transport, "session", id, "initiator", s.Initiator, "target", s.Target)
-					return nil
-				}
-			}
-		}
-	}
-	return &apply.NotFoundError{Key: model.Key{Kind: "session", Name: transport + "/" + id}}
 }

@@ -224,7 +224,12 @@ func TestChangesAsTheReferenceSays(t *testing.T) {
 		p := pipe.New()
 		reg := with(p)
 		socket := filepath.Join(dir, "s")
-		doc := &model.Document{Version: 1, Limits: model.Limits{Memory: 64 << 20}, Values: model.Values{}}
+		start, err := reg.Schema().ParsePortal("pipe+process:///start") // without one there would be that of the schema
+		if err != nil {
+			t.Fatal(err)
+		}
+		start.Values = model.Values{"slots": int64(8)}
+		doc := &model.Document{Version: 1, Limits: model.Limits{Memory: 64 << 20}, Values: model.Values{}, Portals: []model.Portal{start}}
 		d, err := Start(context.Background(), doc, reg, Options{Log: slog.New(slog.DiscardHandler), Socket: socket})
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +237,7 @@ func TestChangesAsTheReferenceSays(t *testing.T) {
 		d.current.Store(doc) // which has no text, and no portal by default
 		r := &reference{
 			t: t, d: d, p: p, schema: reg.Schema(), units: make(map[string]byte), targets: make(map[string]map[int]string),
-			portals: make(map[string][]string), sessions: make(map[*pipe.Session]string),
+			portals: map[string][]string{"/start": nil}, sessions: make(map[*pipe.Session]string),
 		}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			r.step()

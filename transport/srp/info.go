@@ -9,6 +9,7 @@ import (
 
 // A SessionInfo describes an I_T nexus for people and programs.
 type SessionInfo struct {
+	ID        int64  // the number of its first channel
 	Initiator string // the identifier of its port
 	Target    string // the SCSI target's name
 	Port      string // the identifier of the target's port
@@ -45,7 +46,7 @@ func (n *Node) Sessions() []SessionInfo {
 			addr = nx.key.addr.String()
 		}
 		infos = append(infos, SessionInfo{
-			Initiator: nx.port.String(), Target: nx.target.SCSI.Name, Port: nx.target.id.String(), Address: addr,
+			ID: nx.id, Initiator: nx.port.String(), Target: nx.target.SCSI.Name, Port: nx.target.id.String(), Address: addr,
 			Since: nx.since, Totals: nx.scsi.Totals(),
 		})
 		channels = append(channels, append([]*channel(nil), nx.channels...))

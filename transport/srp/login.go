@@ -3,6 +3,7 @@ package srp
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/lunette-io/lunette/internal/share"
@@ -95,17 +96,16 @@ const spare = 4
 // terminates, and not for that of their tasks: a unit at which some are left answers BUSY.
 func (n *Node) admit(p *Portal, x *iu.LoginRequest, info *rdma.Info) (*channel, iu.Result, *rejection) {
 	addr := addressOf(info.Remote)
-	n.mu.Lock()
-	t := n.targets[x.Target]
-	n.mu.Unlock()
 	port := portOf(x.Initiator, addr)
+	n.mu.Lock()
+	t, refused := n.lets(p, x, port, addr)
+	timeout := n.timeout
+	n.mu.Unlock()
 	switch {
 	case x.MaxIU < iu.LoginRequestLen || int64(x.MaxIU) > int64(n.cfg.MaxIU):
 		return nil, 0, &rejection{iu.RejectIULength, fmt.Sprintf("IUs of %d bytes", x.MaxIU)}
-	case t == nil || !p.shows(t.SCSI.Name):
-		return nil, 0, noTarget(x.Target)
-	case !t.access.admits(x.Initiator, port, addr): // which targets there are is nobody's business
-		return nil, 0, &rejection{iu.RejectTarget, fmt.Sprintf("%v at %v may not use target %v", x.Initiator, addr, x.Target)}
+	case refused != nil:
+		return nil, 0, refused
 	case x.Needs&^formats != 0:
 		return nil, 0, &rejection{iu.RejectFormats, fmt.Sprintf("data buffer descriptor formats %#x", uint16(x.Needs))}
 	case x.Action != iu.Single && x.Action != iu.Multi:
@@ -113,11 +113,11 @@ func (n *Node) admit(p *Portal, x *iu.LoginRequest, info *rdma.Info) (*channel, 
 	}
 	c := newChannel(n, x, info)
 	key := nexusKey{initiator: port, target: t.id, addr: addr}
-	late := time.NewTimer(n.cfg.LoginTimeout)
+	late := time.NewTimer(timeout)
 	defer late.Stop()
 	result := iu.NoChannels
 	for {
-		old, res, why := n.enter(c, key, t, x.Action)
+		old, res, why := n.enter(c, key, p, x)
 		if why != nil {
 			return nil, 0, why
 		}
@@ -137,6 +137,20 @@ func (n *Node) admit(p *Portal, x *iu.LoginRequest, info *rdma.Info) (*channel, 
 	}
 }
 
+// lets is the target that a login by the portal p is for, or why it is not let in. n.mu is held.
+func (n *Node) lets(p *Portal, x *iu.LoginRequest, port iu.PortID, addr netip.Addr) (*servedTarget, *rejection) {
+	t := n.targets[x.Target]
+	switch {
+	case t == nil || !p.shows(t.SCSI.Name):
+		return nil, noTarget(x.Target)
+	case !t.access.admits(x.Initiator, port, addr): // which targets there are is nobody's business
+		return nil, &rejection{iu.RejectTarget, fmt.Sprintf("%v at %v may not use target %v", x.Initiator, addr, x.Target)}
+	case t.Away:
+		return nil, &rejection{iu.RejectResources, fmt.Sprintf("the target %s is under maintenance", t.SCSI.Name)}
+	}
+	return t, nil
+}
+
 func noTarget(id iu.PortID) *rejection {
 	return &rejection{iu.RejectTarget, fmt.Sprintf("there is no target %v", id)}
 }
@@ -144,11 +158,15 @@ func noTarget(id iu.PortID) *rejection {
 var errReplaced = errors.New("replaced by a login")
 
 // enter puts c into its nexus, or makes one. What it returns, if not nil, is the nexus whose
-// connections must end first.
-func (n *Node) enter(c *channel, key nexusKey, t *servedTarget, a iu.Action) (*nexus, iu.Result, *rejection) {
+// connections must end first. Whether the login is let in is looked at again: it may have waited.
+func (n *Node) enter(c *channel, key nexusKey, p *Portal, x *iu.LoginRequest) (*nexus, iu.Result, *rejection) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	nx := n.nexuses[key]
+	t, refused := n.lets(p, x, key.initiator, key.addr)
+	if refused != nil {
+		return nil, 0, refused
+	}
+	a, nx := x.Action, n.nexuses[key]
 	switch {
 	case n.closing:
 		return nil, 0, nodeCloses
@@ -167,6 +185,7 @@ func (n *Node) enter(c *channel, key nexusKey, t *servedTarget, a iu.Action) (*n
 			n.unbook(c)
 			return nil, 0, noTarget(t.id)
 		}
+		nx.id = n.numbers + 1 // the number of its first channel
 		n.nexuses[key] = nx
 		n.all[nx] = struct{}{}
 		result = iu.NoChannels

@@ -20,6 +20,7 @@ import (
 // While it is lost the same initiator may log in anew, to another nexus.
 type nexus struct {
 	node   *Node
+	id     int64 // for people
 	key    nexusKey
 	port   iu.PortID // of the initiator
 	target *servedTarget

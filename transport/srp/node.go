@@ -20,9 +20,11 @@ type Node struct {
 	// mu comes before the locks of the target layer and of channels.
 	mu       sync.Mutex
 	targets  map[iu.PortID]*servedTarget
-	nexuses  map[nexusKey]*nexus   // that have a connection
-	all      map[*nexus]struct{}   // those whose tasks have not all ended as well
-	channels map[*channel]struct{} // the same
+	names    map[string]*servedTarget // the same by name, and those whose identifier another has
+	timeout  time.Duration            // of logins
+	nexuses  map[nexusKey]*nexus      // that have a connection
+	all      map[*nexus]struct{}      // those whose tasks have not all ended as well
+	channels map[*channel]struct{}    // the same
 	doors    doors
 	numbers  int64
 	closing  bool
@@ -44,6 +46,8 @@ func NewNode(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Log,
 		targets:  make(map[iu.PortID]*servedTarget),
+		names:    make(map[string]*servedTarget),
+		timeout:  cfg.LoginTimeout,
 		nexuses:  make(map[nexusKey]*nexus),
 		all:      make(map[*nexus]struct{}),
 		channels: make(map[*channel]struct{}),
@@ -54,6 +58,18 @@ func NewNode(cfg Config) (*Node, error) {
 	n.done.Add(1)
 	go n.clock()
 	return n, nil
+}
+
+// SetLimits changes those limits of Config, 0: to their defaults, for what comes from now on.
+func (n *Node) SetLimits(channels, logins int, loginTimeout time.Duration) {
+	cfg := Config{MaxChannels: channels, MaxLogins: logins, LoginTimeout: loginTimeout, Arena: n.cfg.Arena}
+	cfg.defaults()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.doors.logins.Resize(cfg.MaxLogins)
+	n.doors.channels.Resize(cfg.MaxChannels)
+	n.doors.ports.Resize(cfg.MaxChannels)
+	n.timeout = cfg.LoginTimeout
 }
 
 // clock looks at every channel once a second: one goroutine for all time-outs.
@@ -129,7 +145,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	}
 	n.mu.Unlock()
 	n.mu.Lock()
-	for _, t := range n.targets {
+	for _, t := range n.names {
 		n.dropTarget(t)
 	}
 	n.mu.Unlock()

@@ -39,24 +39,29 @@ func (s *secrets) finder(discovery owner, open bool) func() login.Authenticator 
 		return nil
 	}
 	return func() login.Authenticator {
-		if g := s.guests.Load(); g != nil {
+		if g := s.gather(); g != nil {
 			return g.Begin()
 		}
 		return nil
 	}
 }
 
-// gather makes the guests of all targets anew. s.mu is held.
-func (s *secrets) gather() {
+// gather returns the guests of all targets; nil: none of them asks for a proof.
+func (s *secrets) gather() *auth.Guests {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gathered {
+		return s.guests
+	}
 	all := make(map[string]*auth.CHAP)
 	for o := range maps.Values(s.all) {
 		if o.chap != nil && o.target != "" {
 			all[o.target] = o.chap
 		}
 	}
-	if len(all) == 0 {
-		s.guests.Store(nil)
-		return
+	s.guests, s.gathered = nil, true
+	if len(all) > 0 {
+		s.guests = auth.NewGuests(all)
 	}
-	s.guests.Store(auth.NewGuests(all))
+	return s.guests
 }

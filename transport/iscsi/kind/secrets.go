@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
@@ -98,8 +97,12 @@ type secrets struct {
 	// be after it; nil: all that there are.
 	checked map[string]owner
 	staying map[string]bool
-	// guests are all who have a secret of a target; nil: no target asks for one. It is read without mu.
-	guests atomic.Pointer[auth.Guests]
+	// mutual has all that prove themselves, or have done so once, by name: few have to be compared with others.
+	mutual map[string]owner
+	// guests are all who have a secret of a target; nil: no target asks for one. They are made when they are
+	// asked for, after a change: gathered is false then.
+	guests   *auth.Guests
+	gathered bool
 }
 
 // begin begins a change, after which there are targets of these names alone; nil: it is not known.
@@ -125,12 +128,14 @@ func (s *secrets) check(o owner) error {
 		s.checked = make(map[string]owner)
 	}
 	s.checked[o.name] = o
-	for _, all := range []map[string]owner{s.all, s.checked} {
-		for name, other := range all {
-			if now, ok := s.checked[name]; ok {
-				other = now
+	s.noteMutual(o)
+	for _, all := range s.others(o) {
+		for name := range all {
+			other, ok := s.checked[name]
+			if !ok {
+				other, ok = s.all[name]
 			}
-			if name == o.name || s.staying != nil && !s.staying[name] {
+			if !ok || name == o.name || s.staying != nil && !s.staying[name] {
 				continue
 			}
 			if err := apart(o.mutual, other.users); err != nil {
@@ -142,6 +147,25 @@ func (s *secrets) check(o owner) error {
 		}
 	}
 	return nil
+}
+
+// noteMutual notes that o proves itself, if it does. s.mu is held.
+func (s *secrets) noteMutual(o owner) {
+	if o.mutual == nil {
+		return
+	}
+	if s.mutual == nil {
+		s.mutual = make(map[string]owner)
+	}
+	s.mutual[o.name] = o
+}
+
+// others are the owners that may have a secret of the other direction than one of o. s.mu is held.
+func (s *secrets) others(o owner) []map[string]owner {
+	if o.mutual == nil {
+		return []map[string]owner{s.mutual}
+	}
+	return []map[string]owner{s.all, s.checked}
 }
 
 // like returns o with the CHAP of the owner that is there under its name, if that asks for the same proof:
@@ -163,8 +187,9 @@ func (s *secrets) set(o owner) {
 		s.all = make(map[string]owner)
 	}
 	s.all[o.name] = o
+	s.noteMutual(o)
 	delete(s.checked, o.name)
-	s.gather()
+	s.gathered = false
 }
 
 // drop forgets the secrets of an owner.
@@ -173,7 +198,8 @@ func (s *secrets) drop(name string) {
 	defer s.mu.Unlock()
 	delete(s.all, name)
 	delete(s.checked, name)
-	s.gather()
+	delete(s.mutual, name)
+	s.gathered = false
 }
 
 // apart refuses users that have the secret with which we prove ourselves.

@@ -77,7 +77,15 @@ func (c *Client) Next(h *pdu.BHS, data []byte) (req pdu.BHS, text []byte, done b
 			return req, nil, false, err
 		}
 		if r.Status != pdu.LoginSuccess {
-			return req, nil, false, fail(r.Status, "by the target")
+			f := fail(r.Status, "by the target")
+			if pairs, err := ParseAnswer(data); err == nil && r.Status.Redirects() {
+				for _, p := range pairs {
+					if p.Key == "TargetAddress" {
+						f.Redirect = p.Value
+					}
+				}
+			}
+			return req, nil, false, f
 		}
 		whole, complete, err := c.in.Add(data, r.Continue)
 		if err != nil {

@@ -98,6 +98,8 @@ type Result struct {
 type Failure struct {
 	Status pdu.LoginStatus
 	Why    string
+	// Redirect, of a refusal that a client has got, is where it is sent: a TargetAddress; "": nowhere.
+	Redirect string
 }
 
 // Error is the status and the reason.

@@ -47,6 +47,7 @@ func listen(ctx context.Context, n *node, d rdma.Device, b plugin.Binding) (plug
 	return x, nil
 }
 
+// A portal is one of the node.
 type portal struct{ *srp.Portal }
 
 // Set implements [plugin.Portal].
@@ -69,16 +70,21 @@ func newNode(c plugin.NodeConfig) (plugin.Node, error) {
 }
 
 // Prepare implements [plugin.Node].
-func (n *node) Prepare(plugin.NodeConfig) (func(), error) { return func() {}, nil }
+func (n *node) Prepare(c plugin.NodeConfig) (func(), error) {
+	return func() { n.SetLimits(c.Limits.Connections, c.Limits.Logins, c.Limits.LoginTimeout) }, nil
+}
 
 // PrepareTarget implements [plugin.Node].
 func (n *node) PrepareTarget(t plugin.Target) (func(), error) {
 	shown, err := shownAs(t)
+	if err == nil {
+		err = srp.CheckTarget(shown)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("target %s: %w", t.Name, err)
 	}
 	return func() {
-		if err := n.Node.SetTarget(shown); err != nil {
+		if err := n.Node.TakeTarget(shown); err != nil {
 			n.log.Error("a target is shown as before", "target", t.Name, "error", err)
 		}
 	}, nil
@@ -95,31 +101,45 @@ func shownAs(t plugin.Target) (srp.Target, error) {
 	if err != nil {
 		return srp.Target{}, fmt.Errorf("ioc-guid: %w", err)
 	}
-	return srp.Target{SCSI: t.SCSI, IDExt: ext, IOCGUID: guid, Initiators: initiators(t.Values)}, nil
+	return srp.Target{SCSI: t.SCSI, IDExt: ext, IOCGUID: guid, Initiators: initiators(t.Values), Away: t.Maintenance.On}, nil
 }
 
 // Refuses implements [plugin.Node].
-func (n *node) Refuses(plugin.Target) []string { return nil }
+func (n *node) Refuses(t plugin.Target) (ids []string) {
+	shown, err := shownAs(t)
+	if err != nil {
+		return nil
+	}
+	for _, id := range n.Node.Refuses(t.Name, shown) {
+		ids = append(ids, strconv.FormatInt(id, 10))
+	}
+	return ids
+}
 
-// EndRefused implements [plugin.Node].
-func (n *node) EndRefused(_ plugin.Target, _ time.Duration, done func()) { done() }
+// EndRefused implements [plugin.Node]: SRP has no way to ask initiators to leave, and T_LOGOUT tells them
+// that their channels end.
+func (n *node) EndRefused(t plugin.Target, _ time.Duration, done func()) {
+	n.Node.EndRefused(t.Name, done)
+}
 
 // Drop implements [plugin.Node].
-func (n *node) Drop(id string) error { return fmt.Errorf("there is no session %s", id) }
+func (n *node) Drop(id string) error {
+	if number, err := strconv.ParseInt(id, 10, 64); err != nil || !n.Node.Drop(number) {
+		return fmt.Errorf("there is no session %s", id)
+	}
+	return nil
+}
 
 // Sessions implements [plugin.Node].
 func (n *node) Sessions() []api.Session {
 	var all []api.Session
 	for _, s := range n.Node.Sessions() {
 		a := api.Session{
-			Transport: "srp", Initiator: s.Initiator, Target: s.Target, Since: s.Since.UTC(), Connections: []api.Connection{},
+			ID: strconv.FormatInt(s.ID, 10), Transport: "srp", Initiator: s.Initiator, Target: s.Target, Since: s.Since.UTC(), Connections: []api.Connection{},
 			Counts: plugin.Counts(s.Totals),
 		}
 		for _, c := range s.Channels {
 			n := c.Stats
-			if a.ID == "" {
-				a.ID = strconv.FormatInt(c.Number, 10) // of the first channel: nexuses have no numbers
-			}
 			a.Connections = append(a.Connections, api.Connection{
 				ID: int(c.Number), Network: c.Transport, Remote: c.Remote, Local: c.Local,
 				PDUsIn: n.MessagesIn, PDUsOut: n.MessagesOut, Receives: n.Receives, Sends: n.Sends,
