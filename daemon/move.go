@@ -122,7 +122,7 @@ func (m *move) run(ctx context.Context) bool {
 		was := m.old.device.Load()
 		if m.ready != nil {
 			m.install(m.ready)
-			m.ended(was.stores.lost(), was.close())
+			m.ended(was.stores.lost(), m.release(was))
 			close(m.released)
 			return true
 		}

@@ -104,7 +104,7 @@ func (l *lab) to(units []string, steps ...plan.Step) {
 }
 
 func step(op plan.Op, name string) plan.Step {
-	return plan.Step{Op: op, Key: model.Key{Kind: model.UnitObject, Name: name}}
+	return plan.Step{Op: op, Effect: plan.LosesData, Key: model.Key{Kind: model.UnitObject, Name: name}}
 }
 
 func renamed(from, to string) plan.Step {
