@@ -41,13 +41,13 @@ func (b budget) fit(asked model.Limits) (model.Limits, error) {
 }
 
 // limits are the limits of a document, as far as there are descriptors. It is called first before the
-// first transport is made, and the units are open: what they take then is kept for them. Daemon.changing
+// first transport is made, and the units are open: what they take then, and may take later, is kept for them. Daemon.changing
 // is held.
 func (c *nodes) limits(doc *model.Document) (model.Limits, error) {
 	d := c.d
 	first := d.taken == 0
 	if first {
-		d.taken = openFiles()
+		d.taken = openFiles() + int(d.units.later.Load())
 	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

@@ -122,7 +122,7 @@ func (m *move) run(ctx context.Context) bool {
 		was := m.old.device.Load()
 		if m.ready != nil {
 			m.install(m.ready)
-			m.ended(was.stores.lost(), was.close())
+			m.ended(was.stores.lost(), m.release(was))
 			close(m.released)
 			return true
 		}
@@ -217,7 +217,7 @@ func (m *move) make(ctx context.Context) *device {
 	err := m.resize(ctx)
 	var d *device
 	if err == nil {
-		d, err = m.c.open(ctx, spec, m.given, nil)
+		d, err = m.c.open(ctx, spec, m.given)
 	}
 	if err != nil {
 		m.c.d.log.Error("a unit is not ready: it is tried again", "unit", spec.Name, "error", err)

@@ -63,7 +63,7 @@ func (c *units) retry(now time.Time) (left bool) {
 		if !d.unopened() || now.Before(d.waiting.next) || c.life.Err() != nil {
 			continue
 		}
-		opened, err := c.open(c.life, u.spec, d.stores.given, nil)
+		opened, err := c.open(c.life, u.spec, d.stores.given)
 		if err == nil {
 			if _, err = unclaimed(c.load(), map[*unit]*device{u: opened}); err == nil {
 				c.ready(u, opened)
@@ -149,22 +149,49 @@ func (p *unitPlan) removing(j *unitJob) error {
 
 // Shrinks implements [plan.Live].
 func (d *Daemon) Shrinks(old, new *model.Unit) bool {
-	u, ok := d.units.find(old.Name)
-	if !ok {
-		return false
+	now := make(map[string]*base)
+	if old != nil {
+		if u, ok := d.units.find(old.Name); ok {
+			now = u.device.Load().stores.all()
+		}
 	}
-	stores := storesOf(new)
-	for name, b := range u.device.Load().stores.all() {
-		spec := stores[name]
+	for name, spec := range storesOf(new) {
 		kind, err := plugin.Find(d.reg.Stores, "store", spec.Kind)
-		if err != nil || spec.Kind != b.spec.Kind {
+		if err != nil {
 			continue
 		}
-		if size := grownTo(kind, spec.Values); size > 0 && size < b.Info().Size {
+		size, b := grownTo(kind, spec.Values), now[name]
+		if size == 0 {
+			continue
+		}
+		if b != nil && b.spec.Kind == spec.Kind {
+			if renewed, _, _ := differ(kind.Options, b.spec.Values, spec.Values); renewed && b.same != "" {
+				b = d.units.at(kind, spec)
+			}
+		} else {
+			b = d.units.at(kind, spec)
+		}
+		if b != nil && size < b.Info().Size {
 			return true
 		}
 	}
 	return false
+}
+
+// at is the store that is open at the place of spec, of whichever unit; nil: there is none.
+func (c *units) at(kind plugin.Store, spec model.Plugin) *base {
+	f, err := found(kind, sizeless(kind, spec.Values))
+	if err != nil || f.Same == "" {
+		return nil
+	}
+	for _, u := range c.load() {
+		for _, b := range u.device.Load().stores.all() {
+			if b.same == f.Same && b.spec.Kind == spec.Kind {
+				return b
+			}
+		}
+	}
+	return nil
 }
 
 func newPlace(d *device) *atomic.Pointer[device] {

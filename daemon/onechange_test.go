@@ -18,7 +18,7 @@ func (d *Daemon) one(ctx context.Context, kind model.ObjectKind, op plan.Op, nam
 	if err := edit(&doc); err != nil {
 		return err
 	}
-	x, err := d.Prepare(ctx, apply.Transition{Old: old, New: &doc, Plan: &plan.Plan{Steps: []plan.Step{{Op: op, Key: model.Key{Kind: kind, Name: name}}}}})
+	x, err := d.Prepare(ctx, apply.Transition{Old: old, New: &doc, Plan: &plan.Plan{Steps: []plan.Step{{Op: op, Effect: plan.LosesData, Key: model.Key{Kind: kind, Name: name}}}}})
 	if err != nil {
 		return err
 	}

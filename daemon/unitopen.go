@@ -30,12 +30,12 @@ func (p *unitPlan) opening(ctx context.Context, j *unitJob) error {
 	case at.late || len(at.given) > 0:
 		u, d, err = p.movingIn(ctx, j, at)
 	case j.old == nil:
-		if d, err = p.c.open(ctx, *j.spec, nil, at.found); err == nil {
+		if d, err = p.c.open(ctx, *j.spec, nil); err == nil {
 			p.x.undo.add(d.abandon)
 			u, err = p.c.newUnit(*j.spec, d)
 		}
 	default:
-		if d, err = p.c.open(ctx, *j.spec, nil, at.found); err == nil {
+		if d, err = p.c.open(ctx, *j.spec, nil); err == nil {
 			p.x.undo.add(d.abandon)
 			j.move.ready = d
 			u, err = p.c.following(j.old, *j.spec)
@@ -87,9 +87,21 @@ func (p *unitPlan) movingIn(ctx context.Context, j *unitJob, at places) (u *unit
 		}
 	}
 	m.given, m.sizes = at.given, at.sizes
+	for name, b := range at.given { // as large as it is going to be
+		size := b.Info().Size
+		if other, ok := at.sizes[name]; ok {
+			size = other
+		}
+		at.found[name] = plugin.Found{Size: size, Same: b.same}
+	}
+	if kind.Fits != nil {
+		if err = kind.Fits(j.spec.Device.Values, at.found); err != nil {
+			return nil, nil, err
+		}
+	}
 	switch {
 	case !at.late:
-		if d, err = p.c.open(ctx, *j.spec, at.given, at.found); err != nil {
+		if d, err = p.c.open(ctx, *j.spec, at.given); err != nil {
 			return nil, nil, err
 		}
 		if err = d.release(); err != nil {
@@ -98,10 +110,6 @@ func (p *unitPlan) movingIn(ctx context.Context, j *unitJob, at places) (u *unit
 		m.given, m.news = d.stores.all(), d.stores.news
 		p.x.undo.add(func() error { return d.stores.unmakeAll(at.given) })
 		if err = p.grow(ctx, at); err != nil {
-			return nil, nil, err
-		}
-	case kind.Fits != nil:
-		if err = kind.Fits(j.spec.Device.Values, at.found); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -150,6 +158,9 @@ func (p *unitPlan) grow(ctx context.Context, at places) error {
 // places finds out where the stores of a unit are.
 func (p *unitPlan) places(j *unitJob) (at places, err error) {
 	at = places{given: make(map[string]*base), found: make(map[string]plugin.Found), sizes: make(map[string]int64)}
+	if p.x.first { // nobody has a store yet; two that want one find out by its lock
+		return at, nil
+	}
 	stores := storesOf(j.spec)
 	for _, name := range sortedKeys(stores) {
 		if err := p.place(j, name, stores[name], &at); err != nil {
@@ -165,7 +176,14 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 	if err != nil {
 		return err
 	}
-	give := func(m *move, b *base, size int64) {
+	give := func(m *move, b *base, size int64) error {
+		if err := p.takes(j, b.same, spec); err != nil {
+			return err
+		}
+		if size > 0 && size < b.Info().Size && !j.loses {
+			return fmt.Errorf("%s: it has %s, and would be cut to %s, which the plan does not say: name it as the unit does that has it now",
+				spec.Values.String("path"), model.Size(b.Info().Size).InWords(), model.Size(size).InWords())
+		}
 		at.given[name] = b
 		if !slices.Contains(at.from, m) {
 			at.from = append(at.from, m)
@@ -173,6 +191,7 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 		if size > 0 && size != b.Info().Size {
 			at.sizes[name] = size
 		}
+		return nil
 	}
 	for _, m := range p.moves() { // one that is described alike
 		for other, b := range m.bases {
@@ -181,8 +200,7 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 				continue
 			}
 			if renewed, _, size := differ(kind.Options, m.specs[other].Values, spec.Values); !renewed {
-				give(m, b, size)
-				return nil
+				return give(m, b, size)
 			}
 		}
 	}
@@ -199,9 +217,15 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 			switch {
 			case b.same != f.Same || b.spec.Kind != spec.Kind:
 			case alike(kind, m.specs[other].Values, spec.Values):
-				give(m, b, grownTo(kind, spec.Values))
-				return nil
+				return give(m, b, grownTo(kind, spec.Values))
 			default:
+				if size, has := grownTo(kind, spec.Values), b.Info().Size; size > 0 && size != has {
+					return fmt.Errorf("%s: it has %s, and cannot become %s while it is opened in another way: change the one, and then the other",
+						spec.Values.String("path"), model.Size(has).InWords(), model.Size(size).InWords())
+				}
+				if err := p.takes(j, b.same, spec); err != nil {
+					return err
+				}
 				at.late = true
 				if !slices.Contains(at.from, m) {
 					at.from = append(at.from, m)
@@ -219,6 +243,18 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 			return err
 		}
 	}
+	return nil
+}
+
+// takes notes that the unit of a job has a place from now on; of two that want it the second is refused.
+func (p *unitPlan) takes(j *unitJob, same string, spec model.Plugin) error {
+	if same == "" {
+		return nil
+	}
+	if other, ok := p.fresh[same]; ok {
+		return fmt.Errorf("%s: the unit %q serves it already, perhaps by another name: %w", spec.Values.String("path"), other, errHeld)
+	}
+	p.fresh[same] = j.spec.Name
 	return nil
 }
 

@@ -23,7 +23,7 @@ type unitPlan struct {
 	now    map[string]*unit // as they will be
 	jobs   []*unitJob
 	opened map[*unit]*device // devices that are open already, of units that are not served yet
-	fresh  map[string]string // places of stores that this transition opens, and the units
+	fresh  map[string]string // places of stores that this transition opens or hands over, and the units
 }
 
 // A unitJob is one step of the plan.
@@ -31,7 +31,9 @@ type unitJob struct {
 	old  *unit       // nil: it comes
 	spec *model.Unit // nil: it goes
 	how  difference  // of those that change
-	move *move       // what happens behind its logical units; nil: nothing
+	// loses: the plan says that data goes.
+	loses bool
+	move  *move // what happens behind its logical units; nil: nothing
 }
 
 func (j *unitJob) key() model.Key {
@@ -114,7 +116,7 @@ func (p *unitPlan) gather() error {
 	}
 	p.now = maps.Clone(before)
 	for _, s := range p.x.steps(model.UnitObject) {
-		j := &unitJob{}
+		j := &unitJob{loses: s.Effect == plan.LosesData}
 		switch s.Op {
 		case plan.Create:
 		case plan.Rename:

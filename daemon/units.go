@@ -105,6 +105,7 @@ type units struct {
 	life    context.Context
 	end     context.CancelFunc
 	working sync.WaitGroup
+	later   atomic.Int64 // descriptors that stores may open later
 
 	// mu guards moves: those that are under way.
 	mu    sync.Mutex

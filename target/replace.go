@@ -61,6 +61,7 @@ func (u *Unit) Install(lu LogicalUnit) (old LogicalUnit) {
 	for _, x := range u.ITLs() {
 		lu.Attach(x)
 	}
+	lu.Event(Replaced, nil)
 	return old
 }
 

@@ -166,6 +166,9 @@ const (
 	CommandsCleared
 	// InventoryChanged: the map of logical units that x's initiator sees has changed.
 	InventoryChanged
+	// Replaced: the unit has taken the place of another, at whose I_T_L nexuses it is attached now;
+	// x is nil.
+	Replaced
 	// ProtectionChanged: ITL.ReadOnly of x is another from now on.
 	ProtectionChanged
 )

@@ -122,6 +122,9 @@ func (e *Engine) apply(ctx context.Context, op *operation, r Request) (res *Resu
 	}
 	op.has(0, len(p.Steps))
 	result := &Result{Plan: p, Generation: now.Generation, ETag: now.ETag}
+	if p.Empty() && merges(r.Edits) { // who says what counts already has no text of their own to keep
+		document = now.Document
+	}
 	same := bytes.Equal(document.Text(), now.Document.Text())
 	switch {
 	case r.DryRun, same && !r.Reload:
@@ -187,6 +190,11 @@ func edited(d *model.Document, schema model.Schema, edits []model.Edit) (*model.
 		return nil, &NotFoundError{Key: missing.Key}
 	}
 	return n, err
+}
+
+// merges reports that edits only say what is to count, and not how it is written.
+func merges(edits []model.Edit) bool {
+	return len(edits) > 0 && !slices.ContainsFunc(edits, func(e model.Edit) bool { return e.Op != model.MergeObject })
 }
 
 // matches says whether the document is what a request was made for.

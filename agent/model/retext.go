@@ -92,7 +92,7 @@ func (e *editor) retext(c change) error {
 		return Problems{{Source: src.name, Err: fmt.Errorf("the document would be longer than %v", Size(maxDocument))}}
 	}
 	next := *src
-	next.text, next.outline, next.whole = text, newOutline(text), nil
+	next.text, next.outline, next.whole, next.recent = text, newOutline(text), nil, new(recent)
 	if next.outline == nil {
 		whole, p := parseWhole(text)
 		if p != nil {
@@ -110,7 +110,7 @@ func (c *change) spliced(was *source, o *outline, text []byte) (source, bool) {
 	if text == nil || len(text) > maxDocument {
 		return next, false
 	}
-	next.text, next.whole = text, nil
+	next.text, next.whole, next.recent = text, nil, new(recent)
 	if next.outline = newOutline(text); next.outline == nil {
 		if was.outline != nil || len(text) > maxPiece {
 			return next, false

@@ -80,7 +80,7 @@ func (c crowd) Ends(old *model.Target, new *model.Document) []plan.Session {
 }
 
 func (crowd) Shrinks(old, new *model.Unit) bool {
-	return !old.Store.Values.Has("size") && new.Store.Values.Size("size") == 1<<20
+	return old != nil && !old.Store.Values.Has("size") && old.Store.Values.String("path") == new.Store.Values.String("path") && new.Store.Values.Size("size") == 1<<20
 }
 
 func mustMake(t interface{ Fatal(...any) }, old, new *model.Document, live plan.Live) *plan.Plan {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/lunette-io/lunette/agent/model"
 )
@@ -57,6 +58,60 @@ func (d *differ) handedOver(u *model.Unit, holders map[string]*model.Unit) model
 		}
 	}
 	return model.Key{}
+}
+
+// shrinks reports that a store gets smaller which u has then: one that was, the unit that u was, has already, or
+// one that another hands over. was is nil for a unit that comes.
+func (d *differ) shrinks(was, u *model.Unit) bool {
+	if d.stores == nil {
+		d.stores = make(map[string]model.Size)
+		for i := range d.old.Units {
+			for at, size := range d.sizes(&d.old.Units[i]) {
+				d.stores[at] = size
+			}
+		}
+	}
+	own := make(map[string]model.Size)
+	if was != nil {
+		own = d.sizes(was)
+	}
+	for at, size := range d.sizes(u) {
+		has, ok := own[at]
+		if !ok && strings.HasPrefix(at, "store\x00") { // its place says which it is
+			has = d.stores[at]
+		}
+		if size > 0 && size < has {
+			return true
+		}
+	}
+	return d.live.Shrinks(was, u)
+}
+
+// sizes are how large the stores of a unit are to be, by their places; by their kinds and names where they have
+// none. 0: it is not said.
+func (d *differ) sizes(u *model.Unit) map[string]model.Size {
+	all := make(map[string]model.Size)
+	each := func(name string, p model.Plugin) {
+		at, size := "own\x00"+p.Kind+"\x00"+name, model.Size(0)
+		k := d.kind("store", p.Kind)
+		for i := range k.Options {
+			o := &k.Options[i]
+			switch v := text(canonical(o, p.Values[o.Name])); {
+			case o.Exclusive && v != "":
+				at = "store\x00" + v
+			case o.Change == model.Growing:
+				size = max(size, model.Size(p.Values.Size(o.Name)))
+			}
+		}
+		all[at] = size
+	}
+	if u.Store.Kind != "" {
+		each("", u.Store)
+	}
+	for _, s := range u.Stores {
+		each(s.Name, s.Plugin)
+	}
+	return all
 }
 
 // renames finds the units that come and are ones that go: what each was. It notes their logical units.

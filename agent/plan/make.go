@@ -97,6 +97,8 @@ type differ struct {
 	names map[string]string
 	// seen are the logical units that a target of old maps; nil: nobody has asked.
 	seen map[string]bool
+	// stores are how large the stores of old are to be, by their places; nil: nobody has asked. See sizes.
+	stores map[string]model.Size
 	// asked are the targets whose sessions are in a step already.
 	asked map[string]bool
 	// removed: a user is not there any more.

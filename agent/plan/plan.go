@@ -135,8 +135,8 @@ type Live interface {
 	// Ends are the sessions with the target old that could not log in as it is in the document
 	// new; all of them if it is not there any more.
 	Ends(old *model.Target, new *model.Document) []Session
-	// Small says of the stores of a unit that are to be smaller than they are now: nil if there
-	// are none. What the document says is not always what is there: a store without a size in the
-	// document has one.
+	// Shrinks reports that a store which the unit new has is to be smaller than it is now: one of the unit
+	// that it was, old, or one that another unit has had; old is nil for a unit that comes. What the document
+	// says is not always what is there: a store without a size in the document has one.
 	Shrinks(old, new *model.Unit) bool
 }

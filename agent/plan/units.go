@@ -42,7 +42,11 @@ func (d *differ) units() {
 		if p.old == nil {
 			s.Op, s.Fields = Create, d.written(p.new, true)
 			s.From = d.handedOver(p.new, holders)
-			d.add(s, outcome{})
+			var o outcome
+			if s.From != (model.Key{}) && d.shrinks(nil, p.new) {
+				o.is(LosesData, cut)
+			}
+			d.add(s, o)
 			continue
 		}
 		changes := d.changes(p.old, p.new)
@@ -157,7 +161,7 @@ func (d *differ) unitOutcome(old, new *model.Unit, changes []change) outcome {
 			o.is(Told, notice)
 		}
 	}
-	renewed, shrinks, sized := false, false, false
+	renewed, sized := false, false
 	for _, c := range changes {
 		switch c.how {
 		case model.Renewed:
@@ -165,9 +169,7 @@ func (d *differ) unitOutcome(old, new *model.Unit, changes []change) outcome {
 		case model.Telling:
 			tell("initiators that see it are told")
 		case model.Growing:
-			a, known := c.old.(model.Size)
-			b, wanted := c.new.(model.Size)
-			sized, shrinks = true, shrinks || known && wanted && b < a
+			sized = true
 			tell("initiators that see it are told: CAPACITY DATA HAS CHANGED")
 		case model.Restarted:
 			o.is(NeedsRestart, atRestart)
@@ -177,8 +179,8 @@ func (d *differ) unitOutcome(old, new *model.Unit, changes []change) outcome {
 	switch {
 	case renewed && d.volatile(old):
 		o.is(LosesData, "what it holds is gone: its store keeps nothing when it is closed")
-	case sized && !renewed && (shrinks || d.live.Shrinks(old, new)):
-		o.is(LosesData, "what lies behind its new end is gone")
+	case (sized || renewed) && d.shrinks(old, new):
+		o.is(LosesData, cut)
 	}
 	if renewed && seen {
 		o.is(Replaces, "initiators that see it find another unit in its place")
@@ -191,6 +193,9 @@ const dataStays = "its data stays where it is"
 
 // atRestart is what is noticed of what counts later.
 const atRestart = "it counts when the daemon is started again"
+
+// cut is what is noticed of a store that gets smaller.
+const cut = "what lies behind its new end is gone"
 
 // goes is what is noticed of a unit that goes.
 func (d *differ) goes(u *model.Unit) outcome {

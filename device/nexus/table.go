@@ -133,6 +133,8 @@ func (tb *Table) Event(e target.Event, x *target.ITL) {
 		Of(x).attentions.establish(scsi.ASCCommandsClearedByAnotherInitiator)
 	case target.InventoryChanged:
 		Of(x).attentions.establish(scsi.ASCReportedLUNsDataChanged)
+	case target.Replaced:
+		tb.Announce(scsi.ASCInquiryDataChanged, nil)
 	case target.ProtectionChanged:
 		Of(x).attentions.establish(scsi.ASCModeParametersChanged)
 	}

@@ -9,7 +9,7 @@ import (
 // with its reason. All others get theirs: a command's call ends with the abort of the command.
 var ownContexts = map[string]string{
 	"device/disk/disk.go New":                      "the context of the disk itself, which ends with Close",
-	"device/disk/disk.go Close":                    "what was written is made durable though everybody has gone",
+	"device/disk/disk.go Release":                  "what was written is made durable though everybody has gone",
 	"device/mode.go init":                          "what is saved is read when the unit is made",
 	"device/nexus/reservations.go NewReservations": "the context of the commits, which ends with Close",
 	"store/request.go Ctx":                         "a request that nobody cancels",

@@ -59,6 +59,21 @@ type Loop struct {
 // io_uring the error wraps [ErrUnavailable].
 func Start(entries int, d Driver) (*Loop, error) { return start(entries, d, flagsLadder) }
 
+// Probe reports whether there is io_uring: what Start would say of it, without anything that stays.
+func Probe() error {
+	runtime.LockOSThread() // a ring is of the thread that makes it
+	defer runtime.UnlockOSThread()
+	r, err := newRing(probed, flagsLadder)
+	if err != nil {
+		return err
+	}
+	r.close()
+	return nil
+}
+
+// probed is how many entries a ring has that is only tried.
+const probed = 8
+
 func start(entries int, d Driver, ladder []uint32) (*Loop, error) {
 	l := &Loop{driver: d, event: -1, ended: make(chan struct{})}
 	started := make(chan error)

@@ -49,3 +49,11 @@ func (s *Store) startQueue(mode string) (err error) {
 	}
 	return err
 }
+
+// Later is how many descriptors the store opens when it gets its first request.
+func (s *Store) Later() int {
+	if s.queue == nil {
+		return 0
+	}
+	return ringio.Later
+}

@@ -129,3 +129,11 @@ func (s *Store) left(r *store.Request) {
 		s.direct.End()
 	}
 }
+
+// Later is how many descriptors the store opens when it gets its first request.
+func (s *Store) Later() int {
+	if s.queue == nil {
+		return 0
+	}
+	return ringio.Later
+}

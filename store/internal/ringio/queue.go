@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -51,10 +52,17 @@ type Config struct {
 	Left func(r *store.Request)
 }
 
-// A Queue takes requests from any goroutine. None of its methods but Close waits.
+// Later is how many descriptors a queue opens with its first request.
+const Later = 2
+
+// A Queue takes requests from any goroutine. None of its methods but Close waits. Its ring, with a thread
+// and memory, is there from the first request on: many stores have none for as long as they are open.
 type Queue struct {
 	cfg      Config
-	loop     *uring.Loop
+	loop     atomic.Pointer[uring.Loop]    // nil: there is no ring yet
+	begun    atomic.Bool                   // one is made, or there is one
+	failed   atomic.Bool                   // none can be made: all goes aside
+	starting sync.WaitGroup                // who makes it
 	arrived  atomic.Pointer[store.Request] // for the ring, by Link, the last one first
 	canceled atomic.Bool                   // the ring's thread shall look for requests that are
 	aside    workers
@@ -72,10 +80,13 @@ func Open(mode string, cfg Config) (*Queue, error) {
 	}
 	q := &Queue{cfg: cfg}
 	q.aside.open(cfg.Workers, q.block)
-	d := &driver{q: q}
-	d.slots.open()
 	var err error
-	q.loop, err = uring.Start(entries, d)
+	if mode == Uring {
+		q.begun.Store(true)
+		err = q.start()
+	} else {
+		err = uring.Probe()
+	}
 	switch {
 	case err == nil:
 		return q, nil
@@ -83,6 +94,55 @@ func Open(mode string, cfg Config) (*Queue, error) {
 		return nil, nil
 	}
 	return nil, fmt.Errorf("%s: %w", cfg.Path, err)
+}
+
+// start makes the ring.
+func (q *Queue) start() error {
+	d := &driver{q: q}
+	d.slots.open()
+	l, err := uring.Start(entries, d)
+	if err == nil {
+		q.loop.Store(l)
+	}
+	return err
+}
+
+// wake lets the ring look for what has arrived; the first time it makes the ring.
+func (q *Queue) wake() {
+	switch l := q.loop.Load(); {
+	case l != nil:
+		l.Wake()
+	case q.failed.Load():
+		q.divert()
+	case !q.begun.Load() && q.begun.CompareAndSwap(false, true):
+		q.starting.Go(func() {
+			if q.start() != nil { // it was there when the store was opened: memory is short, or descriptors
+				q.failed.Store(true)
+				q.divert()
+				return
+			}
+			q.loop.Load().Wake()
+		})
+	}
+}
+
+// divert takes what has arrived for a ring that cannot be made to the goroutines.
+func (q *Queue) divert() {
+	var first *store.Request
+	for r := q.arrived.Swap(nil); r != nil; { // the last one comes first
+		next := r.Link
+		r.Link, first = first, r
+		r = next
+	}
+	for r := first; r != nil; {
+		next := r.Link
+		r.Link = nil
+		if q.cfg.Left != nil {
+			q.cfg.Left(r)
+		}
+		q.aside.run(r)
+		r = next
+	}
 }
 
 // Submit moves all of r.Data by the ring. The caller has seen to it that this can be done, and
@@ -96,7 +156,7 @@ func (q *Queue) Submit(r *store.Request) {
 			break
 		}
 	}
-	q.loop.Wake()
+	q.wake()
 }
 
 // Aside runs r on a goroutine, by the blocking calls of the store.
@@ -109,7 +169,9 @@ func (q *Queue) Cancel(r *store.Request) {
 		return
 	}
 	q.canceled.Store(true)
-	q.loop.Wake()
+	if l := q.loop.Load(); l != nil { // else whoever makes the ring looks
+		l.Wake()
+	}
 }
 
 // block is what the goroutines do.
@@ -135,6 +197,9 @@ func (q *Queue) block(r *store.Request) {
 
 // Close returns when thread and goroutines have ended. No request is left.
 func (q *Queue) Close() {
-	q.loop.Close()
+	q.starting.Wait()
+	if l := q.loop.Load(); l != nil {
+		l.Close()
+	}
 	q.aside.close()
 }

@@ -344,3 +344,27 @@ func TestNoAllocations(t *testing.T) {
 		}
 	}
 }
+
+// The ring is made by the first request; if it cannot be made then, what was meant for it is done by calls.
+func TestRingComesLater(t *testing.T) {
+	left := 0
+	q, p := open(t, func(c *Config) { c.Left = func(*store.Request) { left++ } })
+	defer q.Close()
+	if q.loop.Load() != nil {
+		t.Error("there is a ring that nobody needs")
+	}
+	q.begun.Store(true)
+	q.failed.Store(true)
+	done := make(chan error, 3)
+	for i := range 3 {
+		q.Submit(&store.Request{Op: store.OpWrite, Data: buffer.Of(bytes.Repeat([]byte{byte(i)}, 512)), Off: int64(i) * 512, Done: func(_ *store.Request, err error) { done <- err }})
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if p.calls.Load() != 3 || left != 3 {
+		t.Errorf("%d calls, %d have left the ring", p.calls.Load(), left)
+	}
+}
