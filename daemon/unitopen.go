@@ -18,15 +18,27 @@ type places struct {
 	late  bool             // one is where another still is, with other options: it is opened when that is closed
 	found map[string]plugin.Found
 	sizes map[string]int64 // of what is given: another size
+	makes []plugin.Made    // what opening makes
 }
 
 // opening prepares a unit that comes, or the device that takes the place of another.
 func (p *unitPlan) opening(ctx context.Context, j *unitJob) error {
-	at, err := p.places(j)
+	var at places
+	var err error
+	if j.ahead == nil {
+		if at, err = p.places(j); err == nil {
+			err = p.note(at)
+		}
+	} else {
+		at, err = j.ahead.at, j.ahead.err
+	}
 	var u *unit
 	var d *device
 	switch {
 	case err != nil:
+	case j.ahead != nil:
+		d = j.ahead.device
+		u, err = p.c.newUnit(*j.spec, d)
 	case at.late || len(at.given) > 0:
 		u, d, err = p.movingIn(ctx, j, at)
 	case j.old == nil:
@@ -238,7 +250,13 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 		return fmt.Errorf("%s: the unit %q serves it already, perhaps by another name: %w", spec.Values.String("path"), other, errHeld)
 	}
 	p.fresh[f.Same] = j.spec.Name
-	for _, m := range f.Makes {
+	at.makes = append(at.makes, f.Makes...)
+	return nil
+}
+
+// note notes what opening the stores of a unit is going to make.
+func (p *unitPlan) note(at places) error {
+	for _, m := range at.makes {
 		if err := p.x.makes(m); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (e *editor) section(edit Edit) error {
 		}
 		e.doc.Limits = l
 	} else {
-		dec := &decoder{source: &source{name: edit.Key.String()}}
+		dec := &decoder{source: &source{name: printable(edit.Key.String())}}
 		g, _ := dec.given(b.n, name, "")
 		switch {
 		case len(dec.problems) > 0:
@@ -173,7 +173,7 @@ func (e *editor) locate(p *Problem) {
 			continue
 		}
 		n, _ := b.root.follow(rest)
-		p.Source, p.Path, p.At = b.key.String(), rest, n.at
+		p.Source, p.Path, p.At = printable(b.key.String()), rest, n.at
 		if p.key {
 			p.At = n.keyAt
 			if i := strings.LastIndexByte(rest, '.'); i >= 0 {
