@@ -36,7 +36,7 @@ func (d *Daemon) startAgent(socket *server.Socket) error {
 	d.engine = engine
 	d.current.Store(engine.Current().Document)
 	d.api = server.Serve(socket, server.Config{
-		Source: d, Agent: engine, History: kept, Schema: d.schema().JSONSchema, Reload: d.reloaded, Log: d.log,
+		Source: d, Agent: engine, History: kept, Operator: d, Schema: d.schema().JSONSchema, Reload: d.reloaded, Log: d.log,
 	})
 	return nil
 }

@@ -56,13 +56,13 @@ func (d *device) release() error {
 
 // open opens the device of a unit. Its stores are those that it is given, and others that it opens. After
 // an error those that it was given are still open.
-func (c *units) open(ctx context.Context, spec model.Unit, given map[string]*base, found map[string]plugin.Found) (*device, error) {
+func (c *units) open(ctx context.Context, spec model.Unit, given map[string]*base) (*device, error) {
 	kind, err := plugin.Find(c.d.reg.Devices, "device", spec.Device.Kind)
 	if err != nil {
 		return nil, err
 	}
 	log := c.d.log.With("unit", spec.Name)
-	s := &stores{reg: &c.d.reg, spec: spec, log: log, given: given, found: found, record: c.d.unitRecord(spec.Name)}
+	s := &stores{reg: &c.d.reg, spec: spec, log: log, given: given, record: c.d.unitRecord(spec.Name)}
 	some, err := kind.Open(ctx, plugin.Parts{Name: spec.Name, Log: log, Note: s.note, Values: spec.Device.Values, Arena: c.d.arena, Stores: s})
 	if err != nil {
 		return nil, errors.Join(err, s.drop())

@@ -217,7 +217,7 @@ func (m *move) make(ctx context.Context) *device {
 	err := m.resize(ctx)
 	var d *device
 	if err == nil {
-		d, err = m.c.open(ctx, spec, m.given, nil)
+		d, err = m.c.open(ctx, spec, m.given)
 	}
 	if err != nil {
 		m.c.d.log.Error("a unit is not ready: it is tried again", "unit", spec.Name, "error", err)

@@ -63,7 +63,7 @@ func (c *units) retry(now time.Time) (left bool) {
 		if !d.unopened() || now.Before(d.waiting.next) || c.life.Err() != nil {
 			continue
 		}
-		opened, err := c.open(c.life, u.spec, d.stores.given, nil)
+		opened, err := c.open(c.life, u.spec, d.stores.given)
 		if err == nil {
 			if _, err = unclaimed(c.load(), map[*unit]*device{u: opened}); err == nil {
 				c.ready(u, opened)

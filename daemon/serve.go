@@ -38,8 +38,9 @@ type Options struct {
 	// unit is NOT READY, and opened as soon as that is possible.
 	Strict bool
 	// UnitRecord is the file that keeps what has to outlive the process of a unit whose stores cannot keep
-	// it; nil: there is none.
-	UnitRecord func(unit string) string
+	// it: the result calls its argument with the path, which is right until that returns, whatever the unit is
+	// called by then. nil: there is none.
+	UnitRecord func(unit string) (do func(func(path string) error) error)
 }
 
 // A Daemon serves a document: units, targets that map them, and portals that show targets.

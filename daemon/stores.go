@@ -26,9 +26,8 @@ type stores struct {
 	reg    *Registry
 	spec   model.Unit
 	log    *slog.Logger
-	record string           // where what outlives the unit is kept; empty: nowhere
+	record *unitRecord      // where what outlives the unit is kept; nil: nowhere
 	given  map[string]*base // stores that were open before: they are not opened, and not closed by drop
-	found  map[string]plugin.Found
 
 	told string // what was told last of what it has lost; Daemon.watching guards it
 
@@ -122,12 +121,7 @@ func (s *stores) openBase(ctx context.Context, name string) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &base{Opened: opened, spec: spec, same: s.found[name].Same}
-	if s.found[name].Missing || b.same == "" && kind.Look != nil { // it has a place only now
-		if f, err := kind.Look(spec.Values); err == nil {
-			b.same = f.Same
-		}
-	}
+	b := &base{Opened: opened, spec: spec, same: opened.Same}
 	if err := s.keep(b, kind.Volatile, name); err != nil {
 		if b.Undo != nil {
 			err = errors.Join(err, b.Undo())

@@ -212,7 +212,7 @@ func (c *targets) show(x *transition, n *openNode, t *served) error {
 	}
 	var after time.Duration
 	if shown.Maintenance.On {
-		after = x.New.Limits.StopTimeout
+		after = x.New.Limits.StopTimeout * 3 / 4 // the rest is for the end of those who have not left
 	}
 	gone := x.losing()
 	x.undo.add(func() error { gone(); return nil })

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/agent/state"
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // A transition is the way of a daemon from one document to another. Nodes, units, targets and portals
@@ -63,6 +65,7 @@ func (x *transition) prepare(ctx context.Context) error {
 		err := context.Cause(ctx)
 		if err == nil {
 			err = part(ctx, x)
+			failpoint.Here("daemon/part/prepared")
 		}
 		if err != nil {
 			return errors.Join(err, x.Cancel())
@@ -77,6 +80,7 @@ func (x *transition) Publish() {
 	x.d.current.Store(x.New)
 	for _, show := range x.shows {
 		show()
+		failpoint.Here("daemon/part/published")
 	}
 	x.d.units.tell()
 }
@@ -87,6 +91,7 @@ func (x *transition) Retire(ctx context.Context) error {
 	var left []func(context.Context) error
 	for _, end := range slices.Backward(x.ends) {
 		err := end(ctx)
+		failpoint.Here("daemon/part/retired")
 		errs = append(errs, err)
 		if errors.As(err, new(*apply.EndingError)) {
 			left = append(left, end)
@@ -94,8 +99,14 @@ func (x *transition) Retire(ctx context.Context) error {
 	}
 	slices.Reverse(left)
 	x.ends = left
+	if len(left) == 0 && len(x.Plan.Steps) >= many {
+		debug.FreeOSMemory() // what a large document took to be read is not wanted again soon
+	}
 	return errors.Join(errs...)
 }
+
+// many steps are so many that what they took in passing is given back to the system.
+const many = 1000
 
 // Cancel implements [apply.Prepared].
 func (x *transition) Cancel() error {

@@ -18,24 +18,36 @@ type places struct {
 	late  bool             // one is where another still is, with other options: it is opened when that is closed
 	found map[string]plugin.Found
 	sizes map[string]int64 // of what is given: another size
+	makes []plugin.Made    // what opening makes
 }
 
 // opening prepares a unit that comes, or the device that takes the place of another.
 func (p *unitPlan) opening(ctx context.Context, j *unitJob) error {
-	at, err := p.places(j)
+	var at places
+	var err error
+	if j.ahead == nil {
+		if at, err = p.places(j); err == nil {
+			err = p.note(at)
+		}
+	} else {
+		at, err = j.ahead.at, j.ahead.err
+	}
 	var u *unit
 	var d *device
 	switch {
 	case err != nil:
+	case j.ahead != nil:
+		d = j.ahead.device
+		u, err = p.c.newUnit(*j.spec, d)
 	case at.late || len(at.given) > 0:
 		u, d, err = p.movingIn(ctx, j, at)
 	case j.old == nil:
-		if d, err = p.c.open(ctx, *j.spec, nil, at.found); err == nil {
+		if d, err = p.c.open(ctx, *j.spec, nil); err == nil {
 			p.x.undo.add(d.abandon)
 			u, err = p.c.newUnit(*j.spec, d)
 		}
 	default:
-		if d, err = p.c.open(ctx, *j.spec, nil, at.found); err == nil {
+		if d, err = p.c.open(ctx, *j.spec, nil); err == nil {
 			p.x.undo.add(d.abandon)
 			j.move.ready = d
 			u, err = p.c.following(j.old, *j.spec)
@@ -101,7 +113,7 @@ func (p *unitPlan) movingIn(ctx context.Context, j *unitJob, at places) (u *unit
 	}
 	switch {
 	case !at.late:
-		if d, err = p.c.open(ctx, *j.spec, at.given, at.found); err != nil {
+		if d, err = p.c.open(ctx, *j.spec, at.given); err != nil {
 			return nil, nil, err
 		}
 		if err = d.release(); err != nil {
@@ -158,6 +170,9 @@ func (p *unitPlan) grow(ctx context.Context, at places) error {
 // places finds out where the stores of a unit are.
 func (p *unitPlan) places(j *unitJob) (at places, err error) {
 	at = places{given: make(map[string]*base), found: make(map[string]plugin.Found), sizes: make(map[string]int64)}
+	if p.x.first { // nobody has a store yet; two that want one find out by its lock
+		return at, nil
+	}
 	stores := storesOf(j.spec)
 	for _, name := range sortedKeys(stores) {
 		if err := p.place(j, name, stores[name], &at); err != nil {
@@ -235,7 +250,13 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 		return fmt.Errorf("%s: the unit %q serves it already, perhaps by another name: %w", spec.Values.String("path"), other, errHeld)
 	}
 	p.fresh[f.Same] = j.spec.Name
-	for _, m := range f.Makes {
+	at.makes = append(at.makes, f.Makes...)
+	return nil
+}
+
+// note notes what opening the stores of a unit is going to make.
+func (p *unitPlan) note(at places) error {
+	for _, m := range at.makes {
 		if err := p.x.makes(m); err != nil {
 			return err
 		}

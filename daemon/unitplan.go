@@ -34,6 +34,8 @@ type unitJob struct {
 	// loses: the plan says that data goes.
 	loses bool
 	move  *move // what happens behind its logical units; nil: nothing
+	// ahead is what was opened already, of a unit that comes; nil: nothing was.
+	ahead *opened
 }
 
 func (j *unitJob) key() model.Key {
@@ -50,6 +52,7 @@ func (c *units) prepare(ctx context.Context, x *transition) error {
 	if err := p.gather(); err != nil {
 		return err
 	}
+	p.openAhead(ctx)
 	for i, j := range p.jobs {
 		if err := context.Cause(ctx); err != nil {
 			return err

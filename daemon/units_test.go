@@ -23,10 +23,11 @@ import (
 // lab is a daemon whose document is changed as a whole, with its initiators.
 type lab struct {
 	*testing.T
-	d    *Daemon
-	p    *pipe.Process
-	doc  *model.Document
-	made []state.Made
+	d       *Daemon
+	p       *pipe.Process
+	doc     *model.Document
+	made    []state.Made
+	stopped bool
 }
 
 // labText is a document of units, with a target that has each at the LUN of its place.
@@ -57,6 +58,9 @@ func newLab(t *testing.T, opts func(*Options), units ...string) *lab {
 	l.d = d
 	d.current.Store(l.doc)
 	t.Cleanup(func() {
+		if l.stopped {
+			return
+		}
 		if err := d.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
@@ -367,4 +371,76 @@ func TestUnitIsRemovedWithItsData(t *testing.T) {
 			t.Errorf("the data of %s: %v", c.name, err)
 		}
 	}
+}
+
+// A memory unit is the same after a restart, where there is a place to keep that.
+func TestMemoryUnitKeepsItsName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var names []any
+	for range 2 {
+		l := newLab(t, func(o *Options) {
+			o.UnitRecord = func(unit string) func(func(string) error) error {
+				return func(do func(string) error) error { return do(unit + ".kept") }
+			}
+		}, stands)
+		names = append(names, l.d.Units()[0].Facts.Value("naa"))
+		if err := l.d.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.stopped = true
+	}
+	if names[0] != names[1] {
+		t.Errorf("it is called %v", names)
+	}
+}
+
+// Who sees a unit read-only cannot write, and is told when that changes; others write all the time.
+func TestMappingIsReadOnly(t *testing.T) {
+	t.Chdir(t.TempDir())
+	l := newLab(t, nil, fileA, stands)
+	s := l.login("guest:me")
+	l.told(s, 0)
+	l.told(s, 1)
+	steady := startLoad(t.Context(), l.login("guest:load"), 1, 0)
+	l.write(s, 0, "alpha")
+	wp := func() bool {
+		r, data, err := s.Do(t.Context(), 0, cdb.ModeSense{Opcode: scsi.OpModeSense6, DBD: true, Page: 0x3f, Allocation: 255}.Append(nil), nil, 255)
+		if err != nil || r.Status != scsi.Good {
+			t.Fatal(r.Sense, err)
+		}
+		return data[2]&0x80 != 0
+	}
+	for _, readOnly := range []bool{true, false} {
+		text := labText(fileA, stands)
+		if readOnly {
+			text = strings.Replace(text, "0: a", "0: {unit: a, read-only: true}", 1)
+		}
+		doc := l.read(text)
+		x, err := l.d.Prepare(t.Context(), apply.Transition{Old: l.doc, New: doc, Plan: &plan.Plan{Steps: []plan.Step{
+			{Op: plan.Change, Key: model.Key{Kind: model.TargetObject, Name: disks}},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Publish()
+		if err := x.Retire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.doc = doc
+		if got := l.told(s, 0); !slices.Equal(got, []scsi.ASC{scsi.ASCModeParametersChanged}) {
+			t.Errorf("read-only %v: %v is told", readOnly, got)
+		}
+		if got := l.told(s, 1); len(got) != 0 {
+			t.Errorf("read-only %v: %v is told of the other", readOnly, got)
+		}
+		if wp() != readOnly {
+			t.Errorf("read-only %v: WP is not", readOnly)
+		}
+		r, _, err := s.Do(t.Context(), 0, cdb.ReadWrite{Opcode: scsi.OpWrite10, Blocks: 1}.Append(nil), make([]byte, 512), 0)
+		if want := map[bool]scsi.Sense{true: scsi.WriteProtected()}[readOnly]; err != nil || r.Sense != want {
+			t.Errorf("read-only %v: a write ends with %v, %v", readOnly, r.Sense, err)
+		}
+		steady.moves(t)
+	}
+	steady.end(t)
 }

@@ -223,6 +223,12 @@ func (s *Server) Event(e target.Event, x *target.ITL) {
 	s.nexuses.Event(e, x)
 }
 
+// Reservations implements [target.Reservable].
+func (s *Server) Reservations() target.Reservations { return s.reservations.Shown() }
+
+// ClearReservations implements [target.Reservable].
+func (s *Server) ClearReservations(done func(error)) { s.reservations.Clear(done) }
+
 // Announce establishes a unit attention for every nexus but x's; x may be nil.
 func (s *Server) Announce(a scsi.ASC, x *target.ITL) { s.nexuses.Announce(a, x) }
 

@@ -158,7 +158,10 @@ type RequestError struct{ Message string }
 func (e *RequestError) Error() string { return e.Message }
 
 // A GapError says that events between two are not kept any more. A watcher looks at the whole, and goes on.
-type GapError struct{ Wanted, Next uint64 }
+type GapError struct {
+	Wanted uint64 `json:"wanted"`
+	Next   uint64 `json:"next"`
+}
 
 func (e *GapError) Error() string {
 	return fmt.Sprintf("events from %d are not there any more: the next is %d", e.Wanted, e.Next)

@@ -136,7 +136,7 @@ func (c *Client) do(ctx context.Context, q request) (*http.Response, error) {
 	if c.path == "" {
 		return nil, errors.New("no daemon of this user runs: start one with \"lunette serve\", or name the socket of another with --socket")
 	}
-	if err := c.trusted(); err != nil {
+	if err := trusted(c.path, os.Getuid()); err != nil {
 		return nil, err
 	}
 	at := "http://lunette" + q.path
@@ -163,24 +163,23 @@ func (c *Client) do(ctx context.Context, q request) (*http.Response, error) {
 	return nil, c.refusal(answer)
 }
 
-// trusted refuses the socket of a stranger: in a directory where others than its owner may write anybody may
+// trusted refuses user uid the socket of a stranger: in a directory where others than its owner may write anybody may
 // have made it. One of root, of this user, or of whoever the directory belongs to is none.
-func (c *Client) trusted() error {
-	info, err := os.Stat(c.path)
+func trusted(path string, uid int) error {
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil //nolint:nilerr // connecting says it better
 	}
-	uid := os.Getuid()
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || uid == 0 || int(owner.Uid) == uid || owner.Uid == 0 {
 		return nil
 	}
-	dir, err := os.Stat(filepath.Dir(c.path))
+	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("the socket %s: %w", c.path, err)
+		return fmt.Errorf("the socket %s: %w", path, err)
 	}
 	if above, ok := dir.Sys().(*syscall.Stat_t); ok && dir.Mode().Perm()&0o022 == 0 && (above.Uid == owner.Uid || above.Uid == 0) {
 		return nil
 	}
-	return fmt.Errorf("the socket %s belongs to another user (%d), and others may write to its directory: anybody may have made it", c.path, owner.Uid)
+	return fmt.Errorf("the socket %s belongs to another user (%d), and others may write to its directory: anybody may have made it", path, owner.Uid)
 }

@@ -8,7 +8,7 @@ import (
 
 // parseBody reads the object of an edit.
 func parseBody(e Edit) (body, *Problem) {
-	text, p := checked(e.Key.String(), e.Body)
+	text, p := checked(printable(e.Key.String()), e.Body)
 	if p != nil {
 		return body{}, p
 	}
@@ -24,7 +24,7 @@ func parseBody(e Edit) (body, *Problem) {
 		p = &Problem{At: n.at, Err: errors.New("the object is empty: write its keys and values, as they stand in a document")}
 	}
 	if p != nil {
-		p.Source = e.Key.String()
+		p.Source = printable(e.Key.String())
 		return body{}, p
 	}
 	b := body{n: &n}

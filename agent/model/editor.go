@@ -57,7 +57,7 @@ func (e *editor) apply(edit Edit) error {
 	switch edit.Op {
 	case CreateObject, PutObject, MergeObject, DeleteObject:
 	default:
-		return Problems{{Source: edit.Key.String(), Err: fmt.Errorf("there is no edit %q: there is create, put, merge or delete", edit.Op)}}
+		return Problems{{Source: printable(edit.Key.String()), Err: fmt.Errorf("there is no edit %q: there is create, put, merge or delete", edit.Op)}}
 	}
 	switch edit.Key.Kind {
 	case UserObject, UnitObject, TargetObject, PortalObject:
@@ -88,7 +88,7 @@ func (e *editor) object(edit Edit, old *node) (body, error) {
 		return b, nil
 	}
 	if b.n.form != fieldsNode {
-		return b, Problems{{Source: edit.Key.String(), At: b.n.at, Err: fmt.Errorf("%s is %s: a merge has keys and values", b.n.excerpt(), b.n.form)}}
+		return b, Problems{{Source: printable(edit.Key.String()), At: b.n.at, Err: fmt.Errorf("%s is %s: a merge has keys and values", b.n.excerpt(), b.n.form)}}
 	}
 	whole := merged(long(edit.Key.Kind, old, b.n), b.n)
 	whole.at = b.n.at
@@ -97,7 +97,7 @@ func (e *editor) object(edit Edit, old *node) (body, error) {
 
 // decode reads an object into v, and says what is wrong with it where it stands in the body.
 func (e *editor) decode(k Key, n *node, v reflect.Value) error {
-	dec := &decoder{source: &source{name: k.String()}}
+	dec := &decoder{source: &source{name: printable(k.String())}}
 	dec.value(n, v, "")
 	if len(dec.problems) > 0 {
 		return dec.problems

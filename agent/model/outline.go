@@ -103,7 +103,7 @@ func (o *outline) item(text []byte, l *listing, s span) func() (node, *Problem) 
 			n, _ := newJSONReader(text[:s.to], s.from, s.at).value(true)
 			return n, nil
 		}
-		n, p := parsePiece(text[s.from:s.to], s.at)
+		n, p := parsePiece(text[s.from:lineAfter(text, s.to)], s.at)
 		if p == nil && (n.form != listNode || len(n.of) != 1) {
 			p = &Problem{At: s.at, Err: errPiece}
 		}
@@ -124,7 +124,7 @@ func (o *outline) single(text []byte, e *entry) func() (node, *Problem) {
 			n, _ := r.value(true)
 			return n, nil
 		}
-		n, p := parsePiece(text[e.from:e.to], e.at)
+		n, p := parsePiece(text[e.from:lineAfter(text, e.to)], e.at)
 		if p == nil && (n.form != fieldsNode || len(n.of) != 1 || n.of[0].name != e.key) {
 			p = &Problem{At: e.at, Err: errPiece}
 		}
@@ -134,6 +134,9 @@ func (o *outline) single(text []byte, e *entry) func() (node, *Problem) {
 		return n.of[0], nil
 	}
 }
+
+// lineAfter is where the line after that of a place begins.
+func lineAfter(text []byte, at int) int { return min(lineEnd(text, at)+1, len(text)) }
 
 // parsePiece reads a part of a document in YAML that begins at a place.
 func parsePiece(text []byte, at Position) (node, *Problem) {
@@ -269,7 +272,7 @@ func (b *blockReader) line(content []byte, blanks, at, end, number int) bool {
 	case cur == nil:
 		return false
 	case cur.value >= 0: // what goes on behind the key
-		if blanks == col {
+		if blanks == col || strings.IndexByte("{[\"'", b.text[cur.value]) < 0 { // a plain text of several lines
 			return false
 		}
 	case cur.list == nil && b.body == 0 && dash:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // A Position is a place in a file, from 1.
@@ -89,6 +90,7 @@ type source struct {
 	// outline is how the text is taken in pieces; nil: it is not, and whole is the value of all of it.
 	outline *outline
 	whole   *node
+	recent  *recent // of outline
 	// device and transport are the kinds that are meant where none is written; portals: the document
 	// has none, and got the one by default.
 	device, transport string
@@ -164,9 +166,33 @@ func (s *source) find(path string) (*node, bool) {
 		path = rest
 		load, at = s.outline.item(s.text, e.list, e.list.items[i]), e.list.items[i].at
 	}
-	n, p := load()
-	if p != nil {
+	n := s.recent.piece(s.outline, at, load)
+	if n == nil {
 		return &node{at: at}, false
 	}
 	return n.follow(path)
+}
+
+// A recent keeps the piece that was looked into last: problems come one after the other.
+type recent struct {
+	mu sync.Mutex
+	// of and at say which piece it is; mu guards all.
+	of *outline
+	at Position
+	n  *node
+}
+
+// piece returns a piece of an outline, which load reads; nil: it cannot be read. Nobody changes it.
+func (r *recent) piece(of *outline, at Position, load func() (node, *Problem)) *node {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of == of && r.at == at {
+		return r.n
+	}
+	n, p := load()
+	r.of, r.at, r.n = of, at, &n
+	if p != nil {
+		r.n = nil
+	}
+	return r.n
 }

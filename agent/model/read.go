@@ -5,16 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 )
 
 // Bounds of what is read. The work of the parser of YAML grows with the square of the depth, and it
 // takes a hundred times the memory of what it is given at once.
 const (
 	maxDocument = 16 << 20
-	maxPiece    = 1 << 20 // of YAML
-	maxValues   = 2 << 20 // in a document
+	maxPiece    = 512 << 10 // of YAML
+	maxValues   = 2 << 20   // in a document
 	maxDepth    = 32
 )
 
@@ -78,7 +76,7 @@ func checked(name string, text []byte) ([]byte, *Problem) {
 // decoded reads a text in pieces, or, if it cannot be taken in pieces, at once.
 func decoded(name string, text []byte) (*Document, *decoder) {
 	if o := newOutline(text); o != nil {
-		d := &Document{source: source{name: name, text: text, outline: o}}
+		d := &Document{source: source{name: name, text: text, outline: o, recent: new(recent)}}
 		dec := &decoder{source: &d.source}
 		dec.value(ptr(o.root(text)), valueOf(d), "")
 		if !dec.broken || len(text) > maxPiece {
@@ -149,19 +147,4 @@ func tooDeep(text []byte) int {
 		}
 	}
 	return 0
-}
-
-// splitPosition takes "[line:column] message\n…" apart.
-func splitPosition(text string) (Position, string) {
-	text, _, _ = strings.Cut(text, "\n")
-	var at Position
-	if where, rest, ok := strings.Cut(text, "] "); ok && strings.HasPrefix(where, "[") {
-		line, column, _ := strings.Cut(where[1:], ":")
-		l, err1 := strconv.Atoi(line)
-		c, err2 := strconv.Atoi(column)
-		if err1 == nil && err2 == nil {
-			return Position{l, c}, rest
-		}
-	}
-	return at, text
 }

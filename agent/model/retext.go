@@ -40,7 +40,7 @@ func (e *editor) section(edit Edit) error {
 		}
 		e.doc.Limits = l
 	} else {
-		dec := &decoder{source: &source{name: edit.Key.String()}}
+		dec := &decoder{source: &source{name: printable(edit.Key.String())}}
 		g, _ := dec.given(b.n, name, "")
 		switch {
 		case len(dec.problems) > 0:
@@ -92,7 +92,7 @@ func (e *editor) retext(c change) error {
 		return Problems{{Source: src.name, Err: fmt.Errorf("the document would be longer than %v", Size(maxDocument))}}
 	}
 	next := *src
-	next.text, next.outline, next.whole = text, newOutline(text), nil
+	next.text, next.outline, next.whole, next.recent = text, newOutline(text), nil, new(recent)
 	if next.outline == nil {
 		whole, p := parseWhole(text)
 		if p != nil {
@@ -110,7 +110,7 @@ func (c *change) spliced(was *source, o *outline, text []byte) (source, bool) {
 	if text == nil || len(text) > maxDocument {
 		return next, false
 	}
-	next.text, next.whole = text, nil
+	next.text, next.whole, next.recent = text, nil, new(recent)
 	if next.outline = newOutline(text); next.outline == nil {
 		if was.outline != nil || len(text) > maxPiece {
 			return next, false
@@ -173,7 +173,7 @@ func (e *editor) locate(p *Problem) {
 			continue
 		}
 		n, _ := b.root.follow(rest)
-		p.Source, p.Path, p.At = b.key.String(), rest, n.at
+		p.Source, p.Path, p.At = printable(b.key.String()), rest, n.at
 		if p.key {
 			p.At = n.keyAt
 			if i := strings.LastIndexByte(rest, '.'); i >= 0 {

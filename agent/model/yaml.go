@@ -1,7 +1,9 @@
 package model
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -27,7 +29,7 @@ func parseYAML(text []byte, line int) (root node, p *Problem) {
 	}()
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		at, message := splitPosition(err.Error())
+		at, message := said(err)
 		return fail(at, "%s", inWords(message))
 	}
 	var body ast.Node
@@ -44,6 +46,23 @@ func parseYAML(text []byte, line int) (root node, p *Problem) {
 		return node{form: nullNode}, nil
 	}
 	return fromYAML(body, line-1), nil
+}
+
+// said takes an error of the parser apart. Its text shows the surroundings, whose making takes long.
+func said(err error) (at Position, message string) {
+	var e interface {
+		GetMessage() string
+		GetToken() *token.Token
+	}
+	if !errors.As(err, &e) {
+		message, _, _ = strings.Cut(err.Error(), "\n")
+		return at, message
+	}
+	if t := e.GetToken(); t != nil && t.Position != nil {
+		at = Position{t.Position.Line, t.Position.Column}
+	}
+	message, _, _ = strings.Cut(e.GetMessage(), "\n")
+	return at, message
 }
 
 // fromYAML makes a node of a syntax tree; its lines begin after others.

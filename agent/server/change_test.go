@@ -199,6 +199,7 @@ func TestAnswers(t *testing.T) {
 		{"HEAD", "/v1/config", 200, "Etag", `"now"`, "", nil},
 		{"GET", "/v1/config", 304, "Etag", `"now"`, "", []string{"If-None-Match", `"now"`}},
 		{"PUT", "/v1/config", 200, "Etag", `"after"`, `"generation": 8`, nil},
+		{"PUT", "/v1/config", 200, "", "", `"etag": "\"after\""`, nil},
 		{"PUT", "/v1/config", 202, "Location", "/v1/operations/1", `"phase": "waiting"`, []string{"Prefer", "respond-async"}},
 		{"PUT", "/v1/config", 202, "Preference-Applied", "respond-async", `"id": "1"`, []string{"Prefer", "wait=5, Respond-Async"}},
 		{"PUT", "/v1/config?dry-run=1", 200, "Location", "", `"changed": false`, []string{"Prefer", "respond-async"}},

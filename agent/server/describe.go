@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -24,13 +25,16 @@ func (s *service) describe() {
 		answers: any("application/openapi+json", "The description."),
 	}, nil, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(s.openapi)
+		_, _ = w.Write(s.openapi())
 	})
 	schemas := s.api.OpenAPI().Components.Schemas.Map()
 	delete(schemas, "ErrorModel") // huma's own, which no answer has
 	delete(schemas, "ErrorDetail")
-	// It is made of nothing that cannot be written, which a test sees.
-	s.openapi, _ = json.MarshalIndent(s.api.OpenAPI(), "", "  ")
+	// It is written when somebody wants it: few do. It is made of nothing that cannot be, which a test sees.
+	s.openapi = sync.OnceValue(func() []byte {
+		text, _ := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
+		return text
+	})
 }
 
 // schema answers with the JSON Schema of documents.

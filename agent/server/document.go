@@ -132,21 +132,22 @@ type changed struct {
 // change makes a change in the way that is wanted. Of created, which may be nil, the result is 201 if it says so.
 func (s *service) change(ctx context.Context, q *Wanted, r apply.Request, created func(*apply.Result) string) (*changed, error) {
 	if q.async() {
-		o := s.Agent.Start(r)
+		o := shownOperation(s.Agent.Start(r))
 		return &changed{Status: http.StatusAccepted, Location: operationsPath + "/" + o.ID, Applied: "respond-async", Body: o}, nil
 	}
 	result, err := s.Agent.Apply(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	result = shownResult(result)
 	c := &changed{Status: http.StatusOK, Body: result}
 	if created != nil && !r.DryRun {
 		if c.Location = created(result); c.Location != "" {
 			c.Status = http.StatusCreated
 		}
 	}
-	if r.MatchKey == (model.Key{}) && result.ETag != "" {
-		c.ETag = quoted(result.ETag)
+	if r.MatchKey == (model.Key{}) {
+		c.ETag = result.ETag
 	}
 	return c, nil
 }

@@ -91,6 +91,9 @@ func TestChangesOfObjects(t *testing.T) {
 	if _, err := c.PatchObject(ctx, k, patch, client.Options{Match: `"another"`}); !errors.As(err, &conflict) || conflict.Generation != 2 {
 		t.Error(err)
 	}
+	if r, err := c.Apply(ctx, client.ApplyRequest{Text: []byte(document), Options: client.Options{Match: made.ETag, DryRun: true}}); err != nil || len(r.Plan.Steps) != 1 {
+		t.Errorf("with the tag of a result: %+v, %v", r, err)
+	}
 	if r, err := c.PatchObject(ctx, k, patch, client.Options{Match: tag}); err != nil || r.Generation != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -60,13 +60,13 @@ func (s *service) generations() {
 	}
 	register(s, decide, func(ctx context.Context, _ *none) (*answer[*apply.Result], error) {
 		r, err := s.Agent.Confirm(ctx, peerOf(ctx).String())
-		return &answer[*apply.Result]{r}, err
+		return &answer[*apply.Result]{shownResult(r)}, err
 	})
 	decide.path, decide.id, decide.summary = "/v1/revert", "revert", "Take the change back that is tried"
 	decide.answers = map[string]*huma.Response{"200": success[apply.Result](s, "It is done.")}
 	register(s, decide, func(ctx context.Context, _ *none) (*answer[*apply.Result], error) {
 		r, err := s.Agent.Revert(ctx, peerOf(ctx).String())
-		return &answer[*apply.Result]{r}, err
+		return &answer[*apply.Result]{shownResult(r)}, err
 	})
 
 	register(s, route{

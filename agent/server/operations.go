@@ -16,7 +16,11 @@ func (s *service) operations() {
 	register(s, route{
 		method: http.MethodGet, path: operationsPath, id: "list-operations", summary: "The changes under way and the last that were, the newest first", tag: tag, need: anAgent,
 	}, func(context.Context, *none) (*answer[[]apply.Operation], error) {
-		return &answer[[]apply.Operation]{append([]apply.Operation{}, s.Agent.Operations()...)}, nil
+		all := []apply.Operation{}
+		for _, o := range s.Agent.Operations() {
+			all = append(all, shownOperation(o))
+		}
+		return &answer[[]apply.Operation]{all}, nil
 	})
 	type one struct {
 		ID string `path:"id"`
@@ -26,7 +30,7 @@ func (s *service) operations() {
 		if !ok {
 			return o, fail(http.StatusNotFound, "there is no operation %q: GET %s has the last", id, operationsPath)
 		}
-		return o, nil
+		return shownOperation(o), nil
 	}
 	r := route{
 		method: http.MethodGet, path: operationsPath + "/{id}", id: "get-operation", summary: "How a change goes on", tag: tag, need: anAgent, fails: []int{http.StatusNotFound},

@@ -35,7 +35,7 @@ type service struct {
 	mux      *http.ServeMux
 	api      huma.API
 	paths    []string // all that there are, sorted, without their methods
-	openapi  []byte
+	openapi  func() []byte
 
 	big       chan struct{} // holds one for each big body
 	listeners chan struct{} // holds one for each listener

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // Options are those of a [Dir].
@@ -157,6 +159,7 @@ func (d *Dir) Cleared() error {
 	case busy: // then nothing is unfinished, and the journal is that of the transaction
 		return nil
 	}
+	failpoint.Here("state/clearing")
 	if err := d.dropJournal(); err != nil {
 		return err
 	}

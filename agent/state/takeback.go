@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lunette-io/lunette/internal/failpoint"
 )
 
 // ErrLeft is wrapped by the error of [TakeBack] about what was left as it is, because it may be more
@@ -59,6 +61,7 @@ func TakeBack(m Made) error {
 	} else if err != nil && err != unix.ENXIO && st.Size > m.Size {
 		return left("whether there is data in it cannot be found out (%v)", err)
 	}
+	failpoint.Here("state/takeback/begun")
 	if m.Grown {
 		if err := errors.Join(file.Truncate(m.Size), file.Sync()); err != nil {
 			return fmt.Errorf("%s: cannot make it as short as it was: %w", m.Path, err)

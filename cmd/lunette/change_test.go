@@ -264,7 +264,7 @@ func TestShows(t *testing.T) {
 			t.Errorf("%s: status %d, %s\n%s\nwant\n%s", args, status, errs, out, want)
 		}
 	}
-	for _, args := range []string{"status", "history", "operations", "events", "get unit", "reservation show db", "units", "diff -f -"} {
+	for _, args := range []string{"status", "history", "operations", "events", "get unit", "reservation show db", "units", "kinds store", "diff -f -"} {
 		status, out, errs := f.asks(t, false, "", append(strings.Fields(args), "-o", "json")...)
 		if !json.Valid([]byte(out)) || status != exitOK {
 			t.Errorf("%s: status %d, %s, %s", args, status, out, errs)

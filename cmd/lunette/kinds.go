@@ -17,10 +17,52 @@ import (
 // kindsCmd shows what a document can choose from.
 type kindsCmd struct {
 	Axis string `arg:"" optional:"" enum:"store,filter,device,transport," default:"" help:"store, filter, device or transport; all of them without it."`
+	output
+}
+
+// A shownKind is a kind for programs.
+type shownKind struct {
+	Axis    string        `json:"axis"` // "target" and "document": what is said beside the kinds
+	Name    string        `json:"name,omitempty"`
+	Help    string        `json:"help,omitempty"`
+	Options []shownOption `json:"options"`
+}
+
+type shownOption struct {
+	Path     string `json:"path"`
+	Value    string `json:"value"`
+	Default  string `json:"default,omitempty"`
+	Required bool   `json:"required"`
+	Help     string `json:"help"`
+}
+
+// forPrograms are the kinds that c is about.
+func (c *kindsCmd) forPrograms(schema model.Schema) []shownKind {
+	all := []shownKind{}
+	add := func(k shownKind, options []model.Option) {
+		k.Options = []shownOption{}
+		for _, o := range agent.Flat(options) {
+			k.Options = append(k.Options, shownOption{o.Path, optionValue(o.Option), o.Default, o.Required, o.Help})
+		}
+		all = append(all, k)
+	}
+	for _, k := range schema.Kinds {
+		if c.Axis == "" || k.Axis == c.Axis {
+			add(shownKind{Axis: k.Axis, Name: k.Name, Help: k.Help}, k.Options)
+		}
+	}
+	if c.Axis == "" || c.Axis == "transport" {
+		add(shownKind{Axis: "target"}, schema.Target)
+		add(shownKind{Axis: "document"}, schema.Document)
+	}
+	return all
 }
 
 // Run prints kinds and options.
 func (c *kindsCmd) Run(e *env) error {
+	if shown, err := c.show(e, c.forPrograms(e.registry.Schema())); shown || err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, k := range e.registry.Schema().Kinds {
 		if c.Axis != "" && k.Axis != c.Axis {

@@ -74,6 +74,7 @@ func (c *serveCmd) Run(e *env) error {
 	if kept != nil {
 		defer func() { _ = kept.Close() }() // nothing is written any more
 		opts.Generations, opts.Directory = kept, kept.Path()
+		opts.UnitRecord = func(unit string) func(func(string) error) error { return kept.Unit(unit).Do }
 	}
 	// What was just typed is wrong rather than away for now.
 	opts.Strict = c.Strict || kept == nil && opts.File == ""

@@ -194,9 +194,12 @@ func (s shape) types() []string {
 		switch t, _ := x.get("type"); t := t.(type) {
 		case string:
 			all = append(all, t)
-		case []any:
+		case []any: // where a string may be without quotes, it is still one
+			text := slices.Contains(t, any("string"))
 			for _, one := range t {
-				all = append(all, inline(one))
+				if word := inline(one); !text || word != "number" && word != "boolean" {
+					all = append(all, word)
+				}
 			}
 		}
 		for _, key := range []string{"const", "enum"} {

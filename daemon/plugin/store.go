@@ -69,6 +69,8 @@ type Opened struct {
 	// taken away by others; nil: nothing can happen to it, or nobody can tell. It may be called at
 	// any time, by any goroutine, and does not wait for storage.
 	Lost func() error
+	// Same is that of Found, by which the place is known now.
+	Same string
 	// File is the file that gets longer with the store; empty: none does.
 	File string
 	// Remove removes the data for good, after Close; nil: it has no file of its own.

@@ -36,7 +36,8 @@ type Reservations struct {
 // A request is a change that waits to be committed.
 type request struct {
 	change reserve.Change
-	task   *target.Task // nil: the change is a fact, nobody waits for it
+	task   *target.Task // nil: the change is a fact, nobody waits for it, unless it is asked
+	asked  bool         // somebody waits who has no task: it is not tried again
 	done   func(error)
 }
 
@@ -208,7 +209,7 @@ func (r *Reservations) work() {
 		r.mu.Unlock()
 		aborted, err := r.commit(q)
 		if err != nil {
-			if q.task == nil && r.ctx.Err() == nil {
+			if q.task == nil && !q.asked && r.ctx.Err() == nil {
 				r.owe(q.change)
 			}
 			q.done(err)

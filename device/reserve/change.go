@@ -27,6 +27,8 @@ const (
 	NexusLost // the nexus From has ended, or was reset
 	UnitReset // a reset of the logical unit
 	PowerOn   // the logical unit has been without power
+
+	ClearAll // CLEAR by management, whoever is registered; the reservation of SPC-2 ends as well
 )
 
 // String returns the name that the standard has for o.
@@ -36,6 +38,7 @@ func (o Op) String() string {
 		Clear: "CLEAR", Preempt: "PREEMPT", PreemptAndAbort: "PREEMPT AND ABORT", RegisterAndMove: "REGISTER AND MOVE",
 		ReserveUnit: "RESERVE of SPC-2", ReleaseUnit: "RELEASE of SPC-2",
 		NexusLost: "I_T nexus loss", UnitReset: "logical unit reset", PowerOn: "power on",
+		ClearAll: "CLEAR by management",
 	}
 	if int(o) < len(names) && names[o] != "" {
 		return names[o]
@@ -99,6 +102,8 @@ func (s *State) apply(c Change, e *Effects) error {
 		return s.releaseUnit(c.From, e)
 	case NexusLost:
 		s.endUnitReservation(func() bool { return s.owner == c.From }, e)
+	case ClearAll:
+		s.clearAll(e)
 	case UnitReset:
 		s.endUnitReservation(func() bool { return true }, e)
 	case PowerOn:

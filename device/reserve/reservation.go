@@ -63,6 +63,17 @@ func (s *State) clear(c Change, e *Effects) error {
 	return nil
 }
 
+// clearAll is [ClearAll]: everybody who is registered is told.
+func (s *State) clearAll(e *Effects) {
+	if len(s.regs) > 0 || s.kind != 0 {
+		s.tellOthers(Nexus{}, scsi.ASCReservationsPreempted, e)
+		s.dropAll()
+		s.endReservation()
+		s.count(e)
+	}
+	s.endUnitReservation(func() bool { return true }, e)
+}
+
 // preempt is PREEMPT, or PREEMPT AND ABORT (SPC-5 5.14.11.4, 5.14.11.5): the SERVICE ACTION
 // RESERVATION KEY is that of the victims.
 func (s *State) preempt(c Change, e *Effects) error {

@@ -30,6 +30,7 @@ type Store struct {
 	witness  int // a second description, only for fdatasync: see fdio.Syncer
 	readOnly bool
 	size     atomic.Int64
+	device   uint64                // its number
 	measure  func() (int64, error) // asks the device for its size
 	info     store.Info            // but for Size
 	syncer   *fdio.Syncer

@@ -29,6 +29,7 @@ func ioctl[T uint16 | int32 | uint32 | uint64](fd int, request uint) (v T, err e
 
 // askDevice fills in what the kernel knows of the block device dev.
 func (s *Store) askDevice(dev uint64) error {
+	s.device = dev
 	s.measure = func() (int64, error) {
 		size, err := ioctl[uint64](s.fd, unix.BLKGETSIZE64)
 		return int64(size), err

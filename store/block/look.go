@@ -35,8 +35,14 @@ func Look(cfg Config) (Found, error) {
 	if err := s.askDevice(uint64(st.Rdev)); err != nil {
 		return Found{}, err
 	}
-	return Found{Size: s.size.Load(), Same: fmt.Sprintf("device %d", st.Rdev)}, s.check()
+	return Found{Size: s.size.Load(), Same: same(st.Rdev)}, s.check()
 }
+
+// same is equal for all names of one device.
+func same(device uint64) string { return fmt.Sprintf("device %d", device) }
+
+// Same is equal for all names of one device, as in [Found].
+func (s *Store) Same() string { return same(s.device) }
 
 // find looks for the device, before anything is opened: opening a tape or a FIFO can have effects.
 func find(cfg Config) (st unix.Stat_t, err error) {

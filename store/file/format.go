@@ -79,15 +79,18 @@ func (s *Store) refuseAttached(blocks string) error {
 	if err := unix.Fstat(s.fd, &mine); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
-	loops, _ := filepath.Glob(blocks + "/loop*/loop/backing_file")
-	for _, l := range loops {
-		name, err := os.ReadFile(l)
-		if err != nil {
+	devices, _ := os.ReadDir(blocks)
+	for _, d := range devices {
+		if !strings.HasPrefix(d.Name(), "loop") {
 			continue
+		}
+		name, err := os.ReadFile(filepath.Join(blocks, d.Name(), "loop", "backing_file"))
+		if err != nil {
+			continue // nothing is attached to it
 		}
 		var st unix.Stat_t
 		if err := unix.Stat(string(bytes.TrimSpace(name)), &st); err == nil && st.Dev == mine.Dev && st.Ino == mine.Ino {
-			device := "/dev/" + strings.Split(strings.TrimPrefix(l, blocks+"/"), "/")[0]
+			device := "/dev/" + d.Name()
 			return fmt.Errorf("%s: %w: it is attached to %s, and what uses that would not see what initiators write: losetup -d %s, or serve that device", s.path, ErrInUse, device, device)
 		}
 	}

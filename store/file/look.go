@@ -62,7 +62,8 @@ func Look(cfg Config) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	found := Found{Size: st.Size, Same: fmt.Sprintf("file %d:%d", st.Dev, st.Ino), Empty: grow, Beside: s.beside()}
+	s.dev, s.ino = st.Dev, st.Ino
+	found := Found{Size: st.Size, Same: s.Same(), Empty: grow, Beside: s.beside()}
 	if grow {
 		found.Size = cfg.Size
 	}
@@ -102,6 +103,9 @@ func (s *Store) lookForRoom(cfg Config) (Found, error) {
 	found := Found{Size: cfg.Size, Missing: true, Beside: s.beside(), Same: fmt.Sprintf("new %d:%d/%s", st.Dev, st.Ino, filepath.Base(s.path))}
 	return found, s.modeFits(cfg.Direct)
 }
+
+// Same is equal for all names of one file, as in [Found].
+func (s *Store) Same() string { return fmt.Sprintf("file %d:%d", s.dev, s.ino) }
 
 // beside is the file of records, if there is none yet.
 func (s *Store) beside() string {

@@ -16,6 +16,8 @@ var variants = map[string][]string{
 	iserName: nil,
 	before:   nil,
 	iserOld:  nil,
+	favoured: nil,
+	other:    nil,
 }
 
 // startLunette starts the daemon as a user does.
@@ -53,7 +55,12 @@ func startLunette(o options, at *place, name, backing string) (*peer, error) {
 		p.iser, portal = true, "iser+iwarp://"+p.addr
 		p.what += " --portal " + portal
 	}
-	return p, p.launch(dir, nil, program, append(args, "--portal", portal, "--target", targetName)...)
+	args = append(args, "--portal", portal, "--target", targetName)
+	if name == favoured {
+		program, args = "nice", append([]string{"-n", "-10", program}, args...)
+		p.what = "nice -n -10 " + p.what
+	}
+	return p, p.launch(dir, nil, program, args...)
 }
 
 // directConfig writes a document with files that are opened with O_DIRECT.

@@ -24,6 +24,8 @@ const (
 	iserName = "iSER"      // lunette by iSER over iWARP
 	before   = "before"    // another lunette, by both
 	iserOld  = "iSER before"
+	favoured = "nice -10" // lunette with that priority
+	other    = "another"  // another lunette beside it
 	tgt      = "tgt"
 	tgtTuned = "tgt tuned"
 	istgt    = "istgt"

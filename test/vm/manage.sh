@@ -185,7 +185,7 @@ portal_moved() { # the target is at another portal from now on; who is there sta
   load "$(disk main 0)" 1
   logout main 3260
   no login main 3260
-  admin -m discovery -t sendtargets -p "$address:3262" | grep "^$address:3262,[0-9]* $iqn:main\$"
+  admin -m discovery -t sendtargets -p "$address:3262" -I default | grep "^$address:3262,[0-9]* $iqn:main\$"
   set_node main 3262 node.session.auth.authmethod CHAP node.session.auth.username "$user" node.session.auth.password 'correct horse battery'
   login main 3262
   check "$(disk main 0)"

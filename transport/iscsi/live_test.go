@@ -78,7 +78,9 @@ func testTightening(t *testing.T, start transporttest.Start) {
 			t.Fatal(err)
 		}
 		done := make(chan struct{})
-		s.Node.EndSessions(func(i *iscsi.SessionIdentity) bool { return x.Away || !x.Admits(i.Initiator, i.User) || x.Auth != nil && i.User == "" },
+		s.Node.EndSessions(func(i *iscsi.SessionIdentity) bool {
+			return x.Away || !x.Admits(i.Initiator, i.User) || x.Auth != nil && i.User == ""
+		},
 			errors.New("not any more"), 0, func() { close(done) })
 		<-done
 		for range 20 {

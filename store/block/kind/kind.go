@@ -38,7 +38,7 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, err
 	}
-	o := plugin.Opened{Store: s, Label: "block " + path, Later: s.Later(), Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} }}
+	o := plugin.Opened{Store: s, Label: "block " + path, Same: s.Same(), Later: s.Later(), Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} }}
 	if id := s.Identity(); id != "" {
 		o.Seed = plugin.Seed("device", id)
 	} else {

@@ -53,7 +53,7 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	}
 	o := plugin.Opened{
 		Store: s, Label: "file " + path, New: was.missing || was.empty,
-		Forget: id.Forget, Reservations: s.Reservations(), Lost: s.Lost, File: path, Later: s.Later(),
+		Forget: id.Forget, Reservations: s.Reservations(), Lost: s.Lost, Same: s.Same(), File: path, Later: s.Later(),
 		Remove:   s.Remove,
 		Undo:     func() error { return errors.Join(id.Undo(), restore()) },
 		Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} },
