@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/lunette-io/lunette/agent/apply"
@@ -98,8 +99,14 @@ func (x *transition) Retire(ctx context.Context) error {
 	}
 	slices.Reverse(left)
 	x.ends = left
+	if len(left) == 0 && len(x.Plan.Steps) >= many {
+		debug.FreeOSMemory() // what a large document took to be read is not wanted again soon
+	}
 	return errors.Join(errs...)
 }
+
+// many steps are so many that what they took in passing is given back to the system.
+const many = 1000
 
 // Cancel implements [apply.Prepared].
 func (x *transition) Cancel() error {

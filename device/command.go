@@ -61,7 +61,8 @@ const controlNACA = cdb.ControlNACA
 
 // table finds commands by operation code, and those with service actions in a list.
 type table struct {
-	by   [256]row
+	by   [256]uint8 // where the row of an operation code is; 0, where it is empty: there is none
+	rows []row
 	all  []*Command // in order of operation code and service action
 	rest *Command   // the default row; nil: the rest is refused
 }
@@ -74,7 +75,11 @@ type row struct {
 // newTable checks the rows and fills in what they leave out. A wrong row is a
 // programming error.
 func newTable(rows []Command, rest *Command) *table {
-	t := &table{}
+	if len(rows) > 255 {
+		panic("device: more rows than operation codes")
+	}
+	t := &table{all: make([]*Command, 0, len(rows)), rows: make([]row, 1, 1+len(rows))}
+	own := make([]Command, len(rows)) // one piece of memory for all: there may be thousands of devices
 	if rest != nil {
 		if rest.Run == nil || rest.Usage != "" || rest.Tolerated != nil {
 			panic("device: the default row has no function, or checks CDBs that it does not know")
@@ -83,21 +88,26 @@ func newTable(rows []Command, rest *Command) *table {
 		t.rest = &c
 	}
 	for i := range rows {
-		c := rows[i]
+		c := &own[i]
+		*c = rows[i]
 		c.complete()
-		r := &t.by[c.Op]
+		if t.by[c.Op] == 0 {
+			t.by[c.Op] = uint8(len(t.rows))
+			t.rows = append(t.rows, row{})
+		}
+		r := t.row(c.Op)
 		if !c.Op.HasServiceActions() {
 			if r.one != nil {
 				panic(fmt.Sprintf("device: %v is in the table twice", c.Op))
 			}
-			r.one = &c
+			r.one = c
 		} else {
 			if slices.ContainsFunc(r.many, func(o *Command) bool { return o.Action == c.Action }) {
 				panic(fmt.Sprintf("device: %s is in the table twice", scsi.CommandName(c.Op, c.Action)))
 			}
-			r.many = append(r.many, &c)
+			r.many = append(r.many, c)
 		}
-		t.all = append(t.all, &c)
+		t.all = append(t.all, c)
 	}
 	slices.SortFunc(t.all, func(a, b *Command) int {
 		if a.Op != b.Op {
@@ -131,12 +141,15 @@ func (c *Command) complete() {
 	c.high = binary.LittleEndian.Uint64(c.refused[8:])
 }
 
+// row is that of an operation code; empty: there is none.
+func (t *table) row(op scsi.Opcode) *row { return &t.rows[t.by[op]] }
+
 // find returns the row for a CDB, or the sense of what is wrong with it.
 func (t *table) find(c []byte) (*Command, scsi.Sense) {
 	if len(c) == 0 {
 		return nil, scsi.InvalidOpcode()
 	}
-	r := &t.by[c[0]]
+	r := t.row(scsi.Opcode(c[0]))
 	if r.one != nil {
 		return r.one, scsi.Sense{}
 	}

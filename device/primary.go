@@ -145,7 +145,7 @@ func (s *Server) reportOpcodes(t *target.Task) {
 		s.Reply(t, page.AppendCommands(nil, c.Timeouts, all...), c.Allocation)
 		return
 	}
-	row := &s.table.by[c.Opcode]
+	row := s.table.row(c.Opcode)
 	actions := c.Opcode.HasServiceActions()
 	switch {
 	case c.Options > cdb.ReportEither,

@@ -177,9 +177,13 @@ func (d *Dir) Close() error {
 	d.mu.Lock()
 	closed := d.closed
 	d.closed = true
+	tx := d.tx
 	d.mu.Unlock()
 	if closed {
 		return nil
+	}
+	if tx != nil {
+		tx.end()
 	}
 	return d.end()
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon"
@@ -53,12 +54,19 @@ type serveCmd struct {
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" group:"Logging" help:"debug, info, warn or error."`
 }
 
+// garbage is how much of it there may be beside what is used, in percent: commands make none, and changes of
+// a large document need not keep what they took.
+const garbage = 50
+
 // Run serves until the context of e is done.
 func (c *serveCmd) Run(e *env) error {
 	said, logged := newSpool(e.stdout, nil), newSpool(e.stderr, c.lost)
 	defer said.close()
 	defer logged.close()
 	log := c.logger(logged)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	reload := make(chan func(context.Context, string) error, 1)
 	defer endure(log, reload)()
 	opts := daemon.Options{

@@ -109,6 +109,13 @@ func (p *Process) open(model.Values) (*network, error) {
 	return &network{p}, nil
 }
 
+// Occupy takes the address of a portal, as another program does.
+func (p *Process) Occupy(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.portals[addr] = &portal{process: p, addr: addr}
+}
+
 // Opened is how many networks are open.
 func (p *Process) Opened() int {
 	p.mu.Lock()

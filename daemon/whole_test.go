@@ -1,0 +1,523 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/lunette-io/lunette/agent/apply"
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/agent/plan"
+	"github.com/lunette-io/lunette/agent/state"
+	"github.com/lunette-io/lunette/test/plugin/pipe"
+	"github.com/lunette-io/lunette/transport/loopback"
+)
+
+// An estate is a daemon with its state that is changed as a whole, and what is expected of it.
+type estate struct {
+	t      *rapid.T
+	draw   drawing
+	dir    string
+	p      *pipe.Process
+	reg    Registry
+	schema model.Schema
+	kept   *state.Dir
+	d      *Daemon
+
+	doc      *model.Document // what is served
+	tried    *model.Document // what was served before; nil: nothing is tried
+	holds    holding
+	visitors []*visitor
+	written  int
+}
+
+// start starts the daemon on what is kept.
+func (w *estate) start() {
+	var err error
+	if w.kept, err = state.Open(filepath.Join(w.dir, "state"), state.Options{}); err != nil {
+		w.t.Fatal(err)
+	}
+	if all := w.kept.Unfinished(); len(all) > 0 {
+		for _, m := range all {
+			if err := state.TakeBack(m); err != nil && !errors.Is(err, state.ErrLeft) {
+				w.t.Fatal(err)
+			}
+		}
+		if err := w.kept.Cleared(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	doc, err := apply.Load(w.kept, w.schema, func() (*model.Document, error) { return w.doc, nil })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.doc, w.tried = doc, nil
+	w.holds.memory = nil
+	w.holds.follow(&plan.Plan{}, doc)
+	if w.d, err = Start(context.Background(), doc, w.reg, Options{
+		Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(w.dir, "s"), Generations: w.kept, Author: "test", Strict: true,
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *estate) stop() {
+	if err := errors.Join(w.d.Stop(context.Background()), w.kept.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, v := range w.visitors {
+		if _, err := attentions(v, 0); !errors.Is(err, loopback.ErrDropped) {
+			w.t.Fatalf("a session is still there behind the end: %v", err)
+		}
+	}
+	w.visitors = nil
+}
+
+// files are those of the units, with their sizes, and the text that is current.
+func (w *estate) files() string {
+	var b strings.Builder
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && !e.IsDir() {
+			fmt.Fprintf(&b, "%s %d\n", e.Name(), info.Size())
+		}
+	}
+	return b.String() + w.d.engine.Current().ETag
+}
+
+// mayFail predicts whether a document can be served, from what is: the error that is to be expected, or nothing.
+func (w *estate) mayFail(now *model.Document) string {
+	open := make(map[string]*model.Unit)
+	for i := range w.doc.Units {
+		open[w.doc.Units[i].Store.Values.String("path")] = &w.doc.Units[i]
+	}
+	for i := range now.Units {
+		u := &now.Units[i]
+		path, size := u.Store.Values.String("path"), int64(u.Store.Values.Size("size"))
+		if u.Store.Kind == "broken" {
+			return "broken"
+		}
+		if path == "" {
+			continue
+		}
+		info, err := os.Stat(path)
+		holder := open[path]
+		switch {
+		case err != nil && size == 0:
+			return "does not exist"
+		case err != nil || size == 0 || size == info.Size():
+		case holder == nil:
+			return "not the"
+		case holder.Store.Values.Bool("sync") != u.Store.Values.Bool("sync"):
+			return "opened in another way"
+		}
+	}
+	for _, p := range now.Portals {
+		if p.Address.Text == occupied {
+			return "is there already"
+		}
+	}
+	return ""
+}
+
+// same looks that nothing has changed, and nobody was told anything.
+func (w *estate) same(before string) {
+	if after := w.files(); after != before {
+		w.t.Fatalf("something has changed: before\n%s\nafter\n%s", before, after)
+	}
+	w.quiet(&plan.Plan{}, w.doc)
+	w.shown()
+}
+
+// quiet looks that nobody was told anything but what a plan says that has led from old to what is now.
+func (w *estate) quiet(p *plan.Plan, old *model.Document) {
+	for _, v := range w.visitors {
+		for lun := range 4 {
+			if got, err := attentions(v, lun); err != nil || len(got) > 0 && !told(p, v, lun, old, w.doc) {
+				w.t.Fatalf("%s of %s is told %v of LUN %d, %v; the plan is %+v", v.guest, v.target, got, lun, err, p.Steps)
+			}
+		}
+	}
+}
+
+// change asks for a change to a document, which is right, without what it needs, and then with it.
+func (w *estate) change(r apply.Request, now *model.Document) {
+	before := w.files()
+	ctx := context.Background()
+	dry := r
+	dry.DryRun = true
+	res, err := w.d.engine.Apply(ctx, dry)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := res.Plan
+	w.same(before)
+	r.Digest = p.Digest
+	for i := range p.Confirms() {
+		less := r
+		less.Confirm = slices.Delete(p.Confirms(), i, i+1)
+		if _, err := w.d.engine.Apply(ctx, less); !errors.As(err, new(*apply.NeedsConfirmError)) {
+			w.t.Fatalf("with %v, of %v: %v", less.Confirm, p.Confirms(), err)
+		}
+		w.same(before)
+	}
+	r.Confirm = p.Confirms()
+	why := w.mayFail(now)
+	watchers := w.bystanders(p, now)
+	res, err = w.d.engine.Apply(ctx, r)
+	for _, x := range watchers {
+		if err := x.end(); err != nil {
+			w.t.Fatalf("%v; the plan is %+v", err, p.Steps)
+		}
+	}
+	if why != "" && (len(p.Steps) > 0 || err != nil) {
+		if err == nil || !strings.Contains(err.Error(), why) {
+			w.t.Fatalf("%v, and it is to be %q; the plan is %+v", err, why, p.Steps)
+		}
+		w.same(before)
+		return
+	}
+	if err != nil || len(res.Conditions) > 0 {
+		w.t.Fatalf("%v, %+v; the plan is %+v", err, res, p.Steps)
+	}
+	old := w.doc
+	w.doc = w.d.engine.Current().Document
+	if string(w.doc.Text()) != string(now.Text()) && !p.Empty() {
+		w.t.Fatalf("the document is\n%s\nand not\n%s", w.doc.Text(), now.Text())
+	}
+	w.done(res.Plan, old)
+	if r.Try != 0 && res.Changed {
+		w.tried = old
+		return
+	}
+	again, err := w.d.engine.Apply(ctx, apply.Request{Text: w.doc.Text()})
+	if err != nil || again.Changed || !again.Plan.Empty() {
+		w.t.Fatalf("the same again: %+v, %v", again, err)
+	}
+}
+
+// done looks at what a change has done, as its plan says.
+func (w *estate) done(p *plan.Plan, old *model.Document) {
+	ended := make(map[string]bool)
+	for _, s := range p.Steps {
+		for _, x := range s.Sessions {
+			ended[x.ID] = true
+		}
+	}
+	w.visitors = slices.DeleteFunc(w.visitors, func(v *visitor) bool {
+		if !ended[v.id] {
+			return false
+		}
+		if _, err := attentions(v, 0); !errors.Is(err, loopback.ErrDropped) {
+			w.t.Fatalf("a session that the plan ends is still there: %v", err)
+		}
+		return true
+	})
+	w.d.units.working.Wait()
+	w.holds.follow(p, w.doc)
+	w.quiet(p, old)
+}
+
+// bystanders read at LUNs that a change does not concern.
+func (w *estate) bystanders(p *plan.Plan, now *model.Document) (all []*watcher) {
+	for _, v := range w.visitors {
+		ends := slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+			return slices.ContainsFunc(s.Sessions, func(x plan.Session) bool { return x.ID == v.id })
+		})
+		after := sees(now, v.target, v.guest)
+		for lun, x := range sees(w.doc, v.target, v.guest) {
+			if _, stays := after[lun]; len(all) < 3 && stays && !ends && !told(p, v, lun, w.doc, now) {
+				all = append(all, w.watch(v, x))
+			}
+		}
+	}
+	return all
+}
+
+// shown compares what the daemon shows with the document.
+func (w *estate) shown() {
+	var got, want []string
+	for _, u := range w.d.Units() {
+		got = append(got, u.Name)
+	}
+	for _, t := range w.d.Targets() {
+		got = append(got, fmt.Sprint(t.Name, t.Alias, t.LUNs))
+	}
+	for _, p := range w.d.portals.load() {
+		got = append(got, p.key+" "+p.spec.String())
+	}
+	for _, s := range w.d.Sessions() {
+		got = append(got, s.ID+s.Initiator+s.Target)
+	}
+	for _, u := range w.doc.Units {
+		want = append(want, u.Names...)
+	}
+	for _, t := range w.doc.Targets {
+		luns := []string{}
+		for _, l := range (&served{spec: t}).luns() {
+			luns = append(luns, fmt.Sprintf("%d=%s", l.Number, l.Unit))
+		}
+		want = append(want, fmt.Sprint(t.Name, t.Alias, luns))
+	}
+	for i, key := range w.doc.PortalKeys() {
+		want = append(want, key.Name+" "+w.doc.Portals[i].String())
+	}
+	for _, v := range w.visitors {
+		want = append(want, v.id+v.guest+v.target)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || string(w.d.doc().Text()) != string(w.doc.Text()) || string(w.d.engine.Current().Document.Text()) != string(w.doc.Text()) {
+		w.t.Fatalf("shown is\n%s\nand not\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	kept, _ := w.kept.Current()
+	counts := w.doc
+	if w.tried != nil {
+		counts = w.tried
+	}
+	if string(kept.Text) != string(counts.Text()) {
+		w.t.Fatalf("kept is\n%s", kept.Text)
+	}
+	if s := w.d.engine.Status(); slices.ContainsFunc(s.Conditions, func(c apply.Condition) bool { return c.Type != apply.PendingRestart }) {
+		w.t.Fatalf("conditions are %+v", s.Conditions)
+	}
+}
+
+// login lets a guest in, if the document lets it.
+func (w *estate) login() {
+	addr, name, guest := w.draw.one("/p0", "/p1", "/p2"), wholeTarget+w.draw.one("t0", "t1", "t2"), "guest:"+w.draw.one("g0", "g1", "g2")
+	good := slices.ContainsFunc(w.doc.Portals, func(p model.Portal) bool { return p.Address.Text == addr && p.Shows(name) }) &&
+		slices.ContainsFunc(w.doc.Targets, func(t model.Target) bool {
+			guests := t.Values.Group("pipe").Groups("guests")
+			return t.Name == name && !t.Maintenance.On && (len(guests) == 0 || slices.ContainsFunc(guests, func(v model.Values) bool { return v.String("name") == guest }))
+		})
+	known := make(map[string]bool)
+	for _, s := range w.d.Sessions() {
+		known[s.ID] = true
+	}
+	s, err := w.p.Login(addr, name, guest)
+	if (err == nil) != good {
+		w.t.Fatalf("%s to %s by %s: %v", guest, name, addr, err)
+	}
+	if err != nil {
+		return
+	}
+	v := &visitor{Session: s, guest: guest, target: name}
+	for _, x := range w.d.Sessions() {
+		if !known[x.ID] {
+			v.id = x.ID
+		}
+	}
+	w.visitors = append(w.visitors, v)
+}
+
+func (w *estate) logout() {
+	if len(w.visitors) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(w.visitors)-1).Draw(w.t, "visitor")
+	if err := w.visitors[i].Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.visitors = slices.Delete(w.visitors, i, i+1)
+}
+
+// asked asks for a change that may be wrong: with the right and a wrong tag, and while another is tried.
+func (w *estate) asked(r apply.Request, now *model.Document, err error) {
+	ctx, before := context.Background(), w.files()
+	if w.tried != nil {
+		conflict := (*apply.ConflictError)(nil)
+		if _, err := w.d.engine.Apply(ctx, r); !errors.As(err, &conflict) || !conflict.Try {
+			w.t.Fatalf("while another is tried: %v", err)
+		}
+		w.same(before)
+		return
+	}
+	if w.draw.seldom(3) {
+		stale := r
+		stale.Match = `"stale"`
+		if _, err := w.d.engine.Apply(ctx, stale); !errors.As(err, new(*apply.ConflictError)) {
+			w.t.Fatalf("with a wrong tag: %v", err)
+		}
+		w.same(before)
+	}
+	if err != nil {
+		if _, got := w.d.engine.Apply(ctx, r); got == nil {
+			w.t.Fatalf("it is done, and should not be: %v", err)
+		}
+		w.same(before)
+		return
+	}
+	if len(r.Edits) == 1 {
+		if tag, ok := w.doc.ETag(r.Edits[0].Key); ok {
+			r.MatchKey, r.Match = r.Edits[0].Key, tag
+		}
+	} else if w.draw.seldom(2) {
+		r.Match = w.d.engine.Current().ETag
+	}
+	if w.draw.seldom(5) {
+		r.Try = time.Hour
+	}
+	w.change(r, now)
+}
+
+// whatWasTried ends a try in one way or the other.
+func (w *estate) whatWasTried() {
+	ctx := context.Background()
+	if w.tried == nil {
+		if _, err := w.d.engine.Confirm(ctx, ""); !errors.As(err, new(*apply.ConflictError)) {
+			w.t.Fatal(err)
+		}
+		return
+	}
+	if w.draw.seldom(2) {
+		if _, err := w.d.engine.Confirm(ctx, ""); err != nil {
+			w.t.Fatal(err)
+		}
+		w.tried = nil
+		return
+	}
+	p, err := plan.Make(w.schema, 0, w.doc, w.tried, w.d)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	watchers := w.bystanders(p, w.tried)
+	res, err := w.d.engine.Revert(ctx, "")
+	for _, x := range watchers {
+		if err := x.end(); err != nil {
+			w.t.Fatalf("%v; the plan is %+v", err, p.Steps)
+		}
+	}
+	if err != nil || len(res.Conditions) > 0 {
+		w.t.Fatalf("%+v, %v", res, err)
+	}
+	old := w.doc
+	w.doc, w.tried = w.tried, nil
+	w.done(res.Plan, old)
+}
+
+func (w *estate) step() {
+	ctx := context.Background()
+	switch op := rapid.IntRange(0, 19).Draw(w.t, "op"); op {
+	case 0, 1, 2:
+		text := w.draw.document()
+		now, err := model.Read("", []byte(text), w.schema)
+		w.asked(apply.Request{Text: []byte(text), Author: "test"}, now, err)
+	case 3, 4, 5, 6, 7:
+		var edits []model.Edit
+		for range rapid.IntRange(1, 2).Draw(w.t, "edits") {
+			edits = append(edits, w.draw.edit(w.doc))
+		}
+		now, err := w.doc.Edited(w.schema, edits...)
+		w.asked(apply.Request{Edits: edits, Author: "test"}, now, err)
+	case 8:
+		all, err := w.kept.History()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		stored, err := w.kept.Load(all[rapid.IntRange(0, len(all)-1).Draw(w.t, "generation")].Generation)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		now, err := model.Read("", stored.Text, w.schema)
+		w.asked(apply.Request{Rollback: stored.Generation}, now, err)
+	case 9, 10:
+		w.whatWasTried()
+	case 11:
+		before := w.files()
+		if _, err := w.d.engine.Apply(ctx, apply.Request{Reload: true}); (err == nil) != (w.tried == nil) {
+			w.t.Fatal(err)
+		}
+		w.same(before)
+	case 12:
+		w.logout()
+	case 13:
+		w.stop()
+		w.start()
+	default:
+		w.login()
+	}
+}
+
+// Documents, edits, tries, rollbacks, logins and restarts in any order do what plans say, and nothing else: who
+// is not concerned reads right data all the time and is told nothing, what is refused has changed nothing, and
+// nothing is left behind.
+func TestWholeDaemon(t *testing.T) {
+	top := t.TempDir()
+	n := 0
+	rapid.Check(t, func(t *rapid.T) {
+		leaks := goleak.IgnoreCurrent()
+		descriptors := open(t)
+		n++
+		w := &estate{t: t, dir: filepath.Join(top, fmt.Sprint(n)), p: pipe.New()}
+		w.draw = drawing{t, w.dir}
+		w.holds.places = make(map[string]map[int]int)
+		if err := os.Mkdir(w.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(w.dir)
+		for _, name := range []string{"s0", "s1"} {
+			if err := os.WriteFile(filepath.Join(w.dir, name), []byte("a secret of "+name), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.reg = with(w.p).With(broken)
+		w.schema = w.reg.Schema()
+		w.p.Occupy(occupied)
+		var err error
+		if w.doc, err = model.Read("", []byte(`version: 1
+units: [{name: u0, store: {kind: memory, size: 64K}}]
+targets: [{name: "`+wholeTarget+`t0", luns: {0: u0}}]
+portals: [{kind: pipe+process, address: /p0, slots: 100}]
+`), w.schema); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			w.step()
+			w.shown()
+			for _, v := range w.visitors {
+				w.verify(v)
+			}
+		}
+		w.stop()
+		if n := w.p.Opened(); n != 0 {
+			t.Fatalf("%d networks are open", n)
+		}
+		if err := goleak.Find(leaks); err != nil {
+			t.Fatal(err)
+		}
+		if now := open(t); now != descriptors && n > 1 { // the first opens what the process keeps
+			t.Fatalf("open are\n%s\nand were\n%s", now, descriptors)
+		}
+	})
+}
+
+// open are the descriptors that are open.
+func open(t *rapid.T) string {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range all {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // which that of the directory has not any more
+			names = append(names, to)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, "\n")
+}
