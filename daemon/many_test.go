@@ -13,8 +13,8 @@ import (
 	"github.com/lunette-io/lunette/agent/model"
 )
 
-// many is a document of targets with four file units each.
-func many(t testing.TB, targets int) *model.Document {
+// manyTargets is a document of targets with four file units each.
+func manyTargets(t testing.TB, targets int) *model.Document {
 	t.Helper()
 	var units, shown strings.Builder
 	for i := range targets {
@@ -45,7 +45,7 @@ func cpu(t testing.TB) time.Duration {
 // BenchmarkStart opens the units of a document, which are there already.
 func BenchmarkStart(b *testing.B) {
 	b.Chdir(b.TempDir())
-	doc := many(b, 250)
+	doc := manyTargets(b, 250)
 	opts := Options{Log: slog.New(slog.DiscardHandler), Socket: filepath.Join(b.TempDir(), "s")}
 	for i := 0; b.Loop() || i < 2; i++ {
 		was := cpu(b)
