@@ -98,14 +98,14 @@ func (x *transition) Retire(ctx context.Context) error {
 	}
 	slices.Reverse(left)
 	x.ends = left
-	if len(left) == 0 && len(x.Plan.Steps) >= many {
+	if len(left) == 0 && len(x.Plan.Steps) >= wholesale {
 		debug.FreeOSMemory() // what a large document took to be read is not wanted again soon
 	}
 	return errors.Join(errs...)
 }
 
-// many steps are so many that what they took in passing is given back to the system.
-const many = 1000
+// wholesale is how many steps are so many that what they took in passing is given back to the system.
+const wholesale = 1000
 
 // Cancel implements [apply.Prepared].
 func (x *transition) Cancel() error {

@@ -38,7 +38,7 @@ var rules = []rule{
 	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
-	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer", "internal/share"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
+	{"network/rdma/iwarp", []string{"network/rdma", "network/tcp", "buffer", "internal/handed", "internal/share"}, "iWARP is RDMA in TCP streams (RFC 5044)"},
 	{"network/rdma/...", []string{"network/rdma", "buffer", "internal/handed"}, "a provider of RDMA moves data, not tasks"},
 	{"network/...", []string{"buffer", "network", "internal/handed"}, "a network moves data, not tasks"},
 

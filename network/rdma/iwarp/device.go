@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lunette-io/lunette/internal/handed"
 	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/tcp"
 )
@@ -91,7 +92,11 @@ func (d *Device) Listen(ctx context.Context, addr string) (rdma.Listener, error)
 	if err != nil {
 		return nil, err
 	}
-	return newListener(d, l), nil
+	n := newListener(d, l)
+	if handed.Socket(ctx) == nil {
+		n.start()
+	}
+	return n, nil
 }
 
 // Close implements rdma.Device. It does not close the engine, which was borrowed.

@@ -18,7 +18,7 @@ import (
 type Listener struct {
 	d     *Device
 	l     *tcp.Listener
-	begin sync.Once // with the first Accept: whoever connects before waits in the socket
+	begin sync.Once // to accept
 	done  sync.WaitGroup
 
 	mu     sync.Mutex
@@ -35,6 +35,10 @@ func newListener(d *Device, l *tcp.Listener) *Listener {
 	l.MakeRoom = n.makeRoom
 	return n
 }
+
+// start begins to accept, once: at once, or with the first Accept if the socket was handed on. Who connects before
+// that is still let in by the one who has it too.
+func (l *Listener) start() { l.begin.Do(func() { l.done.Go(l.accept) }) }
 
 // Share implements handed.Sharer.
 func (l *Listener) Share() (*os.File, error) { return l.l.Share() }
@@ -128,7 +132,7 @@ func (l *Listener) ask(r *Request) {
 
 // Accept implements rdma.Listener.
 func (l *Listener) Accept() (rdma.Request, error) {
-	l.begin.Do(func() { l.done.Go(l.accept) })
+	l.start()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
