@@ -158,7 +158,7 @@ func (w *estate) change(r apply.Request, now *model.Document) {
 	before := w.files()
 	ctx := context.Background()
 	dry := r
-	dry.DryRun = true
+	dry.DryRun, dry.Try = true, 0
 	res, err := w.d.engine.Apply(ctx, dry)
 	if err != nil {
 		w.t.Fatal(err)
