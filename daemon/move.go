@@ -290,9 +290,7 @@ func (m *move) ended(errs ...error) {
 // wait waits for the end of the move. An error of the end of the old device is told once.
 func (m *move) wait(ctx context.Context) error {
 	fail := func(err error) error { return &apply.EndingError{Key: m.job.key(), Err: err} }
-	select {
-	case <-m.done:
-	case <-ctx.Done():
+	if !ended(ctx, m.done) {
 		return fail(fmt.Errorf("tasks of the unit have not ended: %w", context.Cause(ctx)))
 	}
 	m.mu.Lock()

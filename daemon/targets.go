@@ -26,6 +26,8 @@ type served struct {
 
 func (t *served) name() string { return t.spec.Name }
 
+func (t *served) key() model.Key { return model.Key{Kind: model.TargetObject, Name: t.spec.Name} }
+
 // luns are the LUNs of the target by number.
 func (t *served) luns() []model.LUN {
 	return slices.SortedFunc(slices.Values(t.spec.LUNs), func(a, b model.LUN) int { return a.Number - b.Number })
@@ -173,7 +175,6 @@ func (c *targets) prepare(ctx context.Context, x *transition) error {
 	for _, old := range before {
 		c.ending(x, old)
 	}
-	x.ends = append(x.ends, x.ended)
 	return nil
 }
 
@@ -192,7 +193,7 @@ func (c *targets) renew(x *transition, spec model.Target, old *served) (*served,
 		return t, nil
 	}
 	t.Target = old.Target
-	gone := x.losing()
+	gone := x.losing(t.key())
 	x.undo.add(func() error { gone(); return nil })
 	x.shows = append(x.shows, func() { t.SetViews(views, gone) })
 	return t, nil
@@ -214,7 +215,7 @@ func (c *targets) show(x *transition, n *openNode, t *served) error {
 	if shown.Maintenance.On {
 		after = x.New.Limits.StopTimeout * 3 / 4 // the rest is for the end of those who have not left
 	}
-	gone := x.losing()
+	gone := x.losing(t.key())
 	x.undo.add(func() error { gone(); return nil })
 	x.shows = append(x.shows, func() {
 		show()
@@ -226,7 +227,7 @@ func (c *targets) show(x *transition, n *openNode, t *served) error {
 // ending ends the sessions with a target from the publication on. Daemon.changing is held.
 func (c *targets) ending(x *transition, old *served) {
 	for _, n := range c.d.nodes.load() {
-		gone := x.losing()
+		gone := x.losing(old.key())
 		x.undo.add(func() error { gone(); return nil })
 		x.shows = append(x.shows, func() {
 			if err := n.RemoveTarget(old.Name, gone); err != nil {

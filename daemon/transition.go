@@ -26,7 +26,6 @@ type transition struct {
 	undo  undo                          // takes the preparation back
 	shows []func()                      // publish it, in the order in which they were added
 	ends  []func(context.Context) error // end what is not served any more, the last first
-	gone  []chan struct{}               // closed when what initiators have lost is not known to any unit any more
 	free  func()                        // lets the next change begin
 
 	// logical are the logical units as they will be, by name; units makes it.
@@ -125,32 +124,32 @@ func (x *transition) steps(kind model.ObjectKind) []plan.Step {
 	return all
 }
 
-// losing returns what is called when initiators have lost something for good: what they had it of is
-// not closed before.
-func (x *transition) losing() (gone func()) {
+// losing returns what is called when initiators have lost something of an object for good: it is an end of the
+// transition.
+func (x *transition) losing(key model.Key) (gone func()) {
 	c := make(chan struct{})
-	x.gone = append(x.gone, c)
+	x.ends = append(x.ends, func(ctx context.Context) error {
+		if ended(ctx, c) {
+			return nil
+		}
+		return &apply.EndingError{Key: key, Err: fmt.Errorf("sessions are still ending: %w", context.Cause(ctx))}
+	})
 	return func() { close(c) }
 }
 
-// ended is lost as an end of the transition.
-func (x *transition) ended(ctx context.Context) error {
-	if err := x.lost(ctx); err != nil {
-		return &apply.EndingError{Err: err}
+// ended waits until c is closed, or ctx is done: it reports whether c is closed.
+func ended(ctx context.Context, c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
 	}
-	return nil
-}
-
-// lost waits until all that initiators lose is gone.
-func (x *transition) lost(ctx context.Context) error {
-	for _, c := range x.gone {
-		select {
-		case <-c:
-		case <-ctx.Done():
-			return fmt.Errorf("sessions are still ending: %w", context.Cause(ctx))
-		}
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	return nil
 }
 
 // fromNothing is the plan that makes all of a document, from nothing.

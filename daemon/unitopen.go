@@ -211,8 +211,8 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 			if b.spec.Kind != spec.Kind || !own && b.same == "" {
 				continue
 			}
-			if renewed, _, size := differ(kind.Options, m.specs[other].Values, spec.Values); !renewed {
-				return give(m, b, size)
+			if renewed, _, _ := differ(kind.Options, m.specs[other].Values, spec.Values); !renewed {
+				return give(m, b, grownTo(kind, spec.Values)) // which it may not have yet
 			}
 		}
 	}

@@ -158,7 +158,7 @@ func (w *estate) change(r apply.Request, now *model.Document) {
 	before := w.files()
 	ctx := context.Background()
 	dry := r
-	dry.DryRun = true
+	dry.DryRun, dry.Try = true, 0
 	res, err := w.d.engine.Apply(ctx, dry)
 	if err != nil {
 		w.t.Fatal(err)
@@ -175,6 +175,13 @@ func (w *estate) change(r apply.Request, now *model.Document) {
 		w.same(before)
 	}
 	r.Confirm = p.Confirms()
+	if r.Try != 0 && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Cuts }) {
+		if _, err := w.d.engine.Apply(ctx, r); !errors.As(err, new(*apply.RequestError)) {
+			w.t.Fatalf("what makes a unit smaller is tried: %v", err)
+		}
+		w.same(before)
+		r.Try = 0
+	}
 	why := w.mayFail(now)
 	watchers := w.bystanders(p, now)
 	res, err = w.d.engine.Apply(ctx, r)

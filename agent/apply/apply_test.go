@@ -233,7 +233,7 @@ func TestEnding(t *testing.T) {
 		if err != nil || !r.Changed || time.Since(started) != model.DefaultStopTimeout {
 			t.Fatal(r, err, time.Since(started))
 		}
-		want := apply.Condition{Key: model.Key{Kind: model.UnitObject, Name: "a"}, Type: apply.Ending, Message: "a task is under way", Since: time.Now()}
+		want := apply.Condition{Key: model.Key{Kind: model.UnitObject, Name: "a"}, Type: apply.Ending, Message: "a task is under way", Since: started.Add(100 * time.Millisecond)}
 		if len(r.Conditions) != 1 || r.Conditions[0] != want || !slices.Equal(b.Status().Conditions, r.Conditions) {
 			t.Error(r.Conditions, b.Status().Conditions)
 		}

@@ -23,21 +23,22 @@ type change struct {
 	same    bool // the text is that of now: it is a reload
 }
 
-// make makes the change, or leaves nothing of it. What has come of it is added to the result.
-func (c *change) make(ctx context.Context, result *Result) error {
+// make makes the change, or leaves nothing of it. What has come of it is added to the result; what is left to end
+// the caller awaits, when it has given the turn back.
+func (c *change) make(ctx context.Context, result *Result) (*ending, error) {
 	tx, err := c.c.Generations.Begin()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	made := &makings{tx: tx}
 	prepared, err := c.prepare(ctx, made)
 	if err != nil {
-		return errors.Join(err, aborted(tx))
+		return nil, errors.Join(err, aborted(tx))
 	}
 	failpoint.Here("apply/prepared")
 	next, err := c.commit(tx, made)
 	if err != nil {
-		return errors.Join(err, takenBack(prepared), aborted(tx))
+		return nil, errors.Join(err, takenBack(prepared), aborted(tx))
 	}
 	// From here on the request has succeeded.
 	failpoint.Here("apply/committed")
@@ -46,10 +47,10 @@ func (c *change) make(ctx context.Context, result *Result) error {
 	result.Generation, result.ETag, result.Changed, result.TryUntil = next.Generation, next.ETag, !c.same, next.TryUntil
 	c.tell(next)
 	c.pending(c.plan, c.new)
-	result.Conditions = c.retire(prepared, c.op, c.new.Limits.StopTimeout, nil)
+	left := c.retire(prepared, c.op, c.new.Limits.StopTimeout, nil)
 	failpoint.Here("apply/retired")
 	c.op.has(len(c.plan.Steps), len(c.plan.Steps))
-	return nil
+	return left, nil
 }
 
 // prepare does all that can fail, until nobody can take the change back any more.

@@ -13,11 +13,14 @@ import (
 	"github.com/lunette-io/lunette/agent/plan"
 )
 
-// Times between two looks at what has not ended, the first and the longest; and how long one look may take,
-// while which nothing else is changed.
+// Times between two looks at what has not ended: the shortest while the request waits for it; the first later,
+// which the request comes to as well; and the longest. While one looks nothing else is changed: for briefLook at
+// most as long as the request waits, and for oneLook later.
 const (
+	soonLook    = 10 * time.Millisecond
 	firstLook   = time.Second
 	longestLook = time.Minute
+	briefLook   = 100 * time.Millisecond
 	oneLook     = time.Second
 )
 
@@ -33,6 +36,7 @@ type conditions struct {
 type ending struct {
 	prepared Prepared
 	after    func()      // what is done when all has ended; nil: nothing
+	until    time.Time   // how long the request waits for it
 	all      []Condition // conditions.mu guards it
 }
 
@@ -50,20 +54,53 @@ func (s *conditions) list() []Condition {
 	return all
 }
 
-// retire ends what is not served any more. What has not ended within its time is a condition, and is looked at
-// again until it has. after is done when all has ended.
-func (e *Engine) retire(p Prepared, op *operation, limit time.Duration, after func()) []Condition {
+// retire begins to end what is not served any more. The caller has the turn, and gives it back before it waits for
+// what is left; nil: all has ended. after is done when all has ended.
+func (e *Engine) retire(p Prepared, op *operation, limit time.Duration, after func()) *ending {
 	op.is(retiring)
+	x := &ending{prepared: p, after: after, until: time.Now().Add(limit)}
+	if err := e.retireOnce(x, briefLook); err != nil {
+		x.all = endings(err, nil)
+		return x
+	}
+	return nil
+}
+
+// retireOnce looks once at what has not ended. The caller has the turn.
+func (e *Engine) retireOnce(x *ending, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(e.ctx, limit)
 	defer cancel()
-	err := p.Retire(ctx)
-	if err == nil {
-		if after != nil {
-			after()
-		}
+	err := x.prepared.Retire(ctx)
+	if err == nil && x.after != nil {
+		x.after()
+	}
+	return err
+}
+
+// await waits for the end of x, which may be nil, while others may have the turn. What has not ended within its time
+// is a condition, and is looked at again until it has.
+func (e *Engine) await(x *ending) []Condition {
+	if x == nil {
 		return nil
 	}
-	x := &ending{prepared: p, after: after, all: endings(err, nil)}
+	ctx, cancel := context.WithDeadline(e.ctx, x.until)
+	defer cancel()
+	for wait := soonLook; ; wait = min(2*wait, firstLook) {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		back, err := e.takeTurn(ctx)
+		if err != nil {
+			break
+		}
+		err = e.retireOnce(x, briefLook)
+		back()
+		if err == nil {
+			return nil
+		}
+		x.all = endings(err, x.all)
+	}
 	all := slices.Clone(x.all)
 	e.conditions.mu.Lock()
 	e.conditions.endings = append(e.conditions.endings, x)
@@ -114,12 +151,7 @@ func (e *Engine) look(x *ending) {
 		if err != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(e.ctx, oneLook)
-		err = x.prepared.Retire(ctx)
-		cancel()
-		if err == nil && x.after != nil {
-			x.after()
-		}
+		err = e.retireOnce(x, oneLook)
 		back()
 		if e.ctx.Err() != nil {
 			return

@@ -3,6 +3,7 @@ package apply_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +173,10 @@ func (m *machine) request(t *rapid.T, r apply.Request, text string) {
 	case m.tried != "" || !right:
 		if !errors.As(err, &conflict) || conflict.Try != (m.tried != "") {
 			t.Fatalf("no conflict: %v, %v", res, err)
+		}
+	case r.Try != 0 && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Cuts }):
+		if !errors.As(err, new(*apply.RequestError)) {
+			t.Fatalf("what makes a unit smaller is tried: %v, %v", res, err)
 		}
 	case r.DryRun || same:
 		if err != nil || res.Changed || same && !res.Plan.Empty() {

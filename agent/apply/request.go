@@ -86,39 +86,49 @@ func (e *Engine) Start(r Request) Operation {
 // apply is Apply of an operation. It ends it.
 func (e *Engine) apply(ctx context.Context, op *operation, r Request) (res *Result, err error) {
 	defer func() { op.end(res, err) }()
+	res, left, err := e.ask(ctx, op, r)
+	if err == nil {
+		res.Conditions = e.await(left)
+	}
+	return res, err
+}
+
+// ask takes the turn for a request, and gives it back when what it asks for is there; what has not ended then is
+// awaited.
+func (e *Engine) ask(ctx context.Context, op *operation, r Request) (*Result, *ending, error) {
 	if err := context.Cause(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := r.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// A whole document is read before it is its turn: others need not wait for that. What would be refused
 	// anyway is not read.
 	if err := matches(e.shown.Load(), r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	document, err := e.read(&r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	back, err := e.takeTurn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer back()
 	op.is(planning)
 	now := e.shown.Load()
 	if err := matches(now, r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if document == nil {
 		if document, err = edited(now.Document, e.c.Schema, r.Edits); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	p, err := e.plan(now, document, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	op.has(0, len(p.Steps))
 	result := &Result{Plan: p, Generation: now.Generation, ETag: now.ETag}
@@ -128,15 +138,16 @@ func (e *Engine) apply(ctx context.Context, op *operation, r Request) (res *Resu
 	same := bytes.Equal(document.Text(), now.Document.Text())
 	switch {
 	case r.DryRun, same && !r.Reload:
-		return result, nil
+		return result, nil, nil
 	case !confirmed(p, r.Confirm):
-		return nil, &NeedsConfirmError{Plan: p}
+		return nil, nil, &NeedsConfirmError{Plan: p}
 	}
 	c := change{Engine: e, op: op, now: now, new: document, plan: p, request: r, same: same}
-	if err := c.make(ctx, result); err != nil {
-		return nil, e.failed(r.kind(), r.Author, err)
+	left, err := c.make(ctx, result)
+	if err != nil {
+		return nil, nil, e.failed(r.kind(), r.Author, err)
 	}
-	return result, nil
+	return result, left, nil
 }
 
 // failed tells that something was to be made and was not.
@@ -233,6 +244,9 @@ func (e *Engine) plan(now *Snapshot, document *model.Document, r Request) (*plan
 	}
 	if r.Digest != "" && r.Digest != p.Digest {
 		return nil, &ConflictError{Generation: now.Generation, Message: "the document has changed since the plan was made, or is another one: make a new plan"}
+	}
+	if i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Cuts }); r.Try != 0 && i >= 0 {
+		return nil, &RequestError{Message: fmt.Sprintf("a change that is tried cannot make the unit %s smaller: that could not be taken back", p.Steps[i].Key.Name)}
 	}
 	if err := p.DeleteData(r.Delete); err != nil {
 		return nil, &RequestError{Message: err.Error()}

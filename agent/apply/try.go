@@ -70,12 +70,16 @@ func (e *Engine) expire(t *try) {
 	const author = "the end of its time"
 	ctx, op := e.operations.begin(e.ctx, "revert", author)
 	var res *Result
+	var left *ending
 	back, err := e.takeTurn(ctx)
 	if err == nil {
 		if e.try == t {
-			res, err = e.revert(ctx, op, t, author)
+			res, left, err = e.revert(ctx, op, t, author)
 		}
 		back()
+	}
+	if left != nil {
+		res.Conditions = e.await(left)
 	}
 	op.end(res, err)
 }
@@ -91,32 +95,44 @@ func (e *Engine) Revert(ctx context.Context, author string) (*Result, error) {
 }
 
 // decide does something with the change that is tried.
-func (e *Engine) decide(ctx context.Context, kind, author string, do func(context.Context, *operation, *try, string) (*Result, error)) (res *Result, err error) {
+func (e *Engine) decide(ctx context.Context, kind, author string, do decision) (res *Result, err error) {
 	ctx, op := e.operations.begin(ctx, kind, author)
 	defer func() { op.end(res, err) }()
+	res, left, err := e.decided(ctx, op, kind, author, do)
+	if err == nil {
+		res.Conditions = e.await(left)
+	}
+	return res, err
+}
+
+// A decision is what is done with a change that is tried, with the turn. What has not ended then is awaited.
+type decision func(ctx context.Context, op *operation, t *try, author string) (*Result, *ending, error)
+
+// decided takes the turn for a decision, and gives it back.
+func (e *Engine) decided(ctx context.Context, op *operation, kind, author string, do decision) (*Result, *ending, error) {
 	back, err := e.takeTurn(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer back()
 	if e.try == nil {
-		return nil, &ConflictError{Generation: e.shown.Load().Generation, Try: true, Message: "no change is being tried: there is none to " + kind}
+		return nil, nil, &ConflictError{Generation: e.shown.Load().Generation, Try: true, Message: "no change is being tried: there is none to " + kind}
 	}
 	return do(ctx, op, e.try, author)
 }
 
 // confirm commits t. The caller has the turn.
-func (e *Engine) confirm(ctx context.Context, op *operation, t *try, author string) (*Result, error) {
+func (e *Engine) confirm(ctx context.Context, op *operation, t *try, author string) (*Result, *ending, error) {
 	now := e.shown.Load()
 	if t.made.tx == nil { // its commit has failed before
 		tx, err := e.c.Generations.Begin()
 		if err != nil {
-			return nil, e.failed("confirm", author, err)
+			return nil, nil, e.failed("confirm", author, err)
 		}
 		t.made.tx = tx
 	}
 	if !op.decides(ctx) {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	op.is(persisting)
 	var m state.Meta
@@ -128,7 +144,7 @@ func (e *Engine) confirm(ctx context.Context, op *operation, t *try, author stri
 		// It goes on running, and can be confirmed again. What was made is not in a journal any more.
 		err = errors.Join(err, aborted(t.made.tx))
 		t.made.tx = nil
-		return nil, e.failed("confirm", author, err)
+		return nil, nil, e.failed("confirm", author, err)
 	}
 	failpoint.Here("apply/confirmed")
 	next := snapshot(m, now.Document)
@@ -137,15 +153,15 @@ func (e *Engine) confirm(ctx context.Context, op *operation, t *try, author stri
 	e.c.Log.Info("a change that was tried is kept", "generation", m.Generation, "author", author)
 	e.Note(Event{Type: "confirmed", Message: fmt.Sprintf("generation %d%s", m.Generation, by(author))})
 	op.has(len(t.plan.Steps), len(t.plan.Steps))
-	return &Result{Plan: t.plan, Generation: m.Generation, Changed: true, ETag: next.ETag}, nil
+	return &Result{Plan: t.plan, Generation: m.Generation, Changed: true, ETag: next.ETag}, nil, nil
 }
 
 // revert serves again what was before t. The caller has the turn.
-func (e *Engine) revert(ctx context.Context, op *operation, t *try, author string) (*Result, error) {
+func (e *Engine) revert(ctx context.Context, op *operation, t *try, author string) (*Result, *ending, error) {
 	now := e.shown.Load()
 	p, err := plan.Make(e.c.Schema, t.before.Generation, now.Document, t.before.Document, e.c.Runner)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	op.has(0, len(p.Steps))
 	prepared, err := e.prepareTransition(ctx, op, Transition{Old: now.Document, New: t.before.Document, Plan: p, Makes: t.back})
@@ -153,7 +169,7 @@ func (e *Engine) revert(ctx context.Context, op *operation, t *try, author strin
 		if ctx.Err() == nil {
 			e.stuck(err)
 		}
-		return nil, e.failed("revert", author, err)
+		return nil, nil, e.failed("revert", author, err)
 	}
 	e.publish(op, prepared, t.before)
 	failpoint.Here("apply/reverted")
@@ -162,14 +178,14 @@ func (e *Engine) revert(ctx context.Context, op *operation, t *try, author strin
 	e.Note(Event{Type: "reverted", Message: fmt.Sprintf("back to generation %d%s", t.before.Generation, by(author))})
 	e.pending(p, t.before.Document)
 	result := &Result{Plan: p, Generation: t.before.Generation, Changed: true, ETag: t.before.ETag}
-	result.Conditions = e.retire(prepared, op, t.before.Document.Limits.StopTimeout, func() { e.takeBack(t) })
+	left := e.retire(prepared, op, t.before.Document.Limits.StopTimeout, func() { e.takeBack(t) })
 	if t.made.tx != nil {
 		if err := aborted(t.made.tx); err != nil {
 			e.c.Log.Warn("what was tried was taken back", "error", err)
 		}
 	}
 	op.has(len(p.Steps), len(p.Steps))
-	return result, nil
+	return result, left, nil
 }
 
 // back is [Transition.Makes] of the way back: what it makes is of the generation that is kept, so that no

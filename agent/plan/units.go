@@ -44,6 +44,7 @@ func (d *differ) units() {
 			s.From = d.handedOver(p.new, holders)
 			var o outcome
 			if s.From != (model.Key{}) && d.shrinks(nil, p.new) {
+				s.Cuts = true
 				o.is(LosesData, cut)
 			}
 			d.add(s, o)
@@ -57,7 +58,8 @@ func (d *differ) units() {
 			s.From = d.handedOver(p.new, holders)
 		}
 		s.Fields = fields(changes)
-		d.add(s, d.unitOutcome(p.old, p.new, changes))
+		o := d.unitOutcome(&s, p.old, p.new, changes)
+		d.add(s, o)
 	}
 	for _, u := range gone {
 		if slices.ContainsFunc(come, func(c *model.Unit) bool { return renamed[c] == u }) {
@@ -152,8 +154,8 @@ func filter(u *model.Unit, i int) model.Plugin {
 	return model.Plugin{}
 }
 
-// unitOutcome is what initiators notice of the changes of a unit.
-func (d *differ) unitOutcome(old, new *model.Unit, changes []change) outcome {
+// unitOutcome is what initiators notice of the changes of a unit, which are those of s.
+func (d *differ) unitOutcome(s *Step, old, new *model.Unit, changes []change) outcome {
 	var o outcome
 	seen := d.sees(old)
 	tell := func(notice string) {
@@ -176,10 +178,11 @@ func (d *differ) unitOutcome(old, new *model.Unit, changes []change) outcome {
 		case model.Live: // nobody notices
 		}
 	}
+	s.Cuts = (sized || renewed) && d.shrinks(old, new)
 	switch {
 	case renewed && d.volatile(old):
 		o.is(LosesData, "what it holds is gone: its store keeps nothing when it is closed")
-	case (sized || renewed) && d.shrinks(old, new):
+	case s.Cuts:
 		o.is(LosesData, cut)
 	}
 	if renewed && seen {

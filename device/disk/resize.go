@@ -67,7 +67,7 @@ func (r *Resizing) Publish() {
 // Retire cuts the store of what is not shown any more. Commands that were under way there are waited
 // for. After an error the store is as long as it was, and the disk is not.
 func (r *Resizing) Retire(ctx context.Context) error {
-	if !r.cut {
+	if !r.cut || r.disk.medium.size.Load() != r.now { // it has got another size since then
 		return nil
 	}
 	return r.paused(ctx, func() error { return r.disk.medium.resizer.Resize(ctx, r.now) })
