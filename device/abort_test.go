@@ -158,8 +158,11 @@ func TestManyAtOnce(t *testing.T) {
 	b := newBench(t, 0)
 	opts := []loopback.Options{{}, {First: -1}, {Later: true}, {Later: true, Piece: 4}}
 	var all sync.WaitGroup
+	sessions := make([]*loopback.Session, len(opts)) // all of them before the first resets anything
 	for i, opt := range opts {
-		s := b.login(byte(i), opt)
+		sessions[i] = b.login(byte(i), opt)
+	}
+	for i, s := range sessions {
 		key := cdb.PersistentList{ActionKey: uint64(i + 1)}.Append(nil)
 		list := slices.Concat(header6, []byte{boxPage, 3, byte(i + 1), 0, 9})
 		commands := []loopback.Command{

@@ -214,9 +214,9 @@ disconnected() { # the initiator comes back by itself
 }
 
 tried() { # a change that nobody confirms is taken back
-  lunette target set "$iqn:main" alias=tried --try 2s
+  lunette target set "$iqn:main" alias=tried --try 15s
   lunette get target "$iqn:main" | grep tried
-  within 20 not_tried
+  within 60 not_tried
   goes_on
 }
 not_tried() { lunette get target "$iqn:main" >/run/got && no grep -q tried /run/got; }
