@@ -147,6 +147,19 @@ func (p *unitPlan) removing(j *unitJob) error {
 	return nil
 }
 
+// erases refuses to remove data that goes on to another unit.
+func (p *unitPlan) erases(j *unitJob) error {
+	if j.move == nil || !j.move.erase {
+		return nil
+	}
+	for _, b := range j.move.bases {
+		if other, ok := p.fresh[b.same]; ok && b.same != "" {
+			return fmt.Errorf("its data cannot be removed: the unit %q gets it", other)
+		}
+	}
+	return nil
+}
+
 // Shrinks implements [plan.Live].
 func (d *Daemon) Shrinks(old, new *model.Unit) bool {
 	now := make(map[string]*base)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 )
 
@@ -64,6 +65,7 @@ func (p *unitPlan) openAhead(ctx context.Context) {
 	for _, j := range p.jobs { // the reason is that of the one that failed
 		if j.ahead != nil && errors.Is(j.ahead.err, errOther) {
 			j.ahead = nil
+			maps.DeleteFunc(p.fresh, func(_, unit string) bool { return unit == j.spec.Name }) // it is looked for again
 		}
 	}
 }

@@ -69,6 +69,11 @@ func (c *units) prepare(ctx context.Context, x *transition) error {
 			return err
 		}
 	}
+	for _, j := range p.jobs {
+		if err := p.erases(j); err != nil {
+			return fmt.Errorf("unit %s: %w", j.key().Name, err)
+		}
+	}
 	all := ordered(x.New, p.now)
 	if err := p.unclaimed(all); err != nil {
 		return err

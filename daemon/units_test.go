@@ -291,6 +291,7 @@ func TestUnitsThatCannotBePrepared(t *testing.T) {
 		"no room":              {[]string{strings.Replace(fileA, "1M", "4M", 1), strings.Replace(b, "1M", "2M", 1)}, []plan.Step{step(plan.Change, "a"), step(plan.Change, "b")}, "out of space"},
 		"a file of another":    {[]string{fileA, b, "name: c, store: {kind: file, path: link.img}"}, []plan.Step{step(plan.Create, "c")}, "the unit \"a\" serves it already"},
 		"a directory":          {[]string{"name: a, store: {kind: file, path: /}", b}, []plan.Step{step(plan.Change, "a")}, "is a directory"},
+		"one behind others":    {[]string{fileA, b, "name: c, store: {kind: file, path: c.img, size: 1M}", "name: d, store: {kind: file, path: d.img, size: 1M}", "name: e, store: {kind: memory, size: 512}, device: {kind: disk, block-size: 4096}"}, []plan.Step{step(plan.Create, "c"), step(plan.Create, "d"), step(plan.Create, "e")}, "unit e: "},
 		"one that comes first": {[]string{fileA, b, "name: c, store: {kind: file, path: c.img, size: 1M}", "name: d, store: {kind: file, path: no/d.img, size: 1M}"}, []plan.Step{step(plan.Create, "c"), step(plan.Create, "d")}, "no/d.img"},
 	} {
 		if _, _, err := l.try(c.units, c.steps...); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -164,6 +164,16 @@ func (w *estate) change(r apply.Request, now *model.Document) {
 	}
 	p := res.Plan
 	w.same(before)
+	erased := ""
+	if r.Try == 0 && w.draw.seldom(3) {
+		if r.Delete, erased = w.goes(p); erased != "" {
+			dry.Delete = r.Delete
+			if res, err = w.d.engine.Apply(ctx, dry); err != nil {
+				w.t.Fatal(err)
+			}
+			p = res.Plan
+		}
+	}
 	r.Digest = p.Digest
 	if r.Try != 0 && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Cuts }) {
 		if _, err := w.d.engine.Apply(ctx, r); !errors.As(err, new(*apply.RequestError)) {
@@ -182,6 +192,9 @@ func (w *estate) change(r apply.Request, now *model.Document) {
 	}
 	r.Confirm = p.Confirms()
 	why := w.mayFail(now)
+	if why == "" && slices.ContainsFunc(now.Units, func(u model.Unit) bool { return erased != "" && u.Store.Values.String("path") == erased }) {
+		why = "cannot be removed"
+	}
 	watchers := w.bystanders(p, now)
 	res, err = w.d.engine.Apply(ctx, r)
 	for _, x := range watchers {
@@ -205,6 +218,9 @@ func (w *estate) change(r apply.Request, now *model.Document) {
 		w.t.Fatalf("the document is\n%s\nand not\n%s", w.doc.Text(), now.Text())
 	}
 	w.done(res.Plan, old)
+	if _, err := os.Stat(erased); erased != "" && !errors.Is(err, os.ErrNotExist) {
+		w.t.Fatalf("%s is to be deleted: %v", erased, err)
+	}
 	if r.Try != 0 && res.Changed {
 		w.tried = old
 		return

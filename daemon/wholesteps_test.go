@@ -204,3 +204,18 @@ func (w *estate) step() {
 		w.login()
 	}
 }
+
+// goes is a file unit of those that a plan removes, and its file.
+func (w *estate) goes(p *plan.Plan) (units []string, path string) {
+	for _, s := range p.Steps {
+		if s.Op != plan.Remove || s.Key.Kind != model.UnitObject {
+			continue
+		}
+		for i := range w.doc.Units {
+			if u := &w.doc.Units[i]; u.Name == s.Key.Name && u.Store.Kind == "file" {
+				return []string{u.Name}, u.Store.Values.String("path")
+			}
+		}
+	}
+	return nil, ""
+}
