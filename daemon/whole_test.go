@@ -175,9 +175,9 @@ func (w *estate) change(r apply.Request, now *model.Document) {
 		}
 	}
 	r.Digest = p.Digest
-	if r.Try != 0 && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Cuts }) {
+	if r.Try != 0 && resizes(p) {
 		if _, err := w.d.engine.Apply(ctx, r); !errors.As(err, new(*apply.RequestError)) {
-			w.t.Fatalf("what makes a unit smaller is tried: %v", err)
+			w.t.Fatalf("another size is tried: %v", err)
 		}
 		w.same(before)
 		r.Try = 0

@@ -107,7 +107,7 @@ func (w *estate) expires(r apply.Request, now *model.Document) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if p := res.Plan; p.Empty() || len(p.Confirms()) > 0 || w.mayFail(now) != "" {
+	if p := res.Plan; p.Empty() || len(p.Confirms()) > 0 || resizes(p) || w.mayFail(now) != "" {
 		return
 	}
 	r.Try = time.Second
@@ -224,4 +224,9 @@ func (w *estate) goes(p *plan.Plan) (units []string, path string) {
 		}
 	}
 	return nil, ""
+}
+
+// resizes reports that a plan gives a file another size: that cannot be tried.
+func resizes(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Resizes })
 }
