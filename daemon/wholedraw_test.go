@@ -156,7 +156,7 @@ const wholeTarget = "iqn.2026-11.io.lunette:"
 func (w drawing) objects() objects {
 	all := make(objects)
 	paths := rapid.Permutation([]string{"f0", "f1", "f2", "f3", "", ""}).Draw(w.t, "paths")
-	units := w.some(1, "u0", "u1", "u2", "u3")
+	units := w.some(2, "u0", "u1", "u2", "u3")
 	for i, name := range units {
 		all[model.UnitObject] = append(all[model.UnitObject], w.unit(name, paths[i]))
 	}
@@ -164,7 +164,7 @@ func (w drawing) objects() objects {
 		units = append(units, "missing")
 	}
 	var targets []string
-	for _, name := range w.some(1, "t0", "t1", "t2") {
+	for _, name := range w.some(2, "t0", "t1", "t2") {
 		targets = append(targets, wholeTarget+name)
 		all[model.TargetObject] = append(all[model.TargetObject], w.target(name, units))
 	}

@@ -16,6 +16,10 @@ import (
 // login lets a guest in, if the document lets it.
 func (w *estate) login() {
 	addr, name, guest := w.draw.one("/p0", "/p1", "/p2"), wholeTarget+w.draw.one("t0", "t1", "t2"), "guest:"+w.draw.one("g0", "g1", "g2")
+	if len(w.doc.Targets) > 0 && len(w.doc.Portals) > 0 && !w.draw.seldom(4) { // by a portal that there is, to a target that there is
+		addr = rapid.SampledFrom(w.doc.Portals).Draw(w.t, "portal").Address.Text
+		name = rapid.SampledFrom(w.doc.Targets).Draw(w.t, "target").Name
+	}
 	good := slices.ContainsFunc(w.doc.Portals, func(p model.Portal) bool { return p.Address.Text == addr && p.Shows(name) }) &&
 		slices.ContainsFunc(w.doc.Targets, func(t model.Target) bool {
 			guests := t.Values.Group("pipe").Groups("guests")
@@ -103,7 +107,7 @@ func (w *estate) expires(r apply.Request, now *model.Document) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if p := res.Plan; p.Empty() || len(p.Confirms()) > 0 || w.mayFail(now) != "" {
+	if p := res.Plan; p.Empty() || len(p.Confirms()) > 0 || resizes(p) || w.mayFail(now) != "" {
 		return
 	}
 	r.Try = time.Second
@@ -201,7 +205,9 @@ func (w *estate) step() {
 		w.stop()
 		w.start()
 	default:
-		w.login()
+		for range rapid.IntRange(1, 3).Draw(w.t, "logins") {
+			w.login()
+		}
 	}
 }
 
@@ -218,4 +224,9 @@ func (w *estate) goes(p *plan.Plan) (units []string, path string) {
 		}
 	}
 	return nil, ""
+}
+
+// resizes reports that a plan gives a file another size: that cannot be tried.
+func resizes(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Resizes })
 }

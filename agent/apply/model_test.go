@@ -174,9 +174,9 @@ func (m *machine) request(t *rapid.T, r apply.Request, text string) {
 		if !errors.As(err, &conflict) || conflict.Try != (m.tried != "") {
 			t.Fatalf("no conflict: %v, %v", res, err)
 		}
-	case r.Try != 0 && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Cuts }):
+	case r.Try != 0 && slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Resizes }):
 		if !errors.As(err, new(*apply.RequestError)) {
-			t.Fatalf("what makes a unit smaller is tried: %v, %v", res, err)
+			t.Fatalf("another size is tried: %v, %v", res, err)
 		}
 	case r.DryRun || same:
 		if err != nil || res.Changed || same && !res.Plan.Empty() {

@@ -245,8 +245,8 @@ func (e *Engine) plan(now *Snapshot, document *model.Document, r Request) (*plan
 	if r.Digest != "" && r.Digest != p.Digest {
 		return nil, &ConflictError{Generation: now.Generation, Message: "the document has changed since the plan was made, or is another one: make a new plan"}
 	}
-	if i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Cuts }); r.Try != 0 && i >= 0 {
-		return nil, &RequestError{Message: fmt.Sprintf("a change that is tried cannot make the unit %s smaller: that could not be taken back", p.Steps[i].Key.Name)}
+	if i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Resizes }); r.Try != 0 && i >= 0 {
+		return nil, &RequestError{Message: fmt.Sprintf("a change that is tried cannot give the unit %s another size: a crash could not take that back", p.Steps[i].Key.Name)}
 	}
 	if err := p.DeleteData(r.Delete); err != nil {
 		return nil, &RequestError{Message: err.Error()}

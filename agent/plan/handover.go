@@ -60,9 +60,10 @@ func (d *differ) handedOver(u *model.Unit, holders map[string]*model.Unit) model
 	return model.Key{}
 }
 
-// shrinks reports that a store gets smaller which u has then: one that was, the unit that u was, has already, or
-// one that another hands over. was is nil for a unit that comes.
-func (d *differ) shrinks(was, u *model.Unit) bool {
+// sized reports that a store gets smaller which u has then, and that one which outlives the process gets another
+// size: one that was, the unit that u was, has already, or one that another hands over. was is nil for a unit that
+// comes.
+func (d *differ) sized(was, u *model.Unit) (smaller, another bool) {
 	if d.stores == nil {
 		d.stores = make(map[string]model.Size)
 		for i := range d.old.Units {
@@ -76,16 +77,20 @@ func (d *differ) shrinks(was, u *model.Unit) bool {
 		own = d.sizes(was)
 	}
 	for at, size := range d.sizes(u) {
-		has, ok := own[at]
-		if !ok && strings.HasPrefix(at, "store\x00") { // its place says which it is
-			has = d.stores[at]
+		placed := strings.HasPrefix(at, placedStore)
+		has, there := own[at]
+		if !there && placed { // its place says which it is
+			has, there = d.stores[at]
 		}
-		if size > 0 && size < has {
-			return true
+		if there && size > 0 && size != has {
+			smaller, another = smaller || size < has, another || placed
 		}
 	}
-	return d.live.Shrinks(was, u)
+	return smaller || d.live.Shrinks(was, u), another
 }
+
+// placedStore begins the places of stores that have one.
+const placedStore = "store\x00"
 
 // sizes are how large the stores of a unit are to be, by their places; by their kinds and names where they have
 // none. 0: it is not said.
@@ -98,7 +103,7 @@ func (d *differ) sizes(u *model.Unit) map[string]model.Size {
 			o := &k.Options[i]
 			switch v := text(canonical(o, p.Values[o.Name])); {
 			case o.Exclusive && v != "":
-				at = "store\x00" + v
+				at = placedStore + v
 			case o.Change == model.Growing:
 				size = max(size, model.Size(p.Values.Size(o.Name)))
 			}

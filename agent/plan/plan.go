@@ -80,8 +80,9 @@ type Step struct {
 	Fields []Field   `json:"fields,omitempty"` // what changes in it, in the order of the document
 	Effect Effect    `json:"effect"`
 	Notice string    `json:"notice"` // what initiators notice, as a sentence; empty: nothing
-	// Cuts: a store of the unit gets smaller, which nothing takes back.
-	Cuts bool `json:"-"`
+	// Resizes: a store of the unit that outlives the process gets another size, which a crash cannot take
+	// back once something is written there.
+	Resizes bool `json:"-"`
 	// Sessions are those that end.
 	Sessions []Session `json:"sessions,omitempty"`
 	// Confirm is what it needs before it is done.

@@ -43,9 +43,11 @@ func (d *differ) units() {
 			s.Op, s.Fields = Create, d.written(p.new, true)
 			s.From = d.handedOver(p.new, holders)
 			var o outcome
-			if s.From != (model.Key{}) && d.shrinks(nil, p.new) {
-				s.Cuts = true
-				o.is(LosesData, cut)
+			if s.From != (model.Key{}) {
+				var smaller bool
+				if smaller, s.Resizes = d.sized(nil, p.new); smaller {
+					o.is(LosesData, cut)
+				}
 			}
 			d.add(s, o)
 			continue
@@ -178,11 +180,14 @@ func (d *differ) unitOutcome(s *Step, old, new *model.Unit, changes []change) ou
 		case model.Live: // nobody notices
 		}
 	}
-	s.Cuts = (sized || renewed) && d.shrinks(old, new)
+	smaller := false
+	if sized || renewed {
+		smaller, s.Resizes = d.sized(old, new)
+	}
 	switch {
 	case renewed && d.volatile(old):
 		o.is(LosesData, "what it holds is gone: its store keeps nothing when it is closed")
-	case s.Cuts:
+	case smaller:
 		o.is(LosesData, cut)
 	}
 	if renewed && seen {

@@ -141,3 +141,23 @@ func nullStore(t *testing.T, size int64) store.Store {
 	}
 	return s
 }
+
+// A cut that comes after the disk has got another size again takes nothing away.
+func TestCutComesTooLate(t *testing.T) {
+	b := newBench(t, memoryStore(t, 1<<20), nil)
+	prepare := func(size int64) *disk.Resizing {
+		r, err := b.disk.PrepareResize(t.Context(), b.unit, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Publish()
+		return r
+	}
+	cut, back := prepare(1<<19), prepare(1<<20)
+	if err := errors.Join(cut.Retire(t.Context()), back.Retire(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if b.disk.StoreInfo().Size != 1<<20 || b.disk.Blocks() != 2048 {
+		t.Errorf("%d bytes, %d blocks", b.disk.StoreInfo().Size, b.disk.Blocks())
+	}
+}
