@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/lunette-io/lunette/agent/model"
@@ -16,6 +17,9 @@ import (
 // A device is what is behind the logical units of a unit: an open device on its stores, or the reason why
 // there is none. It is not changed.
 type device struct {
+	// leaves: another takes its place, or it goes. What earlier changes have left to be done to it is not done
+	// any more.
+	leaves atomic.Bool
 	parts  []plugin.Unit // by the names of the unit; none if it is not open
 	stores *stores       // with nothing open in it, if the device is not open, but for what it was given
 	err    error         // why it is not open

@@ -90,6 +90,9 @@ func (m *move) logical() (all []*logicalUnit) {
 
 // drain lets no task start any more: it is the part of the publication.
 func (m *move) drain() {
+	if m.old != nil {
+		m.old.device.Load().leaves.Store(true)
+	}
 	for _, l := range m.logical() {
 		l.Drain()
 	}

@@ -197,17 +197,18 @@ func (p *unitPlan) change(ctx context.Context, key model.Key, u *unit, spec *mod
 			x.shows = append(x.shows, ch.Publish)
 		}
 		if ch.Retire != nil {
-			x.ends = append(x.ends, once(key, ch.Retire))
+			x.ends = append(x.ends, once(key, d, ch.Retire))
 		}
 	}
 	return nil
 }
 
-// once calls retire until it has gone well, and tells of which object its errors are.
-func once(key model.Key, retire func(context.Context) error) func(context.Context) error {
+// once calls retire until it has gone well or d leaves, and tells of which object its errors are. No move is published
+// meanwhile: who retires has the turn.
+func once(key model.Key, d *device, retire func(context.Context) error) func(context.Context) error {
 	done := false
 	return func(ctx context.Context) error {
-		if done {
+		if done || d.leaves.Load() {
 			return nil
 		}
 		if err := retire(ctx); err != nil {

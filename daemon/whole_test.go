@@ -318,10 +318,8 @@ func (w *estate) shown() {
 	}
 }
 
-// Documents, edits, tries, rollbacks, logins and restarts in any order do what plans say, and nothing else: who
-// is not concerned reads right data all the time and is told nothing, what is refused has changed nothing, and
-// nothing is left behind.
-func TestWholeDaemon(t *testing.T) {
+// estates lets do do something with daemons, each with a state of its own, of which nothing may be left.
+func estates(t *testing.T, do func(w *estate)) {
 	top := t.TempDir()
 	n := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -358,13 +356,7 @@ limits: {stop-timeout: 5s, memory: 64M}
 			t.Fatal(err)
 		}
 		w.start()
-		for range rapid.IntRange(10, 35).Draw(t, "steps") {
-			w.step()
-			w.shown()
-			for _, v := range w.visitors {
-				w.verify(v)
-			}
-		}
+		do(w)
 		w.stop()
 		if n := w.p.Opened(); n != 0 {
 			t.Fatalf("%d networks are open", n)
@@ -378,18 +370,17 @@ limits: {stop-timeout: 5s, memory: 64M}
 	})
 }
 
-// open are the descriptors that are open.
-func open(t *rapid.T) string {
-	all, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range all {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // which that of the directory has not any more
-			names = append(names, to)
+// Documents, edits, tries, rollbacks, logins and restarts in any order do what plans say, and nothing else: who
+// is not concerned reads right data all the time and is told nothing, what is refused has changed nothing, and
+// nothing is left behind.
+func TestWholeDaemon(t *testing.T) {
+	estates(t, func(w *estate) {
+		for range rapid.IntRange(10, 35).Draw(w.t, "steps") {
+			w.step()
+			w.shown()
+			for _, v := range w.visitors {
+				w.verify(v)
+			}
 		}
-	}
-	slices.Sort(names)
-	return strings.Join(names, "\n")
+	})
 }

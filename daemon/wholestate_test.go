@@ -311,3 +311,19 @@ func (r *watcher) end() error {
 	r.wg.Wait()
 	return r.err
 }
+
+// open are the descriptors that are open.
+func open(t *rapid.T) string {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range all {
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // which that of the directory has not any more
+			names = append(names, to)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, "\n")
+}
