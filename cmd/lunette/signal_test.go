@@ -180,7 +180,7 @@ func TestHangup(t *testing.T) {
 	write(strings.Replace(first, "}]", "}, {name: b, store: {kind: memory, size: 2M}}]", 1))
 	says("generation=2")
 	write("version: 2\n")
-	says("nothing is changed")
+	says("version 2 is not known")
 	write("version: 1\nportals: []\n")
 	says("--delete-data")
 	units, err := client.New(cmd.Args[len(cmd.Args)-1]).Units(t.Context())
