@@ -54,7 +54,7 @@ func (s slot) Where() (path string) {
 }
 
 // keep lets a store have what its place cannot keep, in the record of the unit: a volatile one the identity
-// that it had before, and every one a place for reservations, by that identity.
+// that it had before, and every one places for reservations and saved mode pages, by that identity.
 func (s *stores) keep(b *base, volatile bool, name string) error {
 	if s.record == nil {
 		return nil
@@ -64,10 +64,11 @@ func (s *stores) keep(b *base, volatile bool, name string) error {
 			return err
 		}
 	}
+	whose := sha256.Sum256([]byte(b.Seed))
 	if b.Reservations == nil {
-		whose := sha256.Sum256([]byte(b.Seed))
 		b.Reservations = slot{s.record, slotName(fmt.Sprintf("reservations-%x", whose[:8]), name)}
 	}
+	b.Modes = slot{s.record, slotName(fmt.Sprintf("modes-%x", whose[:8]), name)}
 	return nil
 }
 

@@ -41,6 +41,9 @@ type Config struct {
 	Modes []*ModePage
 	// ModeKeeper keeps saved values of mode pages. Without it no page can be saved.
 	ModeKeeper ModeKeeper
+	// Made is called with the server before saved values are made to count, for a device type whose
+	// Reverted functions use it; nil: nobody waits for that.
+	Made func(*Server)
 	// ModeParameter is the device-specific parameter of the mode parameter header that the
 	// initiator of x sees.
 	ModeParameter func(x *target.ITL) byte
@@ -115,6 +118,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if s.reservations, err = nexus.NewReservations(&s.nexuses, cfg.Reservations); err != nil {
 		return nil, fmt.Errorf("reservations: %w", err)
+	}
+	if cfg.Made != nil {
+		cfg.Made(s)
 	}
 	s.modes.start()
 	return s, nil

@@ -14,8 +14,13 @@ import (
 
 // The scripts run the program itself, with daemons of their own.
 func TestScripts(t *testing.T) {
+	where := testscript.Params{Dir: "testdata/script"}
+	if raceEnabled { // each of some hundred commands is a process, which takes a while to start then
+		where = testscript.Params{Files: []string{"testdata/script/apply.txtar"}}
+		t.Log("one script alone: the others run without the race detector")
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: *update,
+		Dir: where.Dir, Files: where.Files, UpdateScripts: *update,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serving": serving, "exits": exits, "portal": portal, "loggedin": loggedIn, "isjson": isJSON,
 		},

@@ -65,6 +65,9 @@ type Opened struct {
 	News []Notice
 	// Reservations is where those of the unit can be kept, beside the data; nil: nowhere.
 	Reservations store.Record
+	// Modes is where saved values of the unit's mode pages can be kept; nil: nowhere, and none can be
+	// saved.
+	Modes store.Record
 	// Lost says what has happened to the place of the data since it was opened, such as that it was
 	// taken away by others; nil: nothing can happen to it, or nobody can tell. It may be called at
 	// any time, by any goroutine, and does not wait for storage.

@@ -67,6 +67,9 @@ type Config struct {
 	// Reservations is where registrations that ask for it (APTPL) and their reservation are kept;
 	// nil: nowhere, and then nobody may ask.
 	Reservations store.Record
+	// Modes is where saved values of mode pages are kept (SP of MODE SELECT); nil: nowhere, and none
+	// can be saved.
+	Modes store.Record
 	// Log is told of errors of the store, a few in a minute; nil: nobody is.
 	Log *slog.Logger
 	// OwnSettings says that what an initiator sets by MODE SELECT and START STOP UNIT holds for
@@ -145,10 +148,15 @@ func New(cfg Config) (*Disk, error) {
 	if cfg.Reservations != nil {
 		keeper = kept.New(cfg.Reservations, cfg.Identity.NAA, m.log.notKept)
 	}
-	var err error
-	d.Server, err = device.New(device.Config{
+	var modes device.ModeKeeper
+	if cfg.Modes != nil {
+		modes = savedModes{cfg.Modes}
+	}
+	_, err := device.New(device.Config{
 		Identity: cfg.Identity, Workers: cfg.Workers,
 		Reservations:  keeper,
+		ModeKeeper:    modes,
+		Made:          func(s *device.Server) { d.Server = s },
 		Commands:      d.commands(),
 		Omit:          []scsi.Opcode{scsi.OpTestUnitReady},
 		VPD:           d.vpd(),

@@ -10,6 +10,7 @@ import (
 
 // TestRandomKills: the same, killed at any time.
 func TestRandomKills(t *testing.T) {
+	anyEngine(t)
 	r := random(t)
 	rounds := number(t, "CRASH_ROUNDS", 200)
 	k := newKeeper(t, failing(t))

@@ -68,7 +68,7 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 		claims = append(claims, plugin.Claim{What: "file of reservations", Value: absolute(where), Cure: "each has one of its own"})
 	}
 	d, err := disk.New(disk.Config{
-		Store: s.Store, Arena: p.Arena, Identity: id, Log: p.Log, Reservations: keep, Rotation: rotation(p.Values),
+		Store: s.Store, Arena: p.Arena, Identity: id, Log: p.Log, Reservations: keep, Modes: s.Modes, Rotation: rotation(p.Values),
 		OwnSettings: p.Values.String("settings") == own,
 		BlockSize:   int(p.Values.Size("block-size")), ReadOnly: p.Values.Bool("read-only"), Workers: int(p.Values.Int("workers")),
 	})
