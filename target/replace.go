@@ -57,6 +57,9 @@ func (u *Unit) Install(lu LogicalUnit) (old LogicalUnit) {
 	u.lu.Store(&lu)
 	u.mu.Lock()
 	u.shared = false // as after power on
+	for _, w := range u.waiters {
+		w.at.Store(new(waits))
+	}
 	u.mu.Unlock()
 	for _, x := range u.ITLs() {
 		lu.Attach(x)

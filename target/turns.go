@@ -1,5 +1,7 @@
 package target
 
+import "sync/atomic"
+
 // What many initiators want at a time goes by turns: each of them that waits has a line, and the
 // lines are served one after the other, a step of each. So who has a thousand commands waits for
 // their end, and who has one waits for a step of each of the others.
@@ -98,9 +100,13 @@ func mayHold(held, free int) bool {
 
 // A waiter is an initiator at a unit: all of its I_T nexuses together, by the owner of its memory.
 type waiter struct {
-	short, long line // at the unit's workers, whose mu guards them
-	itls        int  // I_T_L nexuses that it has. The unit's mu guards it.
+	at   atomic.Pointer[waits]
+	itls int // I_T_L nexuses that it has. The unit's mu guards it.
 }
+
+// waits are where a waiter waits for workers, whose mu guards them. Who takes the place of a logical unit has other
+// workers: each waiter has new ones then, since the last worker of the old may not yet have given back what it held.
+type waits struct{ short, long line }
 
 // join makes x one of the I_T_L nexuses of its initiator. u.mu is held.
 func (u *Unit) join(x *ITL) {
@@ -108,6 +114,7 @@ func (u *Unit) join(x *ITL) {
 	w := u.waiters[name]
 	if w == nil {
 		w = new(waiter)
+		w.at.Store(new(waits))
 		u.waiters[name] = w
 	}
 	w.itls++

@@ -8,7 +8,11 @@ import (
 )
 
 // of is a task of an initiator.
-func of(a *waiter, tag uint64) *Task { return &Task{Tag: tag, itl: &ITL{waiter: a}} }
+func of(a *waits, tag uint64) *Task {
+	w := new(waiter)
+	w.at.Store(a)
+	return &Task{Tag: tag, itl: &ITL{waiter: w}}
+}
 
 // Whatever comes and ends: the tasks of a line go in order; who has nothing has its turn when each
 // other line had one, at most; nobody holds more than a share; long work keeps to its part.
@@ -20,9 +24,9 @@ func TestTurnsModel(t *testing.T) {
 			l    *line
 			long int
 		}
-		owners := make([]*waiter, rapid.IntRange(1, 6).Draw(t, "initiators"))
+		owners := make([]*waits, rapid.IntRange(1, 6).Draw(t, "initiators"))
 		for i := range owners {
-			owners[i] = new(waiter)
+			owners[i] = new(waits)
 		}
 		var now []running
 		var tag uint64
@@ -116,7 +120,7 @@ func TestWorkersAreLeft(t *testing.T) {
 		w := NewWorkers(16)
 		release := make(chan struct{})
 		hold := func(*Task) { <-release }
-		greedy, other := new(waiter), new(waiter)
+		greedy, other := new(waits), new(waits)
 		for i := range uint64(100) {
 			w.Run(of(greedy, i), hold)
 			w.RunLong(of(greedy, i), hold)

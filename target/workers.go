@@ -23,15 +23,15 @@ type Workers struct {
 	done     sync.Cond
 	short    lines
 	long     lines
-	nobody   waiter // tasks of no I_T_L nexus
-	waiting  int    // tasks in all lines
-	busy     int    // workers that run a step
-	busyLong int    // of these, a step of long work
-	wasLong  bool   // the last one taken was
-	running  int    // goroutines there are
-	idle     int    // of them, those that wait
-	spare    int    // least idle since the timer ran last
-	excess   int    // how many shall end
+	nobody   waits // tasks of no I_T_L nexus
+	waiting  int   // tasks in all lines
+	busy     int   // workers that run a step
+	busyLong int   // of these, a step of long work
+	wasLong  bool  // the last one taken was
+	running  int   // goroutines there are
+	idle     int   // of them, those that wait
+	spare    int   // least idle since the timer ran last
+	excess   int   // how many shall end
 	timer    *time.Timer
 	closed   bool
 
@@ -60,20 +60,20 @@ func (w *Workers) may(l *line, free int) bool {
 // Run lets a worker call step(t) when it is the turn of t. Until then t belongs to the queue: nobody
 // runs another step of it. After Close it panics, since no task may be left then.
 func (w *Workers) Run(t *Task, step func(*Task)) {
-	w.put(t, step, &w.short, &w.waiterOf(t).short, w.mayShort)
+	w.put(t, step, &w.short, &w.waitsOf(t).short, w.mayShort)
 }
 
 // RunLong is Run for one step of long work: work of which a part is done in each step, some
 // megabytes or some calls, and the rest in others, each of which waits for its turn.
 func (w *Workers) RunLong(t *Task, step func(*Task)) {
-	w.put(t, step, &w.long, &w.waiterOf(t).long, w.mayLong)
+	w.put(t, step, &w.long, &w.waitsOf(t).long, w.mayLong)
 }
 
-func (w *Workers) waiterOf(t *Task) *waiter {
+func (w *Workers) waitsOf(t *Task) *waits {
 	if t.itl == nil || t.itl.waiter == nil {
 		return &w.nobody
 	}
-	return t.itl.waiter
+	return t.itl.waiter.at.Load()
 }
 
 // put puts t into l, which is or will be one of the ring r.
