@@ -87,6 +87,7 @@ type source struct {
 	name   string
 	text   []byte // all of it
 	labels map[string]string
+	flags  map[string]string // of what the schema's flags say: the text has none of it
 	// outline is how the text is taken in pieces; nil: it is not, and whole is the value of all of it.
 	outline *outline
 	whole   *node
@@ -122,8 +123,12 @@ func (d *Document) Problem(path string, err error) *Problem { return d.source.pr
 // problem makes a Problem of the value at path.
 func (s *source) problem(path string, err error) *Problem {
 	p := &Problem{Source: s.name, Path: path, Err: err, where: path}
-	for at := path; len(s.labels) > 0; {
-		if label, ok := s.labels[at]; ok {
+	for at := path; len(s.labels)+len(s.flags) > 0; {
+		label, ok := s.labels[at]
+		if !ok {
+			label, ok = s.flags[at]
+		}
+		if ok {
 			p.Path = label
 			return p
 		}

@@ -41,10 +41,11 @@ func (d *Document) validateAll(schema Schema, unread Problems, e *editor) Proble
 	c.portals()
 	c.limits()
 	given := d.Given
+	d.source.flags = make(map[string]string)
 	for _, f := range schema.Flags {
 		given = given.Put(f.Given)
 		for _, in := range f.Of {
-			d.Label(join(f.Given.Name, in.Name), f.Name)
+			d.source.flags[join(f.Given.Name, in.Name)] = f.Name
 		}
 	}
 	d.Values = c.section("", keys(d), schema.Document, given)
