@@ -44,6 +44,9 @@ func (c *change) make(ctx context.Context, result *Result) (*ending, error) {
 	failpoint.Here("apply/committed")
 	c.publish(c.op, prepared, next)
 	failpoint.Here("apply/published")
+	if !c.same && c.request.Try == 0 {
+		c.dropUnits(c.plan, c.now.Document, c.new)
+	}
 	result.Generation, result.ETag, result.Changed, result.TryUntil = next.Generation, next.ETag, !c.same, next.TryUntil
 	c.tell(next)
 	c.pending(c.plan, c.new)

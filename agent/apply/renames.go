@@ -37,3 +37,31 @@ func (e *Engine) renameUnits(p *plan.Plan, old, new *model.Document) error {
 	}
 	return nil
 }
+
+// A unitDropper is generations beside which units keep something, by their names: [state.Dir].
+type unitDropper interface {
+	DropUnit(name string) error
+}
+
+// dropUnits forgets what units have kept that a change has removed for good: another unit of the name is not to
+// inherit it. What cannot be removed is told, and swept at the next start. The caller has the turn.
+func (e *Engine) dropUnits(p *plan.Plan, old, new *model.Document) {
+	g, ok := e.c.Generations.(unitDropper)
+	if !ok {
+		return
+	}
+	for _, s := range p.Steps {
+		if s.Op != plan.Remove || s.Key.Kind != model.UnitObject || new.Unit(s.Key.Name) != nil {
+			continue
+		}
+		names := []string{s.Key.Name}
+		if was := old.Unit(s.Key.Name); was != nil {
+			names = append(names, was.Names...)
+		}
+		for _, name := range names {
+			if err := g.DropUnit(name); err != nil {
+				e.c.Log.Warn("what a unit has kept is still there, although it was removed", "unit", name, "error", err)
+			}
+		}
+	}
+}

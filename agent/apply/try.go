@@ -149,6 +149,7 @@ func (e *Engine) confirm(ctx context.Context, op *operation, t *try, author stri
 	failpoint.Here("apply/confirmed")
 	next := snapshot(m, now.Document)
 	e.shown.Store(next)
+	e.dropUnits(t.plan, t.before.Document, now.Document)
 	e.over(t)
 	e.c.Log.Info("a change that was tried is kept", "generation", m.Generation, "author", author)
 	e.Note(Event{Type: "confirmed", Message: fmt.Sprintf("generation %d%s", m.Generation, by(author))})

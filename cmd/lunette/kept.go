@@ -72,3 +72,17 @@ func (c *serveCmd) tellOther(stored state.Stored, log *slog.Logger) {
 		log.Warn("the file of --config is not the document that is kept, and is left alone: \"lunette reload\" applies it", "file", c.Config, "generation", stored.Generation)
 	}
 }
+
+// sweep removes what units have kept that are not in the document: a crash has left it.
+func sweep(kept *state.Dir, doc *model.Document, log *slog.Logger) {
+	if kept == nil {
+		return
+	}
+	var names []string
+	for _, u := range doc.Units {
+		names = append(append(names, u.Name), u.Names...)
+	}
+	if err := kept.SweepUnits(names); err != nil {
+		log.Warn("what removed units have kept is still there", "error", err)
+	}
+}

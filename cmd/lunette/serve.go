@@ -93,6 +93,7 @@ func (c *serveCmd) Run(e *env) error {
 	for _, n := range doc.Notes {
 		log.Warn(n.Error())
 	}
+	sweep(kept, doc, log) // before anybody can add a unit
 	d, err := daemon.Start(e.ctx, doc, e.registry, opts)
 	if err != nil {
 		return c.unstarted(e, log, err)
