@@ -22,8 +22,10 @@ import (
 type doors struct {
 	half      *share.Crowd[string, *Conn] // by address
 	discovery *share.Crowd[string, *Conn] // by address
-	// closing are those that had to make room, until they are gone.
-	closing int
+	// closing are those that had to make room, until they are gone, and closingOf how many of them each address
+	// has. An address that has none is not kept out by those of others.
+	closing   int
+	closingOf map[string]int
 
 	byAddress   *share.Pot[string]
 	byInitiator *share.Pot[account]
@@ -122,10 +124,22 @@ func (n *Node) admitTo(crowd *share.Crowd[string, *Conn], c *Conn) (out *Conn) {
 	return m.Value
 }
 
+// tooFast reports that so many connections are ending to make room that another of the address has to wait. That
+// they end waits for no peer, only for us. An address of which none is ending has room of its own: a quarter more.
+// n.mu is held.
+func (n *Node) tooFast(address string) bool {
+	d, most := &n.doors, n.limits.Load().MaxLogins
+	return d.closing > most && (d.closingOf[address] > 0 || d.closing > most+most/4)
+}
+
 // closes notes that a connection will be closed to make room. n.mu is held.
 func (n *Node) closes(c *Conn) {
 	c.place.closing = true
 	n.doors.closing++
+	if n.doors.closingOf == nil {
+		n.doors.closingOf = make(map[string]int)
+	}
+	n.doors.closingOf[c.place.address]++
 }
 
 // evict closes a connection that has to make room, if there is one; what says for what, and which
@@ -206,6 +220,9 @@ func (n *Node) goes(c *Conn) {
 	}
 	if p.closing {
 		d.closing--
+		if d.closingOf[p.address]--; d.closingOf[p.address] == 0 {
+			delete(d.closingOf, p.address)
+		}
 		p.closing = false
 	}
 }

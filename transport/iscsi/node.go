@@ -109,7 +109,7 @@ func (p *Portal) Connect(m Mover) (*Conn, error) {
 	case n.closing:
 		n.mu.Unlock()
 		return nil, ErrClosed
-	case n.doors.closing > n.limits.Load().MaxLogins: // that they end waits for no peer, only for us
+	case n.tooFast(c.place.address):
 		n.mu.Unlock()
 		return nil, errTooFast
 	}
