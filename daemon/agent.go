@@ -47,7 +47,7 @@ func (d *Daemon) reloaded(r apply.Request) (apply.Request, error) {
 	if d.opts.File == "" {
 		return r, nil
 	}
-	text, err := os.ReadFile(d.opts.File)
+	text, err := model.FileText(d.opts.File)
 	if err != nil {
 		return r, err
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -35,5 +36,23 @@ func TestFlagsGoBeforeTheDocument(t *testing.T) {
 	schema.Flags[0].Of[0].Text = "odd"
 	if _, err := Read("d.yaml", text, schema); err == nil || !strings.Contains(err.Error(), "--engine: ") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A file of a document is read as far as one may be, and only if it can be read again.
+func TestFileText(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := FileText(dir); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("a directory: %v", err)
+	}
+	long := dir + "/long"
+	if err := os.WriteFile(long, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(long, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := FileText(long); err != nil || len(text) != maxDocument+1 {
+		t.Errorf("%d bytes, %v", len(text), err)
 	}
 }

@@ -27,6 +27,24 @@ func ReadFile(path string, schema Schema) (*Document, error) {
 	return ReadFrom(path, f, schema)
 }
 
+// FileText is the text of the document in a file, which is read again while it is served: one that is no
+// regular file, such as a pipe to which nobody may write, is refused.
+func FileText(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: it is no regular file, and can be read once at most", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxDocument+1)) // one that is too long is refused when it is read
+}
+
 // ReadFrom reads and validates the document that r gives; name is for errors.
 func ReadFrom(name string, r io.Reader, schema Schema) (*Document, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxDocument+1))

@@ -147,7 +147,7 @@ func (c *serveCmd) unit(d *model.Document, a unitArg) (model.Unit, error) {
 // place makes the store of a file or block device.
 func (c *serveCmd) place(p *model.Plugin, path string) error {
 	p.Kind = "file"
-	*p = p.With("path", path)
+	*p = p.With("path", c.lasting(path))
 	if c.ReadOnly {
 		*p = p.With("read-only", "true")
 	}
@@ -186,11 +186,11 @@ func (c *serveCmd) place(p *model.Plugin, path string) error {
 
 // auth reads the flags about CHAP.
 func (c *serveCmd) auth(d *model.Document, t *model.Target) error {
-	users, err := userList("--chap", c.Chap)
+	users, err := c.userList("--chap", c.Chap)
 	if err != nil {
 		return err
 	}
-	finders, err := userList("--discovery-chap", c.DiscoveryChap)
+	finders, err := c.userList("--discovery-chap", c.DiscoveryChap)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (c *serveCmd) auth(d *model.Document, t *model.Target) error {
 	if c.MutualChap == "" {
 		return nil
 	}
-	u, err := user("--mutual-chap", c.MutualChap)
+	u, err := c.user("--mutual-chap", c.MutualChap)
 	if err != nil {
 		return err
 	}
@@ -249,10 +249,10 @@ func initiators(from []string) []model.Given {
 	return all
 }
 
-func userList(flag string, from []string) ([]model.Given, error) {
+func (c *serveCmd) userList(flag string, from []string) ([]model.Given, error) {
 	var all []model.Given
 	for _, text := range from {
-		u, err := user(flag, text)
+		u, err := c.user(flag, text)
 		if err != nil {
 			return nil, err
 		}
@@ -262,10 +262,10 @@ func userList(flag string, from []string) ([]model.Given, error) {
 }
 
 // user reads USER:FILE. Names have colons, so that the file is behind the last.
-func user(flag, text string) (model.Given, error) {
+func (c *serveCmd) user(flag, text string) (model.Given, error) {
 	i := strings.LastIndexByte(text, ':')
 	if i <= 0 || i == len(text)-1 {
 		return model.Given{}, fmt.Errorf("%s: %q is not USER:FILE, the name that the initiator gives and the file with its secret", flag, text)
 	}
-	return model.Grouped("", model.Text("user", text[:i]), model.Text("secret-file", text[i+1:])), nil
+	return model.Grouped("", model.Text("user", text[:i]), model.Text("secret-file", c.lasting(text[i+1:]))), nil
 }

@@ -5,18 +5,31 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/state"
 )
 
-// file is the document that a reload applies.
+// file is the document that a reload applies; empty: there is none, or it could be read once at most.
 func (c *serveCmd) file() string {
-	if c.Config == "-" {
+	if info, err := os.Stat(c.Config); c.Config == "-" || err == nil && !info.Mode().IsRegular() {
 		return ""
 	}
 	return c.Config
+}
+
+// lasting is a path of the command line as the document has it: absolute if that is kept, since the next start
+// may be in another directory, where a file of the name would be another one, or be made.
+func (c *serveCmd) lasting(path string) string {
+	if c.State == "" || path == "" {
+		return path
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // kept opens the directory of --state; nil: there is none. What a change had made that was not committed,
@@ -68,7 +81,10 @@ func (c *serveCmd) tellOther(stored state.Stored, log *slog.Logger) {
 		}
 		return
 	}
-	if text, err := os.ReadFile(c.Config); c.Config != "-" && err == nil && !bytes.Equal(text, stored.Text) {
+	if c.file() == "" {
+		return
+	}
+	if text, err := model.FileText(c.Config); err == nil && !bytes.Equal(text, stored.Text) {
 		log.Warn("the file of --config is not the document that is kept, and is left alone: \"lunette reload\" applies it", "file", c.Config, "generation", stored.Generation)
 	}
 }

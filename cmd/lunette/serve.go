@@ -85,7 +85,7 @@ func (c *serveCmd) Run(e *env) error {
 		opts.UnitRecord = func(unit string) func(func(string) error) error { return kept.Unit(unit).Do }
 	}
 	// What was just typed is wrong rather than away for now.
-	opts.Strict = c.Strict || kept == nil && opts.File == ""
+	opts.Strict = c.Strict || kept == nil && c.Config == ""
 	doc, err := within(e.ctx, func() (*model.Document, error) { return c.first(kept, schema, log) })
 	if err != nil {
 		return c.unstarted(e, log, err)
