@@ -16,6 +16,10 @@ import (
 // and writing files beside the stores, and what is open for a moment.
 const apart = 24
 
+// entering is how many descriptors n logins take: as many connections can be ending to make room, and a quarter
+// more for addresses of which none is ending.
+func entering(n int) int { return 2*n + n/4 }
+
 // A budget is how many descriptors there are for connections.
 type budget struct {
 	limit int // RLIMIT_NOFILE, which the runtime has raised as far as it may be
@@ -33,9 +37,9 @@ func (b budget) fit(asked model.Limits) (model.Limits, error) {
 	}
 	discovery := min(64, each/8)
 	got := asked
-	if asked.Connections+2*asked.Logins+discovery > each {
+	if asked.Connections+entering(asked.Logins)+discovery > each {
 		got.Logins = min(asked.Logins, each/8)
-		got.Connections = min(asked.Connections, each-2*got.Logins-discovery)
+		got.Connections = min(asked.Connections, each-entering(got.Logins)-discovery)
 	}
 	return got, nil
 }

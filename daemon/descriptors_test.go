@@ -18,7 +18,7 @@ func TestLimitsFitDescriptors(t *testing.T) {
 		got, err := b.fit(asked)
 		each := (b.limit - b.taken - apart) / b.nodes
 		if err != nil || got.Logins < 1 || got.Connections < got.Logins || got.Memory != asked.Memory ||
-			got.Connections+2*got.Logins+min(64, each/8) > each {
+			got.Connections+2*got.Logins+got.Logins/4+min(64, each/8) > each {
 			t.Errorf("%+v: %+v, %v", b, got, err)
 		}
 	}
