@@ -81,15 +81,15 @@ type Label struct {
 
 // Usage is what a cartridge's memory counts through its life.
 type Usage struct {
-	Loads               uint64   `json:"loads"`
-	Initializations     uint64   `json:"initializations"`
-	ChangeReference     uint32   `json:"changeReference"` // VOLUME CHANGE REFERENCE VALUE (MAM 0009h)
-	Written             uint64   `json:"written"`         // bytes of blocks, through its life
-	Read                uint64   `json:"read"`
-	WrittenNow          uint64   `json:"writtenNow"` // since the last load
-	ReadNow             uint64   `json:"readNow"`
-	Drives              []string `json:"drives"`          // the last four: vendor (8) and serial number (32)
-	Cleanings           uint64   `json:"cleanings"`       // for cleaning cartridges: how often it was used
+	Loads           uint64   `json:"loads"`
+	Initializations uint64   `json:"initializations"`
+	ChangeReference uint32   `json:"changeReference"` // VOLUME CHANGE REFERENCE VALUE (MAM 0009h)
+	Written         uint64   `json:"written"`         // bytes of blocks, through its life
+	Read            uint64   `json:"read"`
+	WrittenNow      uint64   `json:"writtenNow"` // since the last load
+	ReadNow         uint64   `json:"readNow"`
+	Drives          []string `json:"drives"`    // the last four: vendor (8) and serial number (32)
+	Cleanings       uint64   `json:"cleanings"` // for cleaning cartridges: how often it was used
 }
 
 // An Attribute is one of the cartridge's memory (MAM) that a host has written.
