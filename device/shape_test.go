@@ -51,9 +51,11 @@ func TestShapedInquiry(t *testing.T) {
 		Inquiry: func(i *page.Inquiry) {
 			i.Version, i.Length, i.Protect, i.Barcodes, i.Special = scsi.VersionSPC3, 56, true, true, []byte("vendor data")
 		},
-		Extended:   func(e *page.ExtendedInquiry) { e.MaxSenseLength = 96 },
-		Designator: func(id scsi.Identity) page.Designator { return page.T10FieldsDesignator(id.Vendor, id.Product, id.Serial) },
-		OmitVPD:    []byte{page.VPDModePagePolicy},
+		Extended: func(e *page.ExtendedInquiry) { e.MaxSenseLength = 96 },
+		Designator: func(id scsi.Identity) page.Designator {
+			return page.T10FieldsDesignator(id.Vendor, id.Product, id.Serial)
+		},
+		OmitVPD: []byte{page.VPDModePagePolicy},
 		VPD: []device.VPD{{Code: page.VPDUnitSerial, Append: func(dst []byte, p page.Peripheral) []byte {
 			return page.AppendUnitSerial(dst, p, "another")
 		}}},
