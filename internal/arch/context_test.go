@@ -10,6 +10,7 @@ import (
 var ownContexts = map[string]string{
 	"device/disk/disk.go New":                      "the context of the disk itself, which ends with Close",
 	"device/disk/disk.go Release":                  "what was written is made durable though everybody has gone",
+	"device/tape/drive.go New":                     "the context of the drive itself, which ends with Close",
 	"device/mode.go init":                          "what is saved is read when the unit is made",
 	"device/nexus/reservations.go NewReservations": "the context of the commits, which ends with Close",
 	"store/request.go Ctx":                         "a request that nobody cancels",

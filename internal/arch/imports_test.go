@@ -35,7 +35,10 @@ var rules = []rule{
 	{"device/kept", []string{"device/reserve", "scsi", "store"}, "it keeps reservations as data, in what a store has for it"},
 	{"device/reserve", []string{"scsi/..."}, "rules and data: who waits, locks and answers is above them"},
 	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
-	{"device/personality", nil, "data about machines: who reads it knows commands, and it knows nobody"},
+	{"device/personality", []string{"scsi"}, "what machines call themselves and can do, as data: it knows no command"},
+	{"device/tape/medium", []string{"buffer", "store/record", "internal/failpoint"}, "a cartridge is files: it knows neither SCSI nor drives"},
+	{"device/tape/encryption", []string{"device", "device/nexus", "device/tape/medium", "target", "scsi/...", "buffer"}, "keys and ciphers: it knows neither positions nor which drive it is in"},
+	{"device/tape", []string{"device", "device/kept", "device/nexus", "device/reserve", "device/personality", "device/tape/...", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a drive reads and writes a cartridge: it knows neither robots nor where cartridges come from"},
 	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
