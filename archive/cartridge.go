@@ -191,6 +191,7 @@ func (s *CartridgeSink) Begin(ctx context.Context, about About) error {
 }
 
 // empty makes the cartridge one with nothing on it, and the partitions that are wanted.
+
 func (s *CartridgeSink) empty(ctx context.Context) error {
 	l := s.tape.Label()
 	blank := s.tape.Partitions() == 1 && s.tape.Head(0).Room().Data == 0
