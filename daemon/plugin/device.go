@@ -29,6 +29,9 @@ type Device struct {
 	Type scsi.PeripheralType
 	// Releases: its logical units have Release, and when Open fails the stores are open as before.
 	Releases bool
+	// Alone: what its options name cannot be open twice. When another device of it takes the place of one, that is made when the old
+	// one is closed, and Fits has to say before what is wrong with its options.
+	Alone bool
 	// Fits says what Open would not take of the stores of a unit, by name; nil: it takes all.
 	Fits func(v model.Values, stores map[string]Found) error
 	// Actions are what people can do with a unit, beside changing the document: see [Unit.Act].
