@@ -35,6 +35,7 @@ var rules = []rule{
 	{"device/kept", []string{"device/reserve", "scsi", "store"}, "it keeps reservations as data, in what a store has for it"},
 	{"device/reserve", []string{"scsi/..."}, "rules and data: who waits, locks and answers is above them"},
 	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
+	{"device/tape/medium", []string{"buffer", "internal/failpoint"}, "a cartridge is files: it knows neither SCSI, nor drives, nor what they call it"},
 	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
@@ -151,6 +152,7 @@ var outside = []struct {
 	{"github.com/alecthomas/kong", []string{"cmd/..."}, "flags are the command's"},
 	{"github.com/danielgtaylor/huma/v2", []string{"agent/server"}, "the API is served, and described, in one place"},
 	{"github.com/goccy/go-yaml", []string{"agent/model"}, "the document is read in one place"},
+	{"github.com/klauspost/compress", []string{"device/tape/medium"}, "frames of a cartridge are compressed in one place"},
 	{"pgregory.net/rapid", nil, "for tests alone"},
 	{"go.uber.org/goleak", nil, "for tests alone"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},
