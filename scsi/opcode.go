@@ -78,6 +78,27 @@ const (
 	OpReadElementStatus    Opcode = 0xb8
 )
 
+// Operation codes of sequential-access devices (SSC-5). Some numbers are those of other commands above: their names here are the
+// others', since names go by number alone.
+const (
+	OpRewind              Opcode = 0x01
+	OpFormatMedium        Opcode = 0x04
+	OpReadBlockLimits     Opcode = 0x05
+	OpSetCapacity         Opcode = 0x0b
+	OpReadReverse6        Opcode = 0x0f
+	OpWriteFilemarks6     Opcode = 0x10
+	OpSpace6              Opcode = 0x11
+	OpVerify6             Opcode = 0x13
+	OpRecoverBufferedData Opcode = 0x14
+	OpErase6              Opcode = 0x19
+	OpLoadUnload          Opcode = 0x1b
+	OpLocate10            Opcode = 0x2b
+	OpReadPosition        Opcode = 0x34
+	OpAllowOverwrite      Opcode = 0x82
+	OpSpace16             Opcode = 0x91
+	OpLocate16            Opcode = 0x92
+)
+
 // String returns the standard's name of o, or its number when it has none here.
 func (o Opcode) String() string {
 	if name := opcodeNames[o]; name != "" {
@@ -88,6 +109,18 @@ func (o Opcode) String() string {
 
 var opcodeNames = [256]string{
 	OpTestUnitReady:        "TEST UNIT READY",
+	OpRewind:               "REWIND",
+	OpReadBlockLimits:      "READ BLOCK LIMITS",
+	OpSetCapacity:          "SET CAPACITY",
+	OpReadReverse6:         "READ REVERSE(6)",
+	OpWriteFilemarks6:      "WRITE FILEMARKS(6)",
+	OpSpace6:               "SPACE(6)",
+	OpVerify6:              "VERIFY(6)",
+	OpRecoverBufferedData:  "RECOVER BUFFERED DATA",
+	OpErase6:               "ERASE(6)",
+	OpLocate10:             "LOCATE(10)",
+	OpAllowOverwrite:       "ALLOW OVERWRITE",
+	OpLocate16:             "LOCATE(16)",
 	OpRequestSense:         "REQUEST SENSE",
 	OpFormatUnit:           "FORMAT UNIT",
 	OpReassignBlocks:       "REASSIGN BLOCKS",

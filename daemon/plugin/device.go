@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -30,6 +31,18 @@ type Device struct {
 	Releases bool
 	// Fits says what Open would not take of the stores of a unit, by name; nil: it takes all.
 	Fits func(v model.Values, stores map[string]Found) error
+	// Actions are what people can do with a unit, beside changing the document: see [Unit.Act].
+	Actions []Action
+}
+
+// An Action is something that people can do with a unit, such as to put a medium into it.
+type Action struct {
+	Name string // in the API and on the command line: "load"
+	Help string // one or two sentences
+	// Arguments are what it is told, each with a name.
+	Arguments []model.Option
+	// Changes: it changes something, and is not for those who may only look.
+	Changes bool
 }
 
 func (p Device) add(r *Registry) { r.Devices = append(r.Devices, p) }
@@ -69,7 +82,15 @@ type Unit struct {
 	// Release closes the logical unit as its Close does, but leaves its stores open, with all that was
 	// written durable: another device gets them. It has it if [Device.Releases].
 	Release func() error
+	// Act does one of [Device.Actions] with the whole of the unit, of which this is one of the logical units; the first of them
+	// that has it does it, several at the same time. args were checked as options of the action. The result is what
+	// encoding/json takes; nil: there is none. An error that wraps [ErrNotThere] is of something named in args that is not there;
+	// other errors say that nothing was done, and why. It may be called while the unit is closed, and afterwards, and fails then.
+	Act func(ctx context.Context, action string, args model.Values) (result any, err error)
 }
+
+// ErrNotThere is wrapped by errors of [Unit.Act] about things that are not there.
+var ErrNotThere = errors.New("it is not there")
 
 // Changing is what is to be changed of a unit: options that say of themselves that they are [model.Live],
 // [model.Telling] or [model.Growing].

@@ -154,7 +154,7 @@ var outside = []struct {
 	{"plugin", nil, "one static binary"},
 	{"github.com/alecthomas/kong", []string{"cmd/..."}, "flags are the command's"},
 	{"github.com/danielgtaylor/huma/v2", []string{"agent/server"}, "the API is served, and described, in one place"},
-	{"github.com/goccy/go-yaml", []string{"agent/model"}, "the document is read in one place"},
+	{"github.com/goccy/go-yaml", []string{"agent/model", "device/personality"}, "the document is read in one place, and personalities, which are data of makers and no part of it, in another"},
 	{"pgregory.net/rapid", nil, "for tests alone"},
 	{"go.uber.org/goleak", nil, "for tests alone"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},

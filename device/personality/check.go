@@ -1,0 +1,3 @@
+package personality
+
+func (b *builder) check() {}
