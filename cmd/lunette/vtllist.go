@@ -85,16 +85,16 @@ func (c *vtlLsCmd) Run(e *env) error {
 	}
 	var rows [][]string
 	for _, x := range v.Elements {
-		rows = append(rows, listed(x, wide))
+		rows = append(rows, elementRow(x, wide))
 	}
 	for _, x := range v.Shelf {
-		rows = append(rows, listed(vtl.Element{Place: "shelf", Cartridge: &x}, wide))
+		rows = append(rows, elementRow(vtl.Element{Place: "shelf", Cartridge: &x}, wide))
 	}
 	return writeTable(e.stdout, columns, rows, c.limit())
 }
 
-// listed is an element as cells of a table.
-func listed(x vtl.Element, wide bool) []string {
+// elementRow is an element as cells of a table.
+func elementRow(x vtl.Element, wide bool) []string {
 	c := x.Cartridge
 	if c == nil {
 		c = new(vtl.Cartridge)

@@ -38,15 +38,8 @@ type Device struct {
 	Actions []Action
 }
 
-// An Action is something that people can do with a unit, such as to put a medium into it.
-type Action struct {
-	Name string // in the API and on the command line: "load"
-	Help string // one or two sentences
-	// Arguments are what it is told, each with a name.
-	Arguments []model.Option
-	// Changes: it changes something, and is not for those who may only look.
-	Changes bool
-}
+// An Action is something that people can do with a unit.
+type Action = model.Action
 
 func (p Device) add(r *Registry) { r.Devices = append(r.Devices, p) }
 
