@@ -70,6 +70,11 @@ type Drive struct {
 	shown     shown
 	encryptor keys
 	ways      ways
+	guards    guards
+	doing     doing
+	left      cartridge // what Unload has returned last, for Release
+	// notReady is why commands for the medium cannot run; nil: they can.
+	notReady atomic.Pointer[scsi.Sense]
 
 	pages pages // owner: commands_pages.go
 
@@ -121,7 +126,9 @@ func New(cfg Config) (*Drive, error) {
 	d := &Drive{cfg: cfg}
 	d.life, d.end = context.WithCancel(context.Background())
 	d.settings.init(&d.cfg)
+	d.guards = newGuards(cfg.Model.Protection)
 	d.start()
+	d.noteAll()
 	c := device.Config{
 		Identity: cfg.Identity, Workers: steps,
 		Made:     func(s *device.Server) { d.Server = s },
@@ -131,6 +138,7 @@ func New(cfg Config) (*Drive, error) {
 		Reset:    d.reset,
 	}
 	d.pageConfig(&c)
+	c.Detached = d.detached
 	if _, err := device.New(c); err != nil {
 		d.end()
 		return nil, fmt.Errorf("tape: %w", err)
