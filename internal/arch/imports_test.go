@@ -16,6 +16,7 @@ type rule struct {
 
 // rules are looked at in order: the first that fits a package is its rule.
 var rules = []rule{
+	{"device/library/kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi", "store", "store/record", "device/changer", "device/tape/...", "device/personality"}, "a library is a robot and drives, which it puts together"},
 	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "buffer", "target", "network/rdma", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
 
 	{"scsi/...", []string{"scsi"}, "vocabulary: everybody reads it, so it reads nobody"},
