@@ -44,7 +44,11 @@ func OpenCartridge(dir string) (*Cartridge, error) {
 	if err != nil {
 		return nil, inUse(dir, err)
 	}
-	return FromTape(t), nil
+	c := FromTape(t)
+	if info, err := medium.Inspect(dir); err == nil { // which one that is read alone does not say
+		c.about.WriteProtect = info.Label.WriteProtect
+	}
+	return c, nil
 }
 
 // FromTape reads a cartridge that is open, and closes it at the end.

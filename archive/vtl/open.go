@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/lunette-io/lunette/device/library"
@@ -53,4 +55,19 @@ func open(ctx context.Context, store, name string, s library.Shape, set personal
 		return nil, fmt.Errorf("a daemon serves the library %s, or another command has it: leave --store out to ask the daemon: %w", name, err)
 	}
 	return l, err
+}
+
+// Names are the libraries of a store.
+func Names(store string) ([]string, error) { return library.Names(store) }
+
+// Barcodes are the cartridges of a store.
+func Barcodes(store string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(store, "cartridges"))
+	var all []string
+	for _, e := range entries {
+		if e.IsDir() && library.CheckBarcode(e.Name()) == nil {
+			all = append(all, e.Name())
+		}
+	}
+	return all, err
 }

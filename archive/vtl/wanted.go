@@ -159,6 +159,9 @@ func (s Stock) Batches() ([]Batch, error) {
 		if b.Type != "data" && b.Type != "worm" && b.Type != "cleaning" {
 			return nil, fmt.Errorf("%q: %q is none of data, worm and cleaning: %s", text, b.Type, say)
 		}
+		if b.Type != "cleaning" && s.Prefix == "" {
+			return nil, errors.New("say what barcodes begin with, such as --barcode-prefix LUN")
+		}
 		if sum += n; sum > maxCartridges {
 			return nil, fmt.Errorf("there are more than %d cartridges", maxCartridges)
 		}

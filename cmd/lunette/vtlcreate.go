@@ -13,8 +13,8 @@ import (
 	"github.com/lunette-io/lunette/archive/vtl"
 )
 
-// serving is how a library is served.
-type serving struct {
+// serveAs is how a library is served.
+type serveAs struct {
 	Layout        string   `enum:"one,each" default:"one" placeholder:"HOW" group:"Document" help:"one: a target with the robot at LUN 0 and the drives behind it; each: a target for the robot and for each drive."`
 	Portal        []string `sep:"none" default:"127.0.0.1:3260" placeholder:"ADDR:PORT" group:"Document" help:"Where to listen. Repeatable. Default: 127.0.0.1:3260, for this machine alone."`
 	Out           string   `placeholder:"FILE" complete:"file" group:"Document" help:"Write the document to this new file instead of standard output."`
@@ -33,7 +33,7 @@ type vtlCreateCmd struct {
 	Slots     int      `default:"40" placeholder:"N" group:"Library" help:"How many storage slots. Default: ${default}."`
 	Mailslots int      `default:"4" placeholder:"N" group:"Library" help:"How many mail slots (import/export elements). Default: ${default}."`
 	stock     `group:"Cartridges"`
-	serving
+	serveAs
 }
 
 // Run makes it.
@@ -79,18 +79,18 @@ func rangeOf(barcodes []string) string {
 	return ": " + barcodes[0] + " … " + barcodes[len(barcodes)-1]
 }
 
-// A served library is its unit and its targets in a document.
-type served struct {
+// A libraryDoc is a library: its unit and its targets in a document.
+type libraryDoc struct {
 	unit    fields
 	targets []fields
 	text    []byte // the document
 }
 
 // document makes the document of a library, a right one.
-func (c serving) document(e *env, p vtl.Plan) (served, error) {
+func (c serveAs) document(e *env, p vtl.Plan) (libraryDoc, error) {
 	if c.Out != "" {
 		if _, err := os.Lstat(c.Out); err == nil {
-			return served{}, usageError{fmt.Errorf("%s is there already", c.Out)}
+			return libraryDoc{}, usageError{fmt.Errorf("%s is there already", c.Out)}
 		}
 	}
 	device := fields{
@@ -100,11 +100,11 @@ func (c serving) document(e *env, p vtl.Plan) (served, error) {
 	if c.Personalities != "" {
 		path, err := filepath.Abs(c.Personalities)
 		if err != nil {
-			return served{}, err
+			return libraryDoc{}, err
 		}
 		device = append(device, field{"personalities", path})
 	}
-	s := served{unit: fields{{"name", p.Name}, {"device", device}}}
+	s := libraryDoc{unit: fields{{"name", p.Name}, {"device", device}}}
 	lus := []string{p.Name + "/changer"}
 	for i := range p.Models {
 		lus = append(lus, fmt.Sprintf("%s/drive%d", p.Name, i))
@@ -152,7 +152,7 @@ func listOf(texts []string) []any {
 func jsonNumber(n int) json.Number { return json.Number(fmt.Sprint(n)) }
 
 // give prints the document, writes it, or makes the daemon serve what is in it.
-func (c serving) give(e *env, s served) error {
+func (c serveAs) give(e *env, s libraryDoc) error {
 	switch {
 	case c.Apply:
 		return c.apply(e, s)
@@ -173,7 +173,7 @@ func (c serving) give(e *env, s served) error {
 }
 
 // apply adds unit and targets to the document of the daemon.
-func (c serving) apply(e *env, s served) error {
+func (c serveAs) apply(e *env, s libraryDoc) error {
 	d := e.daemon(c.Socket)
 	objects := []struct {
 		kind model.ObjectKind

@@ -13,7 +13,7 @@ import (
 // stock is what cartridges are to be made.
 type stock struct {
 	Cartridges    []string `sep:"none" placeholder:"N:FORMAT" help:"How many cartridges of which media format: 30:L8; 5:L8:worm and 1:L8:cleaning are others than for data. Repeatable."`
-	BarcodePrefix string   `placeholder:"TEXT" help:"What their barcodes begin with; a number and the format follow: LUN001L8 of LUN."`
+	BarcodePrefix string   `placeholder:"TEXT" help:"What their barcodes begin with; a number and the format follow: LUN001L8 of LUN. Cleaning cartridges do without."`
 	Size          string   `placeholder:"SIZE" help:"Their capacity, such as 40M, to try things out. Default: as the format has it."`
 }
 

@@ -23,7 +23,7 @@ type vtlMhvtlCmd struct {
 	Slots     int      `placeholder:"N" group:"Library" help:"How many storage slots. Default: as many as there are."`
 	Mailslots int      `placeholder:"N" group:"Library" help:"How many mail slots. Default: as many as there are."`
 	DryRun    bool     `help:"Say what would be made, and make nothing."`
-	serving
+	serveAs
 }
 
 // Run makes it. mhvtl must not run meanwhile: nobody says what its drives have not written yet.
