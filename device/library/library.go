@@ -49,6 +49,8 @@ type Media interface {
 	SetWriteProtect(dir string, on bool) error
 	Relabel(dir, barcode string) error
 	Delete(dir string) error
+	// Sweep removes what crashes have left in a directory of cartridges.
+	Sweep(parent string) error
 }
 
 // A Place is an element as people call it, or the shelf.

@@ -95,7 +95,7 @@ func (d *Drive) flush(t *target.Task) {
 			return
 		}
 	}
-	if err := c.tape.Sync(d.life); err != nil {
+	if err := d.durable(d.life); err != nil {
 		d.FailWith(t, d.writeError(err))
 		return
 	}
@@ -137,9 +137,10 @@ func (d *Drive) eraseInTurn(t *target.Task) {
 
 func (d *Drive) eraseNow(c *cartridge) error {
 	c.allowed = allowed{}
+	d.changes()
 	err := c.head.Erase(d.life)
 	if err == nil {
-		err = c.tape.Sync(d.life)
+		err = d.durable(d.life)
 	}
 	d.moved()
 	d.note()

@@ -83,8 +83,8 @@ func (d *Drive) reshape(work func() error) error {
 	k := &d.cartridge
 	err := work()
 	if err == nil {
-		k.tape.SetUsage(func(u *medium.Usage) { u.Initializations++ })
-		err = k.tape.Sync(d.life)
+		k.tape.SetUsage(func(u *medium.Usage) { u.Initializations++; u.ChangeReference++ })
+		err = d.durable(d.life)
 	}
 	d.thread()
 	d.noteAll()
