@@ -179,7 +179,7 @@ func (l *Library) Label(ctx context.Context, barcode, becomes string) error {
 	if err := errors.Join(CheckBarcode(barcode), CheckBarcode(becomes)); err != nil {
 		return err
 	}
-	held, err := l.quiet(ctx, barcode, "before it gets another barcode")
+	held, err := l.hold(ctx, request{what: wantQuiet, barcode: barcode, why: "before it gets another barcode"})
 	if err != nil {
 		return err
 	}
