@@ -9,6 +9,7 @@ import (
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/device/tape"
 	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/scsi/cdb"
 )
 
 // access is how reservations fence the commands of a tape: reading moves the medium, and so is not for those who may not write.
@@ -39,6 +40,7 @@ func TestSuite(t *testing.T) {
 		Access:   access(),
 		Write:    writeCDB(128 << 10),
 		WriteLen: 128 << 10,
+		Start:    cdb.LoadUnload{Load: true}.Append(nil),
 		Modes:    []devicetest.Mode{{Code: 0x0a}, {Code: 0x1c}},
 	})
 }

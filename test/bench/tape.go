@@ -71,6 +71,9 @@ func tapes(ctx context.Context, w io.Writer, o options) error {
 			name  string
 			codec medium.Codec
 		}{{"off", medium.Plain}, {"fast", medium.Fast}, {"zstd", medium.Zstd}} {
+			if !o.only.MatchString(data.name + "/" + codec.name) {
+				continue
+			}
 			for _, drives := range []int{1, 4} {
 				if err := tapeRun(ctx, w, o, dir, data, codec.name, codec.codec, drives); err != nil {
 					return fmt.Errorf("%s, %s: %w", data.name, codec.name, err)
@@ -198,8 +201,10 @@ func tapeRun(ctx context.Context, w io.Writer, o options, dir string, data tapeD
 	}
 	beds := make([]*tapeBed, drives)
 	for i := range beds {
+		at := filepath.Join(dir, fmt.Sprintf("%s-%s-%d-%d", data.name, codec, drives, i))
+		defer os.RemoveAll(at)
 		var err error
-		if beds[i], err = newTapeBed(filepath.Join(dir, fmt.Sprintf("%s-%s-%d-%d", data.name, codec, drives, i)), c); err != nil {
+		if beds[i], err = newTapeBed(at, c); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ type head struct {
 	n        int // of the partition
 	dir      string
 	salt     uint64
+	seed     uint32 // of the salt
 	capacity int64
 
 	log    *dataLog

@@ -24,7 +24,7 @@ func (c *Cartridge) openHead(ctx context.Context, n int, p *partition) (h *head,
 		}
 		return nil, r, err
 	}
-	h.header, h.salt, h.capacity = hf, x.salt, x.capacity
+	h.header, h.salt, h.seed, h.capacity = hf, x.salt, seedOf(x.salt), x.capacity
 	h.sequence, h.epoch, h.saved = x.sequence, x.epoch, x.saved
 	h.log = newLog(c.d, p.Dir, c.cfg.segment)
 	for _, t := range []struct {
@@ -40,7 +40,7 @@ func (c *Cartridge) openHead(ctx context.Context, n int, p *partition) (h *head,
 			h.close()
 			return nil, r, err
 		}
-		*t.t = table{f: f, salt: x.salt, n: t.n}
+		*t.t = table{f: f, seed: h.seed, n: t.n}
 	}
 	r, err = h.recover(ctx, write)
 	if err != nil {

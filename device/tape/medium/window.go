@@ -213,7 +213,7 @@ func (h *head) readHead(off int64) (frame, bool, error) {
 		}
 	}
 	b = h.rawBuf[:f.head()]
-	if !checkHead(b, &f, h.salt, off) || f.epoch > h.epoch {
+	if !checkHead(b, &f, h.seed, off) || f.epoch > h.epoch {
 		return f, false, nil
 	}
 	h.raw, h.rawAt, h.rawFrame = b, off, f
