@@ -11,11 +11,17 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/danielgtaylor/huma/v2 v2.37.2
+require (
+	github.com/danielgtaylor/huma/v2 v2.37.2
+	github.com/klauspost/compress v1.20.4
+)
 
 require (
 	github.com/rogpeppe/go-internal v1.16.0
 	golang.org/x/tools v0.41.0 // indirect
 )
 
-require golang.org/x/text v0.34.0 // indirect
+require (
+	github.com/anchore/go-lzo v0.1.1 // indirect
+	golang.org/x/text v0.34.0 // indirect
+)

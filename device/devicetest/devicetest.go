@@ -46,6 +46,9 @@ type Device struct {
 	// Write is a CDB that takes WriteLen bytes of data-out.
 	Write    []byte
 	WriteLen int
+	// Start is a CDB that makes the unit ready again after a command with a CDB of zeros has stopped it; nil for
+	// device types of which a reset does that.
+	Start []byte
 	// Modes are the pages that MODE SENSE has, in order.
 	Modes []Mode
 }
