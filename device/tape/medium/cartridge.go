@@ -22,6 +22,7 @@ type Cartridge struct {
 	d         folder
 	cfg       config
 	readOnly  bool
+	quick     bool      // blocks are not read at Open
 	lock      io.Closer // nil: in memory
 	codecs    codecs
 	recovered []Recovered
@@ -159,7 +160,8 @@ func (c *Cartridge) sweep() error {
 			}
 		}
 	}
-	return nil
+	// The state that was read may have been put in its place just before a crash.
+	return c.d.syncDir(".")
 }
 
 // writable reports whether data may be written.
@@ -284,7 +286,11 @@ func (c *Cartridge) Close() error {
 	var err error
 	if !c.readOnly {
 		for _, h := range c.heads {
-			err = errors.Join(err, h.saveNow())
+			e := h.saveNow()
+			if errors.Is(e, ErrNoSpace) {
+				e = h.sync() // the next Open makes the index from what is written
+			}
+			err = errors.Join(err, e)
 		}
 		err = errors.Join(err, c.keepUsage())
 	}
