@@ -137,6 +137,7 @@ func (d *Drive) eraseInTurn(t *target.Task) {
 
 func (d *Drive) eraseNow(c *cartridge) error {
 	c.allowed = allowed{}
+	d.changes()
 	err := c.head.Erase(d.life)
 	if err == nil {
 		err = c.tape.Sync(d.life)

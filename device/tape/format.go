@@ -84,8 +84,10 @@ func (d *Drive) reshape(work func() error) error {
 	err := work()
 	if err == nil {
 		k.tape.SetUsage(func(u *medium.Usage) { u.Initializations++ })
+		d.changes()
 		err = k.tape.Sync(d.life)
 	}
+	d.follow(k.tape)
 	d.thread()
 	d.noteAll()
 	if err != nil {
