@@ -69,6 +69,7 @@ const (
 	ASCTooManySegmentDescriptors                    ASC = 0x2608
 	ASCUnsupportedSegmentDescriptorType             ASC = 0x2609
 	ASCInlineDataLengthExceeded                     ASC = 0x260b
+	ASCIncompleteKeyAssociatedData                  ASC = 0x2611
 	ASCWriteProtected                               ASC = 0x2700
 	ASCHardwareWriteProtected                       ASC = 0x2701
 	ASCSoftwareWriteProtected                       ASC = 0x2702
@@ -135,9 +136,11 @@ const (
 	ASCRemovalPreventedByDataTransferElement        ASC = 0x5303
 	ASCInsufficientResources                        ASC = 0x5503
 	ASCInsufficientRegistrationResources            ASC = 0x5504
+	ASCAuxiliaryMemoryOutOfSpace                    ASC = 0x5506
 	ASCInsufficientResourcesForROD                  ASC = 0x550c
 	ASCInsufficientResourcesForRODToken             ASC = 0x550d
 	ASCSetTargetPortGroupsFailed                    ASC = 0x670a
+	ASCSecurityError                                ASC = 0x7400
 	ASCUnableToDecryptData                          ASC = 0x7401
 	ASCUnencryptedDataWhileDecrypting               ASC = 0x7402
 	ASCIncorrectDataEncryptionKey                   ASC = 0x7403
