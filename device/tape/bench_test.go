@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -71,11 +72,14 @@ type bench struct {
 	port  *target.Port
 	s     *loopback.Session
 	all   []*loopback.Session
+
+	buffered bool // for the model
+	once     sync.Once
 }
 
 func newBench(t testing.TB, change func(*tape.Config)) *bench {
 	t.Helper()
-	b := &bench{TB: t, arena: buffer.NewArena(256 << 20)}
+	b := &bench{TB: t, buffered: true, arena: buffer.NewArena(256 << 20)}
 	b.d = newDrive(t, b.arena, change)
 	b.unit = target.NewUnit("drive", b.d)
 	tgt, err := target.NewTarget("iqn.2026-11.io.lunette:tape", target.Mapping{Unit: b.unit})
@@ -98,7 +102,9 @@ func loaded(t testing.TB, capacity int64, change func(*tape.Config)) *bench {
 	return b
 }
 
-func (b *bench) close() {
+func (b *bench) close() { b.once.Do(b.closeAll) }
+
+func (b *bench) closeAll() {
 	for _, s := range b.all {
 		if err := s.Close(); err != nil {
 			b.Error(err)
