@@ -50,7 +50,7 @@ type desk struct {
 // newDesk makes one; change is told of its configuration.
 func newDesk(t *testing.T, change func(*tape.Config)) *desk {
 	t.Helper()
-	k := &desk{T: t, arena: buffer.NewArena(0), now: time.UnixMilli(1_800_000_000_000)}
+	k := &desk{T: t, arena: buffer.NewArena(256 << 20), now: time.UnixMilli(1_800_000_000_000)}
 	cfg := tape.Config{
 		Model: deskModel, Formats: deskFormats, Identity: deskIdentity(), Library: "LIBRARY00", Arena: k.arena, Compression: medium.Zstd,
 		Clock: func() time.Time { return k.now },
@@ -84,8 +84,8 @@ func newDesk(t *testing.T, change func(*tape.Config)) *desk {
 	return k
 }
 
-// cartridge is one for tests; change is told what it will be.
-func cartridge(change func(*medium.Spec)) medium.Tape {
+// deskTape is one for tests; change is told what it will be.
+func deskTape(change func(*medium.Spec)) medium.Tape {
 	s := medium.Spec{Barcode: "LUN001L8", Serial: "1234567890", Format: "L8", Maker: "LUNETTE", Capacity: 64 << 20}
 	if change != nil {
 		change(&s)
@@ -97,7 +97,7 @@ func cartridge(change func(*medium.Spec)) medium.Tape {
 func (k *desk) load(t medium.Tape) medium.Tape {
 	k.Helper()
 	if t == nil {
-		t = cartridge(nil)
+		t = deskTape(nil)
 	}
 	if err := k.drive.Load(k.Context(), t); err != nil {
 		k.Fatal(err)
