@@ -23,12 +23,12 @@ type cartridge struct {
 	head      medium.Head
 	at        medium.Position // behind what is written, also if that is in the buffer
 
-	room    medium.Room // while the writer has the head: what the partition has
-	writing bool        // the last command was WRITE or WRITE FILEMARKS: the writer has the head
-	read    uint64      // bytes that initiators got since usage was last told
-	warned  bool        // programmable early warning was reported since the position came into its zone
-	synced  bool        // what was in front of early warning is durable (SEW)
-	allowed allowed
+	room        medium.Room // while the writer has the head: what the partition has
+	writing     bool        // the last command was WRITE or WRITE FILEMARKS: the writer has the head
+	wrote, read uint64      // bytes of blocks since the memory of the cartridge has counted them
+	warned      bool        // programmable early warning was reported since the position came into its zone
+	synced      bool        // what was in front of early warning is durable (SEW)
+	allowed     allowed
 	// deferred is the error of work that went on behind its command; the zero sense: there is none.
 	deferred scsi.Sense
 }
@@ -102,13 +102,17 @@ func (d *Drive) rewind(ctx context.Context) error {
 	return nil
 }
 
-// sync makes all durable that was written.
-func (d *Drive) sync(ctx context.Context) error {
-	err := d.settle()
-	if e := d.cartridge.tape.Sync(ctx); e != nil && err == nil {
-		err = d.writeError(e)
+// durable makes all durable that is on the medium, and what its memory counts.
+func (d *Drive) durable(ctx context.Context) error {
+	c := &d.cartridge
+	if wrote, read := c.wrote, c.read; wrote|read != 0 {
+		c.tape.SetUsage(func(u *medium.Usage) {
+			u.Written, u.WrittenNow = u.Written+wrote, u.WrittenNow+wrote
+			u.Read, u.ReadNow = u.Read+read, u.ReadNow+read
+		})
+		c.wrote, c.read = 0, 0
 	}
-	return err
+	return c.tape.Sync(ctx)
 }
 
 // note shows where the drive is.

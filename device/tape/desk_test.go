@@ -84,8 +84,8 @@ func newDesk(t *testing.T, change func(*tape.Config)) *desk {
 	return k
 }
 
-// deskTape is one for tests; change is told what it will be.
-func deskTape(change func(*medium.Spec)) medium.Tape {
+// blank is a cartridge for tests; change is told what it will be.
+func blank(change func(*medium.Spec)) medium.Tape {
 	s := medium.Spec{Barcode: "LUN001L8", Serial: "1234567890", Format: "L8", Maker: "LUNETTE", Capacity: 64 << 20}
 	if change != nil {
 		change(&s)
@@ -97,7 +97,7 @@ func deskTape(change func(*medium.Spec)) medium.Tape {
 func (k *desk) load(t medium.Tape) medium.Tape {
 	k.Helper()
 	if t == nil {
-		t = deskTape(nil)
+		t = blank(nil)
 	}
 	if err := k.drive.Load(k.Context(), t); err != nil {
 		k.Fatal(err)
@@ -222,13 +222,6 @@ func (h *host) refused(c, out []byte, want scsi.Sense) {
 	if o := h.cmd(c, 512, out); o.sense != want {
 		h.Errorf("%x: %v, want %v", c, o, want)
 	}
-}
-
-func be(b []byte) (n uint64) {
-	for _, c := range b {
-		n = n<<8 | uint64(c)
-	}
-	return n
 }
 
 // wire builds a CDB of bytes, and of numbers of more: u16, u24, u32, u64.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
@@ -136,6 +137,9 @@ func New(cfg Config) (*Drive, error) {
 		Omit:     []scsi.Opcode{scsi.OpTestUnitReady, scsi.OpRequestSense},
 		Ready:    d.ready,
 		Reset:    d.reset,
+	}
+	if cfg.Reservations != nil {
+		c.Reservations = kept.New(cfg.Reservations, cfg.Identity.NAA, func(err error) { d.warn("reservations are not kept", err) })
 	}
 	d.pageConfig(&c)
 	c.Detached = d.detached

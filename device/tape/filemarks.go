@@ -95,7 +95,7 @@ func (d *Drive) flush(t *target.Task) {
 			return
 		}
 	}
-	if err := c.tape.Sync(d.life); err != nil {
+	if err := d.durable(d.life); err != nil {
 		d.FailWith(t, d.writeError(err))
 		return
 	}
@@ -140,7 +140,7 @@ func (d *Drive) eraseNow(c *cartridge) error {
 	d.changes()
 	err := c.head.Erase(d.life)
 	if err == nil {
-		err = c.tape.Sync(d.life)
+		err = d.durable(d.life)
 	}
 	d.moved()
 	d.note()

@@ -85,7 +85,7 @@ func (d *Drive) reshape(work func() error) error {
 	if err == nil {
 		k.tape.SetUsage(func(u *medium.Usage) { u.Initializations++ })
 		d.changes()
-		err = k.tape.Sync(d.life)
+		err = d.durable(d.life)
 	}
 	d.follow(k.tape)
 	d.thread()

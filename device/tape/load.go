@@ -114,7 +114,7 @@ func (d *Drive) clean() {
 	d.alert(alertCleaning)
 	d.counters.cleanings.Add(1)
 	c.tape.SetUsage(func(u *medium.Usage) { u.Loads++; u.Cleanings++ })
-	if err := c.tape.Sync(d.life); err != nil {
+	if err := d.durable(d.life); err != nil {
 		d.warn("a cleaning was not counted", err)
 	}
 	c.problem = scsi.NotReady(scsi.ASCCleaningCartridge)
@@ -157,7 +157,7 @@ func (d *Drive) park(ctx context.Context) error {
 	if c.threaded && c.problem.IsZero() {
 		d.mediumUnloaded(c.tape)
 	}
-	if e := c.tape.Sync(ctx); e != nil && err == nil {
+	if e := d.durable(ctx); e != nil && err == nil {
 		err = d.writeError(e)
 	}
 	if s := c.deferred; !s.IsZero() && err == nil {

@@ -69,7 +69,7 @@ func TestLogPages(t *testing.T) {
 		t.Errorf("without a cartridge the volume statistics are valid")
 	}
 	// A cartridge of 100 MB in two partitions, one of 25.
-	cart := deskTape(func(s *medium.Spec) { s.Capacity = 100_000_000 })
+	cart := blank(func(s *medium.Spec) { s.Capacity = 100_000_000 })
 	if err := cart.Format(t.Context(), []int64{75_000_000, 25_000_000}); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestLogSense(t *testing.T) {
 func TestAlerts(t *testing.T) {
 	k := newDesk(t, nil)
 	h, other := k.host(1), k.host(2)
-	k.load(deskTape(func(s *medium.Spec) { s.Format = "L6" })) // only to be read
+	k.load(blank(func(s *medium.Spec) { s.Format = "L6" })) // only to be read
 	if got := h.alerts(); !slices.Equal(got, []int{17}) {
 		t.Errorf("alerts %v", got)
 	}

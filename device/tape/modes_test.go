@@ -113,7 +113,7 @@ func TestModeHeader(t *testing.T) {
 	} {
 		k := newDesk(t, nil)
 		h := k.host(1)
-		k.load(deskTape(c.change))
+		k.load(blank(c.change))
 		b := h.modeSense(0x10, 0)
 		if got := []byte{b[2], b[3], b[8]}; !bytes.Equal(got, hexed(c.want)) {
 			t.Errorf("%s: %x, want %s", name, got, c.want)
@@ -186,7 +186,7 @@ func TestCompressionIsSet(t *testing.T) {
 		if on {
 			h.sets(0x0f, 0, map[int]byte{2: 0xc0})
 		}
-		k.load(deskTape(nil))
+		k.load(blank(nil))
 		h.tell(wire(0x0a, 0, u24(1<<20), 0), make([]byte, 1<<20))
 		h.ask(wire(0x10, 0, u24(0), 0), 0)
 		l := h.logPage(0x1b)
@@ -302,7 +302,7 @@ func TestPartitionPage(t *testing.T) {
 	k := newDesk(t, nil)
 	h := k.host(1)
 	big := func(s *medium.Spec) { s.Capacity = 12_000_000_000_000 }
-	k.load(deskTape(big))
+	k.load(blank(big))
 	if p := h.modePage(0x11, 0); !bytes.Equal(p, hexed("110e 03003c03 0900 2ee0 000000000000")) {
 		t.Errorf("one partition: %x", p)
 	}

@@ -39,14 +39,14 @@ func (d *Drive) start() {
 		w.workers = min(runtime.GOMAXPROCS(0), 4)
 	}
 	w.most, w.group, w.ctx = d.cfg.Buffer, &d.background, d.life
-	w.changed.L = &w.mu
+	w.changed.L, w.main = &w.mu, w.work
 	w.stored = func(bytes, blocks int64) {
 		d.counters.toTape.Add(uint64(bytes))
 		d.counters.blocks.Add(uint64(blocks))
 	}
 	r := &d.reader
 	r.most, r.arena, r.group, r.ctx = min(d.cfg.Buffer, readAhead), d.cfg.Arena, &d.background, d.life
-	r.changed.L = &r.mu
+	r.changed.L, r.main = &r.mu, r.work
 }
 
 // readAhead is how many bytes are read ahead at the most.

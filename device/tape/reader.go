@@ -20,6 +20,7 @@ type reader struct {
 	arena *buffer.Arena
 	group *sync.WaitGroup
 	ctx   context.Context
+	main  func() // what the goroutine does: a value, so that none is allocated
 
 	streak int // READs in sequence; of who has the turn
 
@@ -48,7 +49,8 @@ func (r *reader) start(h medium.Head) {
 // run starts the goroutine. r.mu is held.
 func (r *reader) run() {
 	r.running = true
-	r.group.Go(r.work)
+	r.group.Add(1)
+	go r.main()
 }
 
 // has reports that the reader has the head.
@@ -84,6 +86,7 @@ func (r *reader) take() *buffer.Lease {
 
 // work reads blocks while there is room for them.
 func (r *reader) work() {
+	defer r.group.Done()
 	for {
 		l := r.read()
 		r.mu.Lock()

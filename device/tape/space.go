@@ -38,7 +38,7 @@ func (d *Drive) synced(t *target.Task) bool {
 	if !wrote {
 		return true
 	}
-	if err := d.cartridge.tape.Sync(d.life); err != nil {
+	if err := d.durable(d.life); err != nil {
 		d.FailWith(t, d.writeError(err))
 		return false
 	}

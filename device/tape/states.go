@@ -140,13 +140,6 @@ func (d *Drive) requestSense(t *target.Task) {
 	d.Reply(t, data, uint32(c.Allocation))
 }
 
-// onMedium runs step, which ends t, when it is the turn of t, if the medium can be used then and there is no deferred error.
-// What comes before it was checked.
-func (d *Drive) onMedium(t *target.Task, a activity, step func(*target.Task)) {
-	t.Work.Step = uint32(a)
-	d.inTurn(t, step)
-}
-
 // begins reports that t, whose turn it is, may use the medium; if not it is answered.
 func (d *Drive) begins(t *target.Task, a activity) bool {
 	if t.Aborted() {

@@ -97,6 +97,7 @@ func (d *Drive) writeInTurn(t *target.Task) {
 	if s.Buffered != 0 && d.writer.certain(j.worst, programmable) {
 		w.Data = nil
 		d.counters.fromHost.Add(uint64(j.bytes))
+		d.cartridge.wrote += uint64(j.bytes)
 		d.cartridge.at.Object += j.objects
 		d.note()
 		d.writer.submit(j)
@@ -122,6 +123,7 @@ func (d *Drive) writeNow(t *target.Task, s *setting, j *job) {
 	}
 	j.pack(c.head)
 	d.counters.fromHost.Add(uint64(j.bytes))
+	c.wrote += uint64(j.bytes)
 	written, err := d.writer.put(j)
 	d.writer.drop(j)
 	w.Data = nil
@@ -158,7 +160,7 @@ func (d *Drive) wrote(err error, s *setting, durably bool) error {
 	programmable, warning := d.zones(c.room)
 	early := c.room.Here >= warning
 	if durably || early && s.SEW && !c.synced {
-		if err := c.tape.Sync(d.life); err != nil {
+		if err := d.durable(d.life); err != nil {
 			return d.writeError(err)
 		}
 		c.synced = early

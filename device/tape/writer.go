@@ -17,6 +17,7 @@ type writer struct {
 	group   *sync.WaitGroup
 	ctx     context.Context
 	stored  func(bytes, blocks int64) // told of what is on the medium
+	main    func()                    // what a goroutine does: a value, so that none is allocated
 
 	mu      sync.Mutex
 	changed sync.Cond // something was taken off, or all has ended
@@ -156,12 +157,14 @@ func (w *writer) submit(j *job) {
 	}
 	w.mu.Unlock()
 	if start {
-		w.group.Go(w.work)
+		w.group.Add(1)
+		go w.main()
 	}
 }
 
 // work packs frames, and appends those whose turn it is, while there are some.
 func (w *writer) work() {
+	defer w.group.Done()
 	w.mu.Lock()
 	for {
 		w.append()

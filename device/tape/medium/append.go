@@ -2,6 +2,7 @@ package medium
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/lunette-io/lunette/internal/failpoint"
@@ -102,6 +103,9 @@ func (h *head) writable(ctx context.Context, erase bool) (position, error) {
 // trim makes the head's place the end of data, if data follows. writable has found the place.
 func (h *head) trim() error {
 	if h.pos.Object >= h.end.object {
+		if h.uncut {
+			return h.truncate(h.end)
+		}
 		return nil
 	}
 	return h.truncate(h.goal)
@@ -116,17 +120,23 @@ func (h *head) truncate(to position) error {
 	}
 	failpoint.Here("medium/cut/begun")
 	h.changed()
+	index, marks := h.index, h.marks
 	h.index.cut(to.offset)
 	h.marks.cut(to.offset)
 	s := h.snap()
 	s.header.epoch++
 	s.header.saved = to
-	if err := h.saveEnded(s, h.save(s)); err != nil {
-		h.failed = err // what is in memory is not what the disk has
+	err := h.save(s)
+	if errors.Is(err, ErrNoSpace) && !s.decided {
+		h.index, h.marks = index, marks // nothing has changed
+		return err
+	}
+	if err := h.saveEnded(s, err); err != nil {
+		h.failed = err // nobody knows what the header says
 		return err
 	}
 	failpoint.Here("medium/cut/header")
-	h.end, h.pos = to, to.Position()
+	h.end, h.pos, h.uncut = to, to.Position(), false
 	h.sinceFrames = 1 << 30 // the next frame gets an entry
 	if err := h.log.cut(to.offset); err != nil {
 		h.failed = err

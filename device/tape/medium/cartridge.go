@@ -284,7 +284,11 @@ func (c *Cartridge) Close() error {
 	var err error
 	if !c.readOnly {
 		for _, h := range c.heads {
-			err = errors.Join(err, h.saveNow())
+			e := h.saveNow()
+			if errors.Is(e, ErrNoSpace) {
+				e = h.sync() // the next Open makes the index from what is written
+			}
+			err = errors.Join(err, e)
 		}
 		err = errors.Join(err, c.keepUsage())
 	}

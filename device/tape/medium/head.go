@@ -25,6 +25,7 @@ type head struct {
 	saved    position // as the header has it, and how many entries
 	saving   chan error
 	snapshot *snapshot // that is being saved
+	uncut    bool      // behind the end is what recovery could not cut off
 	failed   error     // after which nothing is written any more
 	isDead   bool      // the partition is gone
 

@@ -226,7 +226,8 @@ type (
 		// Pack makes a frame. Any goroutine may call it, several at a time.
 		Pack(b Blocks) (Frame, error)
 		// Append writes a frame at the head and moves behind it; what was there and after it is gone. It returns how many
-		// blocks are written: with ErrEndOfPartition those that fit. After another error it is 0 and the end of data is here.
+		// blocks are written: with ErrEndOfPartition those that fit. After another error it is 0, and the end of data is here, or, if nothing
+		// could be changed, where it was.
 		// It takes the frame.
 		Append(ctx context.Context, f Frame) (int, error)
 		// Filemarks writes n filemarks at the head, as Append does.

@@ -44,7 +44,10 @@ func readBlock(h Head) ([]byte, error) {
 	return l.At(0)[:n], err
 }
 
-func must(t testing.TB, err error) {
+func must(t interface {
+	Helper()
+	Fatal(...any)
+}, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -78,6 +78,9 @@ func (h *head) recover(ctx context.Context, write bool) (r Recovered, err error)
 	if err = h.keep(); err == nil && r.Cut > 0 {
 		err = h.truncate(h.end)
 	}
+	if errors.Is(err, ErrNoSpace) { // the index waits; what is behind the end is cut off before something is written there
+		h.uncut, err = r.Cut > 0, nil
+	}
 	h.pos = Position{}
 	return r, err
 }

@@ -13,6 +13,7 @@ type config struct {
 	entryFrames int64 // or so many frames
 	saveBytes   int64 // so many bytes are behind what the header has as saved before it is saved; twice that at the most
 	saveEntries int   // or so many entries of an index are in memory
+	inline      bool  // it is not saved beside the writing
 }
 
 func defaults() config {
@@ -25,6 +26,8 @@ type snapshot struct {
 	index  []entry // that are to be in the file behind those that are
 	marks  []entry
 	tail   file // that has to be durable before; nil: all is
+	// decided says that the header was written, if perhaps not with success.
+	decided bool
 }
 
 // snap takes a snapshot of all that there is.
@@ -54,6 +57,7 @@ func (h *head) save(s *snapshot) error {
 		return err
 	}
 	failpoint.Here("medium/save/index")
+	s.decided = true
 	return writeHeader(h.header, &s.header)
 }
 
@@ -117,6 +121,9 @@ func (h *head) pace() error {
 			return h.saveNow() // it has failed: why?
 		}
 		return nil
+	}
+	if most.inline {
+		return h.saveNow()
 	}
 	s, done := h.snap(), make(chan error, 1)
 	h.snapshot, h.saving = s, done
