@@ -21,4 +21,7 @@ require (
 	golang.org/x/tools v0.41.0 // indirect
 )
 
-require golang.org/x/text v0.34.0 // indirect
+require (
+	github.com/anchore/go-lzo v0.1.1 // indirect
+	golang.org/x/text v0.34.0 // indirect
+)

@@ -47,6 +47,7 @@ const (
 	ASCAccessDeniedNoRights                         ASC = 0x2002
 	ASCNotAppendOnlyPosition                        ASC = 0x200c
 	ASCLBAOutOfRange                                ASC = 0x2100
+	ASCInvalidElementAddress                        ASC = 0x2101
 	ASCInvalidTokenNotReportable                    ASC = 0x2300
 	ASCUnsupportedTokenType                         ASC = 0x2301
 	ASCRemoteTokenUsage                             ASC = 0x2302
@@ -117,6 +118,8 @@ const (
 	ASCMediumNotPresentMemoryAccessible             ASC = 0x3a04
 	ASCMediumDestinationFull                        ASC = 0x3b0d
 	ASCMediumSourceEmpty                            ASC = 0x3b0e
+	ASCMagazineNotAccessible                        ASC = 0x3b11
+	ASCElementDisabled                              ASC = 0x3b18
 	ASCMicrocodeChanged                             ASC = 0x3f01
 	ASCInquiryDataChanged                           ASC = 0x3f03
 	ASCReportedLUNsDataChanged                      ASC = 0x3f0e
@@ -132,6 +135,7 @@ const (
 	ASCDataOutBufferOverflowSize                    ASC = 0x4b0b
 	ASCDataOutBufferOverflowDescriptors             ASC = 0x4b0c
 	ASCDataOutBufferError                           ASC = 0x4b0d
+	ASCMediaLoadOrEjectFailed                       ASC = 0x5300
 	ASCMediumRemovalPrevented                       ASC = 0x5302
 	ASCRemovalPreventedByDataTransferElement        ASC = 0x5303
 	ASCInsufficientResources                        ASC = 0x5503

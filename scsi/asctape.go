@@ -14,5 +14,4 @@ const (
 	ASCCannotWriteIncompatibleFormat ASC = 0x3005
 	ASCCleaningFailure               ASC = 0x3007
 	ASCPositionPastBeginning         ASC = 0x3b0c
-	ASCMediaLoadOrEjectFailed        ASC = 0x5300
 )

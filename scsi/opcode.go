@@ -66,12 +66,16 @@ const (
 	OpSecurityProtocolIn   Opcode = 0xa2
 	OpMaintenanceIn        Opcode = 0xa3
 	OpMaintenanceOut       Opcode = 0xa4
+	OpMoveMedium           Opcode = 0xa5
+	OpExchangeMedium       Opcode = 0xa6
 	OpRead12               Opcode = 0xa8
 	OpWrite12              Opcode = 0xaa
 	OpWriteAndVerify12     Opcode = 0xae
 	OpVerify12             Opcode = 0xaf
 	OpSecurityProtocolOut  Opcode = 0xb5
+	OpSendVolumeTag        Opcode = 0xb6
 	OpReadDefectData12     Opcode = 0xb7
+	OpReadElementStatus    Opcode = 0xb8
 )
 
 // Operation codes of sequential-access devices (SSC-5). Some numbers are those of other commands above: their names here are the
@@ -177,10 +181,14 @@ var opcodeNames = [256]string{
 	OpSecurityProtocolIn:   "SECURITY PROTOCOL IN",
 	OpMaintenanceIn:        "MAINTENANCE IN",
 	OpMaintenanceOut:       "MAINTENANCE OUT",
+	OpMoveMedium:           "MOVE MEDIUM",
+	OpExchangeMedium:       "EXCHANGE MEDIUM",
 	OpRead12:               "READ(12)",
 	OpWrite12:              "WRITE(12)",
 	OpWriteAndVerify12:     "WRITE AND VERIFY(12)",
 	OpVerify12:             "VERIFY(12)",
 	OpSecurityProtocolOut:  "SECURITY PROTOCOL OUT",
+	OpSendVolumeTag:        "SEND VOLUME TAG",
 	OpReadDefectData12:     "READ DEFECT DATA(12)",
+	OpReadElementStatus:    "READ ELEMENT STATUS",
 }

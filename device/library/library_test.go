@@ -1,0 +1,433 @@
+package library_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lunette-io/lunette/device/changer"
+	"github.com/lunette-io/lunette/device/library"
+	"github.com/lunette-io/lunette/device/personality"
+	"github.com/lunette-io/lunette/device/tape/medium"
+	"github.com/lunette-io/lunette/scsi"
+)
+
+func slot(n int) library.Place    { return library.Place{Type: changer.Storage, Index: n} }
+func mail(n int) library.Place    { return library.Place{Type: changer.Mail, Index: n} }
+func inDrive(n int) library.Place { return library.Place{Type: changer.Drive, Index: n} }
+
+// sense expects an error with the sense data of an ILLEGAL REQUEST.
+func (b *bench) sense(err error, asc scsi.ASC) {
+	b.Helper()
+	var s scsi.Sense
+	if !errors.As(err, &s) || s.Key != scsi.KeyIllegalRequest || s.ASC != asc {
+		b.Errorf("%v, want %v", err, scsi.IllegalRequest(asc))
+	}
+}
+
+// says expects an error with a text.
+func (b *bench) says(err error, text string) {
+	b.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		b.Errorf("%v, want %q", err, text)
+	}
+}
+
+func TestMoves(t *testing.T) {
+	b, ctx := newBench(t, 2, 1, 4), t.Context()
+	all := b.make(3)
+	if !slices.Equal(all, []string{"LUN001L8", "LUN002L8", "LUN003L8"}) {
+		t.Fatal(all)
+	}
+	b.ok(b.Move(ctx, 1000, 100))
+	if e := b.at(100); !e.Full || e.Barcode != "LUN001L8" || e.Source != 1000 || !e.SourceValid || !e.Access || e.Drive == nil {
+		t.Errorf("%+v", e)
+	}
+	if e := b.at(1000); e.Full {
+		t.Errorf("%+v", e)
+	}
+	if s := b.drives[0].Status(); s.Barcode != "LUN001L8" {
+		t.Errorf("%+v", s)
+	}
+	b.sense(b.Move(ctx, 1001, 100), scsi.ASCMediumDestinationFull)
+	b.sense(b.Move(ctx, 1003, 100), scsi.ASCMediumDestinationFull) // both: the destination comes first
+	b.sense(b.Move(ctx, 1003, 101), scsi.ASCMediumSourceEmpty)
+	b.sense(b.Move(ctx, 1, 101), scsi.ASCInvalidElementAddress)
+	b.sense(b.Move(ctx, 1000, 5000), scsi.ASCInvalidElementAddress)
+	b.ok(b.Move(ctx, 100, 100))
+	b.ok(b.Move(ctx, 100, 101)) // from drive to drive: it stays open
+	if b.media.opened != 1 || b.drives[1].Status().Barcode != "LUN001L8" || b.drives[0].Status().Loaded {
+		t.Errorf("opened %d times", b.media.opened)
+	}
+	if e := b.at(101); e.Source != 1000 || !e.SourceValid {
+		t.Errorf("%+v", e)
+	}
+	b.ok(b.Move(ctx, 1001, 1000)) // its slot has another now
+	if e := b.at(101); e.SourceValid {
+		t.Errorf("%+v", e)
+	}
+	b.ok(b.Move(ctx, 101, 10))
+	if e := b.at(10); !e.Full || e.Imported || e.Barcode != "LUN001L8" {
+		t.Errorf("%+v", e)
+	}
+	if len(b.media.open) != 0 {
+		t.Errorf("open in a mail slot: %v", b.media.open)
+	}
+	if last := b.moves[len(b.moves)-1]; !last.Robot || !last.Vaulted() || last.From != inDrive(1) || last.To != mail(1) {
+		t.Errorf("%+v", last)
+	}
+}
+
+func TestExchange(t *testing.T) {
+	b, ctx := newBench(t, 2, 1, 4), t.Context()
+	b.make(3)
+	b.ok(b.Move(ctx, 1000, 100))
+	b.ok(b.Exchange(ctx, 1001, 100, 1001)) // a swap
+	if b.at(100).Barcode != "LUN002L8" || b.at(1001).Barcode != "LUN001L8" || b.drives[0].Status().Barcode != "LUN002L8" {
+		t.Errorf("%+v", b.where())
+	}
+	b.ok(b.Exchange(ctx, 1002, 100, 101)) // what was in a drive goes to another
+	if b.at(100).Barcode != "LUN003L8" || b.at(101).Barcode != "LUN002L8" || b.drives[1].Status().Barcode != "LUN002L8" {
+		t.Errorf("%+v", b.where())
+	}
+	b.sense(b.Exchange(ctx, 1001, 100, 101), scsi.ASCMediumDestinationFull)
+	b.sense(b.Exchange(ctx, 1000, 100, 1002), scsi.ASCMediumSourceEmpty)
+	b.sense(b.Exchange(ctx, 1001, 1000, 1002), scsi.ASCMediumSourceEmpty)
+	b.sense(b.Exchange(ctx, 100, 101, 101), scsi.ASCInvalidElementAddress)
+	b.drives[1].prevent(true)
+	b.sense(b.Exchange(ctx, 100, 101, 1000), scsi.ASCMediumRemovalPrevented)
+	if b.drives[0].released != 1 || b.drives[0].Status().Barcode != "LUN003L8" {
+		t.Error("what was taken out of the first drive is not there again")
+	}
+	b.drives[1].prevent(false)
+	b.ok(b.Exchange(ctx, 100, 101, 100)) // two drives swap
+	if b.drives[0].Status().Barcode != "LUN002L8" || b.drives[1].Status().Barcode != "LUN003L8" {
+		t.Error("not swapped")
+	}
+	b.again()
+	if b.drives[0].Status().Barcode != "LUN002L8" || b.at(101).Barcode != "LUN003L8" {
+		t.Error("not swapped after a start")
+	}
+}
+
+func TestPrevention(t *testing.T) {
+	b, ctx := newBench(t, 1, 2, 4), t.Context()
+	b.make(2)
+	b.ok(b.Move(ctx, 1000, 100))
+	b.drives[0].prevent(true)
+	b.sense(b.Move(ctx, 100, 1000), scsi.ASCMediumRemovalPrevented)
+	if e := b.at(100); e.Access || !e.Full {
+		t.Errorf("%+v", e)
+	}
+	b.sense(b.Eject(ctx, 0, false), scsi.ASCMediumRemovalPrevented)
+	b.ok(b.Eject(ctx, 0, true))
+	if b.at(1000).Barcode != "LUN001L8" {
+		t.Error("it is not back in its slot")
+	}
+	b.ok(b.Carry(ctx, "LUN001L8", mail(1)))
+	b.Prevent(true)
+	b.sense(b.Move(ctx, 1001, 11), scsi.ASCMediumRemovalPrevented)
+	b.sense(b.Carry(ctx, "LUN002L8", mail(2)), scsi.ASCMediumRemovalPrevented)
+	b.sense(b.Export(ctx, "LUN001L8"), scsi.ASCMediumRemovalPrevented)
+	b.sense(b.Door(ctx, 10, true), scsi.ASCMediumRemovalPrevented)
+	b.ok(b.Move(ctx, 10, 1002)) // into the library
+	b.ok(b.Export(ctx, "LUN002L8"))
+	b.sense(b.Import(ctx, "LUN002L8", mail(library.Any)), scsi.ASCMediumRemovalPrevented)
+	b.Prevent(false)
+	b.ok(b.Import(ctx, "LUN002L8", mail(library.Any)))
+	if e := b.at(10); !e.Imported || e.Barcode != "LUN002L8" {
+		t.Errorf("%+v", e)
+	}
+	b.ok(b.Door(ctx, 10, true))
+	if b.at(10).Access {
+		t.Error("the robot has access to a mail slot that is open")
+	}
+	b.sense(b.Move(ctx, 10, 1000), scsi.ASCMagazineNotAccessible)
+	b.ok(b.Door(ctx, 10, false))
+	b.sense(b.Door(ctx, 1000, true), scsi.ASCInvalidElementAddress)
+	b.ok(b.Move(ctx, 10, 1000))
+	if e := b.at(1000); e.Imported {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestOperators(t *testing.T) {
+	b, ctx := newBench(t, 1, 1, 3), t.Context()
+	b.make(2)
+	worm, err := b.Create(ctx, library.Spec{Format: "L8", Type: medium.WORM, Prefix: "WRM", Start: 7})
+	b.ok(err)
+	if worm[0] != "WRM007LY" || !b.at(1002).WORM {
+		t.Errorf("%v %+v", worm, b.at(1002))
+	}
+	cleaning, err := b.Create(ctx, library.Spec{Format: "L8", Type: medium.Cleaning}) // no slot is free
+	b.ok(err)
+	if cleaning[0] != "CLN001L8" || b.where()["CLN001L8"].Where != library.Shelf {
+		t.Errorf("%v %+v", cleaning, b.where())
+	}
+	b.sense(b.Import(ctx, "CLN001L8", slot(library.Any)), scsi.ASCMediumDestinationFull)
+	b.ok(b.Import(ctx, "CLN001L8", mail(1)))
+	if !b.at(10).Cleaning {
+		t.Errorf("%+v", b.at(10))
+	}
+	b.says(b.Import(ctx, "CLN001L8", slot(1)), "has a cartridge")
+	b.says(b.Delete(ctx, "CLN001L8"), "not on the shelf")
+	b.ok(b.Export(ctx, "CLN001L8"))
+	b.ok(b.Delete(ctx, "CLN001L8"))
+	b.says(b.Delete(ctx, "CLN001L8"), "no such cartridge")
+	b.says(b.Import(ctx, "../x", slot(1)), "has a cartridge")
+	b.ok(b.Load(ctx, "LUN001L8", 0))
+	b.sense(b.Load(ctx, "LUN002L8", 0), scsi.ASCMediumDestinationFull)
+	b.sense(b.Load(ctx, "LUN002L8", 1), scsi.ASCInvalidElementAddress)
+	b.says(b.Export(ctx, "LUN001L8"), "unload it first")
+	b.says(b.Label(ctx, "LUN001L8", "X"), "unload it")
+	b.says(b.Protect(ctx, "LUN001L8", true), "unload it")
+	b.ok(b.Eject(ctx, 0, false))
+	b.ok(b.Label(ctx, "LUN001L8", "NEW001L8"))
+	if b.at(1000).Barcode != "NEW001L8" || b.where()["NEW001L8"].Where != slot(1) {
+		t.Errorf("%+v", b.where())
+	}
+	b.says(b.Label(ctx, "LUN001L8", "A"), "no such cartridge")
+	b.says(b.Label(ctx, "NEW001L8", "LUN002L8"), "slot 2 has a cartridge")
+	b.says(b.Label(ctx, "NEW001L8", "a/b"), "not a barcode")
+	b.ok(b.Protect(ctx, "NEW001L8", true))
+	if info, _ := b.media.Inspect(filepath.Join(b.store, "cartridges", "NEW001L8")); !info.Label.WriteProtect || info.Label.Barcode != "NEW001L8" {
+		t.Errorf("%+v", info.Label)
+	}
+	b.ok(b.Export(ctx, "NEW001L8"))
+	b.ok(b.Label(ctx, "NEW001L8", "OLD001L8"))
+	b.again()
+	if w := b.where(); w["OLD001L8"].Where != library.Shelf || w["OLD001L8"].Format != "L8" || w["LUN002L8"].Where != slot(2) || len(w) != 3 {
+		t.Errorf("%+v", w)
+	}
+	if _, err := b.Create(ctx, library.Spec{Format: "L8", Prefix: "LUN", Start: 2}); err == nil {
+		t.Error("a barcode is there twice")
+	}
+	for text, s := range map[string]library.Spec{
+		"no media format": {Format: "L99", Prefix: "A"}, "no WORM": {Format: "L6", Type: medium.WORM, Prefix: "A"}, "need a prefix": {Format: "L8"},
+		"not a barcode": {Format: "L8", Barcode: "../../etc"}, "of one cartridge": {Format: "L8", Barcode: "A", Count: 2}, "at a time": {Format: "L8", Prefix: "A", Count: 1 << 20},
+	} {
+		_, err := b.Create(ctx, s)
+		b.says(err, text)
+	}
+}
+
+// Everything that an operator does is told to initiators, and shown.
+func TestTold(t *testing.T) {
+	b, ctx := newBench(t, 1, 1, 3), t.Context()
+	b.make(1)
+	b.ok(b.Move(ctx, 1000, 100)) // the robot knows
+	b.ok(b.Eject(ctx, 0, false))
+	b.ok(b.Carry(ctx, "LUN001L8", mail(1)))
+	b.ok(b.Export(ctx, "LUN001L8"))
+	b.ok(b.Import(ctx, "LUN001L8", slot(2)))
+	if !slices.Equal(b.told, []bool{false, false, true, true, false}) {
+		t.Error(b.told)
+	}
+	want := []library.Move{
+		{Barcode: "LUN001L8", From: library.Shelf, To: slot(1)},
+		{Barcode: "LUN001L8", From: slot(1), To: inDrive(0), Robot: true},
+		{Barcode: "LUN001L8", From: inDrive(0), To: slot(1)},
+		{Barcode: "LUN001L8", From: slot(1), To: mail(1)},
+		{Barcode: "LUN001L8", From: mail(1), To: library.Shelf},
+		{Barcode: "LUN001L8", From: library.Shelf, To: slot(2)},
+	}
+	if !slices.Equal(b.moves, want) {
+		t.Errorf("%+v", b.moves)
+	}
+}
+
+// What goes wrong in the middle of a move leaves everything as it was.
+func TestMovesThatFail(t *testing.T) {
+	b, ctx := newBench(t, 2, 1, 4), t.Context()
+	b.make(2)
+	b.ok(b.Move(ctx, 1000, 100))
+	b.media.fails["LUN002L8"] = errors.New("torn")
+	var s scsi.Sense
+	if err := b.Move(ctx, 1001, 101); !errors.As(err, &s) || s.Key != scsi.KeyMediumError {
+		t.Error(err)
+	}
+	b.media.fails["LUN002L8"] = medium.ErrLocked
+	if err := b.Move(ctx, 1001, 101); !errors.As(err, &s) || s.Key != scsi.KeyNotReady {
+		t.Error(err)
+	}
+	delete(b.media.fails, "LUN002L8")
+	b.drives[0].gives = errors.New("no space")
+	if err := b.Move(ctx, 100, 1002); !errors.As(err, &s) || s.Key != scsi.KeyMediumError {
+		t.Error(err)
+	}
+	b.drives[0].gives = nil
+	b.drives[1].refuses = errors.New("broken")
+	b.says(b.Move(ctx, 1001, 101), "broken")
+	b.says(b.Move(ctx, 100, 101), "broken")
+	b.says(b.Exchange(ctx, 1001, 100, 101), "broken")
+	for range 2 {
+		if w := b.where(); w["LUN001L8"].Where != inDrive(0) || w["LUN002L8"].Where != slot(2) || b.drives[0].Status().Barcode != "LUN001L8" {
+			t.Errorf("%+v", w)
+		}
+		b.drives[1].refuses = nil
+		b.again()
+	}
+	if len(b.Problems()) != 0 {
+		t.Error(b.Problems())
+	}
+}
+
+// A move that waits for a drive holds up nobody who looks, and nobody who moves something else.
+func TestMovesAtTheSameTime(t *testing.T) {
+	b, ctx := newBench(t, 2, 0, 6), t.Context()
+	b.make(3)
+	b.ok(b.Move(ctx, 1000, 100))
+	b.drives[0].gate, b.drives[0].unloading = make(chan struct{}), make(chan struct{}, 1)
+	first, second := make(chan error), make(chan error)
+	go func() { first <- b.Move(ctx, 100, 1004) }()
+	<-b.drives[0].unloading
+	if !b.at(100).Full || b.at(1004).Full {
+		t.Error("it shows what is not done")
+	}
+	b.ok(b.Move(ctx, 1001, 101))
+	aborted, abort := context.WithCancel(ctx)
+	go func() { second <- b.Move(aborted, 1002, 1004) }() // the destination of the first
+	abort()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	go func() { second <- b.Move(ctx, 1002, 1004) }()
+	close(b.drives[0].gate)
+	if err := errors.Join(<-first); err != nil {
+		// The second was first to look: then the first one's destination is full.
+		t.Error(err)
+	}
+	b.sense(<-second, scsi.ASCMediumDestinationFull)
+}
+
+// A start makes the state fit what there is.
+func TestShapes(t *testing.T) {
+	b, ctx := newBench(t, 2, 1, 4), t.Context()
+	b.make(4)
+	b.ok(b.Move(ctx, 1000, 101))
+	b.ok(b.Move(ctx, 1001, 10))
+	b.shut()
+	b.cfg.Slots, b.cfg.Mail = 3, 0 // mail slot 1, slot 4 and drive 1 are gone; slots 1 and 2 are free
+	b.setDrives(1)
+	b.cfg.Addresses = personality.Addresses{Transport: 0, Storage: 10, Mail: 1, Drive: 100}
+	b.open()
+	w := b.where()
+	if w["LUN003L8"].Where != slot(3) || w["LUN004L8"].Where != slot(1) || w["LUN002L8"].Where != slot(2) || w["LUN001L8"].Where != library.Shelf {
+		t.Errorf("%+v", w)
+	}
+	if p := b.Problems(); len(p) != 3 || !strings.Contains(p[2], "shelf") {
+		t.Error(p)
+	}
+	if b.at(10).Barcode != "LUN004L8" || b.at(0).Type != changer.Transport {
+		t.Errorf("%+v", b.Elements())
+	}
+	b.again()
+	if len(b.Problems()) != 0 {
+		t.Error(b.Problems())
+	}
+	if s, err := library.ShapeOf(b.store, "test"); err != nil || s != (library.Shape{Slots: 3, Drives: 1}) {
+		t.Error(s, err)
+	}
+	for text, change := range map[string]func(*library.Config){
+		"overlap":            func(c *library.Config) { c.Addresses.Drive = 12 },
+		"end above 65535":    func(c *library.Config) { c.Addresses.Storage = 65534 },
+		"at the most":        func(c *library.Config) { c.Model.MaxSlots = 2 },
+		"names":              func(c *library.Config) { c.DriveNames = nil },
+		"cannot be the name": func(c *library.Config) { c.Name = "../x" },
+		"in use":             func(c *library.Config) {},
+	} {
+		cfg := b.cfg
+		change(&cfg)
+		_, err := library.Open(ctx, cfg)
+		b.says(err, text)
+	}
+}
+
+// What is not there is reported, and shows empty; what is there again is where it was.
+func TestMissing(t *testing.T) {
+	b, ctx := newBench(t, 1, 0, 3), t.Context()
+	b.make(3)
+	b.ok(b.Move(ctx, 1000, 100))
+	b.shut()
+	dir := filepath.Join(b.store, "cartridges")
+	for _, c := range []string{"LUN001L8", "LUN002L8", "LUN003L8"} {
+		b.ok(os.Rename(filepath.Join(dir, c), filepath.Join(b.store, c)))
+	}
+	b.open()
+	if p := b.Problems(); len(p) != 3 || b.at(100).Full || b.at(1001).Full || b.drives[0].Status().Loaded {
+		t.Errorf("%v %+v", p, b.Elements())
+	}
+	b.sense(b.Move(ctx, 1001, 1000), scsi.ASCMediumSourceEmpty)
+	b.ok(os.Rename(filepath.Join(b.store, "LUN002L8"), filepath.Join(dir, "LUN002L8")))
+	b.says(b.Import(ctx, "LUN002L8", slot(1)), "in slot 2")
+	b.ok(b.Rescan(ctx))
+	if !b.at(1001).Full {
+		t.Error("it is there again, and is not shown")
+	}
+	b.ok(b.Move(ctx, 1001, 1002)) // where LUN003L8 was
+	b.ok(os.Rename(filepath.Join(b.store, "LUN003L8"), filepath.Join(dir, "LUN003L8")))
+	b.ok(os.Rename(filepath.Join(b.store, "LUN001L8"), filepath.Join(dir, "LUN001L8")))
+	b.again()
+	w := b.where()
+	if w["LUN001L8"].Where != inDrive(0) || w["LUN002L8"].Where != slot(3) || w["LUN003L8"].Where != library.Shelf || !b.drives[0].Status().Loaded {
+		t.Errorf("%+v", w)
+	}
+	b.shut()
+	b.media.fails["LUN001L8"] = errors.New("torn") // what cannot be loaded goes back to its slot
+	b.open()
+	if w := b.where(); w["LUN001L8"].Where != slot(1) || b.at(100).Full || len(b.Problems()) != 1 {
+		t.Errorf("%+v %v", w, b.Problems())
+	}
+	b.shut()
+	b.ok(os.RemoveAll(dir))
+	b.ok(os.WriteFile(dir, nil, 0o600))
+	if _, err := library.Open(ctx, b.cfg); err == nil {
+		t.Error("a store without cartridges is opened")
+	}
+}
+
+// Libraries share a store, and no cartridge is in two.
+func TestSharedStore(t *testing.T) {
+	b, ctx := newBench(t, 1, 1, 3), t.Context()
+	b.make(2)
+	o := &bench{TB: t, store: b.store, media: b.media, cfg: b.cfg}
+	o.cfg.Name = "other"
+	o.setDrives(1)
+	o.open()
+	defer o.shut()
+	o.says(o.Import(ctx, "LUN001L8", slot(1)), "in library test")
+	o.says(o.Delete(ctx, "LUN001L8"), "in library test")
+	o.says(o.Label(ctx, "LUN001L8", "X"), "in library test")
+	o.says(o.Protect(ctx, "LUN001L8", true), "in library test")
+	if c := o.where()["LUN001L8"]; c.Where != library.Shelf || c.Library != "test" {
+		t.Errorf("%+v", c)
+	}
+	b.ok(b.Export(ctx, "LUN001L8"))
+	o.ok(o.Import(ctx, "LUN001L8", slot(1)))
+	b.says(b.Import(ctx, "LUN001L8", slot(1)), "in library other")
+	o.ok(o.Label(ctx, "LUN001L8", "OTH001L8"))
+	b.says(b.Label(ctx, "LUN002L8", "OTH001L8"), "the store has a cartridge OTH001L8")
+	if names, err := library.Names(b.store); err != nil || !slices.Equal(names, []string{"other", "test"}) {
+		t.Error(names, err)
+	}
+	b.says(library.Forget(ctx, b.store, "other"), "in use")
+	o.ok(o.Close())
+	b.ok(library.Forget(ctx, b.store, "other"))
+	b.ok(b.Import(ctx, "OTH001L8", slot(1)))
+	// A state that comes from a backup has what is another's now.
+	old, err := os.ReadFile(filepath.Join(b.store, "libraries", "test.state"))
+	b.ok(err)
+	b.ok(b.Export(ctx, "OTH001L8"))
+	o.open()
+	o.ok(o.Import(ctx, "OTH001L8", slot(2)))
+	b.shut()
+	b.ok(os.WriteFile(filepath.Join(b.store, "libraries", "test.state"), old, 0o600))
+	b.open()
+	if p := b.Problems(); len(p) != 1 || !strings.Contains(p[0], "library other") || b.where()["OTH001L8"].Library != "other" || b.at(1000).Full {
+		t.Errorf("%v %+v", p, b.where())
+	}
+}

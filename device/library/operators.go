@@ -1,0 +1,309 @@
+package library
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lunette-io/lunette/device/changer"
+	"github.com/lunette-io/lunette/scsi"
+)
+
+// ErrNoCartridge is that there is no cartridge with a barcode where it was looked for.
+var ErrNoCartridge = errors.New("no such cartridge")
+
+// Cartridges are all cartridges of the store, in order of their barcodes; with details, what is in their files too.
+func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, error) {
+	present, err := l.depot.present()
+	if err != nil {
+		return nil, err
+	}
+	store, err := l.depot.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	elsewhere := make(map[string]string)
+	err = l.depot.claims(func(library string, barcodes map[string]bool) {
+		for b := range barcodes {
+			elsewhere[b] = library
+		}
+	})
+	store.unlock()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Cartridge, 0, len(present))
+	l.mu.Lock()
+	for b := range present {
+		c := Cartridge{Barcode: b, Library: elsewhere[b]}
+		if e := l.of[b]; e != nil {
+			c.Where, c.Address, c.Imported, c.Format, c.Type = e.place, e.address, e.imported, e.format, e.kind
+			if e.source != 0 && e.place.Type != changer.Storage {
+				c.Source = Place{Type: changer.Storage, Index: e.source}
+			}
+		}
+		all = append(all, c)
+	}
+	for b, e := range l.of {
+		if !present[b] {
+			all = append(all, Cartridge{Barcode: b, Where: e.place, Address: e.address, Format: e.format, Type: e.kind, Problem: "its directory is not in the store"})
+		}
+	}
+	l.mu.Unlock()
+	slices.SortFunc(all, func(a, b Cartridge) int { return strings.Compare(a.Barcode, b.Barcode) })
+	for i := range all {
+		c := &all[i]
+		if c.Problem != "" || !details && c.Format != "" {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		info, err := l.media.Inspect(l.depot.cartridge(c.Barcode))
+		if err != nil {
+			c.Problem = err.Error()
+			continue
+		}
+		c.Format, c.Type, c.Capacity = info.Label.Format, info.Label.Type, info.Label.Capacity
+		if details {
+			c.Info = &info
+		}
+	}
+	return all, nil
+}
+
+// find is the element that a cartridge is in. l.mu is held.
+func (l *Library) find(barcode string) (*element, error) {
+	e := l.of[barcode]
+	switch {
+	case e == nil:
+		return nil, fmt.Errorf("%s: %w in the library", barcode, ErrNoCartridge)
+	case e.missing:
+		return nil, fmt.Errorf("%s: %w in the store, but %v is kept for it", barcode, ErrNoCartridge, e.place)
+	}
+	return e, nil
+}
+
+// destination is the element that a place names. l.mu is held.
+func (l *Library) destination(p Place) (*element, error) {
+	if p.Index == Any && p.Type > 0 && p.Type <= changer.Drive {
+		if e := l.free(p.Type); e != nil {
+			return e, nil
+		}
+		return nil, refuse(scsi.ASCMediumDestinationFull, "no "+p.Type.String()+" is free")
+	}
+	if e := l.at(p); e != nil {
+		return e, nil
+	}
+	return nil, refuse(scsi.ASCInvalidElementAddress, fmt.Sprintf("there is no %v: the library has %d slots (1 to %d), %d mail slots and %d drives (from 0)",
+		p, l.shape.Slots, l.shape.Slots, l.shape.Mail, l.shape.Drives))
+}
+
+// Carry moves a cartridge of the library to another element.
+func (l *Library) Carry(ctx context.Context, barcode string, to Place) error {
+	held, err := l.hold(ctx, func() ([]*element, error) {
+		from, err := l.find(barcode)
+		if err != nil {
+			return nil, err
+		}
+		dest, err := l.destination(to)
+		if err != nil {
+			return nil, err
+		}
+		if !from.busy && !dest.busy {
+			err = l.mayMove(from, dest)
+		}
+		return []*element{from, dest}, err
+	})
+	if err != nil {
+		return err
+	}
+	defer l.release(held)
+	if held[0] == held[1] {
+		return nil
+	}
+	return l.run(ctx, []*step{{from: held[0], to: held[1], cell: held[0].cell}}, false, false)
+}
+
+// Load moves a cartridge of the library into a drive.
+func (l *Library) Load(ctx context.Context, barcode string, drive int) error {
+	return l.Carry(ctx, barcode, Place{Type: changer.Drive, Index: drive})
+}
+
+// Eject moves what is in a drive to the slot that it came from, or to one that is free; with force also if an initiator
+// prevents it.
+func (l *Library) Eject(ctx context.Context, drive int, force bool) error {
+	held, err := l.hold(ctx, func() ([]*element, error) {
+		from, err := l.destination(Place{Type: changer.Drive, Index: drive})
+		if err != nil {
+			return nil, err
+		}
+		if from.busy {
+			return []*element{from}, nil
+		}
+		to := l.home(from)
+		if to == nil {
+			return nil, refuse(scsi.ASCMediumDestinationFull, "no slot is free: export a cartridge first")
+		}
+		return []*element{from, to}, l.mayTake(from, to)
+	})
+	if err != nil {
+		return err
+	}
+	defer l.release(held)
+	return l.run(ctx, []*step{{from: held[0], to: held[1], cell: held[0].cell}}, force, false)
+}
+
+// onShelf refuses a cartridge that is not there, or is in a library. The lock of the store is held.
+func (l *Library) onShelf(barcode string) error {
+	if err := CheckBarcode(barcode); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	e := l.of[barcode]
+	l.mu.Unlock()
+	if e != nil {
+		return fmt.Errorf("cartridge %s is in %v, not on the shelf", barcode, e.place)
+	}
+	if !l.depot.exists(barcode) {
+		return fmt.Errorf("%s: %w in the store", barcode, ErrNoCartridge)
+	}
+	switch by, err := l.depot.claimedBy(barcode); {
+	case err != nil:
+		return err
+	case by != "":
+		return fmt.Errorf("cartridge %s is in library %s: export it there first", barcode, by)
+	}
+	return nil
+}
+
+// Import carries a cartridge from the shelf to a slot or a mail slot.
+func (l *Library) Import(ctx context.Context, barcode string, to Place) error {
+	if to.Type != changer.Storage && to.Type != changer.Mail {
+		return fmt.Errorf("a cartridge comes into the library by a slot or a mail slot, not by %v", to)
+	}
+	held, err := l.hold(ctx, func() ([]*element, error) {
+		e, err := l.destination(to)
+		switch {
+		case err != nil:
+			return nil, err
+		case !e.busy && e.full():
+			return nil, refuse(scsi.ASCMediumDestinationFull, e.place.String()+" has a cartridge: "+e.barcode)
+		case e.place.Type == changer.Mail && l.prevent:
+			return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
+		}
+		return []*element{e}, nil
+	})
+	if err != nil {
+		return err
+	}
+	defer l.release(held)
+	store, err := l.depot.lock(ctx)
+	if err != nil {
+		return err
+	}
+	steps, err := l.fromShelf(barcode, held[0])
+	if err == nil {
+		err = l.transfer(ctx, steps, false)
+	}
+	store.unlock()
+	if err != nil {
+		return err
+	}
+	l.tellMoves(steps, false)
+	return nil
+}
+
+// fromShelf is how a cartridge of the shelf comes to an element. The lock of the store is held, and the element too.
+func (l *Library) fromShelf(barcode string, to *element) ([]*step, error) {
+	if err := l.onShelf(barcode); err != nil {
+		return nil, err
+	}
+	info, err := l.media.Inspect(l.depot.cartridge(barcode))
+	if err != nil {
+		return nil, fmt.Errorf("cartridge %s: %w", barcode, err)
+	}
+	return []*step{{to: to, cell: cell{barcode: barcode, kind: info.Label.Type, format: info.Label.Format}}}, nil
+}
+
+// Export carries a cartridge from a slot or mail slot to the shelf.
+func (l *Library) Export(ctx context.Context, barcode string) error {
+	held, err := l.hold(ctx, func() ([]*element, error) {
+		e, err := l.find(barcode)
+		switch {
+		case err != nil:
+			return nil, err
+		case e.drive != nil:
+			return nil, fmt.Errorf("cartridge %s is in %v: unload it first", barcode, e.place)
+		case e.place.Type == changer.Mail && l.prevent:
+			return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
+		}
+		return []*element{e}, nil
+	})
+	if err != nil {
+		return err
+	}
+	defer l.release(held)
+	store, err := l.depot.lock(ctx)
+	if err != nil {
+		return err
+	}
+	steps := []*step{{from: held[0], cell: held[0].cell}}
+	err = l.transfer(ctx, steps, false)
+	store.unlock()
+	if err != nil {
+		return err
+	}
+	l.tellMoves(steps, false)
+	return nil
+}
+
+// quiet holds the element that a cartridge is in, unless it is on the shelf: then it returns none, and the lock of the store
+// keeps it there. What is in a drive cannot be had so.
+func (l *Library) quiet(ctx context.Context, barcode, why string) ([]*element, error) {
+	return l.hold(ctx, func() ([]*element, error) {
+		if l.of[barcode] == nil {
+			return nil, nil
+		}
+		e, err := l.find(barcode)
+		if err == nil && e.drive != nil {
+			err = fmt.Errorf("cartridge %s is in %v: unload it %s", barcode, e.place, why)
+		}
+		return []*element{e}, err
+	})
+}
+
+// Protect sets the tab of a cartridge that is not in a drive: it cannot be written, or can.
+func (l *Library) Protect(ctx context.Context, barcode string, on bool) error {
+	held, err := l.quiet(ctx, barcode, "before its tab is moved")
+	if err != nil {
+		return err
+	}
+	defer l.release(held)
+	store, err := l.depot.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.unlock()
+	if held == nil {
+		if err := l.onShelf(barcode); err != nil {
+			return err
+		}
+	}
+	return l.media.SetWriteProtect(l.depot.cartridge(barcode), on)
+}
+
+// Delete removes a cartridge of the shelf, with all that is on it.
+func (l *Library) Delete(ctx context.Context, barcode string) error {
+	store, err := l.depot.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.unlock()
+	if err := l.onShelf(barcode); err != nil {
+		return err
+	}
+	return l.media.Delete(l.depot.cartridge(barcode))
+}
