@@ -101,7 +101,7 @@ type counters struct {
 type keys interface {
 	// Cipher returns a new cipher for one frame, nil if blocks are written in the clear. An error is a scsi.Sense.
 	Cipher(x *target.ITL) (medium.Cipher, error)
-	// Opener is nil if blocks are not decrypted. May says whether a block that is in the clear, or sealed with the header, may be read.
+	// Opener decrypts blocks; nil: there are none that are encrypted.
 	Opener(x *target.ITL) medium.Opener
 	// Refuses says why x may not have the object o, which comes next; the zero sense: it may.
 	Refuses(x *target.ITL, o medium.Object) scsi.Sense

@@ -45,7 +45,7 @@ func (d *Drive) insert(t medium.Tape) {
 	c := &d.cartridge
 	d.pages.flags.Changed()
 	for _, r := range t.Recovered() {
-		d.warn("the cartridge was not closed", fmt.Errorf("partition %d: %d objects found again, %d bytes after them are no objects", r.Partition, r.Objects, r.Cut))
+		d.warn("the cartridge was not closed", fmt.Errorf("%s, partition %d: %d objects found again, %d bytes after them are no objects", c.label.Barcode, r.Partition, r.Objects, r.Cut))
 	}
 	d.counters.loads.Add(1)
 	switch c.problem = d.suits(c); {
