@@ -109,15 +109,13 @@ func (h *head) replay(ctx context.Context) (bool, error) {
 	if !ok || f.epoch != h.epoch || f.at.object != h.end.object || f.at.file != h.end.file || f.at.used != h.end.used || f.at.bytes != h.end.bytes {
 		return false, nil
 	}
-	if f.kind == kindBlocks {
-		h.pos = f.at.Position()
-		if _, err := h.kept(&f); err != nil {
+	if f.kind == kindBlocks && !h.c.quick {
+		if _, err := h.kept(&f, f.at.object); err != nil {
 			if bad := (*CorruptError)(nil); errors.As(err, &bad) {
 				return false, nil
 			}
 			return false, err
 		}
-		h.pos = Position{}
 	}
 	h.enter(&f)
 	h.end = f.after()
