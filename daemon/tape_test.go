@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,18 +37,23 @@ targets:
 - {name: "` + disks + `", luns: {0: backup/changer, 1: backup/drive0, 2: backup/drive1}}
 - {name: "` + closed + `", luns: {0: backup/drive1}}
 portals: ["127.0.0.1:0", "iser+iwarp://127.0.0.1:0", "srp+iwarp://127.0.0.1:0"]
-limits: {stop-timeout: 2s}
+limits: {stop-timeout: 1s}
 `
 
-// tapes starts a daemon with a library, whose store is in the directory of the test.
-func tapes(t *testing.T, text string) *Daemon {
+// tapes starts a daemon with a library, whose store is in the directory of the test. It stops with the test, unless stop does before.
+func tapes(t *testing.T, text string) (d *Daemon, stop func()) {
 	t.Helper()
 	if err := os.MkdirAll("vtl", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, text)
-	t.Cleanup(func() { _ = d.Stop(context.Background()) })
-	return d
+	d = start(t, text)
+	stop = sync.OnceFunc(func() {
+		if err := d.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return d, stop
 }
 
 // operate does an action, which has to go well.
@@ -87,7 +93,7 @@ func at(t *testing.T, d *Daemon, name string, isid byte) anyInitiator {
 }
 
 // must runs a command past unit attentions, which has to end with GOOD.
-func (do anyInitiator) must(t *testing.T, lun scsi.LUN, cdb, out, in []byte) {
+func (do anyInitiator) must(t *testing.T, lun int, cdb, out, in []byte) {
 	t.Helper()
 	if sense := do.run(t, lun, cdb, out, in); sense != (scsi.Sense{}) {
 		t.Fatalf("LUN %d: %x: %v", lun, cdb, sense)
@@ -95,10 +101,14 @@ func (do anyInitiator) must(t *testing.T, lun scsi.LUN, cdb, out, in []byte) {
 }
 
 // run runs a command past unit attentions, and returns its sense data.
-func (do anyInitiator) run(t *testing.T, lun scsi.LUN, cdb, out, in []byte) scsi.Sense {
+func (do anyInitiator) run(t *testing.T, lun int, cdb, out, in []byte) scsi.Sense {
 	t.Helper()
+	number, err := scsi.FlatLUN(uint32(lun))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 8 {
-		status, sense, err := do(lun, cdb, out, in)
+		status, sense, err := do(number, cdb, out, in)
 		switch {
 		case err != nil:
 			t.Fatalf("LUN %d: %x: %v", lun, cdb, err)
@@ -143,7 +153,7 @@ func distinct(n, size int) []byte {
 }
 
 // writes writes files of three blocks, each with a filemark behind it.
-func (do anyInitiator) writes(t *testing.T, lun scsi.LUN, first, files int) {
+func (do anyInitiator) writes(t *testing.T, lun int, first, files int) {
 	t.Helper()
 	for f := range files {
 		for i := range 3 {
@@ -155,7 +165,7 @@ func (do anyInitiator) writes(t *testing.T, lun scsi.LUN, first, files int) {
 }
 
 // reads rewinds, and reads what writes has written; behind it is the end of data.
-func (do anyInitiator) reads(t *testing.T, lun scsi.LUN, first, files int) {
+func (do anyInitiator) reads(t *testing.T, lun int, first, files int) {
 	t.Helper()
 	do.must(t, lun, rewind(), nil, nil)
 	in := make([]byte, 8192)
@@ -181,7 +191,7 @@ func (do anyInitiator) reads(t *testing.T, lun scsi.LUN, first, files int) {
 func TestTapes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	text := fmt.Sprintf(tapesDocument, 10, "")
-	d := tapes(t, text)
+	d, stop := tapes(t, text)
 	cartridges(t, d, 4)
 
 	do := at(t, d, disks, 1)
@@ -215,10 +225,8 @@ func TestTapes(t *testing.T) {
 	for _, u := range d.Units() {
 		serials = append(serials, u.Facts.Value("serial"))
 	}
-	if err := d.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	d = tapes(t, text)
+	stop()
+	d, _ = tapes(t, text)
 	for i, u := range d.Units() {
 		if u.Facts.Value("serial") != serials[i] {
 			t.Errorf("%s has become %v", u.Name, u.Facts.Value("serial"))
@@ -238,7 +246,7 @@ func TestTapes(t *testing.T) {
 // What one initiator has written by one transport another reads by another.
 func TestTapesOverAllTransports(t *testing.T) {
 	t.Chdir(t.TempDir())
-	d := tapes(t, fmt.Sprintf(tapesDocument, 4, ""))
+	d, _ := tapes(t, fmt.Sprintf(tapesDocument, 4, ""))
 	cartridges(t, d, 1)
 	device := peer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -273,7 +281,7 @@ func TestTapesOverAllTransports(t *testing.T) {
 // Operators and initiators use a library at the same time: what the one does the other sees, and who writes is not disturbed.
 func TestTapesAreOperated(t *testing.T) {
 	t.Chdir(t.TempDir())
-	d := tapes(t, fmt.Sprintf(tapesDocument, 10, ""))
+	d, _ := tapes(t, fmt.Sprintf(tapesDocument, 10, ""))
 	cartridges(t, d, 3)
 	do := at(t, d, disks, 1)
 	operate(t, d, "load", map[string]any{"barcode": "LUN001L8", "drive": 0})
@@ -330,7 +338,7 @@ func TestTapesAreOperated(t *testing.T) {
 // A library that is changed is made anew behind its LUNs: cartridges stay where they are, and what cannot be is refused before.
 func TestTapesAreChanged(t *testing.T) {
 	t.Chdir(t.TempDir())
-	d := tapes(t, fmt.Sprintf(tapesDocument, 4, ""))
+	d, _ := tapes(t, fmt.Sprintf(tapesDocument, 4, ""))
 	cartridges(t, d, 2)
 	do := at(t, d, disks, 1)
 	do.must(t, 0, moveMedium(firstSlot, firstDrive), nil, nil)
@@ -388,7 +396,7 @@ units:
 	}
 	refused(fmt.Sprintf(two, file, ""), "is not a directory")
 
-	d := tapes(t, fmt.Sprintf(two, "vtl", ""))
+	d, _ := tapes(t, fmt.Sprintf(two, "vtl", ""))
 	c := client.New(d.Socket())
 	if err := c.Act(t.Context(), "a", "create", map[string]any{"format": "L8", "barcode": "ONE001L8", "capacity": "4M"}, nil); err != nil {
 		t.Fatal(err)

@@ -45,19 +45,19 @@ func (i Import) Plan() (Plan, []string, error) {
 	}
 	var notes []string
 	if w.Library == "" {
-		n := slices.IndexFunc(set.Libraries, func(x personality.Library) bool { return alike(x.Vendor, l.Vendor) && alike(x.Product, l.Product) })
-		if n < 0 {
+		name := calls(set.Libraries, l.Vendor, l.Product, func(x personality.Library) (string, string, string) { return x.Name, x.Vendor, x.Product })
+		if name == "" {
 			return Plan{}, nil, fmt.Errorf("library %d calls itself %q %q, and no personality does: say which it is to be, such as --library stk-l700", l.ID, l.Vendor, l.Product)
 		}
-		w.Library = set.Libraries[n].Name
+		w.Library = name
 	}
 	if len(w.Drives) == 0 {
 		for _, d := range l.Drives {
-			n := slices.IndexFunc(set.Drives, func(x personality.Drive) bool { return alike(x.Vendor, d.Vendor) && alike(x.Product, d.Product) })
-			if n < 0 {
+			name := calls(set.Drives, d.Vendor, d.Product, func(x personality.Drive) (string, string, string) { return x.Name, x.Vendor, x.Product })
+			if name == "" {
 				return Plan{}, nil, fmt.Errorf("drive %d calls itself %q %q, and no personality does: say which drives there are to be, such as --drives 4xlto8", d.ID, d.Vendor, d.Product)
 			}
-			w.Drives = append(w.Drives, set.Drives[n].Name)
+			w.Drives = append(w.Drives, name)
 		}
 	}
 	if w.Slots == 0 {
@@ -73,6 +73,24 @@ func (i Import) Plan() (Plan, []string, error) {
 	}
 	p, err := NewPlan(w)
 	return p, notes, err
+}
+
+// calls finds the personality that calls itself so; of several, the first that is of the maker itself. "": none does.
+func calls[T any](all []T, vendor, product string, of func(T) (name, vendor, product string)) string {
+	found := ""
+	for _, x := range all {
+		name, v, p := of(x)
+		if !alike(v, vendor) || !alike(p, product) {
+			continue
+		}
+		if strings.HasPrefix(name, strings.ToLower(strings.TrimSpace(vendor))+"-") {
+			return name
+		}
+		if found == "" {
+			found = name
+		}
+	}
+	return found
 }
 
 // alike reports that two identities are the same, but for the case of letters and for blanks.

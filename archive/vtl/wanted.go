@@ -185,7 +185,7 @@ func (s Stock) specs(set personality.Set) ([]library.Spec, error) {
 		x := library.Spec{Count: b.Count, Format: f.Name, Prefix: s.Prefix, Capacity: s.Size, Shelf: s.Shelf}
 		switch {
 		case b.Type == "cleaning":
-			x.Type = medium.Cleaning
+			x.Type, x.Prefix = medium.Cleaning, "" // they have one of their own
 		case b.Type == "worm" || b.Format == f.WORMName:
 			x.Type = medium.WORM
 		}

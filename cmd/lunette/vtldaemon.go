@@ -60,7 +60,7 @@ func (p daemonPanel) create(ctx context.Context, s vtl.Stock, result any) error 
 	}
 	for _, b := range batches {
 		args := map[string]any{"format": b.Format, "count": b.Count, "type": b.Type, "shelf": s.Shelf}
-		if s.Prefix != "" {
+		if s.Prefix != "" && b.Type != "cleaning" { // they have one of their own
 			args["prefix"] = s.Prefix
 		}
 		if s.Size > 0 {

@@ -13,7 +13,7 @@ import (
 // stock is what cartridges are to be made.
 type stock struct {
 	Cartridges    []string `sep:"none" placeholder:"N:FORMAT" help:"How many cartridges of which media format: 30:L8; 5:L8:worm and 1:L8:cleaning are others than for data. Repeatable."`
-	BarcodePrefix string   `placeholder:"TEXT" help:"What their barcodes begin with; a number and the format follow: LUN001L8 of LUN. Cleaning cartridges do without."`
+	BarcodePrefix string   `placeholder:"TEXT" help:"What their barcodes begin with; a number and the format follow: LUN001L8 of LUN. Those of cleaning cartridges begin with CLN."`
 	Size          string   `placeholder:"SIZE" help:"Their capacity, such as 40M, to try things out. Default: as the format has it."`
 }
 
@@ -77,11 +77,11 @@ func (c *vtlLsCmd) Run(e *env) error {
 	if shown, err := showAs(e.stdout, c.Output, v); shown || err != nil {
 		return err
 	}
-	columns := []column{{"PLACE", never}, {"CARTRIDGE", never}, {"FORMAT", never}, {"TYPE", never}, {"CAPACITY", never}, {"NOTE", back}}
+	columns := []column{{"PLACE", never}, {"CARTRIDGE", never}, {"FORMAT", never}, {"TYPE", never}, {"NOTE", back}}
 	wide := c.Output == "wide"
 	if wide {
 		columns = slices.Insert(columns, 1, column{"ADDRESS", never})
-		columns = slices.Insert(columns, 6, column{"USED", never}, column{"FILES", never}, column{"LOADS", never})
+		columns = slices.Insert(columns, 5, column{"CAPACITY", never}, column{"USED", never}, column{"FILES", never}, column{"LOADS", never})
 	}
 	var rows [][]string
 	for _, x := range v.Elements {
@@ -99,7 +99,7 @@ func elementRow(x vtl.Element, wide bool) []string {
 	if c == nil {
 		c = new(vtl.Cartridge)
 	}
-	row := []string{x.Place, c.Barcode, c.Format, c.Type, capacityOf(c.Capacity), note(x, *c)}
+	row := []string{x.Place, c.Barcode, c.Format, c.Type, note(x, *c)}
 	if !wide {
 		return row
 	}
@@ -108,20 +108,13 @@ func elementRow(x vtl.Element, wide bool) []string {
 		address = fmt.Sprint(x.Address)
 	}
 	row = slices.Insert(row, 1, address)
-	return slices.Insert(row, 6, used(*c)...)
+	return slices.Insert(row, 5, used(*c)...)
 }
 
-func capacityOf(n int64) string {
-	if n == 0 {
-		return ""
-	}
-	return bytesOf(n)
-}
-
-// used is what is on a cartridge, as cells of a table.
+// used is what goes on a cartridge, and what is on it, as cells of a table.
 func used(c vtl.Cartridge) []string {
 	if c.Details == nil {
-		return []string{"", "", ""}
+		return []string{"", "", "", ""}
 	}
 	var bytes int64
 	var files uint64
@@ -129,7 +122,7 @@ func used(c vtl.Cartridge) []string {
 		bytes += p.Used
 		files += p.Files
 	}
-	return []string{bytesOf(bytes), fmt.Sprint(files), fmt.Sprint(c.Details.Loads)}
+	return []string{bytesOf(c.Capacity), bytesOf(bytes), fmt.Sprint(files), fmt.Sprint(c.Details.Loads)}
 }
 
 // note is what else is to be said of an element.

@@ -51,6 +51,9 @@ type Device struct {
 	Start []byte
 	// Modes are the pages that MODE SENSE has, in order.
 	Modes []Mode
+	// Bound says that fields of a page depend on each other: a change of one bit alone may be refused, or change others;
+	// nil: those of none do.
+	Bound func(Mode) bool
 }
 
 // A Name tells commands apart; Action is 0 where there are no service actions.

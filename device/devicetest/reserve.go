@@ -30,10 +30,10 @@ var primary = map[scsi.Opcode]reserve.Class{
 }
 
 func (b *bench) class(c Name) (reserve.Class, bool) {
-	if class, ok := primary[c.Op]; ok {
+	if class, ok := b.d.Access[c]; ok {
 		return class, true
 	}
-	class, ok := b.d.Access[c]
+	class, ok := primary[c.Op]
 	return class, ok
 }
 

@@ -115,11 +115,6 @@ func (d *Drive) durable(ctx context.Context) error {
 	return c.tape.Sync(ctx)
 }
 
-// changes counts that the medium is written: VOLUME CHANGE REFERENCE VALUE of its memory.
-func (d *Drive) changes() {
-	d.cartridge.tape.SetUsage(func(u *medium.Usage) { u.ChangeReference++ })
-}
-
 // note shows where the drive is.
 func (d *Drive) note() {
 	c := &d.cartridge

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
@@ -100,7 +101,7 @@ type counters struct {
 type keys interface {
 	// Cipher returns a new cipher for one frame, nil if blocks are written in the clear. An error is a scsi.Sense.
 	Cipher(x *target.ITL) (medium.Cipher, error)
-	// Opener is nil if blocks are not decrypted. May says whether a block that is in the clear, or sealed with the header, may be read.
+	// Opener decrypts blocks; nil: there are none that are encrypted.
 	Opener(x *target.ITL) medium.Opener
 	// Refuses says why x may not have the object o, which comes next; the zero sense: it may.
 	Refuses(x *target.ITL, o medium.Object) scsi.Sense
@@ -136,6 +137,9 @@ func New(cfg Config) (*Drive, error) {
 		Omit:     []scsi.Opcode{scsi.OpTestUnitReady, scsi.OpRequestSense},
 		Ready:    d.ready,
 		Reset:    d.reset,
+	}
+	if cfg.Reservations != nil {
+		c.Reservations = kept.New(cfg.Reservations, cfg.Identity.NAA, func(err error) { d.warn("reservations are not kept", err) })
 	}
 	d.pageConfig(&c)
 	c.Detached = d.detached

@@ -82,10 +82,10 @@ func (d *Drive) failure(err error, what string) error {
 	return scsi.NewSense(scsi.KeyMediumError, scsi.ASCWriteError)
 }
 
-// warn tells the log.
+// warn tells the log. Anybody may call it.
 func (d *Drive) warn(what string, err error) {
 	if d.cfg.Log != nil {
-		d.cfg.Log.Warn("tape: "+what, "drive", d.cfg.Identity.Serial, "cartridge", d.cartridge.label.Barcode, "error", err)
+		d.cfg.Log.Warn("tape: "+what, "drive", d.cfg.Identity.Serial, "cartridge", d.look().label.Barcode, "error", err)
 	}
 }
 

@@ -83,9 +83,11 @@ func (d *Drive) reshape(work func() error) error {
 	k := &d.cartridge
 	err := work()
 	if err == nil {
-		k.tape.SetUsage(func(u *medium.Usage) { u.Initializations++; u.ChangeReference++ })
+		k.tape.SetUsage(func(u *medium.Usage) { u.Initializations++ })
+		d.changes()
 		err = d.durable(d.life)
 	}
+	d.follow(k.tape)
 	d.thread()
 	d.noteAll()
 	if err != nil {

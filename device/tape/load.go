@@ -43,8 +43,9 @@ func (d *Drive) Load(ctx context.Context, t medium.Tape) error {
 func (d *Drive) insert(t medium.Tape) {
 	d.cartridge = cartridge{tape: t, label: t.Label()}
 	c := &d.cartridge
+	d.pages.flags.Changed()
 	for _, r := range t.Recovered() {
-		d.warn("the cartridge was not closed", fmt.Errorf("partition %d: %d objects found again, %d bytes after them are no objects", r.Partition, r.Objects, r.Cut))
+		d.warn("the cartridge was not closed", fmt.Errorf("%s, partition %d: %d objects found again, %d bytes after them are no objects", c.label.Barcode, r.Partition, r.Objects, r.Cut))
 	}
 	d.counters.loads.Add(1)
 	switch c.problem = d.suits(c); {

@@ -120,7 +120,7 @@ func (d *Drive) block(t *target.Task, s *setting) (*buffer.Lease, outcome) {
 	c := &d.cartridge
 	n := t.Work.Len
 	x := t.ITL()
-	alone := !s.LBPR && !s.REW && d.encryptor.Opener(x) == nil
+	alone := !s.LBPR && !s.REW
 	if alone && d.encryptor.Refuses(x, medium.Object{Kind: medium.Block}).IsZero() {
 		if l := d.reader.take(); l != nil {
 			d.counters.fromTape.Add(uint64(l.Len()))

@@ -18,6 +18,21 @@ func access() map[devicetest.Name]reserve.Class {
 		{Op: scsi.OpReadBlockLimits}:     reserve.Probing,
 		{Op: scsi.OpPreventAllowRemoval}: reserve.Probing,
 		{Op: scsi.OpReadPosition}:        reserve.Reading,
+
+		{Op: scsi.OpReportDensitySupport}: reserve.Probing,
+		{Op: scsi.OpWriteAttribute}:       reserve.Writing,
+		{Op: scsi.OpReceiveDiagnostic}:    reserve.Parameters,
+		{Op: scsi.OpReadBuffer}:           reserve.Probing,
+		{Op: scsi.OpWriteBuffer}:          reserve.Writing,
+		{Op: scsi.OpSecurityProtocolIn}:   reserve.Probing,
+		{Op: scsi.OpSecurityProtocolOut}:  reserve.Writing,
+
+		{Op: scsi.OpMaintenanceIn, Action: scsi.ActionReportTimestamp}: reserve.Unfenced,
+		{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTimestamp}:   reserve.Writing,
+	}
+	for _, a := range []scsi.ServiceAction{scsi.ActionAttributeValues, scsi.ActionAttributeList, scsi.ActionVolumeList,
+		scsi.ActionPartitionList, scsi.ActionSupportedAttributes} {
+		all[devicetest.Name{Op: scsi.OpReadAttribute, Action: a}] = reserve.Probing
 	}
 	for _, op := range []scsi.Opcode{
 		scsi.OpRead6, scsi.OpVerify6, scsi.OpRewind, scsi.OpSpace6, scsi.OpSpace16, scsi.OpLocate10, scsi.OpLocate16, scsi.OpLoadUnload,
@@ -41,6 +56,12 @@ func TestSuite(t *testing.T) {
 		Write:    writeCDB(128 << 10),
 		WriteLen: 128 << 10,
 		Start:    cdb.LoadUnload{Load: true}.Append(nil),
-		Modes:    []devicetest.Mode{{Code: 0x0a}, {Code: 0x1c}},
+		Modes: []devicetest.Mode{
+			{Code: 0x01}, {Code: 0x02}, {Code: 0x0a}, {Code: 0x0a, Subpage: 0x01}, {Code: 0x0a, Subpage: 0xf0}, {Code: 0x0f}, {Code: 0x10},
+			{Code: 0x10, Subpage: 0x01}, {Code: 0x11}, {Code: 0x1c}, {Code: 0x1d},
+		},
+		Bound: func(m devicetest.Mode) bool {
+			return m.Code == 0x0a && m.Subpage == 0xf0 || m.Code == 0x10 || m.Code == 0x11 || m.Code == 0x1c
+		},
 	})
 }

@@ -242,10 +242,10 @@ func (d *Drive) startWriting(t *target.Task, s *setting) error {
 		return err
 	}
 	c.allowed = allowed{}
+	d.changes()
 	c.room = c.head.Room()
 	d.writer.begin(c.head, c.room)
 	c.writing = true
-	d.changes()
 	return nil
 }
 
@@ -257,7 +257,7 @@ func (d *Drive) protected(s *setting) scsi.Sense {
 		return scsi.WriteProtected()
 	case !c.use.Write:
 		return scsi.DataProtect(scsi.ASCCannotWriteIncompatibleFormat)
-	case s.SoftwareWP:
+	case s.SoftwareWP, d.WriteProtected(nil): // by page 10h, and by page 0Ah, which all initiators share
 		return scsi.DataProtect(scsi.ASCSoftwareWriteProtected)
 	case s.AssociatedWP:
 		return scsi.DataProtect(scsi.ASCAssociatedWriteProtect)

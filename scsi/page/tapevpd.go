@@ -12,7 +12,7 @@ const (
 
 // AppendSequential appends VPD page B0h, Sequential-Access Device Capabilities: worm says that WORM media can be used.
 func AppendSequential(dst []byte, p Peripheral, worm bool) []byte {
-	return AppendSpecificVPD(dst, p, VPDSequential, flag(worm, 0x01), 0)
+	return AppendSpecificVPD(dst, p, VPDSequential, []byte{flag(worm, 0x01), 0})
 }
 
 // AppendTapeAlerts appends VPD page B2h, TapeAlert Supported Flags: flag 1 is the highest bit.
@@ -21,7 +21,7 @@ func AppendTapeAlerts(dst []byte, p Peripheral, flags uint64) []byte {
 	for shift := 56; shift >= 0; shift -= 8 {
 		b = append(b, byte(flags>>shift))
 	}
-	return AppendSpecificVPD(dst, p, VPDTapeAlert, b...)
+	return AppendSpecificVPD(dst, p, VPDTapeAlert, b)
 }
 
 // A ProtectionMethod is a method of logical block protection (SSC-5 4.2.29).
@@ -40,11 +40,11 @@ func AppendBlockProtection(dst []byte, p Peripheral, methods ...byte) []byte {
 	for _, m := range methods {
 		b = appendZeros(append(b, protectionDescriptor-1, m, 4, 0xc0), 4)
 	}
-	return AppendSpecificVPD(dst, p, VPDBlockProtection, b...)
+	return AppendSpecificVPD(dst, p, VPDBlockProtection, b)
 }
 
 // AppendSpecificVPD appends a VPD page whose body is b, such as one of a vendor.
-func AppendSpecificVPD(dst []byte, p Peripheral, code byte, b ...byte) []byte {
+func AppendSpecificVPD(dst []byte, p Peripheral, code byte, b []byte) []byte {
 	dst, at := startVPD(dst, p, code)
 	return setLen16(append(dst, b...), at)
 }
