@@ -41,7 +41,7 @@ func (d *Drive) Load(ctx context.Context, t medium.Tape) error {
 
 // insert makes t the cartridge of the drive, which is empty, and threads it.
 func (d *Drive) insert(t medium.Tape) {
-	d.cartridge = cartridge{tape: t, label: t.Label()}
+	d.cartridge, d.left = cartridge{tape: t, label: t.Label()}, cartridge{}
 	c := &d.cartridge
 	d.pages.flags.Changed()
 	for _, r := range t.Recovered() {

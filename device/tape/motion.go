@@ -88,6 +88,9 @@ func (d *Drive) motionCommands() []device.Command {
 		row(scsi.OpFormatMedium, reserve.Writing, target.Writes, whole, d.formatMedium),
 		row(scsi.OpSetCapacity, reserve.Writing, target.Writes, whole, d.setCapacity),
 	}
+	if d.cfg.Model.ReadReverse {
+		rows = append(rows, row(scsi.OpReadReverse6, reserve.Writing, target.Reads, moving, d.read))
+	}
 	if d.cfg.Model.AppendOnly {
 		rows = append(rows, row(scsi.OpAllowOverwrite, reserve.Writing, target.Reads, quick, d.allowOverwrite))
 	}

@@ -55,8 +55,11 @@ func (d *Drive) write(t *target.Task) {
 	t.ReceiveDataOut(0, block*count, d.ways.written)
 }
 
-// fixedBlocks in Work.Flags: the command counts blocks.
-const fixedBlocks uint32 = 1
+// Flags in Work.Flags.
+const (
+	fixedBlocks uint32 = 1 << iota // the command counts blocks
+	backwards                      // READ REVERSE
+)
 
 // written goes on with a WRITE when its data is there, or will never be. It takes l.
 func (d *Drive) written(t *target.Task, l *buffer.Lease, err error) {
