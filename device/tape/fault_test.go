@@ -456,3 +456,50 @@ func TestAbortInQueue(t *testing.T) {
 	}
 	b.at(0, 0)
 }
+
+// The disk below hangs: commands that wait for it end when they are aborted, and what was buffered is written when it goes on.
+func TestAbortWhileDiskHangs(t *testing.T) {
+	b := newBench(t, func(c *tape.Config) { c.Buffer = 100 << 10 })
+	f := newFaulty(100 << 20)
+	b.load(f)
+	hold := make(chan struct{})
+	f.set(func(what string) error {
+		if what == "append" {
+			<-hold
+		}
+		return nil
+	})
+	const size = 60 << 10
+	b.good(writeCDB(size), block(0, size), 0)
+	for _, c := range []loopback.Command{
+		{CDB: writeCDB(size), Out: block(1, size)}, {CDB: rewind()}, {CDB: marks(1)}, {CDB: marks(0)}, {CDB: readCDB(size), In: make([]byte, size)},
+		{CDB: cdb.Erase{}.Append(nil)}, {CDB: space(cdb.SpaceBlocks, -1)},
+	} {
+		p := b.s.Start(c)
+		for i := 0; b.d.Status().Activity == "idle"; i++ {
+			if i == 10000 {
+				t.Fatalf("%x does nothing", c.CDB)
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+		if r := b.s.Manage(target.AbortTask, 0, p.Tag()); r != target.FunctionComplete {
+			t.Error(r)
+		}
+		if _, err := p.Wait(t.Context()); !errors.Is(err, loopback.ErrDropped) {
+			t.Errorf("%x: %v", c.CDB, err)
+		}
+		for b.d.Status().Activity != "idle" {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if m, err := b.d.Unload(ctx, true); m != nil || err == nil {
+		t.Error(m, err)
+	}
+	close(hold)
+	b.at(1, 0)
+	b.good(rewind(), nil, 0)
+	b.reads(block(0, size))
+	b.ends(readCDB(size), nil, size, eod(size), size)
+}

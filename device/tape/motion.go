@@ -40,6 +40,11 @@ func (d *Drive) start() {
 	}
 	w.most, w.group, w.ctx = d.cfg.Buffer, &d.background, d.life
 	w.changed.L, w.main = &w.mu, w.work
+	w.wake = func(*target.Task) {
+		w.mu.Lock()
+		w.changed.Broadcast()
+		w.mu.Unlock()
+	}
 	w.stored = func(bytes, blocks int64) {
 		d.counters.toTape.Add(uint64(bytes))
 		d.counters.blocks.Add(uint64(blocks))
