@@ -130,7 +130,11 @@ func (d *Drive) block(t *target.Task, s *setting) (*buffer.Lease, outcome) {
 	}
 	alone := !s.LBPR && !s.REW
 	if alone && d.encryptor.Refuses(x, medium.Object{Kind: medium.Block}).IsZero() {
-		if l := d.reader.take(); l != nil {
+		l, err := d.reader.take(c)
+		if err != nil {
+			return nil, outcome{err: d.readError(err)}
+		}
+		if l != nil {
 			d.counters.fromTape.Add(uint64(l.Len()))
 			length := l.Len()
 			l.Truncate(n)
