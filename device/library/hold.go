@@ -3,6 +3,7 @@ package library
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/lunette-io/lunette/device/changer"
@@ -26,26 +27,45 @@ func (r *Refusal) Unwrap() error { return r.Sense }
 // refuse makes a Refusal that is an ILLEGAL REQUEST.
 func refuse(asc scsi.ASC, text string) error { return &Refusal{text, scsi.IllegalRequest(asc)} }
 
-// hold waits until nothing is done with the elements that choose returns, and makes them busy: from then on what they have
-// changes only for who holds them. choose is called with l.mu held, again after each wait; its error is returned. A nil element
-// is the shelf, which is never busy.
-func (l *Library) hold(ctx context.Context, choose func() ([]*element, error)) ([]*element, error) {
+// A request says which elements somebody wants to hold.
+type request struct {
+	what     wanted
+	elements []*element // these
+	barcode  string
+	to       Place
+	why      string // of wantQuiet: what shall be done
+}
+
+// What a request is for.
+type wanted uint8
+
+const (
+	wantElements wanted = iota // those that are named
+	wantMove                   // where barcode is, and to
+	wantEject                  // the drive to, and where its cartridge goes
+	wantImport                 // to, for a cartridge from the shelf
+	wantExport                 // where barcode is
+	wantQuiet                  // where barcode is, which is no drive; none if it is in no element
+	wantDoor                   // a mail slot, to open it
+)
+
+// hold waits until nothing is done with the elements that r is about, and makes them busy: from then on what they have changes
+// only for who holds them.
+func (l *Library) hold(ctx context.Context, r request) ([]*element, error) {
 	for {
 		l.mu.Lock()
 		if l.closed {
 			l.mu.Unlock()
 			return nil, ErrClosed
 		}
-		all, err := choose()
+		all, err := l.choose(r)
 		if err != nil {
 			l.mu.Unlock()
 			return nil, err
 		}
-		if !slices.ContainsFunc(all, func(e *element) bool { return e != nil && e.busy }) {
+		if !slices.ContainsFunc(all, func(e *element) bool { return e.busy }) {
 			for _, e := range all {
-				if e != nil {
-					e.busy = true
-				}
+				e.busy = true
 			}
 			l.mu.Unlock()
 			return all, nil
@@ -60,14 +80,92 @@ func (l *Library) hold(ctx context.Context, choose func() ([]*element, error)) (
 	}
 }
 
+// choose returns the elements that r is about now, or why it cannot be had. What elements that are busy have is not looked at:
+// they are waited for. l.mu is held.
+func (l *Library) choose(r request) ([]*element, error) {
+	switch r.what {
+	case wantMove:
+		return l.chooseMove(r)
+	case wantEject:
+		return l.chooseEject(r)
+	case wantImport:
+		return l.chooseImport(r)
+	case wantExport, wantQuiet:
+		return l.chooseCartridge(r)
+	case wantDoor:
+		if l.prevent {
+			return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
+		}
+	}
+	return r.elements, nil
+}
+
+// chooseMove is choose for a move of a cartridge. l.mu is held.
+func (l *Library) chooseMove(r request) ([]*element, error) {
+	from, err := l.find(r.barcode)
+	if err != nil {
+		return nil, err
+	}
+	to, err := l.destination(r.to)
+	if err != nil {
+		return nil, err
+	}
+	if !from.busy && !to.busy {
+		err = l.mayMove(from, to)
+	}
+	return []*element{from, to}, err
+}
+
+// chooseEject is choose for what is in a drive. l.mu is held.
+func (l *Library) chooseEject(r request) ([]*element, error) {
+	from, err := l.destination(r.to)
+	if err != nil || from.busy {
+		return []*element{from}, err
+	}
+	to := l.home(from)
+	if to == nil {
+		return nil, refuse(scsi.ASCMediumDestinationFull, "no slot is free: export a cartridge first")
+	}
+	return []*element{from, to}, l.mayTake(from, to)
+}
+
+// chooseImport is choose for a cartridge that comes. l.mu is held.
+func (l *Library) chooseImport(r request) ([]*element, error) {
+	e, err := l.destination(r.to)
+	switch {
+	case err != nil:
+		return nil, err
+	case !e.busy && e.full():
+		return nil, refuse(scsi.ASCMediumDestinationFull, e.place.String()+" has a cartridge: "+e.barcode)
+	case e.place.Type == changer.Mail && l.prevent:
+		return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
+	}
+	return []*element{e}, nil
+}
+
+// chooseCartridge is choose for a cartridge that goes to the shelf, or stays where it is. l.mu is held.
+func (l *Library) chooseCartridge(r request) ([]*element, error) {
+	if r.what == wantQuiet && l.of[r.barcode] == nil {
+		return nil, nil
+	}
+	e, err := l.find(r.barcode)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.drive != nil:
+		return nil, fmt.Errorf("cartridge %s is in %v: unload it %s", r.barcode, e.place, r.why)
+	case r.what == wantExport && e.place.Type == changer.Mail && l.prevent:
+		return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
+	}
+	return []*element{e}, nil
+}
+
 // release ends what hold began.
 func (l *Library) release(all []*element) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range all {
-		if e != nil {
-			e.busy = false
-		}
+		e.busy = false
 	}
 	close(l.freed)
 	l.freed = make(chan struct{})

@@ -71,7 +71,7 @@ func (l *Library) Move(ctx context.Context, source, destination uint16) error {
 
 // move carries what is in from to to.
 func (l *Library) move(ctx context.Context, from, to *element, robot bool) error {
-	held, err := l.hold(ctx, func() ([]*element, error) { return []*element{from, to}, nil })
+	held, err := l.hold(ctx, request{elements: []*element{from, to}})
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (l *Library) Exchange(ctx context.Context, source, first, second uint16) er
 		all[i] = e
 	}
 	from, one, two := all[0], all[1], all[2]
-	held, err := l.hold(ctx, func() ([]*element, error) { return all[:], nil })
+	held, err := l.hold(ctx, request{elements: all[:]})
 	if err != nil {
 		return err
 	}
@@ -166,12 +166,11 @@ func (l *Library) Door(ctx context.Context, mail uint16, open bool) error {
 	if err != nil {
 		return err
 	}
-	held, err := l.hold(ctx, func() ([]*element, error) {
-		if open && l.prevent {
-			return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
-		}
-		return []*element{e}, nil
-	})
+	r := request{elements: []*element{e}}
+	if open {
+		r.what = wantDoor
+	}
+	held, err := l.hold(ctx, r)
 	if err != nil {
 		return err
 	}

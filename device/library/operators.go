@@ -20,17 +20,14 @@ func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, er
 	if err != nil {
 		return nil, err
 	}
-	store, err := l.depot.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
 	elsewhere := make(map[string]string)
-	err = l.depot.claims(func(library string, barcodes map[string]bool) {
-		for b := range barcodes {
-			elsewhere[b] = library
-		}
+	err = l.depot.locked(ctx, func() error {
+		return l.depot.claims(func(library string, barcodes map[string]bool) {
+			for b := range barcodes {
+				elsewhere[b] = library
+			}
+		})
 	})
-	store.unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -103,20 +100,7 @@ func (l *Library) destination(p Place) (*element, error) {
 
 // Carry moves a cartridge of the library to another element.
 func (l *Library) Carry(ctx context.Context, barcode string, to Place) error {
-	held, err := l.hold(ctx, func() ([]*element, error) {
-		from, err := l.find(barcode)
-		if err != nil {
-			return nil, err
-		}
-		dest, err := l.destination(to)
-		if err != nil {
-			return nil, err
-		}
-		if !from.busy && !dest.busy {
-			err = l.mayMove(from, dest)
-		}
-		return []*element{from, dest}, err
-	})
+	held, err := l.hold(ctx, request{what: wantMove, barcode: barcode, to: to})
 	if err != nil {
 		return err
 	}
@@ -135,20 +119,7 @@ func (l *Library) Load(ctx context.Context, barcode string, drive int) error {
 // Eject moves what is in a drive to the slot that it came from, or to one that is free; with force also if an initiator
 // prevents it.
 func (l *Library) Eject(ctx context.Context, drive int, force bool) error {
-	held, err := l.hold(ctx, func() ([]*element, error) {
-		from, err := l.destination(Place{Type: changer.Drive, Index: drive})
-		if err != nil {
-			return nil, err
-		}
-		if from.busy {
-			return []*element{from}, nil
-		}
-		to := l.home(from)
-		if to == nil {
-			return nil, refuse(scsi.ASCMediumDestinationFull, "no slot is free: export a cartridge first")
-		}
-		return []*element{from, to}, l.mayTake(from, to)
-	})
+	held, err := l.hold(ctx, request{what: wantEject, to: Place{Type: changer.Drive, Index: drive}})
 	if err != nil {
 		return err
 	}
@@ -184,31 +155,18 @@ func (l *Library) Import(ctx context.Context, barcode string, to Place) error {
 	if to.Type != changer.Storage && to.Type != changer.Mail {
 		return fmt.Errorf("a cartridge comes into the library by a slot or a mail slot, not by %v", to)
 	}
-	held, err := l.hold(ctx, func() ([]*element, error) {
-		e, err := l.destination(to)
-		switch {
-		case err != nil:
-			return nil, err
-		case !e.busy && e.full():
-			return nil, refuse(scsi.ASCMediumDestinationFull, e.place.String()+" has a cartridge: "+e.barcode)
-		case e.place.Type == changer.Mail && l.prevent:
-			return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
-		}
-		return []*element{e}, nil
-	})
+	held, err := l.hold(ctx, request{what: wantImport, to: to})
 	if err != nil {
 		return err
 	}
 	defer l.release(held)
-	store, err := l.depot.lock(ctx)
-	if err != nil {
+	var steps []*step
+	err = l.depot.locked(ctx, func() (err error) {
+		if steps, err = l.fromShelf(barcode, held[0]); err == nil {
+			err = l.transfer(ctx, steps, false)
+		}
 		return err
-	}
-	steps, err := l.fromShelf(barcode, held[0])
-	if err == nil {
-		err = l.transfer(ctx, steps, false)
-	}
-	store.unlock()
+	})
 	if err != nil {
 		return err
 	}
@@ -230,54 +188,23 @@ func (l *Library) fromShelf(barcode string, to *element) ([]*step, error) {
 
 // Export carries a cartridge from a slot or mail slot to the shelf.
 func (l *Library) Export(ctx context.Context, barcode string) error {
-	held, err := l.hold(ctx, func() ([]*element, error) {
-		e, err := l.find(barcode)
-		switch {
-		case err != nil:
-			return nil, err
-		case e.drive != nil:
-			return nil, fmt.Errorf("cartridge %s is in %v: unload it first", barcode, e.place)
-		case e.place.Type == changer.Mail && l.prevent:
-			return nil, refuse(scsi.ASCMediumRemovalPrevented, prevented)
-		}
-		return []*element{e}, nil
-	})
+	held, err := l.hold(ctx, request{what: wantExport, barcode: barcode, why: "first"})
 	if err != nil {
 		return err
 	}
 	defer l.release(held)
-	store, err := l.depot.lock(ctx)
-	if err != nil {
-		return err
-	}
 	steps := []*step{{from: held[0], cell: held[0].cell}}
-	err = l.transfer(ctx, steps, false)
-	store.unlock()
-	if err != nil {
+	if err := l.depot.locked(ctx, func() error { return l.transfer(ctx, steps, false) }); err != nil {
 		return err
 	}
 	l.tellMoves(steps, false)
 	return nil
 }
 
-// quiet holds the element that a cartridge is in, unless it is on the shelf: then it returns none, and the lock of the store
-// keeps it there. What is in a drive cannot be had so.
-func (l *Library) quiet(ctx context.Context, barcode, why string) ([]*element, error) {
-	return l.hold(ctx, func() ([]*element, error) {
-		if l.of[barcode] == nil {
-			return nil, nil
-		}
-		e, err := l.find(barcode)
-		if err == nil && e.drive != nil {
-			err = fmt.Errorf("cartridge %s is in %v: unload it %s", barcode, e.place, why)
-		}
-		return []*element{e}, err
-	})
-}
-
 // Protect sets the tab of a cartridge that is not in a drive: it cannot be written, or can.
 func (l *Library) Protect(ctx context.Context, barcode string, on bool) error {
-	held, err := l.quiet(ctx, barcode, "before its tab is moved")
+	// On the shelf it is kept by the lock of the store.
+	held, err := l.hold(ctx, request{what: wantQuiet, barcode: barcode, why: "before its tab is moved"})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,14 @@ import (
 
 // act does an action.
 func (u *unit) act(ctx context.Context, action string, v model.Values) (any, error) {
+	result, err := u.do(ctx, action, v)
+	if errors.Is(err, library.ErrNoCartridge) {
+		err = missing{err.Error()}
+	}
+	return result, err
+}
+
+func (u *unit) do(ctx context.Context, action string, v model.Values) (any, error) {
 	u.closing.RLock()
 	defer u.closing.RUnlock()
 	if u.closed {
@@ -42,7 +50,7 @@ func (u *unit) act(ctx context.Context, action string, v model.Values) (any, err
 	case doUnload, doEject:
 		return u.eject(ctx, v, action == doEject)
 	case doMove:
-		to, err := parsePlace(v.String("to"))
+		to, err := library.ParsePlace(v.String("to"))
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +191,7 @@ func (u *unit) eject(ctx context.Context, v model.Values, force bool) (any, erro
 }
 
 func (u *unit) importAll(ctx context.Context, v model.Values) (any, error) {
-	to, err := parsePlace(v.String("to"))
+	to, err := library.ParsePlace(v.String("to"))
 	some := v.Strings("barcode")
 	switch {
 	case err != nil:

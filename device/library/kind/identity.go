@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/record"
@@ -26,8 +28,32 @@ const (
 const keptDir = "units"
 
 // kept is where a library keeps what belongs neither to cartridges nor to their places: who it is, reservations, and saved mode
-// pages. Who has the library open has it as well.
+// pages.
 type kept struct{ dir string }
+
+// lock takes the folder, which is made if there is none, for one unit of one process; close gives it back.
+func (k kept) lock() (*os.File, error) {
+	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(k.dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("library %s in %s: another unit has it, or another process", filepath.Base(k.dir), filepath.Dir(filepath.Dir(k.dir)))
+		}
+		return nil, fmt.Errorf("%s cannot be locked: %w", k.dir, err)
+	}
+	return f, nil
+}
 
 // file has the records of a logical unit.
 func (k kept) file(unit string) *record.File { return record.At(filepath.Join(k.dir, unit)) }

@@ -21,6 +21,7 @@ type unit struct {
 	parts
 	name, store string
 	serial      string
+	lock        *os.File // see kept.lock
 	lib         *library.Library
 	robot       *changer.Changer
 	drives      []*tape.Drive
@@ -46,7 +47,7 @@ func (r robot) Close() error {
 	r.u.closing.Lock()
 	r.u.closed = true
 	r.u.closing.Unlock()
-	return errors.Join(r.Changer.Close(), r.u.lib.Close())
+	return errors.Join(r.Changer.Close(), r.u.lib.Close(), r.u.lock.Close())
 }
 
 func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
@@ -63,14 +64,14 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 		return nil, err
 	}
 	k := kept{filepath.Join(u.store, keptDir, u.name)}
-	if err = os.MkdirAll(k.dir, 0o700); err != nil {
+	if u.lock, err = k.lock(); err != nil {
 		return nil, err
 	}
-	if u.serial, err = k.serial(v.String("serial")); err != nil {
-		return nil, err
+	if u.serial, err = k.serial(v.String("serial")); err == nil {
+		err = u.make(ctx, p, k)
 	}
-	if err = u.make(ctx, p, k); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, u.lock.Close())
 	}
 	u.life, u.end = context.WithCancel(context.Background())
 	return u.logical(), nil

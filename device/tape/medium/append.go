@@ -162,7 +162,7 @@ func (h *head) put(f *frame, key []byte, sums []uint32, data [][]byte) error {
 			return h.fail(err)
 		}
 	}
-	h.vec = append(h.vec[:0], f.put(h.headBuf[:], h.salt, key, sums))
+	h.vec = append(h.vec[:0], f.put(h.headBuf[:], h.seed, key, sums))
 	h.vec = append(h.vec, data...)
 	if err := h.log.append(h.vec, f.at.offset); err != nil {
 		return err

@@ -126,7 +126,7 @@ func (f *frame) within(i uint64) position {
 }
 
 // put writes the header into b, which has room for it, and returns it: key is Cipher.Header, sums the checksums.
-func (f *frame) put(b []byte, salt uint64, key []byte, sums []uint32) []byte {
+func (f *frame) put(b []byte, seed uint32, key []byte, sums []uint32) []byte {
 	b = b[:f.head()]
 	copy(b, frameMagic)
 	b[4], b[5], b[6], b[7] = byte(f.kind), byte(f.codec), 0, f.key
@@ -143,22 +143,22 @@ func (f *frame) put(b []byte, salt uint64, key []byte, sums []uint32) []byte {
 		binary.BigEndian.PutUint32(b[at:], s)
 		at += 4
 	}
-	binary.BigEndian.PutUint32(b[68:], headSum(b, salt))
+	binary.BigEndian.PutUint32(b[68:], headSum(b, seed))
 	return b
 }
 
-// headSum is the checksum of a header. The salt keeps what lies in blocks, which may be anything, from being taken for a
-// frame.
-func headSum(b []byte, salt uint64) uint32 {
-	sum := saltSum(salt)
-	sum = crc32.Update(sum, castagnoli, b[:68])
+// headSum is the checksum of a header. The seed comes of the partition's salt, and keeps what lies in blocks, which may be
+// anything, from being taken for a frame.
+func headSum(b []byte, seed uint32) uint32 {
+	sum := crc32.Update(seed, castagnoli, b[:68])
 	return crc32.Update(sum, castagnoli, b[frameFixed:])
 }
 
 // castagnoli is the table of CRC32C; that of this polynomial is the processor's instruction.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func saltSum(salt uint64) uint32 {
+// seedOf is the checksum of a salt, with which all checksums of a partition but those of blocks start.
+func seedOf(salt uint64) uint32 {
 	var s [8]byte
 	binary.BigEndian.PutUint64(s[:], salt)
 	return crc32.Checksum(s[:], castagnoli)
@@ -197,6 +197,6 @@ func (f *frame) sane() bool {
 }
 
 // checkHead reports that the checksum of a whole header is right, and it is that of a frame which lies at offset.
-func checkHead(b []byte, f *frame, salt uint64, offset int64) bool {
-	return f.at.offset == offset && int64(len(b)) == f.head() && binary.BigEndian.Uint32(b[68:]) == headSum(b, salt)
+func checkHead(b []byte, f *frame, seed uint32, offset int64) bool {
+	return f.at.offset == offset && int64(len(b)) == f.head() && binary.BigEndian.Uint32(b[68:]) == headSum(b, seed)
 }

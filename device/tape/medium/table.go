@@ -14,22 +14,20 @@ type entry struct {
 	count uint32
 }
 
-func (e *entry) put(b []byte, salt uint64, i int64) {
+func (e *entry) put(b []byte, seed uint32, i int64) {
 	e.position.put(b)
 	binary.BigEndian.PutUint32(b[40:], e.count)
-	binary.BigEndian.PutUint32(b[44:], entrySum(b, salt, i))
+	binary.BigEndian.PutUint32(b[44:], entrySum(b, seed, i))
 }
 
 // entrySum is the checksum of entry number i, which is right at no other place.
-func entrySum(b []byte, salt uint64, i int64) uint32 {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(i))
-	return crc32.Update(crc32.Update(saltSum(salt), castagnoli, n[:]), castagnoli, b[:44])
+func entrySum(b []byte, seed uint32, i int64) uint32 {
+	return crc32.Update(seed+uint32(i), castagnoli, b[:44])
 }
 
 // takeEntry reads entry number i; false: it is damaged.
-func takeEntry(b []byte, salt uint64, i int64) (e entry, ok bool) {
-	if len(b) < entryLen || binary.BigEndian.Uint32(b[44:]) != entrySum(b, salt, i) {
+func takeEntry(b []byte, seed uint32, i int64) (e entry, ok bool) {
+	if len(b) < entryLen || binary.BigEndian.Uint32(b[44:]) != entrySum(b, seed, i) {
 		return e, false
 	}
 	e.position, ok = takePosition(b)
@@ -40,7 +38,7 @@ func takeEntry(b []byte, salt uint64, i int64) (e entry, ok bool) {
 // A table is an index: entries in the order of all their fields. Those in the file are durable, the rest waits for that.
 type table struct {
 	f       file // nil: there is none
-	salt    uint64
+	seed    uint32
 	n       int64 // in the file
 	pending []entry
 	buf     [entryLen]byte
@@ -61,7 +59,7 @@ func (t *table) entry(i int64) (entry, bool) {
 	if _, err := t.f.readv(t.vec[:], i*entryLen); err != nil {
 		return entry{}, false
 	}
-	return takeEntry(t.buf[:], t.salt, i)
+	return takeEntry(t.buf[:], t.seed, i)
 }
 
 // search finds the last entry of which before holds, and the first of which it does not: before holds of some first ones
@@ -132,7 +130,7 @@ func (t *table) write(all []entry, at int64) error {
 	}
 	b := make([]byte, len(all)*entryLen)
 	for i := range all {
-		all[i].put(b[i*entryLen:], t.salt, at+int64(i))
+		all[i].put(b[i*entryLen:], t.seed, at+int64(i))
 	}
 	if err := writeAt(t.f, b, at*entryLen); err != nil {
 		return space(err)
