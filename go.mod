@@ -11,7 +11,10 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/danielgtaylor/huma/v2 v2.37.2
+require (
+	github.com/danielgtaylor/huma/v2 v2.37.2
+	github.com/klauspost/compress v1.20.4
+)
 
 require (
 	github.com/rogpeppe/go-internal v1.16.0

@@ -22,7 +22,12 @@ const (
 type Object struct {
 	Filemark bool
 	Data     []byte // of a block; valid until the next call
+	Len      int64  // of a block of which Data is not read: see [Cartridge.Lengths]
+	Sealed   bool   // as well: the block is encrypted
 }
+
+// Length is that of a block.
+func (o Object) Length() int64 { return max(o.Len, int64(len(o.Data))) }
 
 // A Reader reads a partition from its beginning.
 type Reader interface {

@@ -117,6 +117,12 @@ func TestKindsAreWhole(t *testing.T) {
 		}
 		seen[k.Axis+" "+k.Name] = true
 		whole(t, k.Axis+" "+k.Name, k.Options)
+		for _, a := range k.Actions {
+			if a.Name == "" || !strings.HasSuffix(a.Help, ".") {
+				t.Errorf("%s %s: an action without a name, or without a sentence of help", k.Axis, k.Name)
+			}
+			whole(t, k.Axis+" "+k.Name+" "+a.Name, a.Arguments)
+		}
 	}
 	whole(t, "the document", schema.Document)
 	whole(t, "a target", schema.Target)

@@ -94,9 +94,11 @@ const (
 	OpLoadUnload          Opcode = 0x1b
 	OpLocate10            Opcode = 0x2b
 	OpReadPosition        Opcode = 0x34
-	OpAllowOverwrite      Opcode = 0x82
-	OpSpace16             Opcode = 0x91
-	OpLocate16            Opcode = 0x92
+
+	OpReportDensitySupport Opcode = 0x44
+	OpAllowOverwrite       Opcode = 0x82
+	OpSpace16              Opcode = 0x91
+	OpLocate16             Opcode = 0x92
 )
 
 // String returns the standard's name of o, or its number when it has none here.
@@ -149,6 +151,7 @@ var opcodeNames = [256]string{
 	OpUnmap:                "UNMAP",
 	OpSanitize:             "SANITIZE",
 	OpLogSelect:            "LOG SELECT",
+	OpReportDensitySupport: "REPORT DENSITY SUPPORT",
 	OpLogSense:             "LOG SENSE",
 	OpModeSelect10:         "MODE SELECT(10)",
 	OpReserve10:            "RESERVE(10)",

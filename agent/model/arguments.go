@@ -1,6 +1,6 @@
 package model
 
-// Arguments reads keys and values, YAML or JSON, that options say all about; an empty text has none. Errors are [Problems].
+// Arguments reads keys and values, YAML or JSON, that options say all about; an empty text, or null, has none. Errors are [Problems].
 func Arguments(text []byte, options []Option) (Values, error) {
 	text, p := checked("", text)
 	if p != nil {
@@ -12,6 +12,9 @@ func Arguments(text []byte, options []Option) (Values, error) {
 		if root, p = parseWhole(text); p != nil {
 			return nil, Problems{p}
 		}
+	}
+	if root.form == nullNode {
+		root = node{form: fieldsNode}
 	}
 	d.source.whole = &root
 	dec := &decoder{source: &d.source}

@@ -31,7 +31,7 @@ func TestArguments(t *testing.T) {
 		`{}`:                             "it needs barcode: which one",
 		`[]`:                             "a list",
 		`5`:                              "keys and values are wanted",
-		`null`:                           "there is no value",
+		`null`:                           "it needs barcode: which one",
 		`{"barcode": 5}`:                 "a string is wanted",
 		`{"barcode": "a", "drive": 10}`:  "drive: 10 is not from 0 to 9",
 		`{"barcode": "a", "barcode": 1}`: "twice",

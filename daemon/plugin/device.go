@@ -29,21 +29,17 @@ type Device struct {
 	Type scsi.PeripheralType
 	// Releases: its logical units have Release, and when Open fails the stores are open as before.
 	Releases bool
+	// Alone: what its options name cannot be open twice. When another device of it takes the place of one, that is made when the old
+	// one is closed, and Fits has to say before what is wrong with its options.
+	Alone bool
 	// Fits says what Open would not take of the stores of a unit, by name; nil: it takes all.
 	Fits func(v model.Values, stores map[string]Found) error
 	// Actions are what people can do with a unit, beside changing the document: see [Unit.Act].
 	Actions []Action
 }
 
-// An Action is something that people can do with a unit, such as to put a medium into it.
-type Action struct {
-	Name string // in the API and on the command line: "load"
-	Help string // one or two sentences
-	// Arguments are what it is told, each with a name.
-	Arguments []model.Option
-	// Changes: it changes something, and is not for those who may only look.
-	Changes bool
-}
+// An Action is something that people can do with a unit.
+type Action = model.Action
 
 func (p Device) add(r *Registry) { r.Devices = append(r.Devices, p) }
 

@@ -14,10 +14,12 @@ import (
 
 // A builder makes a set of files.
 type builder struct {
-	set0 Set
-	// at is where the entries of the files were read, by what they are and their name.
-	at       map[string]place
-	problems []error
+	base      Set // what is there without the files
+	libraries shelf[Library]
+	drives    shelf[Drive]
+	formats   shelf[Format]
+	problems  []error
+	whole     bool // the entry that is read is like no other: nothing may be missing
 }
 
 // A place is where something stands in a file.
@@ -35,8 +37,10 @@ func (p place) String() string {
 
 func (s Set) builder() *builder {
 	return &builder{
-		set0: Set{slices.Clone(s.Libraries), slices.Clone(s.Drives), slices.Clone(s.Formats)},
-		at:   make(map[string]place),
+		base:      s,
+		libraries: shelf[Library]{what: "library", base: s.Libraries, name: func(l *Library) *string { return &l.Name }},
+		drives:    shelf[Drive]{what: "drive", base: s.Drives, name: func(d *Drive) *string { return &d.Name }},
+		formats:   shelf[Format]{what: "media format", base: s.Formats, name: func(f *Format) *string { return &f.Name }},
 	}
 }
 
@@ -52,13 +56,14 @@ func (b *builder) fail(at place, format string, args ...any) {
 
 // set is what was read, if all of it is right.
 func (b *builder) set() (Set, error) {
+	s := Set{Formats: b.formats.all(b), Drives: b.drives.all(b), Libraries: b.libraries.all(b)}
 	if len(b.problems) == 0 {
-		b.check()
+		b.check(s)
 	}
 	if len(b.problems) > 0 {
 		return Set{}, errors.Join(b.problems...)
 	}
-	return b.set0, nil
+	return s, nil
 }
 
 // Keys of a file: each is a list of such things.
@@ -82,11 +87,11 @@ func (b *builder) read(file string, text []byte) {
 	for _, v := range b.fields(file, root) {
 		switch v.key {
 		case keyFormats:
-			entries(b, file, v.value, "media format", &b.set0.Formats, func(f *Format) *string { return &f.Name })
+			b.formats.read(b, file, v.value)
 		case keyDrives:
-			entries(b, file, v.value, "drive", &b.set0.Drives, func(d *Drive) *string { return &d.Name })
+			b.drives.read(b, file, v.value)
 		case keyLibraries:
-			entries(b, file, v.value, "library", &b.set0.Libraries, func(l *Library) *string { return &l.Name })
+			b.libraries.read(b, file, v.value)
 		default:
 			b.fail(v.at, "there is no key %.60q here: the keys of a file are %s, %s and %s", v.key, keyLibraries, keyDrives, keyFormats)
 		}
@@ -127,64 +132,6 @@ func (b *builder) fields(file string, n ast.Node) []field {
 		all = append(all, field{key.Value, at, v.Value})
 	}
 	return all
-}
-
-// entries reads a list of libraries, drives or formats, whose names are at name.
-func entries[T any](b *builder, file string, n ast.Node, what string, into *[]T, name func(*T) *string) {
-	list, ok := n.(*ast.SequenceNode)
-	if !ok {
-		b.fail(placeOf(file, n), "a list is wanted here (\"- name: …\"), not %s", form(n))
-		return
-	}
-	for _, e := range list.Values {
-		var v T
-		before := len(b.problems)
-		fields := b.fields(file, e)
-		given := make([]string, 0, len(fields))
-		for _, f := range fields { // what it is like comes first, wherever it stands
-			if f.key != keyLike {
-				continue
-			}
-			var like string
-			b.value(file, f.value, reflect.ValueOf(&like).Elem(), f.key)
-			base, err := find(*into, what, like, func(x T) string { return *name(&x) })
-			if err != nil {
-				b.fail(f.at, "like: %w", err)
-			}
-			v = base
-			*name(&v) = ""
-		}
-		hasLike := false
-		for _, f := range fields {
-			if f.key == keyLike {
-				hasLike = true
-				continue
-			}
-			given = append(given, f.key)
-			b.field(file, f, reflect.ValueOf(&v).Elem(), "")
-		}
-		at := placeOf(file, e)
-		if len(b.problems) > before {
-			continue
-		}
-		for _, must := range required(reflect.TypeFor[T]()) {
-			if (!hasLike || must == "name") && !slices.Contains(given, must) {
-				b.fail(at, "a %s needs %s", what, must)
-			}
-		}
-		own := *name(&v)
-		key := what + " " + own
-		if first, ok := b.at[key]; ok {
-			b.fail(at, "the %s %q is at %v already", what, own, first)
-			continue
-		}
-		b.at[key] = at
-		if i := slices.IndexFunc(*into, func(x T) bool { return *name(&x) == own }); i >= 0 {
-			(*into)[i] = v
-		} else {
-			*into = append(*into, v)
-		}
-	}
 }
 
 // key is what a field of a structure is called in files, and whether it may be left out.
@@ -244,15 +191,12 @@ func (b *builder) value(file string, n ast.Node, v reflect.Value, path string) {
 	case reflect.Int, reflect.Int64, reflect.Uint8, reflect.Uint16, reflect.Uint32:
 		b.number(at, n, v, path)
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[DriveFormat]() {
-			v.SetZero()
-		}
 		fields := b.fields(file, n)
 		for _, f := range fields {
 			b.field(file, f, v, path+".")
 		}
 		for _, must := range required(v.Type()) {
-			if !slices.ContainsFunc(fields, func(f field) bool { return f.key == must }) && v.FieldByIndex(fieldIndex(v.Type(), must)).IsZero() {
+			if b.whole && !slices.ContainsFunc(fields, func(f field) bool { return f.key == must }) {
 				b.fail(at, "%s needs %s", path, must)
 			}
 		}
@@ -264,19 +208,13 @@ func (b *builder) value(file string, n ast.Node, v reflect.Value, path string) {
 		}
 		all := reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values))
 		for i, e := range list.Values {
+			whole := b.whole
+			b.whole = true // elements are like none
 			b.value(file, e, all.Index(i), path+"["+strconv.Itoa(i)+"]")
+			b.whole = whole
 		}
 		v.Set(all)
 	}
-}
-
-func fieldIndex(t reflect.Type, name string) []int {
-	for i := range t.NumField() {
-		if own, _ := key(t.Field(i)); own == name {
-			return []int{i}
-		}
-	}
-	return nil
 }
 
 // number reads a whole number from 0 on, which fits into v.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
@@ -70,6 +71,11 @@ type Drive struct {
 	shown     shown
 	encryptor keys
 	ways      ways
+	guards    guards
+	doing     doing
+	left      cartridge // what Unload has returned last, for Release
+	// notReady is why commands for the medium cannot run; nil: they can.
+	notReady atomic.Pointer[scsi.Sense]
 
 	pages pages // owner: commands_pages.go
 
@@ -95,7 +101,7 @@ type counters struct {
 type keys interface {
 	// Cipher returns a new cipher for one frame, nil if blocks are written in the clear. An error is a scsi.Sense.
 	Cipher(x *target.ITL) (medium.Cipher, error)
-	// Opener is nil if blocks are not decrypted. May says whether a block that is in the clear, or sealed with the header, may be read.
+	// Opener decrypts blocks; nil: there are none that are encrypted.
 	Opener(x *target.ITL) medium.Opener
 	// Refuses says why x may not have the object o, which comes next; the zero sense: it may.
 	Refuses(x *target.ITL, o medium.Object) scsi.Sense
@@ -121,7 +127,9 @@ func New(cfg Config) (*Drive, error) {
 	d := &Drive{cfg: cfg}
 	d.life, d.end = context.WithCancel(context.Background())
 	d.settings.init(&d.cfg)
+	d.guards = newGuards(cfg.Model.Protection)
 	d.start()
+	d.noteAll()
 	c := device.Config{
 		Identity: cfg.Identity, Workers: steps,
 		Made:     func(s *device.Server) { d.Server = s },
@@ -130,7 +138,11 @@ func New(cfg Config) (*Drive, error) {
 		Ready:    d.ready,
 		Reset:    d.reset,
 	}
+	if cfg.Reservations != nil {
+		c.Reservations = kept.New(cfg.Reservations, cfg.Identity.NAA, func(err error) { d.warn("reservations are not kept", err) })
+	}
 	d.pageConfig(&c)
+	c.Detached = d.detached
 	if _, err := device.New(c); err != nil {
 		d.end()
 		return nil, fmt.Errorf("tape: %w", err)

@@ -37,15 +37,17 @@ func (n *turn) enter(w waiting) bool {
 	return true
 }
 
-// ready notes that t has its data.
-func (n *turn) ready(t *target.Task) {
+// ready notes that t has its data, and reports false if it is aborted: then it is not there any more.
+func (n *turn) ready(t *target.Task) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := range n.waiting {
-		if n.waiting[i].t == t {
-			n.waiting[i].ready = true
-		}
+	i := slices.IndexFunc(n.waiting, func(w waiting) bool { return w.t == t })
+	if t.Aborted() {
+		n.waiting = slices.Delete(n.waiting, i, i+1)
+		return false
 	}
+	n.waiting[i].ready = true
+	return true
 }
 
 // leave takes out who fits, and reports whether it was there.
@@ -87,12 +89,6 @@ func (n *turn) release() {
 	n.mu.Unlock()
 }
 
-// ways are the functions by which a task goes on, as values that are made once: so no command allocates any.
-type ways struct {
-	inTurn  func(*target.Task)
-	aborted func(*target.Task)
-}
-
 // inTurn runs step on a worker when it is the turn of t. The step ends t; it has the turn until it returns.
 func (d *Drive) inTurn(t *target.Task, step func(*target.Task)) {
 	t.Work.Any = step // no allocation: a function is a pointer
@@ -121,20 +117,18 @@ func (d *Drive) takeTurn(t *target.Task, step func(*target.Task)) {
 	d.advance()
 }
 
-// comeInTurn gives t, which has to wait for data first, its place. When the data is there, hasData goes on; without, noData.
+// comeInTurn gives t, which has to wait for data first, its place, or reports false if it is aborted. When the data is there,
+// hasData goes on to step, which calls passTurn when it is done; if it does not come, noData gives the place up.
 func (d *Drive) comeInTurn(t *target.Task, step func(*target.Task)) bool {
 	return d.turn.enter(waiting{t: t, x: t.ITL(), step: step})
 }
 
 // hasData lets t have its turn.
 func (d *Drive) hasData(t *target.Task) {
-	t.OnAbort(d.ways.aborted) // before that a transfer has told
-	if t.Aborted() {
-		d.noData(t)
+	t.OnAbort(d.ways.aborted)
+	if !d.turn.ready(t) {
 		d.fail(t, target.ErrAborted)
-		return
 	}
-	d.turn.ready(t)
 	d.advance()
 }
 
@@ -172,10 +166,7 @@ func (d *Drive) aborted(t *target.Task) {
 
 // fail ends t, which has memory perhaps, with err.
 func (d *Drive) fail(t *target.Task, err error) {
-	if l := t.Work.Data; l != nil {
-		t.Work.Data = nil
-		l.Release()
-	}
+	d.release(t)
 	d.FailWith(t, err)
 }
 

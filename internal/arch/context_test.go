@@ -15,6 +15,8 @@ var ownContexts = map[string]string{
 	"device/library/transfer.go bringIn":           "the state has the cartridge in the drive already: it has to come there",
 	"device/library/transfer.go undo":              "what could not be moved goes back, whoever has gone",
 	"device/mode.go init":                          "what is saved is read when the unit is made",
+	"device/tape/medium/cartridge.go openHeads":    "what a crash has left is made good when the cartridge is opened; it is bounded",
+	"device/tape/medium/head.go Room":              "some headers of frames are read at most",
 	"device/nexus/reservations.go NewReservations": "the context of the commits, which ends with Close",
 	"store/request.go Ctx":                         "a request that nobody cancels",
 }

@@ -52,14 +52,30 @@ func (k *Keys) Opener(x *target.ITL) medium.Opener {
 	return opener{p}
 }
 
-// ReadClear refuses a block that is not encrypted to x, if it has asked to read encrypted ones alone.
-func (k *Keys) ReadClear(x *target.ITL) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if p, _ := k.of(x); p != nil && p.set.Decryption == decrypting {
-		return refused(scsi.ASCUnencryptedDataWhileDecrypting)
+// Overhead is how many bytes longer than it was a sealed block is.
+func (k *Keys) Overhead(*target.ITL) int64 { return overhead }
+
+// Refuses says why x may not read the object that comes next; the zero sense: it may. What is no block is never refused.
+func (k *Keys) Refuses(x *target.ITL, o medium.Object) scsi.Sense {
+	if o.Kind != medium.Block {
+		return scsi.Sense{}
 	}
-	return nil
+	k.mu.Lock()
+	p, _ := k.of(x)
+	k.mu.Unlock()
+	reading := p != nil && p.set.Decryption != off
+	switch {
+	case !o.Sealed && reading && p.set.Decryption == decrypting:
+		return scsi.DataProtect(scsi.ASCUnencryptedDataWhileDecrypting)
+	case !o.Sealed:
+	case !reading:
+		return scsi.DataProtect(scsi.ASCUnableToDecryptData)
+	default:
+		if _, ok := p.with(o.Header); !ok {
+			return scsi.DataProtect(scsi.ASCIncorrectDataEncryptionKey)
+		}
+	}
+	return scsi.Sense{}
 }
 
 // In is SECURITY PROTOCOL IN of x, protocol 20h, with the page that code names. next is asked for what page 0021h, and whether a
