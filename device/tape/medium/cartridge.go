@@ -22,6 +22,7 @@ type Cartridge struct {
 	d         folder
 	cfg       config
 	readOnly  bool
+	quick     bool      // blocks are not read at Open
 	lock      io.Closer // nil: in memory
 	codecs    codecs
 	recovered []Recovered
@@ -159,7 +160,8 @@ func (c *Cartridge) sweep() error {
 			}
 		}
 	}
-	return nil
+	// The state that was read may have been put in its place just before a crash.
+	return c.d.syncDir(".")
 }
 
 // writable reports whether data may be written.

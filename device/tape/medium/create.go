@@ -111,8 +111,8 @@ func createIn(d folder, s Spec) error {
 		return err
 	}
 	st := state{Generation: 1}
-	st.Partitions = []partition{{Dir: partitionDir(0, 1)}}
-	if err := makePartition(d, st.Partitions[0].Dir, s.Capacity); err != nil {
+	st.Partitions = []partition{{Dir: partitionDir(0, 1), Salt: random(), Capacity: s.Capacity}}
+	if err := makePartition(d, &st.Partitions[0]); err != nil {
 		return err
 	}
 	label, err := l.encode()
@@ -135,7 +135,8 @@ func createIn(d folder, s Spec) error {
 }
 
 // makePartition makes an empty partition, durably but for the name of its directory.
-func makePartition(d folder, dir string, capacity int64) error {
+func makePartition(d folder, p *partition) error {
+	dir := p.Dir
 	if err := d.mkdir(dir); err != nil {
 		return space(err)
 	}
@@ -145,7 +146,7 @@ func makePartition(d folder, dir string, capacity int64) error {
 			return space(err)
 		}
 		if name == "header" {
-			err = makeHeader(f, header{salt: random(), capacity: capacity, epoch: 1})
+			err = makeHeader(f, header{salt: p.Salt, capacity: p.Capacity, epoch: 1})
 		} else {
 			err = space(f.sync())
 		}

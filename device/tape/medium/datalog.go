@@ -123,19 +123,13 @@ func (l *dataLog) open(off, end int64) error {
 		_ = l.tail.close()
 		l.tail, l.tailSeg = nil, -1
 	}
-	was, err := exists(l.d, l.name(seg))
-	if err != nil {
-		return err
-	}
 	f, err := l.d.open(l.name(seg), true)
 	if err != nil {
 		return space(err)
 	}
-	if !was {
-		failpoint.Here("medium/segment/made")
-		if err := l.d.syncDir(l.dir); err != nil {
-			return errors.Join(space(err), f.close())
-		}
+	failpoint.Here("medium/segment/made")
+	if err := l.d.syncDir(l.dir); err != nil { // also if it was there: who has made it may have come no further
+		return errors.Join(space(err), f.close())
 	}
 	l.tail, l.tailSeg = f, seg
 	return nil

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"golang.org/x/sys/unix"
 )
 
 // A folder is the directory of a cartridge. Names are relative to it, with slashes; "." is itself.
 type folder interface {
-	// open opens a file. With write it is made if need be. What is not there is [fs.ErrNotExist].
+	// open opens a file. With write it is made if need be. What is not there is an error that is fs.ErrNotExist.
 	open(name string, write bool) (file, error)
 	mkdir(name string) error
 	rename(from, to string) error
@@ -95,18 +94,6 @@ func write(d folder, name string, b []byte) error {
 		err = f.sync()
 	}
 	return errors.Join(err, f.close())
-}
-
-// exists reports that a file is there.
-func exists(d folder, name string) (bool, error) {
-	f, err := d.open(name, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, f.close()
 }
 
 // space makes an error of a disk that is full [ErrNoSpace], and that of one that cannot be written [ErrReadOnly].

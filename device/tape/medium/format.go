@@ -32,10 +32,10 @@ func (c *Cartridge) Format(ctx context.Context, sizes []int64) error {
 	}
 	next := state{Generation: c.state.Generation + 1}
 	for i, n := range sizes {
-		next.Partitions = append(next.Partitions, partition{Dir: partitionDir(i, next.Generation)})
+		next.Partitions = append(next.Partitions, partition{Dir: partitionDir(i, next.Generation), Salt: random(), Capacity: n})
 		err := ctx.Err()
 		if err == nil {
-			err = makePartition(c.d, next.Partitions[i].Dir, n)
+			err = makePartition(c.d, &next.Partitions[i])
 		}
 		if err != nil {
 			for _, p := range next.Partitions {
@@ -43,6 +43,9 @@ func (c *Cartridge) Format(ctx context.Context, sizes []int64) error {
 			}
 			return err
 		}
+	}
+	if err := c.d.syncDir("."); err != nil {
+		return space(err)
 	}
 	failpoint.Here("medium/format/made")
 	for _, h := range c.heads {

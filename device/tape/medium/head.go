@@ -125,7 +125,7 @@ func (h *head) mark(n uint64) (uint64, error) {
 }
 
 // place is the position before an object.
-func (h *head) place(object uint64) (Position, error) {
+func (h *head) place(ctx context.Context, object uint64) (Position, error) {
 	if object >= h.end.object {
 		return h.end.Position(), nil
 	}
@@ -138,8 +138,14 @@ func (h *head) place(object uint64) (Position, error) {
 		after = min(e.file+uint64(e.count), limit) // of the last ones some may not count any more
 		p.File = min(e.file+object-e.object, after)
 	}
-	if limit != after {
-		return p, h.corrupt(object, "filemarks before it are missing in the index: it can be made again")
+	if limit != after { // there are some that the index has not
+		f, err := h.find(ctx, object)
+		if err != nil {
+			return p, err
+		}
+		if p.File = f.at.file; f.kind == kindMarks {
+			p.File += object - f.at.object
+		}
 	}
 	return p, nil
 }
@@ -148,7 +154,7 @@ func (h *head) Locate(ctx context.Context, object uint64) error {
 	if err := h.alive(); err != nil {
 		return err
 	}
-	p, err := h.place(object)
+	p, err := h.place(ctx, object)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,9 @@
 package medium
 
 import (
-	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 )
 
 // Info is what a cartridge has, for people.
@@ -24,12 +25,55 @@ type PartitionInfo struct {
 }
 
 // Inspect reads what a cartridge has. It may be in use: then what was written last may be missing.
-func Inspect(dir string) (Info, error) { return Info{}, errors.ErrUnsupported }
+func Inspect(dir string) (Info, error) {
+	for tries := 0; ; tries++ {
+		i, err := inspectIn(directory(dir), defaults())
+		if err == nil || tries == 5 || !errors.Is(err, fs.ErrNotExist) {
+			return i, err
+		} // it may be that it was formatted just now
+	}
+}
+
+func inspectIn(d folder, cfg config) (i Info, err error) {
+	c := &Cartridge{d: d, cfg: cfg, readOnly: true, quick: true}
+	if c.label, err = readLabel(d); err != nil {
+		return i, err
+	}
+	if c.state, err = readState(d); err != nil {
+		return i, err
+	}
+	if err = c.openHeads(); err != nil {
+		return i, err
+	}
+	defer c.Close()
+	i = Info{Label: c.label, Usage: c.state.Usage}
+	for n, h := range c.heads {
+		p := PartitionInfo{Attributes: c.state.Partitions[n].Attributes, Capacity: h.capacity, Used: h.end.used,
+			Objects: h.end.object, Files: h.end.file, Blocks: h.end.bytes}
+		if _, p.Stored, err = h.log.behind(h.end.offset); err != nil {
+			return i, err
+		}
+		for _, f := range []file{h.header, h.index.f, h.marks.f} {
+			if f != nil {
+				n, err := f.size()
+				if err != nil {
+					return i, err
+				}
+				p.Stored += n
+			}
+		}
+		i.Partitions = append(i.Partitions, p)
+	}
+	return i, nil
+}
+
+// maxDamages are in a Report at the most.
+const maxDamages = 1000
 
 // A Report is what Verify or Reindex has found.
 type Report struct {
-	Objects uint64 // that were read
-	Bytes   int64  // as they are kept
+	Objects uint64 // that there are
+	Bytes   int64  // that were read
 	Damaged []Damage
 	More    int // damages that are not in Damaged, which has 1000 at most
 }
@@ -38,20 +82,73 @@ type Report struct {
 type Damage struct {
 	Partition int
 	Object    uint64 // the first
-	Count     uint64 // how many; 0: the index alone
+	Count     uint64 // how many; 0: the index alone, which can be made again
 	What      string
 }
 
-// Verify reads all of a cartridge and checks it. progress may be nil; it is told how many bytes are done, and how many there are. Blocks
-// that are encrypted are not decrypted: their checksums are those of what is kept.
-func Verify(ctx context.Context, dir string, progress func(done, total int64)) (Report, error) {
-	return Report{}, errors.ErrUnsupported
+func (d Damage) String() string {
+	switch d.Count {
+	case 0:
+		return fmt.Sprintf("partition %d: %s", d.Partition, d.What)
+	case 1:
+		return fmt.Sprintf("partition %d, object %d: %s", d.Partition, d.Object, d.What)
+	}
+	return fmt.Sprintf("partition %d, objects %d to %d: %s", d.Partition, d.Object, d.Object+d.Count-1, d.What)
 }
 
-// Compact gives back the space of what counts only in part. It needs as much space as the partition has, for a while.
-func Compact(ctx context.Context, dir string) error { return errors.ErrUnsupported }
+// add adds a damage. One that goes on is one.
+func (r *Report) add(d Damage) {
+	if i := len(r.Damaged) - 1; i >= 0 {
+		if l := &r.Damaged[i]; d.Count > 0 && l.Count > 0 && l.Partition == d.Partition && l.What == d.What && l.Object+l.Count == d.Object {
+			l.Count += d.Count
+			return
+		}
+	}
+	if len(r.Damaged) >= maxDamages {
+		r.More++
+		return
+	}
+	r.Damaged = append(r.Damaged, d)
+}
 
-// Reindex makes the index again from the data.
-func Reindex(ctx context.Context, dir string) (Report, error) {
-	return Report{}, errors.ErrUnsupported
+// Usable reports whether nothing is damaged.
+func (r *Report) Whole() bool { return len(r.Damaged) == 0 }
+
+// checkWalk follows a table while the frames pass that it is of.
+type checkWalk struct {
+	t     *table
+	name  string
+	i     int64
+	wrong int64
+}
+
+// passes takes a frame. every: each of them has an entry.
+func (w *checkWalk) passes(f *frame, every bool) {
+	for w.i < w.t.len() {
+		e, ok := w.t.entry(w.i)
+		switch {
+		case !ok, e.offset < f.at.offset:
+			w.wrong++
+			w.i++
+			continue
+		case e.offset > f.at.offset:
+			if every {
+				w.wrong++
+			}
+			return
+		}
+		if w.i++; e.position != f.at || every && uint64(e.count) < f.count {
+			w.wrong++
+		}
+		return
+	}
+	if every {
+		w.wrong++
+	}
+}
+
+func (w *checkWalk) report(r *Report, partition int) {
+	if w.wrong += w.t.len() - w.i; w.wrong > 0 {
+		r.add(Damage{Partition: partition, What: fmt.Sprintf("%d entries of the %s are wrong", w.wrong, w.name)})
+	}
 }

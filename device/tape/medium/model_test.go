@@ -189,6 +189,75 @@ func (m *model) erase() {
 	m.wrote(nil, 0, err)
 }
 
+// administer does something with the closed cartridge that changes nothing of what is on it.
+func (m *model) administer(t *rapid.T, what string) {
+	ctx := context.Background()
+	if m.c.Close() != nil {
+		m.crash(t)
+		return
+	}
+	m.safe()
+	var err error
+	switch what {
+	case "reindex":
+		gone := rapid.SampledFrom([]string{"", "index", "marks", "header"}).Draw(t, "gone")
+		if gone == "header" && len(m.all) > 0 { // where data ends is lost with it, if that was within a frame
+			h := m.c.heads[0]
+			h.isDead = false
+			gone = ""
+			if f, err := h.find(ctx, uint64(len(m.all)-1)); err == nil && f.count == f.all {
+				gone = "header"
+			}
+			h.isDead = true
+		}
+		if gone != "" {
+			budget := m.d.budget
+			m.d.budget = -1
+			must(t, m.d.remove(m.c.state.Partitions[0].Dir+"/"+gone))
+			m.d.budget = budget
+		}
+		var r Report
+		if r, err = reindexIn(ctx, m.d, small); err == nil && (!r.Whole() || r.Objects < uint64(len(m.all))) {
+			t.Fatalf("reindex: %+v", r)
+		}
+		for err != nil && (m.d.off || errors.Is(err, ErrNoSpace)) { // it is called again
+			m.d.killed()
+			m.d.room = 0
+			_, err = reindexIn(ctx, m.d, small)
+		}
+	case "compact":
+		var c *Cartridge
+		if c, err = openIn(m.d, Options{}, small, nil); err == nil {
+			if err = c.compact(ctx); err == nil {
+				_, err = c.heads[0].each(ctx, c.heads[0].end, func(f frame) error {
+					if f.count < f.all && !f.sealed {
+						t.Fatalf("object %d: %d of %d count still", f.at.object, f.count, f.all)
+					}
+					return nil
+				})
+			}
+			err = errors.Join(err, c.Close())
+		}
+	case "verify":
+		var c *Cartridge
+		if c, err = openIn(m.d, Options{ReadOnly: true}, small, nil); err == nil {
+			var r Report
+			if r, err = c.verify(ctx, nil); err == nil && !r.Whole() {
+				t.Fatalf("verify: %+v", r)
+			}
+			err = errors.Join(err, c.Close())
+		}
+	}
+	if err != nil && !m.d.off && !errors.Is(err, ErrNoSpace) {
+		t.Fatalf("%s: %v", what, err)
+	}
+	if m.d.off || !m.tryOpen() {
+		m.crash(t)
+		return
+	}
+	m.whole()
+}
+
 // format makes it blank.
 func (m *model) format(t *rapid.T) {
 	sizes := []int64{50 << 10, 20 << 10}[:rapid.IntRange(1, 2).Draw(t, "partitions")]
@@ -357,8 +426,8 @@ func (m *model) attributes(t *rapid.T) {
 		m.usage = m.c.Usage().Loads
 	} else if !m.d.off && !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("attributes: %v", err)
-	} else {
-		m.attrs = nil // either
+	} else if m.d.off {
+		m.attrs = nil // either: it crashes now
 	}
 }
 
@@ -467,7 +536,7 @@ func TestModel(t *testing.T) {
 		m.open()
 		m.safe()
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			what := rapid.SampledFrom([]string{"write", "write", "write", "write", "marks", "marks", "read", "read", "space", "filemarks", "locate", "erase", "sync", "attributes", "format", "close", "power", "full", "crash"}).Draw(t, "what")
+			what := rapid.SampledFrom([]string{"write", "write", "write", "write", "marks", "marks", "read", "read", "space", "filemarks", "locate", "erase", "sync", "attributes", "format", "close", "verify", "compact", "reindex", "power", "full", "crash"}).Draw(t, "what")
 			switch what {
 			case "write":
 				m.write(t)
@@ -487,6 +556,8 @@ func TestModel(t *testing.T) {
 				m.sync(t)
 			case "format":
 				m.format(t)
+			case "verify", "compact", "reindex":
+				m.administer(t, what)
 			case "attributes":
 				m.attributes(t)
 			case "close":

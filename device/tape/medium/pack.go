@@ -83,6 +83,14 @@ var (
 )
 
 func (h *head) Pack(b Blocks) (Frame, error) {
+	p, err := h.pack(b)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (h *head) pack(b Blocks) (*packed, error) {
 	all := b.Len * int64(b.Count)
 	switch {
 	case b.Len < 1 || b.Len > MaxBlock || b.Count < 1 || b.Count > 1 && (b.Len > MaxFrame || int64(b.Count) > MaxFrame/b.Len):

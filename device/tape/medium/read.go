@@ -164,7 +164,7 @@ func same(a, b Opener) bool {
 // decode returns the blocks of a frame. It decodes into direct, if that is not nil.
 func (h *head) decode(f *frame, direct []byte, o Opener) ([]byte, error) {
 	h.decoded.is = false
-	b, err := h.kept(f)
+	b, err := h.kept(f, h.pos.Object)
 	if err != nil {
 		return nil, err
 	}
@@ -191,21 +191,33 @@ func (h *head) decode(f *frame, direct []byte, o Opener) ([]byte, error) {
 	if out == nil {
 		out = h.decoded.b[:0]
 	}
+	if b, err = h.unpack(f, b, out); err != nil {
+		return nil, h.corrupt(h.pos.Object, "it cannot be decompressed: "+err.Error())
+	}
+	return b, nil
+}
+
+var errLength = errors.New("it has another length than its header says")
+
+// unpack returns the blocks of a frame, decrypted if need be, that is kept as b: in out, as far as that has room.
+func (h *head) unpack(f *frame, b, out []byte) ([]byte, error) {
 	switch f.codec {
 	case Fast:
-		if n, err := s2.DecodedLen(b); err != nil || !f.fits(int64(n)) {
-			return nil, h.corrupt(h.pos.Object, "it cannot be decompressed")
+		n, err := s2.DecodedLen(b)
+		if err != nil {
+			return nil, err
 		}
-		if b, err = s2.Decode(out[:cap(out)], b); err != nil {
-			return nil, h.corrupt(h.pos.Object, "it cannot be decompressed: "+err.Error())
+		if !f.fits(int64(n)) {
+			return nil, errLength
 		}
+		return s2.Decode(out[:cap(out)], b)
 	case Zstd:
 		z, err := h.c.codecs.decoder()
 		if err != nil {
 			return nil, err
 		}
 		if b, err = z.DecodeAll(b, out); err != nil {
-			return nil, h.corrupt(h.pos.Object, "it cannot be decompressed: "+err.Error())
+			return nil, err
 		}
 	default:
 		if !f.sealed { // it lies in h.stored, which the next frame needs
@@ -213,7 +225,7 @@ func (h *head) decode(f *frame, direct []byte, o Opener) ([]byte, error) {
 		}
 	}
 	if !f.fits(int64(len(b))) {
-		return nil, h.corrupt(h.pos.Object, "it has another length than its header says")
+		return nil, errLength
 	}
 	return b, nil
 }
@@ -221,8 +233,8 @@ func (h *head) decode(f *frame, direct []byte, o Opener) ([]byte, error) {
 // fits reports that n bytes are all blocks of the frame.
 func (f *frame) fits(n int64) bool { return n == int64(f.all)*f.length }
 
-// kept reads a frame as it is kept, into h.stored, and checks it.
-func (h *head) kept(f *frame) ([]byte, error) {
+// kept reads a frame as it is kept, into h.stored, and checks it, for one of its objects.
+func (h *head) kept(f *frame, object uint64) ([]byte, error) {
 	h.stored = grow(h.stored, f.stored)
 	h.vec = append(h.vec[:0], h.stored)
 	if err := h.readExactly(h.vec, f.at.offset+f.head()); err != nil {
@@ -231,10 +243,10 @@ func (h *head) kept(f *frame) ([]byte, error) {
 	for i, b := uint64(0), h.stored; len(b) > 0; i++ {
 		n := int64(len(b))
 		if f.fine() {
-			n = f.length
+			n, object = f.length, f.at.object+i
 		}
 		if crc32.Checksum(b[:n], castagnoli) != h.sum(f, i) {
-			return nil, h.corrupt(f.at.object+i, "its checksum is wrong")
+			return nil, h.corrupt(object, "its checksum is wrong")
 		}
 		b = b[n:]
 	}
@@ -252,7 +264,7 @@ func (h *head) Raw(ctx context.Context, into *buffer.Lease, off, n int64) (int64
 	if h.pos.Object != f.at.object {
 		return 0, h.corrupt(h.pos.Object, "it is kept together with those before it: raw, all are read from the first")
 	}
-	b, err := h.kept(f)
+	b, err := h.kept(f, h.pos.Object)
 	if err != nil {
 		return 0, err
 	}

@@ -17,6 +17,10 @@ func (c *Cartridge) openHead(ctx context.Context, n int, p *partition) (h *head,
 		return nil, r, err
 	}
 	x, err := readHeader(hf)
+	if err == nil && write {
+		// A crash may have left it in the memory of the operating system alone, and the next one goes over the one before.
+		err = hf.sync()
+	}
 	if err != nil {
 		_ = hf.close()
 		if errors.Is(err, errHeader) {
@@ -109,15 +113,13 @@ func (h *head) replay(ctx context.Context) (bool, error) {
 	if !ok || f.epoch != h.epoch || f.at.object != h.end.object || f.at.file != h.end.file || f.at.used != h.end.used || f.at.bytes != h.end.bytes {
 		return false, nil
 	}
-	if f.kind == kindBlocks {
-		h.pos = f.at.Position()
-		if _, err := h.kept(&f); err != nil {
+	if f.kind == kindBlocks && !h.c.quick {
+		if _, err := h.kept(&f, f.at.object); err != nil {
 			if bad := (*CorruptError)(nil); errors.As(err, &bad) {
 				return false, nil
 			}
 			return false, err
 		}
-		h.pos = Position{}
 	}
 	h.enter(&f)
 	h.end = f.after()

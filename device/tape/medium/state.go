@@ -29,6 +29,8 @@ type state struct {
 // A partition is the directory that has it, and its attributes.
 type partition struct {
 	Dir        string      `json:"dir"`
+	Salt       uint64      `json:"salt"` // it and the capacity are in the header too, which can be made again with them
+	Capacity   int64       `json:"capacity"`
 	Attributes []Attribute `json:"attributes,omitempty"`
 }
 

@@ -93,7 +93,7 @@ func (h *head) extend(ctx context.Context) error {
 		return err
 	}
 	if off >= w.until.offset {
-		w.next = w.until
+		h.lost(w.until)
 		return nil
 	}
 	f, ok, err := h.readHead(off)
@@ -140,11 +140,48 @@ func (h *head) pass(ctx context.Context, off int64) error {
 	if g == (position{}) {
 		g = w.until
 	}
-	if n := g.object - w.next.object; n > 0 {
-		h.push(frame{kind: kindDamaged, at: w.next, count: n, marks: g.file - w.next.file})
-	}
-	w.next = g
+	h.lost(g)
 	return nil
+}
+
+// lost makes what is missing up to a place a damaged frame.
+func (h *head) lost(to position) {
+	w := &h.win
+	if n := to.object - w.next.object; to.object > w.next.object {
+		h.push(frame{kind: kindDamaged, at: w.next, count: n, all: n, marks: to.file - w.next.file})
+	}
+	w.next = to
+}
+
+// each calls visit for all frames up to a place, in order. It returns where it has come to, which is before what is damaged at the end.
+// visit does not move the head, nor find anything.
+func (h *head) each(ctx context.Context, until position, visit func(frame) error) (end position, err error) {
+	h.changed()
+	w := &h.win
+	w.until = until
+	defer h.changed()
+	for {
+		done := w.next.offset >= until.offset
+		for len(w.frames) > 1 || done && len(w.frames) == 1 {
+			f := w.frames[0]
+			w.frames = append(w.frames[:0], w.frames[1:]...)
+			if f.kind != kindDamaged || w.next != until || len(w.frames) > 0 {
+				end = f.after()
+				if f.kind == kindDamaged {
+					end.offset = w.next.offset
+				}
+			}
+			if err := visit(f); err != nil {
+				return end, err
+			}
+		}
+		if done {
+			return end, nil
+		}
+		if err := h.extend(ctx); err != nil {
+			return end, err
+		}
+	}
 }
 
 // resync looks for the next whole header between two places of the log, whose object is one of least to most. The zero
