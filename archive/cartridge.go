@@ -21,7 +21,7 @@ func IsCartridge(path string) bool {
 // inUse says what a cartridge in use means to who wants it.
 func inUse(dir string, err error) error {
 	if errors.Is(err, medium.ErrLocked) {
-		return fmt.Errorf("%s: the cartridge is in a drive of a daemon, or another command has it: take it out of the drive first (lunette vtl eject)", dir)
+		return fmt.Errorf("%s: %w: it is in a drive of a daemon, or another command has it: take it out of the drive first (lunette vtl unload)", dir, err)
 	}
 	return err
 }
@@ -44,7 +44,11 @@ func OpenCartridge(dir string) (*Cartridge, error) {
 	if err != nil {
 		return nil, inUse(dir, err)
 	}
-	return FromTape(t), nil
+	c := FromTape(t)
+	if info, err := medium.Inspect(dir); err == nil { // which one that is read alone does not say
+		c.about.WriteProtect = info.Label.WriteProtect
+	}
+	return c, nil
 }
 
 // FromTape reads a cartridge that is open, and closes it at the end.

@@ -42,6 +42,13 @@ func Compact(ctx context.Context, dir string) error { return inUse(dir, medium.C
 // IsDrive reports that path is a device that may be a real drive.
 func IsDrive(path string) bool { return st.IsDrive(path) }
 
+// HasFormat reports that a barcode ends with a media format of the personalities in the program.
+func HasFormat(barcode string) bool {
+	set, err := personality.Builtin()
+	_, _, ok := FormatOf(set, barcode)
+	return ok && err == nil
+}
+
 // SpecFor says what cartridge to make for a tape that goes on it, by the personalities in the program.
 func SpecFor(w Wish) func(About) (medium.Spec, error) {
 	return func(a About) (medium.Spec, error) {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // A directory is a tape as files in a directory.
@@ -109,16 +111,17 @@ func (d *directory) Writer(_ context.Context, partition int) (Writer, error) {
 			files[i] = f
 			d.files = append(d.files, f)
 		}
-		return newPart(files[0], files[1], func() error {
-			return errors.Join(files[0].Sync(), files[1].Sync(), d.close())
-		}), nil
+		return newPart(files[0], files[1], d.close), nil
 	}}
 	return d.out, nil
 }
 
-// End implements [Sink]. What says what the tape is comes last: a directory without it is no tape.
+// End implements [Sink]. What says what the tape is comes last, when all else is durable: a directory without it is no tape.
 func (d *directory) End(context.Context) error {
 	if err := d.out.end(); err != nil {
+		return err
+	}
+	if err := syncAll(d.path); err != nil {
 		return err
 	}
 	text, err := encodeManifest(d.about)
@@ -135,6 +138,15 @@ func (d *directory) End(context.Context) error {
 
 // Close implements [Source] and [Sink].
 func (d *directory) Close() error { return d.close() }
+
+// syncAll makes all files of the file system durable that a directory is on: there may be a million of ours.
+func syncAll(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
+}
 
 // syncDirectory makes the names in a directory durable.
 func syncDirectory(path string) error {

@@ -76,7 +76,7 @@ type part struct {
 }
 
 func newPart(data, blocks io.Writer, done func() error) *part {
-	return &part{data: bufio.NewWriterSize(data, 1<<20), blocks: bufio.NewWriter(blocks), sum: sha256.New(), done: done}
+	return &part{data: bufio.NewWriterSize(data, 64<<10), blocks: bufio.NewWriter(blocks), sum: sha256.New(), done: done}
 }
 
 func (p *part) block(b []byte) error {
@@ -194,7 +194,7 @@ func (j *joiner) Next(context.Context) (Object, error) {
 			if j.last {
 				return Object{}, fmt.Errorf("%s: there is a file behind one that no filemark ends", j.name())
 			}
-			j.blocks, j.data, j.sum = bufio.NewReader(blocks), bufio.NewReaderSize(data, 1<<20), sha256.New()
+			j.blocks, j.data, j.sum = bufio.NewReader(blocks), bufio.NewReaderSize(data, 64<<10), sha256.New()
 		}
 		filemark, err := j.line()
 		if err != nil {

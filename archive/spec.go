@@ -16,6 +16,13 @@ type Wish struct {
 	Capacity int64  // 0: that of the tape, or else as the format has it
 }
 
+// A NoFormatError says that nothing tells the media format of a cartridge.
+type NoFormatError struct{ Barcode string }
+
+func (e *NoFormatError) Error() string {
+	return fmt.Sprintf("%q does not end with a media format: say which it is, such as --format L8", e.Barcode)
+}
+
 // FormatOf finds the media format that a barcode ends with, and whether it is that of WORM cartridges.
 func FormatOf(set personality.Set, barcode string) (f personality.Format, worm, ok bool) {
 	for _, f := range set.Formats {
@@ -33,15 +40,16 @@ func FormatOf(set personality.Set, barcode string) (f personality.Format, worm, 
 func SpecOf(set personality.Set, about About, w Wish) (medium.Spec, error) {
 	s := medium.Spec{Barcode: w.Barcode, Format: w.Format, Maker: about.Maker, Type: about.Type, Capacity: w.Capacity}
 	if s.Format == "" {
-		s.Format = about.Format
-	}
-	if s.Format == "" {
 		f, worm, ok := FormatOf(set, s.Barcode)
-		if !ok {
-			return s, fmt.Errorf("%q does not end with a media format: say which it is, such as --format L8", s.Barcode)
-		}
-		if s.Format = f.Name; worm {
-			s.Type = medium.WORM
+		switch {
+		case !ok && about.Format == "":
+			return s, &NoFormatError{s.Barcode}
+		case !ok:
+			s.Format = about.Format
+		case worm:
+			s.Format, s.Type = f.Name, medium.WORM
+		default:
+			s.Format = f.Name
 		}
 	}
 	f, err := set.Format(s.Format)

@@ -104,6 +104,9 @@ func (m making) sink(e *env, c inStore, place string) (archive.Sink, error) {
 		s.Overwrite = m.DeleteData
 		return s, nil
 	case !there && filepath.Base(filepath.Dir(path)) == "cartridges":
+		if path != place && m.Format == "" && !archive.HasFormat(place) {
+			return nil, usageError{fmt.Errorf("%s ends with no media format: add one such as --format L8 if it is to be a new cartridge; ./%s is a directory", place, place)}
+		}
 		return m.cartridge(path)
 	}
 	return archive.CreateDirectory(path)

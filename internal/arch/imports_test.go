@@ -42,6 +42,8 @@ var rules = []rule{
 	{"device/changer", []string{"device", "device/kept", "device/nexus", "device/reserve", "device/personality", "target", "scsi/...", "store", "buffer"}, "a robot asks an inventory for moves: it knows neither drives nor where cartridges are kept"},
 	{"device/library", []string{"device/changer", "device/personality", "device/tape", "device/tape/medium", "scsi", "internal/failpoint"}, "elements and cartridges: it knows no command, and of SCSI what its refusals are called"},
 	{"device/tape", []string{"device", "device/kept", "device/nexus", "device/reserve", "device/personality", "device/tape/...", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a drive reads and writes a cartridge: it knows neither robots nor where cartridges come from"},
+	{"device/changer", []string{"device", "device/kept", "device/nexus", "device/reserve", "device/personality", "target", "scsi/...", "store", "buffer"}, "a robot asks an inventory for moves: it knows neither drives nor where cartridges are kept"},
+	{"device/library", []string{"device/changer", "device/personality", "device/tape", "device/tape/medium", "scsi", "internal/failpoint"}, "elements and cartridges: it knows no command, and of SCSI what its refusals are called"},
 	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
@@ -78,8 +80,9 @@ var rules = []rule{
 	{"daemon", []string{"..."}, "the one place that knows everything, and puts it together"},
 	{"bench", []string{"scsi/...", "initiator/iscsi", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma/iwarp", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
 	{"archive/mhvtl", []string{"archive", "device/tape/medium"}, "it reads files of another program: it knows what a tape is, not where it goes"},
+	{"archive/vtl", []string{"archive", "archive/mhvtl", "device/library", "device/changer", "device/tape", "device/tape/medium", "device/personality"}, "libraries with no daemon: what opens them for people knows no command"},
 	{"archive", []string{"device/tape/medium", "device/personality", "initiator/st", "buffer"}, "tapes go into files and out of them with nobody's help: it knows cartridges and drives, neither libraries nor the daemon"},
-	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive", "archive/mhvtl"}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too"},
+	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive/..."}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too"},
 	{"internal/...", nil, "no words of the domain, so nothing to import"},
 	{"test/...", []string{"..."}, "tests from outside"},
 }
