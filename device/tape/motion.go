@@ -40,6 +40,11 @@ func (d *Drive) start() {
 	}
 	w.most, w.group, w.ctx = d.cfg.Buffer, &d.background, d.life
 	w.changed.L, w.main = &w.mu, w.work
+	w.wake = func(*target.Task) {
+		w.mu.Lock()
+		w.changed.Broadcast()
+		w.mu.Unlock()
+	}
 	w.stored = func(bytes, blocks int64) {
 		d.counters.toTape.Add(uint64(bytes))
 		d.counters.blocks.Add(uint64(blocks))
@@ -87,6 +92,9 @@ func (d *Drive) motionCommands() []device.Command {
 		row(scsi.OpVerify6, reserve.Writing, target.Reads, whole, d.verify),
 		row(scsi.OpFormatMedium, reserve.Writing, target.Writes, whole, d.formatMedium),
 		row(scsi.OpSetCapacity, reserve.Writing, target.Writes, whole, d.setCapacity),
+	}
+	if d.cfg.Model.ReadReverse {
+		rows = append(rows, row(scsi.OpReadReverse6, reserve.Writing, target.Reads, moving, d.read))
 	}
 	if d.cfg.Model.AppendOnly {
 		rows = append(rows, row(scsi.OpAllowOverwrite, reserve.Writing, target.Reads, quick, d.allowOverwrite))
