@@ -3,6 +3,7 @@
 package kind
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 
@@ -64,8 +65,10 @@ func codec(word string) medium.Codec {
 
 // fits finds what is wrong with options without opening anything.
 func fits(v model.Values, _ map[string]plugin.Found) error {
-	_, err := newParts(v)
-	return err
+	if _, err := newParts(v); err != nil {
+		return err
+	}
+	return there(v.String("store"), cmp.Or(v.String("name"), "NAME"))
 }
 
 // units are the robot and the drives.
