@@ -396,7 +396,7 @@ units:
 		t.Error(err)
 	}
 	refused(fmt.Sprintf(two, "vtl", ", name: a"), "library a in vtl")
-	refused(fmt.Sprintf(two, "none", ""), "lunette vtl create b --store none")
+	refused(fmt.Sprintf(two, "none", ""), "lunette vtl create NAME --store none")
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

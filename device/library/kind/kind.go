@@ -3,7 +3,6 @@
 package kind
 
 import (
-	"cmp"
 	"fmt"
 	"path/filepath"
 
@@ -68,7 +67,7 @@ func fits(v model.Values, _ map[string]plugin.Found) error {
 	if _, err := newParts(v); err != nil {
 		return err
 	}
-	return there(v.String("store"), cmp.Or(v.String("name"), "NAME"))
+	return there(v.String("store"))
 }
 
 // units are the robot and the drives.

@@ -246,7 +246,7 @@ func (m *machine) serialOfLibrary() string { return m.units[0].LU.(robot).u.seri
 func TestNotOpened(t *testing.T) {
 	dir := inMemory(t)
 	for options, want := range map[string]string{
-		"{store: " + filepath.Join(dir, "none") + ", drives: [lto8], slots: 3}": `"lunette vtl create lib --store`,
+		"{store: " + filepath.Join(dir, "none") + ", drives: [lto8], slots: 3}": `"lunette vtl create NAME --store`,
 		"{store: /proc/self/exe, drives: [lto8], slots: 3}":                     "is not a directory",
 		"{store: " + dir + ", drives: [lto80], slots: 3}":                       "lto80",
 	} {
