@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/archive"
 )
 
@@ -164,7 +165,7 @@ func aboutTape(a archive.About) string {
 		said = append(said, kind)
 	}
 	if a.Capacity > 0 {
-		said = append(said, bytesOf(a.Capacity))
+		said = append(said, capacity(a.Capacity))
 	}
 	if a.WriteProtect {
 		said = append(said, "write protected")
@@ -194,16 +195,18 @@ func lengths(f archive.ScanFile) string {
 	return strings.Join(all, " ")
 }
 
-// bytesOf is a number of bytes for people: exact if that is short.
-func bytesOf(n int64) string {
-	const units = "KMGTPE"
-	for i, v := 0, float64(n); i < len(units); i++ {
-		if v < 1024 {
-			break
-		}
-		if v /= 1024; v < 1024 || i == len(units)-1 {
-			return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + units[i:i+1]
-		}
+// sized is a number of bytes in a sentence.
+func sized(n int64) string {
+	if n < 1000 {
+		return count(int(n), "byte")
 	}
-	return strconv.FormatInt(n, 10)
+	return amount(n) + " bytes"
+}
+
+// capacity is a number of bytes that people have chosen: exact if that is short.
+func capacity(n int64) string {
+	if text := model.Size(n).String(); len(text) < 8 {
+		return text
+	}
+	return amount(n)
 }

@@ -65,7 +65,7 @@ func copied(e *env, o output, to string, r archive.Report) error {
 }
 
 func copiedText(r archive.Report) string {
-	return fmt.Sprintf("%s and %s were copied, %s", count(int(r.Blocks), "block"), count(int(r.Filemarks), "filemark"), count(int(r.Bytes), "byte"))
+	return fmt.Sprintf("%s and %s were copied, %s", count(int(r.Blocks), "block"), count(int(r.Filemarks), "filemark"), sized(int64(r.Bytes)))
 }
 
 // said is where people are told: not where a tape goes.
@@ -144,7 +144,7 @@ func (c *tapeRestoreCmd) reindex(e *env) error {
 	if shown, err := c.show(e, r); shown || err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "The index is made again: %s, %s.\n", count(int(r.Objects), "object"), count(int(r.Bytes), "byte"))
+	_, err = fmt.Fprintf(e.stdout, "The index is made again: %s, %s.\n", count(int(r.Objects), "object"), sized(int64(r.Bytes)))
 	return errors.Join(err, damagesOf(e, r))
 }
 

@@ -98,5 +98,5 @@ func carriedText(x vtl.Carried) string {
 	case x.Problem != "":
 		return x.Barcode + ": " + x.Problem
 	}
-	return fmt.Sprintf("%s: %s, %s, in %s", x.Barcode, count(int(x.Blocks), "block"), bytesOf(int64(x.Bytes)), x.Place)
+	return fmt.Sprintf("%s: %s, %s, in %s", x.Barcode, count(int(x.Blocks), "block"), sized(int64(x.Bytes)), x.Place)
 }
