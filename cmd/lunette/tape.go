@@ -22,7 +22,7 @@ type tapeCmd struct {
 
 // tapeCatCmd writes what is on a tape.
 type tapeCatCmd struct {
-	Tape      string  `arg:"" complete:"file" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
+	Tape      string  `arg:"" complete:"tape" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
 	File      *uint64 `placeholder:"N" help:"Only file N, of which the first is 0: what is between two filemarks. All of them without it."`
 	Partition int     `placeholder:"N" help:"The partition, of which the first is 0."`
 	inStore
@@ -98,7 +98,7 @@ func (c *tapeCatCmd) missing(err error) error {
 
 // tapeScanCmd says what is on a tape.
 type tapeScanCmd struct {
-	Tape string `arg:"" complete:"file" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
+	Tape string `arg:"" complete:"tape" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
 	Fast bool   `help:"Read the lengths of blocks alone, and not what is in them: nothing is checked."`
 	inStore
 	output

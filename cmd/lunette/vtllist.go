@@ -44,7 +44,7 @@ func (c *vtlAddCmd) Run(e *env) error {
 	if len(w.Texts) == 0 {
 		return usageError{errors.New("say which cartridges, such as --cartridges 10:L8")}
 	}
-	if _, err := w.Batches(); err != nil {
+	if _, err := w.Lots(); err != nil {
 		return usageError{err}
 	}
 	w.Shelf = c.Shelf
