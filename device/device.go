@@ -55,10 +55,13 @@ type Config struct {
 	// ModeParameter is the device-specific parameter of the mode parameter header that the
 	// initiator of x sees.
 	ModeParameter func(x *target.ITL) byte
-	// SetModeParameter changes that parameter to what MODE SELECT of the initiator of x has in its header, or
-	// refuses; at is where it lies in the parameter list. It runs on a worker, before the block descriptor is
-	// changed. With it MODE SELECT may do without PF. Without it the parameter means nothing in MODE SELECT.
-	SetModeParameter func(x *target.ITL, parameter byte, at int) (changed bool, err error)
+	// SetModeParameter changes that parameter to what MODE SELECT of the initiator of x has in its header. It runs
+	// on a worker, after the block descriptor was changed and before pages are. With it MODE SELECT may do without
+	// PF. Without it the parameter means nothing in MODE SELECT.
+	SetModeParameter func(x *target.ITL, parameter byte) (changed bool)
+	// CheckModeParameter refuses a parameter before anything is changed: it returns the leftmost bit of it that is
+	// wrong, or a number less than 0. It is there if SetModeParameter is.
+	CheckModeParameter func(parameter byte) (bit int)
 	// MediumType is the MEDIUM TYPE of the mode parameter header; nil: 00h. MODE SELECT may send 00h too.
 	MediumType func() byte
 	// Own says that what an initiator sets of the unit holds for its nexus alone: the mode pages

@@ -117,13 +117,16 @@ func (s *Server) setModes(t *target.Task, list page.ModeList) error {
 
 // setHeader changes what is before the pages of a list: the device-specific parameter and the block descriptor.
 func (s *Server) setHeader(x *target.ITL, list page.ModeList) (changed bool, err error) {
-	if s.cfg.SetModeParameter != nil && list.BlockOffset != 0 { // there is a header
-		if changed, err = s.cfg.SetModeParameter(x, list.Header.Device, list.BlockOffset/8+2); err != nil {
-			return changed, err
+	settable := s.cfg.SetModeParameter != nil && list.BlockOffset != 0 // there is a header
+	if settable {
+		if bit := s.cfg.CheckModeParameter(list.Header.Device); bit >= 0 {
+			return false, scsi.InvalidFieldInParameterList(list.BlockOffset/8+2, bit)
 		}
 	}
-	block, err := s.setBlock(list)
-	return changed || block, err
+	if changed, err = s.setBlock(list); err != nil {
+		return changed, err
+	}
+	return settable && s.cfg.SetModeParameter(x, list.Header.Device) || changed, nil
 }
 
 // setBlock changes the block descriptor, if the device type can; otherwise it refuses one that

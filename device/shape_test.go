@@ -104,13 +104,14 @@ func TestModesThatFollow(t *testing.T) {
 			},
 			{Default: page.Exceptions{Warnings: true}.Append(nil), Changeable: page.Exceptions{}.Append(nil)},
 		},
-		MediumType:    func() byte { return 0x58 },
-		ModeParameter: func(*target.ITL) byte { return byte(header.Load()) },
-		SetModeParameter: func(_ *target.ITL, now byte, at int) (bool, error) {
+		MediumType:       func() byte { return 0x58 },
+		ModeParameter:    func(*target.ITL) byte { return byte(header.Load()) },
+		SetModeParameter: func(_ *target.ITL, now byte) bool { return header.Swap(uint32(now)) != uint32(now) },
+		CheckModeParameter: func(now byte) int {
 			if now&0x0f != 0 {
-				return false, scsi.InvalidFieldInParameterList(at, 3)
+				return 3
 			}
-			return header.Swap(uint32(now)) != uint32(now), nil
+			return -1
 		},
 		Block: func() page.BlockDescriptor { return page.BlockDescriptor{}.WithDensity(0x58) },
 		SetBlock: func(d page.BlockDescriptor, at int) (bool, error) {

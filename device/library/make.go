@@ -22,18 +22,17 @@ func (l *Library) Create(ctx context.Context, s Spec) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := l.depot.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	made, err := l.make(ctx, s, form)
+	var made []string
 	var steps []*step
-	if !s.Shelf && len(made) > 0 {
-		var e error
-		steps, e = l.intoSlots(ctx, made, s.Type, s.Format)
-		err = errors.Join(err, e)
-	}
-	store.unlock()
+	err = l.depot.locked(ctx, func() (err error) {
+		made, err = l.make(ctx, s, form)
+		if !s.Shelf && len(made) > 0 {
+			var e error
+			steps, e = l.intoSlots(ctx, made, s.Type, s.Format)
+			err = errors.Join(err, e)
+		}
+		return err
+	})
 	l.tellMoves(steps, false)
 	return made, err
 }

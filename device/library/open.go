@@ -177,13 +177,7 @@ func (l *Library) begin(ctx context.Context) error {
 	}
 	l.journal = j
 	j.point = func(place string) { l.point(place) }
-	store, err := l.depot.lock(ctx)
-	if err != nil {
-		return err
-	}
-	err = l.settle(exists)
-	store.unlock()
-	if err != nil {
+	if err := l.depot.locked(ctx, func() error { return l.settle(exists) }); err != nil {
 		return err
 	}
 	return l.loadAll(ctx)

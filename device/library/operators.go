@@ -20,17 +20,14 @@ func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, er
 	if err != nil {
 		return nil, err
 	}
-	store, err := l.depot.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
 	elsewhere := make(map[string]string)
-	err = l.depot.claims(func(library string, barcodes map[string]bool) {
-		for b := range barcodes {
-			elsewhere[b] = library
-		}
+	err = l.depot.locked(ctx, func() error {
+		return l.depot.claims(func(library string, barcodes map[string]bool) {
+			for b := range barcodes {
+				elsewhere[b] = library
+			}
+		})
 	})
-	store.unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -163,15 +160,13 @@ func (l *Library) Import(ctx context.Context, barcode string, to Place) error {
 		return err
 	}
 	defer l.release(held)
-	store, err := l.depot.lock(ctx)
-	if err != nil {
+	var steps []*step
+	err = l.depot.locked(ctx, func() (err error) {
+		if steps, err = l.fromShelf(barcode, held[0]); err == nil {
+			err = l.transfer(ctx, steps, false)
+		}
 		return err
-	}
-	steps, err := l.fromShelf(barcode, held[0])
-	if err == nil {
-		err = l.transfer(ctx, steps, false)
-	}
-	store.unlock()
+	})
 	if err != nil {
 		return err
 	}
@@ -198,14 +193,8 @@ func (l *Library) Export(ctx context.Context, barcode string) error {
 		return err
 	}
 	defer l.release(held)
-	store, err := l.depot.lock(ctx)
-	if err != nil {
-		return err
-	}
 	steps := []*step{{from: held[0], cell: held[0].cell}}
-	err = l.transfer(ctx, steps, false)
-	store.unlock()
-	if err != nil {
+	if err := l.depot.locked(ctx, func() error { return l.transfer(ctx, steps, false) }); err != nil {
 		return err
 	}
 	l.tellMoves(steps, false)

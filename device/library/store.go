@@ -51,6 +51,16 @@ func (d *depot) lock(ctx context.Context) (*lock, error) {
 	return waitLock(ctx, filepath.Join(d.dir, storeLock))
 }
 
+// locked calls f while the store is locked.
+func (d *depot) locked(ctx context.Context, f func() error) error {
+	l, err := d.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.unlock()
+	return f()
+}
+
 // prepare makes the directories that are not there.
 func (d *depot) prepare() error {
 	for _, dir := range []string{d.dir, filepath.Join(d.dir, cartridgesDir), filepath.Join(d.dir, librariesDir)} {

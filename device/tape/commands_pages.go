@@ -72,7 +72,8 @@ func (d *Drive) pageConfig(c *device.Config) {
 	c.Attached = d.pages.flags.Attach
 	c.Inquiry, c.Extended, c.Designator, c.VPD = d.shapeInquiry, d.shapeExtended, designator, d.vpd()
 	c.Modes = d.modePages()
-	c.ModeParameter, c.SetModeParameter, c.MediumType = d.modeParameter, d.setModeParameter, d.mediumType
+	c.ModeParameter, c.SetModeParameter, c.CheckModeParameter = d.modeParameter, d.setModeParameter, checkModeParameter
+	c.MediumType = d.mediumType
 	c.Block, c.SetBlock, c.ShortBlock = d.blockDescriptor, d.setBlock, true
 	c.Logs = d.logPages()
 	c.Timeouts = timeouts

@@ -50,7 +50,7 @@ type desk struct {
 // newDesk makes one; change is told of its configuration.
 func newDesk(t *testing.T, change func(*tape.Config)) *desk {
 	t.Helper()
-	k := &desk{T: t, arena: buffer.NewArena(0), now: time.UnixMilli(1_800_000_000_000)}
+	k := &desk{T: t, arena: buffer.NewArena(256 << 20), now: time.UnixMilli(1_800_000_000_000)}
 	cfg := tape.Config{
 		Model: deskModel, Formats: deskFormats, Identity: deskIdentity(), Library: "LIBRARY00", Arena: k.arena, Compression: medium.Zstd,
 		Clock: func() time.Time { return k.now },

@@ -125,6 +125,9 @@ func (d *Drive) logPages() []device.LogPage {
 	return all
 }
 
+// notKnown is what a number of four bytes says that cannot be told.
+const notKnown = 1<<32 - 1
+
 // sequentialLog is page 0Ch, Sequential-Access Device (SSC-5 8.3.2): bytes through the life of the drive, and megabytes of
 // the partition that it is in.
 func (d *Drive) sequentialLog(l logList) logList {
@@ -132,14 +135,19 @@ func (d *Drive) sequentialLog(l logList) logList {
 	l = l.count(0, 8, c.fromHost.Load()).count(1, 8, c.toTape.Load()).count(2, 8, c.fromTape.Load()).count(3, 8, c.toHost.Load())
 	if v.partition < len(rooms) {
 		r := rooms[v.partition]
-		for i, n := range []int64{r.Data, r.Warning, r.Capacity - r.Warning, r.Here} {
+		for i, n := range []int64{r.Data, r.Warning, r.Capacity - r.Warning} {
 			l = l.count(4+uint16(i), 4, uint64(n/megabyte))
 		}
 	} else {
-		for i := range uint16(4) {
-			l = l.count(4+i, 4, 1<<32-1) // not known
-		}
+		l = l.count(4, 4, notKnown).count(5, 4, notKnown).count(6, 4, notKnown)
 	}
+	here := uint64(notKnown) // nobody keeps where in bytes a head is that reads
+	if at, ok := d.writer.reached(); ok {
+		here = uint64(at / megabyte)
+	} else if v.threaded && v.position.Object == 0 {
+		here = 0
+	}
+	l = l.count(7, 4, here)
 	l = l.count(8, 4, uint64(d.cfg.Buffer/megabyte))
 	return l.count(0x100, 8, 0) // nothing has to be cleaned
 }

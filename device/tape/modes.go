@@ -5,7 +5,6 @@ import (
 
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/device/tape/medium"
-	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/target"
 )
@@ -241,14 +240,18 @@ func (d *Drive) modeParameter(x *target.ITL) byte {
 }
 
 // setModeParameter is what MODE SELECT sends of it: BUFFERED MODE and a SPEED of 0. Where the medium is protected is not for it.
-func (d *Drive) setModeParameter(_ *target.ITL, b byte, at int) (changed bool, err error) {
+func (d *Drive) setModeParameter(_ *target.ITL, b byte) (changed bool) {
 	buffered := b >> 4 & 7
-	switch {
-	case buffered > 1:
-		return false, scsi.InvalidFieldInParameterList(at, 6)
-	case b&0x0f != 0:
-		return false, scsi.InvalidFieldInParameterList(at, 3)
-	}
 	d.settings.set(func(s *setting) { changed, s.Buffered = s.Buffered != buffered, buffered })
-	return changed, nil
+	return changed
+}
+
+func checkModeParameter(b byte) (bit int) {
+	switch {
+	case b>>4&7 > 1:
+		return 6
+	case b&0x0f != 0:
+		return 3
+	}
+	return -1
 }

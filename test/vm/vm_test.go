@@ -107,8 +107,8 @@ type check struct {
 
 var (
 	checkLine = regexp.MustCompile(`^  (ok|BAD) - (.*)$`)
-	planLine = regexp.MustCompile(`^1\.\.(\d+)$`)
-	stepLine = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
+	planLine  = regexp.MustCompile(`^1\.\.(\d+)$`)
+	stepLine  = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
 )
 
 // parse reads the output of a script; an error says that it is not whole.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -80,7 +81,8 @@ func (d *lossy) powerOff() {
 	}
 	d.undone = nil
 	d.names = make(map[string]*lossyFile)
-	for n, f := range d.safe {
+	for _, n := range slices.Sorted(maps.Keys(d.safe)) {
+		f := d.safe[n]
 		d.names[n] = f
 		if f == nil {
 			continue

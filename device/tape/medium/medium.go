@@ -22,6 +22,7 @@ const (
 
 // Errors. Those of a damaged cartridge are *CorruptError.
 var (
+	// ErrNoSpace harms nothing that is written; the head is usable, and writes when there is room again.
 	ErrNoSpace        = errors.New("the disk that the cartridge is on is full")
 	ErrEndOfPartition = errors.New("end of partition")
 	ErrEndOfData      = errors.New("end of data")
@@ -66,7 +67,7 @@ type Spec struct {
 	Capacity int64
 }
 
-// A Label is what a cartridge is, which never changes but for WriteProtect.
+// A Label is what a cartridge is. It changes when an operator does that: see SetWriteProtect, Relabel.
 type Label struct {
 	Version      int    `json:"version"`
 	Barcode      string `json:"barcode"`
@@ -118,7 +119,8 @@ type Cipher interface {
 	Header() []byte
 }
 
-// An Opener decrypts what a Cipher has sealed.
+// An Opener decrypts what a Cipher has sealed. It has one key for as long as it lives, since what it has decrypted is kept for the blocks that
+// lie together: another key is another Opener.
 type Opener interface {
 	// Open appends the decrypted sealed to dst. header is what [Cipher.Header] was. ErrKey: it is another key.
 	Open(dst, sealed, header []byte) ([]byte, error)
@@ -161,7 +163,7 @@ type Object struct {
 // Room says how full a partition is, in bytes of what is kept of blocks after compression, and 512 for each frame and filemark.
 type Room struct {
 	Capacity int64 // from the beginning to the end of the partition
-	Warning  int64 // from the beginning to early warning
+	Warning  int64 // from the beginning to early warning: 2 MiB before the end, or 5 % if that is more, but 1 GiB at most
 	Here     int64 // from the beginning to the head
 	Data     int64 // from the beginning to the end of data
 }
@@ -176,12 +178,14 @@ type Recovered struct {
 // Interfaces of Cartridge and Head, for those who test without files. The package's own types have these methods, and no
 // more than administration beside them.
 type (
-	// A Tape is a cartridge in a drive.
+	// A Tape is a cartridge in a drive. Label, Usage, SetUsage, Attributes and SetAttributes may be called at any time, by several
+	// goroutines; all others by the one that has the heads, while none of them is at work.
 	Tape interface {
 		Label() Label
 		Usage() Usage
 		Recovered() []Recovered
-		// SetUsage keeps usage with the next Sync or Close.
+		// SetUsage keeps usage with the next Sync or Close. That makes this Sync dearer by two syncs of the disk: it is for loads and
+		// unloads, or for once in a while.
 		SetUsage(func(*Usage))
 		// Attributes are those that hosts have set on a partition, in order of ID.
 		Attributes(partition int) []Attribute
@@ -190,7 +194,8 @@ type (
 		Partitions() int
 		// Head is that of a partition. There is one: who asks again gets the same.
 		Head(partition int) Head
-		// Format makes as many empty partitions, of these capacities. All data is gone, and all attributes of partitions but the first's.
+		// Format makes as many empty partitions, of these capacities, together at most Label.Capacity. All data is gone, and all attributes of
+		// partitions but the first's. Heads of before are of no use any more. ErrWORM, if anything is written.
 		Format(ctx context.Context, sizes []int64) error
 		// SetCapacity makes all partitions one, of this capacity, at most Label.Capacity: SET CAPACITY.
 		SetCapacity(ctx context.Context, capacity int64) error
@@ -208,9 +213,11 @@ type (
 		Next(ctx context.Context) (Object, error)
 		// Read reads the block that comes next, up to n bytes of it from its start, into the memory at off, and moves behind
 		// it. It returns the length of the block. With ErrFilemark it has moved behind a filemark; with ErrEndOfData it is there.
-		// o decrypts, and may be nil: then an encrypted block is ErrKey. After any other error it has not moved.
+		// o decrypts, and may be nil: then an encrypted block is ErrKey. After any other error it has not moved: over a damaged block
+		// (*CorruptError) Space moves.
 		Read(ctx context.Context, into *buffer.Lease, off, n int64, o Opener) (length int64, err error)
-		// Raw reads as Read does, but what is kept, neither decrypted nor decompressed; for copies and for raw reads.
+		// Raw reads as Read does, but what is kept, neither decrypted nor decompressed; for copies and for raw reads. Blocks of a frame
+		// that is compressed or sealed come as one, at the first of them, and it moves behind all of them.
 		Raw(ctx context.Context, into *buffer.Lease, off, n int64) (length int64, err error)
 		// Space moves over n blocks (less than 0: backwards) and returns over how many it was. ErrFilemark: one came in the
 		// way, and it has moved over that too; ErrEndOfData, ErrBeginning: it is there.
@@ -232,7 +239,8 @@ type (
 		Append(ctx context.Context, f Frame) (int, error)
 		// Filemarks writes n filemarks at the head, as Append does.
 		Filemarks(ctx context.Context, n int) (int, error)
-		// Erase makes the head's place the end of data.
+		// Erase makes the head's place the end of data. On a WORM cartridge it is ErrWORM, but at the end of data; and so are Append and
+		// Filemarks anywhere but there, or before filemarks behind which there is nothing else.
 		Erase(ctx context.Context) error
 	}
 

@@ -17,6 +17,10 @@ func (c *Cartridge) openHead(ctx context.Context, n int, p *partition) (h *head,
 		return nil, r, err
 	}
 	x, err := readHeader(hf)
+	if err == nil && write {
+		// A crash may have left it in the memory of the operating system alone, and the next one goes over the one before.
+		err = hf.sync()
+	}
 	if err != nil {
 		_ = hf.close()
 		if errors.Is(err, errHeader) {
