@@ -25,10 +25,13 @@ func TestCrashTwice(t *testing.T) {
 					_, err := appendBlocks(t, h, Plain, pattern(3000, i, false))
 					must(t, err)
 				}
-				must(t, c.Close())
-				c, err = openIn(d, Options{}, small, nil)
-				must(t, err)
-				h = c.Head(0)
+				must(t, c.Sync(ctx))
+				if seed%3 == 0 {
+					must(t, c.Close())
+					c, err = openIn(d, Options{}, small, nil)
+					must(t, err)
+					h = c.Head(0)
+				}
 				d.set(first, 0)
 				_ = h.Locate(ctx, 1)
 				if seed%3 > 0 {
