@@ -29,8 +29,8 @@ func TestStateOnDisk(t *testing.T) {
 	b.ok(b.Move(ctx, 1000, 100))
 	_, got := b.file()
 	want := `{"version":1,"library":"test","seq":2,"shape":{"slots":2,"mail":1,"drives":1},"elements":[]}
-{"seq":3,"set":[{"at":"s1","barcode":"LUN001L8","source":1,"format":"L8"}]}
-{"seq":4,"set":[{"at":"s1"},{"at":"d0","barcode":"LUN001L8","source":1,"format":"L8"}]}
+{"seq":3,"set":[{"at":"s1","barcode":"LUN001L8","source":1,"format":"L8","capacity":12000000000000}]}
+{"seq":4,"set":[{"at":"s1"},{"at":"d0","barcode":"LUN001L8","source":1,"format":"L8","capacity":12000000000000}]}
 `
 	var texts strings.Builder
 	for line := range strings.Lines(string(got)) {
