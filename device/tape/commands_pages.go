@@ -74,7 +74,7 @@ func (d *Drive) pageConfig(c *device.Config) {
 	c.Modes = d.modePages()
 	c.ModeParameter, c.SetModeParameter, c.CheckModeParameter = d.modeParameter, d.setModeParameter, checkModeParameter
 	c.MediumType = d.mediumType
-	c.Block, c.SetBlock, c.ShortBlock = d.blockDescriptor, d.setBlock, true
+	c.Block, c.SetBlock, c.ShortBlock, c.BareMode = d.blockDescriptor, d.setBlock, true, true
 	c.Logs = d.logPages()
 	c.Timeouts = timeouts
 	if d.cfg.Modes != nil && c.ModeKeeper == nil {
