@@ -65,6 +65,19 @@ func (d *lossy) step() error {
 	return nil
 }
 
+func (d *lossy) isOff() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.off
+}
+
+// set says when the power goes, and how much room there is.
+func (d *lossy) set(budget int, room int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.budget, d.room = budget, room
+}
+
 // killed starts again as after the end of the process: nothing is lost.
 func (d *lossy) killed() {
 	d.mu.Lock()

@@ -59,6 +59,7 @@ type model struct {
 	t    *rapid.T
 	d    *lossy
 	c    *Cartridge
+	cfg  config
 	all  []thing
 	at   int
 	seed int
@@ -81,8 +82,8 @@ func (m *model) open() {
 
 // tryOpen reports false if the power went meanwhile.
 func (m *model) tryOpen() bool {
-	c, err := openIn(m.d, Options{}, small, nil)
-	if m.d.off {
+	c, err := openIn(m.d, Options{}, m.cfg, nil)
+	if m.d.isOff() {
 		return false
 	}
 	if err != nil {
@@ -117,7 +118,7 @@ func (m *model) check(what string) {
 
 // wrote takes the result of writing some things at the head.
 func (m *model) wrote(things []thing, n int, err error) {
-	if m.d.off {
+	if m.d.isOff() {
 		old := m.all
 		if m.at < len(old) {
 			m.versions = append(m.versions, old[:m.at])
@@ -197,7 +198,7 @@ func (m *model) sync(t *rapid.T) {
 	if err := m.c.Sync(context.Background()); err == nil {
 		m.safe()
 		m.usage = m.c.Usage().Loads
-	} else if !m.d.off && !errors.Is(err, ErrNoSpace) {
+	} else if !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("sync: %v", err)
 	}
 }
@@ -208,9 +209,9 @@ func (m *model) attributes(t *rapid.T) {
 	if err == nil {
 		m.attrs, _ = change(m.attrs, set)
 		m.usage = m.c.Usage().Loads
-	} else if !m.d.off && !errors.Is(err, ErrNoSpace) {
+	} else if !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("attributes: %v", err)
-	} else if m.d.off {
+	} else if m.d.isOff() {
 		m.attrs = nil // either: it crashes now
 	}
 }
@@ -218,7 +219,7 @@ func (m *model) attributes(t *rapid.T) {
 // close closes it and opens it again.
 func (m *model) close(t *rapid.T) {
 	if err := m.c.Close(); err != nil {
-		if !m.d.off && !errors.Is(err, ErrNoSpace) {
+		if !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 			t.Fatalf("close: %v", err)
 		}
 		m.crash(t)
@@ -244,12 +245,12 @@ func (m *model) crash(t *rapid.T) {
 	} else {
 		m.d.killed()
 	}
-	m.d.room = 0
-	if m.d.budget = rapid.IntRange(-1, 20).Draw(t, "again"); !m.tryOpen() {
+	m.d.set(rapid.IntRange(-1, 20).Draw(t, "again"), 0)
+	if !m.tryOpen() {
 		m.crash(t)
 		return
 	}
-	m.d.budget = -1
+	m.d.set(-1, 0)
 	got := m.readAll()
 	fits := func(v []thing) bool {
 		return len(got) <= len(v) && slices.EqualFunc(got, v[:len(got)], equal)
@@ -313,69 +314,78 @@ func (m *model) whole() {
 
 // TestModel: whatever is done, a cartridge is what the model says; after a crash it is what it may be.
 func TestModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		d := newLossy(rand.New(rand.NewPCG(uint64(rapid.IntRange(0, 1<<30).Draw(t, "seed")), 1)))
-		m := &model{t: t, d: d, attrs: []Attribute{}}
-		must(t, createIn(d, Spec{Barcode: "A", Capacity: int64(rapid.SampledFrom([]int{100 << 10, 1 << 20}).Draw(t, "capacity"))}))
-		m.open()
-		m.safe()
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			what := rapid.SampledFrom([]string{"write", "write", "write", "write", "marks", "marks", "read", "read", "space", "filemarks", "locate", "erase", "sync", "attributes", "format", "close", "verify", "compact", "reindex", "power", "full", "crash"}).Draw(t, "what")
-			switch what {
-			case "write":
-				m.write(t)
-			case "marks":
-				m.marks(t)
-			case "read":
-				m.read(t)
-			case "space":
-				m.space(t)
-			case "filemarks":
-				m.spaceFilemarks(t)
-			case "locate":
-				m.locate(t)
-			case "erase":
-				m.erase()
-			case "sync":
-				m.sync(t)
-			case "format":
-				m.format(t)
-			case "verify", "compact", "reindex":
-				m.administer(t, what)
-			case "attributes":
-				m.attributes(t)
-			case "close":
-				m.close(t)
-			case "power":
-				d.budget = rapid.IntRange(0, 12).Draw(t, "budget")
-				continue
-			case "full":
-				d.mu.Lock()
-				d.room = 0
-				if rapid.Bool().Draw(t, "is full") {
-					for _, f := range d.names {
-						if f != nil {
-							d.room += int64(len(f.now))
-						}
+	rapid.Check(t, func(t *rapid.T) { runModel(t, small) })
+}
+
+// TestModelBeside is the same with saving beside the writing; what fails here need not fail again.
+func TestModelBeside(t *testing.T) {
+	cfg := small
+	cfg.inline = false
+	rapid.Check(t, func(t *rapid.T) { runModel(t, cfg) })
+}
+
+func runModel(t *rapid.T, cfg config) {
+	d := newLossy(rand.New(rand.NewPCG(uint64(rapid.IntRange(0, 1<<30).Draw(t, "seed")), 1)))
+	m := &model{t: t, d: d, cfg: cfg, attrs: []Attribute{}}
+	must(t, createIn(d, Spec{Barcode: "A", Capacity: int64(rapid.SampledFrom([]int{100 << 10, 1 << 20}).Draw(t, "capacity"))}))
+	m.open()
+	m.safe()
+	for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		what := rapid.SampledFrom([]string{"write", "write", "write", "write", "marks", "marks", "read", "read", "space", "filemarks", "locate", "erase", "sync", "attributes", "format", "close", "verify", "compact", "reindex", "power", "full", "crash"}).Draw(t, "what")
+		switch what {
+		case "write":
+			m.write(t)
+		case "marks":
+			m.marks(t)
+		case "read":
+			m.read(t)
+		case "space":
+			m.space(t)
+		case "filemarks":
+			m.spaceFilemarks(t)
+		case "locate":
+			m.locate(t)
+		case "erase":
+			m.erase()
+		case "sync":
+			m.sync(t)
+		case "format":
+			m.format(t)
+		case "verify", "compact", "reindex":
+			m.administer(t, what)
+		case "attributes":
+			m.attributes(t)
+		case "close":
+			m.close(t)
+		case "power":
+			d.set(rapid.IntRange(0, 12).Draw(t, "budget"), d.room)
+			continue
+		case "full":
+			d.mu.Lock()
+			d.room = 0
+			if rapid.Bool().Draw(t, "is full") {
+				for _, f := range d.names {
+					if f != nil {
+						d.room += int64(len(f.now))
 					}
-					d.room += int64(rapid.IntRange(0, 20000).Draw(t, "room"))
 				}
-				d.mu.Unlock()
-				continue
-			case "crash":
-				m.crash(t)
+				d.room += int64(rapid.IntRange(0, 20000).Draw(t, "room"))
 			}
-			if d.off {
-				m.crash(t)
-			}
-			if m.head().failed != nil {
-				if !errors.Is(m.head().failed, ErrNoSpace) {
-					t.Fatalf("failed: %v", m.head().failed)
-				}
-				m.crash(t)
-			}
-			m.check(what)
+			d.mu.Unlock()
+			continue
+		case "crash":
+			m.crash(t)
 		}
-		m.close(t)
-	})
+		if d.isOff() {
+			m.crash(t)
+		}
+		if m.head().failed != nil {
+			if !errors.Is(m.head().failed, ErrNoSpace) {
+				t.Fatalf("failed: %v", m.head().failed)
+			}
+			m.crash(t)
+		}
+		m.check(what)
+	}
+	m.close(t)
 }

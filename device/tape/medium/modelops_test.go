@@ -32,23 +32,23 @@ func (m *model) administer(t *rapid.T, what string) {
 			h.isDead = true
 		}
 		if gone != "" {
-			budget := m.d.budget
-			m.d.budget = -1
+			budget, room := m.d.budget, m.d.room
+			m.d.set(-1, room)
 			must(t, m.d.remove(m.c.state.Partitions[0].Dir+"/"+gone))
-			m.d.budget = budget
+			m.d.set(budget, room)
 		}
 		var r Report
-		if r, err = reindexIn(ctx, m.d, small); err == nil && (!r.Whole() || r.Objects < uint64(len(m.all))) {
+		if r, err = reindexIn(ctx, m.d, m.cfg); err == nil && (!r.Whole() || r.Objects < uint64(len(m.all))) {
 			t.Fatalf("reindex: %+v", r)
 		}
-		for err != nil && (m.d.off || errors.Is(err, ErrNoSpace)) { // it is called again
+		for err != nil && (m.d.isOff() || errors.Is(err, ErrNoSpace)) { // it is called again
 			m.d.killed()
-			m.d.room = 0
-			_, err = reindexIn(ctx, m.d, small)
+			m.d.set(-1, 0)
+			_, err = reindexIn(ctx, m.d, m.cfg)
 		}
 	case "compact":
 		var c *Cartridge
-		if c, err = openIn(m.d, Options{}, small, nil); err == nil {
+		if c, err = openIn(m.d, Options{}, m.cfg, nil); err == nil {
 			if err = c.compact(ctx); err == nil {
 				_, err = c.heads[0].each(ctx, c.heads[0].end, func(f frame) error {
 					if f.count < f.all && !f.sealed {
@@ -61,7 +61,7 @@ func (m *model) administer(t *rapid.T, what string) {
 		}
 	case "verify":
 		var c *Cartridge
-		if c, err = openIn(m.d, Options{ReadOnly: true}, small, nil); err == nil {
+		if c, err = openIn(m.d, Options{ReadOnly: true}, m.cfg, nil); err == nil {
 			var r Report
 			if r, err = c.verify(ctx, nil); err == nil && !r.Whole() {
 				t.Fatalf("verify: %+v", r)
@@ -69,10 +69,10 @@ func (m *model) administer(t *rapid.T, what string) {
 			err = errors.Join(err, c.Close())
 		}
 	}
-	if err != nil && !m.d.off && !errors.Is(err, ErrNoSpace) {
+	if err != nil && !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("%s: %v", what, err)
 	}
-	if m.d.off || !m.tryOpen() {
+	if m.d.isOff() || !m.tryOpen() {
 		m.crash(t)
 		return
 	}
@@ -90,7 +90,7 @@ func (m *model) format(t *rapid.T) {
 		if n := m.c.Partitions(); n != len(sizes) || m.head().capacity != sizes[0] {
 			t.Fatalf("%d partitions", n)
 		}
-	case m.d.off:
+	case m.d.isOff():
 		m.versions, m.durable = append(m.versions, nil), 0
 	case !errors.Is(err, ErrNoSpace):
 		t.Fatalf("format: %v", err)
