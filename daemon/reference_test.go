@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,7 +89,7 @@ func TestJSONSchemaTakesDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{everything, document, withUsers} {
+	for _, text := range []string{everything, document, withUsers, fmt.Sprintf(tapesDocument, 4, ", addresses: {storage: 2000}, serial: ABC")} {
 		d, err := model.Read("x.yaml", []byte(text), Builtin().Schema())
 		if err != nil {
 			t.Fatal(err)

@@ -388,8 +388,15 @@ units:
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+	missing, err := model.Read("x.yaml", []byte(fmt.Sprintf(two, "none", "")), Builtin().Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Examine(t.Context(), missing, Builtin()); err == nil || !strings.Contains(err.Error(), "lunette vtl create") {
+		t.Error(err)
+	}
 	refused(fmt.Sprintf(two, "vtl", ", name: a"), "library a in vtl")
-	refused(fmt.Sprintf(two, "none", ""), "lunette vtl create b --store none")
+	refused(fmt.Sprintf(two, "none", ""), "lunette vtl create NAME --store none")
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

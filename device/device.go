@@ -72,6 +72,9 @@ type Config struct {
 	Block func() page.BlockDescriptor
 	// ShortBlock says that the descriptor has the general form always (SPC-5 7.5.6), also with LLBAA.
 	ShortBlock bool
+	// BareMode says that MODE SENSE of page 00h, subpage 00h answers with header and block descriptor alone: so do tape drives, and
+	// hosts ask them for these.
+	BareMode bool
 	// SetBlock changes the block descriptor, or refuses; at is where it lies in the parameter
 	// list, for field pointers. It runs on a worker. Without it MODE SELECT may send a
 	// descriptor, but only as it is.

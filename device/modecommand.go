@@ -14,10 +14,12 @@ func (s *Server) modeSense(t *target.Task) {
 		s.FailWith(t, err)
 		return
 	}
-	pages, err := s.modes.data(c, t.ITL())
-	if err != nil {
-		s.FailWith(t, err)
-		return
+	var pages []byte
+	if bare := s.cfg.BareMode && c.Page == 0 && c.Subpage == 0; !bare {
+		if pages, err = s.modes.data(c, t.ITL()); err != nil {
+			s.FailWith(t, err)
+			return
+		}
 	}
 	var h page.ModeHeader
 	if s.cfg.ModeParameter != nil {

@@ -303,3 +303,7 @@ func (b *bench) at(address uint16) changer.Element {
 	b.Fatalf("there is no element %d", address)
 	return changer.Element{}
 }
+
+func specOf(barcode string) medium.Spec {
+	return medium.Spec{Barcode: barcode, Format: "L8", Capacity: 1 << 30}
+}

@@ -32,7 +32,7 @@ type journal struct {
 // loadJournal opens a state for who has the library alone. exists is false if there is no file: then the state is empty.
 func loadJournal(path, library string) (j *journal, exists bool, err error) {
 	j = &journal{path: path, point: failpoint.Here}
-	b, err := os.ReadFile(path)
+	b, err := readState(path)
 	if errors.Is(err, os.ErrNotExist) {
 		j.state = &state{library: library, seq: 1, cells: make(map[Place]cell)}
 		return j, false, nil
@@ -53,6 +53,21 @@ func loadJournal(path, library string) (j *journal, exists bool, err error) {
 	}
 	j.state, j.file, j.size = s, f, int64(size)
 	return j, true, nil
+}
+
+// maxState bounds the file of a state: 65535 elements take a tenth of it.
+const maxState = 256 << 20
+
+// readState reads the file of a state.
+func readState(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxState {
+		return nil, fmt.Errorf("%s: %w: it is no file of at most %d bytes", path, ErrState, maxState)
+	}
+	return os.ReadFile(path)
 }
 
 // close closes the file. All changes are durable already.

@@ -3,10 +3,13 @@ package library_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lunette-io/lunette/device/changer"
@@ -302,6 +305,56 @@ func TestMovesAtTheSameTime(t *testing.T) {
 		t.Error(err)
 	}
 	b.sense(<-second, scsi.ASCMediumDestinationFull)
+}
+
+// Robot, operators and those who look, all at the same time: nothing is lost or doubled.
+func TestConcurrent(t *testing.T) {
+	b, ctx := newBench(t, 3, 2, 8), t.Context()
+	all := b.make(8)
+	b.OnMove(nil)
+	b.Tell(nil)
+	addresses := []uint16{10, 11, 100, 101, 102, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007}
+	var work sync.WaitGroup
+	for worker := range 6 {
+		work.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(worker)))
+			at := func() uint16 { return addresses[r.IntN(len(addresses))] }
+			for range 60 {
+				c := all[r.IntN(len(all))]
+				switch r.IntN(8) {
+				case 0:
+					_ = b.Exchange(ctx, at(), at(), at()) // refused or done: both are right
+				case 1:
+					_ = b.Import(ctx, c, slot(library.Any))
+				case 2:
+					_ = b.Export(ctx, c)
+				case 3:
+					_ = b.Eject(ctx, r.IntN(3), false)
+				case 4:
+					b.Elements()
+					_ = b.Rescan(ctx)
+				case 5:
+					_ = b.Load(ctx, c, library.Any)
+				default:
+					_ = b.Move(ctx, at(), at())
+				}
+			}
+		})
+	}
+	work.Wait()
+	before := b.where()
+	if len(before) != len(all) {
+		t.Fatalf("%+v", before)
+	}
+	for i, d := range b.drives {
+		if got, want := d.Status().Barcode, b.at(uint16(100+i)).Barcode; got != want {
+			t.Errorf("drive %d has %q, and the robot says %q", i, got, want)
+		}
+	}
+	b.again()
+	if after := b.where(); !maps.Equal(before, after) || len(b.Problems()) != 0 {
+		t.Errorf("%+v becomes %+v, %v", before, after, b.Problems())
+	}
 }
 
 // A start makes the state fit what there is.

@@ -296,7 +296,7 @@ func (l *Library) empty() {
 	}
 }
 
-// Close gives the cartridges in drives back. In the state they stay there. Nothing may be moving.
+// Close waits for what is moving, and gives the cartridges in drives back. In the state they stay there.
 func (l *Library) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -304,6 +304,12 @@ func (l *Library) Close() error {
 		return nil
 	}
 	l.closed = true
+	for slices.ContainsFunc(l.all, func(e *element) bool { return e.busy }) {
+		freed := l.freed
+		l.mu.Unlock()
+		<-freed
+		l.mu.Lock()
+	}
 	l.mu.Unlock()
 	l.empty()
 	l.journal.close()

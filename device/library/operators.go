@@ -36,7 +36,7 @@ func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, er
 	for b := range present {
 		c := Cartridge{Barcode: b, Library: elsewhere[b]}
 		if e := l.of[b]; e != nil {
-			c.Where, c.Address, c.Imported, c.Format, c.Type = e.place, e.address, e.imported, e.format, e.kind
+			c.Where, c.Address, c.Imported, c.Format, c.Type, c.Capacity = e.place, e.address, e.imported, e.format, e.kind, e.capacity
 			if e.source != 0 && e.place.Type != changer.Storage {
 				c.Source = Place{Type: changer.Storage, Index: e.source}
 			}
@@ -45,7 +45,7 @@ func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, er
 	}
 	for b, e := range l.of {
 		if !present[b] {
-			all = append(all, Cartridge{Barcode: b, Where: e.place, Address: e.address, Format: e.format, Type: e.kind, Problem: "its directory is not in the store"})
+			all = append(all, Cartridge{Barcode: b, Where: e.place, Address: e.address, Format: e.format, Type: e.kind, Capacity: e.capacity, Problem: "its directory is not in the store"})
 		}
 	}
 	l.mu.Unlock()
@@ -183,7 +183,7 @@ func (l *Library) fromShelf(barcode string, to *element) ([]*step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cartridge %s: %w", barcode, err)
 	}
-	return []*step{{to: to, cell: cell{barcode: barcode, kind: info.Label.Type, format: info.Label.Format}}}, nil
+	return []*step{{to: to, cell: cell{barcode: barcode, kind: info.Label.Type, format: info.Label.Format, capacity: info.Label.Capacity}}}, nil
 }
 
 // Export carries a cartridge from a slot or mail slot to the shelf.

@@ -8,6 +8,7 @@ import (
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/target"
 )
 
 // A cartridge is what is in the drive. Who has the turn owns it, but for what the writer and the reader borrow: the head.
@@ -52,15 +53,19 @@ func (d *Drive) zones(r medium.Room) (programmable, warning int64) {
 }
 
 // settle ends what the writer and the reader do, so that the head is where the position says. Every command but WRITE, and READ
-// that follows READ, begins with it. An error is that of data that is lost.
-func (d *Drive) settle() error {
+// that follows READ, begins with it. An error is that of data that is lost, or that ctx has ended: then the writer still has the head.
+func (d *Drive) settle(ctx context.Context) error {
 	c := &d.cartridge
 	if c.tape == nil {
 		return nil
 	}
 	err := d.reader.stop(c)
 	if c.writing {
-		if lost := d.writer.drain(); lost.err != nil {
+		lost, e := d.writer.drain(ctx)
+		if e != nil {
+			return target.ErrAborted
+		}
+		if lost.err != nil {
 			err = errors.Join(err, d.lostSense(lost))
 		}
 		c.writing = false

@@ -74,7 +74,7 @@ func (d *Drive) pageConfig(c *device.Config) {
 	c.Modes = d.modePages()
 	c.ModeParameter, c.SetModeParameter, c.CheckModeParameter = d.modeParameter, d.setModeParameter, checkModeParameter
 	c.MediumType = d.mediumType
-	c.Block, c.SetBlock, c.ShortBlock = d.blockDescriptor, d.setBlock, true
+	c.Block, c.SetBlock, c.ShortBlock, c.BareMode = d.blockDescriptor, d.setBlock, true, true
 	c.Logs = d.logPages()
 	c.Timeouts = timeouts
 	if d.cfg.Modes != nil && c.ModeKeeper == nil {
@@ -138,8 +138,12 @@ func (d *Drive) pagesReset() {
 	if d.pages.keys != nil {
 		d.pages.keys.Reset()
 	}
-	on := powerOn(&d.cfg)
-	d.settings.set(func(s *setting) { s.BlockLength, s.Density, s.Buffered = on.BlockLength, on.Density, on.Buffered })
+	on, v := powerOn(&d.cfg), d.look()
+	d.pages.planned.Store(false)
+	d.settings.set(func(s *setting) {
+		s.BlockLength, s.Density, s.Buffered = on.BlockLength, on.Density, on.Buffered
+		s.Plan = d.planOf(v)
+	})
 }
 
 // nexusLost is told of the end of a nexus.

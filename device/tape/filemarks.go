@@ -49,17 +49,20 @@ func (d *Drive) filemarksInTurn(t *target.Task) {
 	j.marks, j.objects, j.worst = int(n), n, int64(n)*markWorst
 	programmable, _ := d.zones(k.room)
 	if c.Immed && d.writer.certain(j.worst, programmable) {
+		if !d.writer.submit(j, t) {
+			d.writer.drop(j)
+			d.FailWith(t, target.ErrAborted)
+			return
+		}
 		k.at.Object += n
 		k.at.File += n
 		d.note()
-		d.writer.submit(j)
 		d.Good(t)
 		return
 	}
-	if l := d.writer.drain(); l.err != nil {
+	if err := d.alone(t, int64(n)); err != nil {
 		d.writer.drop(j)
-		d.parted()
-		d.FailWith(t, d.lostWith(l, int64(n)))
+		d.FailWith(t, err)
 		return
 	}
 	written, err := d.writer.put(j)
@@ -75,7 +78,21 @@ func (d *Drive) filemarksInTurn(t *target.Task) {
 	d.Good(t)
 }
 
-// parted notes that data was lost: the writer does not have the head any more.
+// alone waits until the writer has done what is in its queue, for t, which asks for so much itself. An error is that of data that is
+// lost, then the writer does not have the head any more, or that t is aborted.
+func (d *Drive) alone(t *target.Task, asked int64) error {
+	l, err := d.writer.drain(t.Context())
+	if err != nil {
+		return target.ErrAborted
+	}
+	if l.err != nil {
+		d.parted()
+		return informed(d.lostSense(l), l.count()+asked)
+	}
+	return nil
+}
+
+// parted takes the head from the writer, which has drained its queue.
 func (d *Drive) parted() {
 	c := &d.cartridge
 	c.writing = false
@@ -88,12 +105,11 @@ func (d *Drive) parted() {
 func (d *Drive) flush(t *target.Task) {
 	c := &d.cartridge
 	if c.writing {
-		l := d.writer.drain()
-		d.parted()
-		if l.err != nil {
-			d.FailWith(t, d.lostSense(l))
+		if err := d.alone(t, 0); err != nil {
+			d.FailWith(t, err)
 			return
 		}
+		d.parted()
 	}
 	if err := d.durable(d.life); err != nil {
 		d.FailWith(t, d.writeError(err))

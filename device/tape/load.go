@@ -41,7 +41,7 @@ func (d *Drive) Load(ctx context.Context, t medium.Tape) error {
 
 // insert makes t the cartridge of the drive, which is empty, and threads it.
 func (d *Drive) insert(t medium.Tape) {
-	d.cartridge = cartridge{tape: t, label: t.Label()}
+	d.cartridge, d.left = cartridge{tape: t, label: t.Label()}, cartridge{}
 	c := &d.cartridge
 	d.pages.flags.Changed()
 	for _, r := range t.Recovered() {
@@ -140,7 +140,7 @@ func (d *Drive) Unload(ctx context.Context, force bool) (medium.Tape, error) {
 	d.doing.begin(unloading)
 	defer d.doing.end()
 	err := d.park(ctx)
-	if err != nil && !force {
+	if err != nil && (!force || c.writing) {
 		d.noteAll()
 		return nil, err
 	}
@@ -150,18 +150,21 @@ func (d *Drive) Unload(ctx context.Context, force bool) (medium.Tape, error) {
 	return t, err
 }
 
-// park makes the cartridge ready to leave. An error that was deferred is the caller's now.
+// park makes the cartridge ready to leave. An error says that data is lost, or not durable.
 func (d *Drive) park(ctx context.Context) error {
 	c := &d.cartridge
-	err := d.settle()
+	err := d.settle(ctx)
+	if c.writing {
+		return err // the writer has the head
+	}
 	if c.threaded && c.problem.IsZero() {
 		d.mediumUnloaded(c.tape)
 	}
 	if e := d.durable(ctx); e != nil && err == nil {
 		err = d.writeError(e)
 	}
-	if s := c.deferred; !s.IsZero() && err == nil {
-		err = s
+	if s := c.deferred; !s.IsZero() { // nothing is lost by it: a command that was answered before has not found its place
+		d.warn("nobody has asked how a command ended that was answered before", s)
 	}
 	c.deferred = scsi.Sense{}
 	return err

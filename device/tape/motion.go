@@ -40,6 +40,11 @@ func (d *Drive) start() {
 	}
 	w.most, w.group, w.ctx = d.cfg.Buffer, &d.background, d.life
 	w.changed.L, w.main = &w.mu, w.work
+	w.wake = func(*target.Task) {
+		w.mu.Lock()
+		w.changed.Broadcast()
+		w.mu.Unlock()
+	}
 	w.stored = func(bytes, blocks int64) {
 		d.counters.toTape.Add(uint64(bytes))
 		d.counters.blocks.Add(uint64(blocks))
@@ -48,9 +53,6 @@ func (d *Drive) start() {
 	r.most, r.arena, r.group, r.ctx = min(d.cfg.Buffer, readAhead), d.cfg.Arena, &d.background, d.life
 	r.changed.L, r.main = &r.mu, r.work
 }
-
-// readAhead is how many bytes are read ahead at the most.
-const readAhead = 8 << 20
 
 // Seconds that hosts are told to wait: for what moves data, for what may move the medium to its other end, and for what may go
 // over all of it. They are those of real drives, since hosts know no others.
@@ -87,6 +89,9 @@ func (d *Drive) motionCommands() []device.Command {
 		row(scsi.OpVerify6, reserve.Writing, target.Reads, whole, d.verify),
 		row(scsi.OpFormatMedium, reserve.Writing, target.Writes, whole, d.formatMedium),
 		row(scsi.OpSetCapacity, reserve.Writing, target.Writes, whole, d.setCapacity),
+	}
+	if d.cfg.Model.ReadReverse {
+		rows = append(rows, row(scsi.OpReadReverse6, reserve.Writing, target.Reads, moving, d.read))
 	}
 	if d.cfg.Model.AppendOnly {
 		rows = append(rows, row(scsi.OpAllowOverwrite, reserve.Writing, target.Reads, quick, d.allowOverwrite))

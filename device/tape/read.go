@@ -13,7 +13,7 @@ import (
 // readPiece is how much of a READ of many blocks is in memory at a time.
 const readPiece = 256 << 10
 
-// read is READ(6). Note in t.Work: Len is the length of a block, or what is asked for, Blocks how many, LBA how many of them are
+// read is READ(6) and READ REVERSE(6). Note in t.Work: Len is the length of a block, or what is asked for, Blocks how many, LBA how many of them are
 // read, Done how many bytes.
 func (d *Drive) read(t *target.Task) {
 	c, err := cdb.ParseTransfer(t.CDB)
@@ -25,13 +25,18 @@ func (d *Drive) read(t *target.Task) {
 		d.Fail(t, scsi.InvalidFieldInCDB(1, 1))
 	case c.Fixed && s.BlockLength == 0:
 		d.Fail(t, scsi.InvalidFieldInCDB(1, 0))
+	case c.Opcode == scsi.OpReadReverse6 && s.LBPR: // it is not said where the guard would lie
+		d.Fail(t, scsi.IllegalRequest(scsi.ASCCommandSequenceError))
 	case c.Length == 0:
 		d.Good(t)
-	case c.Fixed:
-		t.Work = target.Work{Len: int64(s.BlockLength), Blocks: uint64(c.Length), Flags: fixedBlocks, Any: s}
-		d.takeTurn(t, d.ways.read)
 	default:
 		t.Work = target.Work{Len: int64(c.Length), Blocks: 1, Any: s}
+		if c.Fixed {
+			t.Work = target.Work{Len: int64(s.BlockLength), Blocks: uint64(c.Length), Flags: fixedBlocks, Any: s}
+		}
+		if c.Opcode == scsi.OpReadReverse6 {
+			t.Work.Flags |= backwards
+		}
 		d.takeTurn(t, d.ways.read)
 	}
 }
@@ -120,9 +125,16 @@ func (d *Drive) block(t *target.Task, s *setting) (*buffer.Lease, outcome) {
 	c := &d.cartridge
 	n := t.Work.Len
 	x := t.ITL()
+	if t.Work.Flags&backwards != 0 {
+		return d.blockBefore(t)
+	}
 	alone := !s.LBPR && !s.REW
 	if alone && d.encryptor.Refuses(x, medium.Object{Kind: medium.Block}).IsZero() {
-		if l := d.reader.take(); l != nil {
+		l, err := d.reader.take(c)
+		if err != nil {
+			return nil, outcome{err: d.readError(err)}
+		}
+		if l != nil {
 			d.counters.fromTape.Add(uint64(l.Len()))
 			length := l.Len()
 			l.Truncate(n)
@@ -291,6 +303,15 @@ func (d *Drive) readBlocks(t *target.Task, l *buffer.Lease, count int64) (got in
 	for range count {
 		if t.Aborted() {
 			return got, outcome{err: target.ErrAborted}
+		}
+		if w.Flags&backwards != 0 {
+			n, o := d.readBefore(t, l, got, w.Len)
+			got += n
+			if o.err != nil || !o.sense.IsZero() {
+				return got, o
+			}
+			w.LBA++
+			continue
 		}
 		o := d.next(t)
 		if !o.moved {

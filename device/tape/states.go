@@ -171,7 +171,7 @@ func (d *Drive) release(t *target.Task) {
 
 // settled is settle for a command of its own, which is answered if data was lost; then it reports false.
 func (d *Drive) settled(t *target.Task) bool {
-	err := d.settle()
+	err := d.settle(t.Context())
 	if err == nil {
 		return true
 	}

@@ -55,8 +55,11 @@ func (d *Drive) write(t *target.Task) {
 	t.ReceiveDataOut(0, block*count, d.ways.written)
 }
 
-// fixedBlocks in Work.Flags: the command counts blocks.
-const fixedBlocks uint32 = 1
+// Flags in Work.Flags.
+const (
+	fixedBlocks uint32 = 1 << iota // the command counts blocks
+	backwards                      // READ REVERSE
+)
 
 // written goes on with a WRITE when its data is there, or will never be. It takes l.
 func (d *Drive) written(t *target.Task, l *buffer.Lease, err error) {
@@ -96,11 +99,16 @@ func (d *Drive) writeInTurn(t *target.Task) {
 	programmable, _ := d.zones(d.cartridge.room)
 	if s.Buffered != 0 && d.writer.certain(j.worst, programmable) {
 		w.Data = nil
-		d.counters.fromHost.Add(uint64(j.bytes))
-		d.cartridge.wrote += uint64(j.bytes)
-		d.cartridge.at.Object += j.objects
+		bytes, objects := uint64(j.bytes), j.objects // j is the writer's then
+		if !d.writer.submit(j, t) {
+			d.writer.drop(j)
+			d.FailWith(t, target.ErrAborted)
+			return
+		}
+		d.counters.fromHost.Add(bytes)
+		d.cartridge.wrote += bytes
+		d.cartridge.at.Object += objects
 		d.note()
-		d.writer.submit(j)
 		t.Respond(target.Response{Moves: total})
 		return
 	}
@@ -114,11 +122,10 @@ func (d *Drive) writeNow(t *target.Task, s *setting, j *job) {
 	if w.Flags&fixedBlocks == 0 {
 		asked = w.Len
 	}
-	if l := d.writer.drain(); l.err != nil {
+	if err := d.alone(t, asked); err != nil {
 		d.writer.drop(j)
 		w.Data = nil
-		d.parted()
-		d.FailWith(t, d.lostWith(l, asked))
+		d.FailWith(t, err)
 		return
 	}
 	j.pack(c.head)
@@ -175,9 +182,6 @@ func (d *Drive) wrote(err error, s *setting, durably bool) error {
 	}
 	return nil
 }
-
-// lostWith is the error of a command that finds that data before it is lost, and asks for so much itself.
-func (d *Drive) lostWith(l lost, asked int64) error { return informed(d.lostSense(l), l.count()+asked) }
 
 // guarded checks the protection information of the blocks of t.
 func (d *Drive) guarded(t *target.Task, s *setting) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device/tape/medium"
+	"github.com/lunette-io/lunette/target"
 )
 
 // A writer writes behind the commands that have brought the data: up to workers goroutines pack frames, and whoever of them
@@ -17,6 +18,7 @@ type writer struct {
 	group   *sync.WaitGroup
 	ctx     context.Context
 	stored  func(bytes, blocks int64) // told of what is on the medium
+	wake    func(*target.Task)        // lets those look again who wait: a value too
 	main    func()                    // what a goroutine does: a value, so that none is allocated
 
 	mu      sync.Mutex
@@ -141,11 +143,16 @@ func (w *writer) recycle(j *job) {
 	}
 }
 
-// submit puts j, which it takes, into the queue, when there is room in the buffer. It waits for the medium alone.
-func (w *writer) submit(j *job) {
+// submit puts j, which it takes, into the queue, when there is room in the buffer. It waits for the medium alone. If t, which it is
+// for, is aborted meanwhile, it reports false, and j is still the caller's.
+func (w *writer) submit(j *job, t *target.Task) bool {
 	w.mu.Lock()
-	for len(w.queue) > 0 && w.bytes+j.bytes > w.most {
-		w.changed.Wait()
+	for w.full(j) {
+		w.mu.Unlock()
+		if !w.await(j, t) {
+			return false
+		}
+		w.mu.Lock()
 	}
 	w.queue = append(w.queue, j)
 	w.bytes += j.bytes
@@ -160,6 +167,22 @@ func (w *writer) submit(j *job) {
 		w.group.Add(1)
 		go w.main()
 	}
+	return true
+}
+
+// full reports that there is no room for j. w.mu is held.
+func (w *writer) full(j *job) bool { return len(w.queue) > 0 && w.bytes+j.bytes > w.most }
+
+// await waits until there is room for j, and reports false if t is aborted before.
+func (w *writer) await(j *job, t *target.Task) bool {
+	t.OnAbort(w.wake)
+	w.mu.Lock()
+	for w.full(j) && !t.Aborted() {
+		w.changed.Wait()
+	}
+	w.mu.Unlock()
+	t.OnAbort(nil)
+	return !t.Aborted()
 }
 
 // work packs frames, and appends those whose turn it is, while there are some.
@@ -274,17 +297,28 @@ func (j *job) release() {
 	j.frames = j.frames[:0]
 }
 
-// drain returns when all is written, or lost; then the head is the caller's, and what was lost is forgotten here.
-func (w *writer) drain() lost {
+// drain returns when all is written, or lost; then the head is the caller's, and what was lost is forgotten here. If ctx ends
+// before, its error is returned, and nothing has changed.
+func (w *writer) drain(ctx context.Context) (lost, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.queue) > 0 || w.packing > 0 || w.appends {
+	if w.busy() {
+		stop := context.AfterFunc(ctx, func() { w.wake(nil) })
+		defer stop()
+	}
+	for w.busy() {
+		if err := ctx.Err(); err != nil {
+			return lost{}, err
+		}
 		w.changed.Wait()
 	}
 	l := w.lost
 	w.lost, w.active = lost{}, false
-	return l
+	return l, nil
 }
+
+// busy reports that something is written. w.mu is held.
+func (w *writer) busy() bool { return len(w.queue) > 0 || w.packing > 0 || w.appends }
 
 // drop ends a job that is not in the queue, and gives its data back.
 func (w *writer) drop(j *job) {

@@ -11,6 +11,7 @@ type Transfer struct {
 	Opcode scsi.Opcode
 	Fixed  bool   // Length counts blocks
 	SILI   bool   // suppress incorrect length indication; not of WRITE
+	Order  bool   // BYTORD of READ REVERSE: the bytes of a block have the order that READ gives them
 	Length uint32 // 24 bits
 }
 
@@ -25,12 +26,16 @@ func ParseTransfer(c []byte) (Transfer, error) {
 	if err := need(c, 6); err != nil {
 		return Transfer{}, err
 	}
-	return Transfer{Opcode: op, Fixed: c[1]&1 != 0, SILI: c[1]&2 != 0 && op != scsi.OpWrite6, Length: uint24(c[2:])}, nil
+	return Transfer{
+		Opcode: op, Fixed: c[1]&1 != 0, SILI: c[1]&2 != 0 && op != scsi.OpWrite6, Order: c[1]&4 != 0 && op == scsi.OpReadReverse6,
+		Length: uint24(c[2:]),
+	}, nil
 }
 
 // Append appends the CDB.
 func (r Transfer) Append(dst []byte) []byte {
-	return append(dst, byte(r.Opcode), flag(r.SILI && r.Opcode != scsi.OpWrite6, 2)|flag(r.Fixed, 1), byte(r.Length>>16), byte(r.Length>>8), byte(r.Length), 0)
+	flags := flag(r.SILI && r.Opcode != scsi.OpWrite6, 2) | flag(r.Order && r.Opcode == scsi.OpReadReverse6, 4) | flag(r.Fixed, 1)
+	return append(dst, byte(r.Opcode), flags, byte(r.Length>>16), byte(r.Length>>8), byte(r.Length), 0)
 }
 
 // A Verify6 is VERIFY(6) (SSC-5).

@@ -31,7 +31,7 @@ var sequentialGolden = []struct {
 	want         builder
 }{
 	{"Transfer", "08 02 100000 00", cdb.Transfer{Opcode: scsi.OpRead6, SILI: true, Length: 1 << 20}},
-	{"Transfer", "0f 03 ffffff 00", cdb.Transfer{Opcode: scsi.OpReadReverse6, SILI: true, Fixed: true, Length: 1<<24 - 1}},
+	{"Transfer", "0f 07 ffffff 00", cdb.Transfer{Opcode: scsi.OpReadReverse6, SILI: true, Fixed: true, Order: true, Length: 1<<24 - 1}},
 	{"Transfer", "0a 01 00000a 00", cdb.Transfer{Opcode: scsi.OpWrite6, Fixed: true, Length: 10}},
 	{"Transfer", "14 00 000200 00", cdb.Transfer{Opcode: scsi.OpRecoverBufferedData, Length: 512}},
 	{"Verify6", "13 18 000001 00", cdb.Verify6{Protection: true, ByFilemarks: true, Length: 1}},

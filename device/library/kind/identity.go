@@ -93,11 +93,11 @@ func driveSerial(library string, drive int) string {
 func naa(library, unit string) scsi.NAA { return scsi.NAA6("library\x00" + library + "\x00" + unit) }
 
 // there says what is wrong with the directory of a store; nil: nothing is.
-func there(dir, unit string) error {
+func there(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no directory %s: \"lunette vtl create %s --store %s\" makes it", dir, unit, dir)
+		return fmt.Errorf("there is no directory %s: \"lunette vtl create NAME --store %s\" makes it", dir, dir)
 	case err != nil:
 		return err
 	case !info.IsDir():

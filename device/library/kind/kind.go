@@ -64,8 +64,10 @@ func codec(word string) medium.Codec {
 
 // fits finds what is wrong with options without opening anything.
 func fits(v model.Values, _ map[string]plugin.Found) error {
-	_, err := newParts(v)
-	return err
+	if _, err := newParts(v); err != nil {
+		return err
+	}
+	return there(v.String("store"))
 }
 
 // units are the robot and the drives.

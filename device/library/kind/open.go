@@ -60,7 +60,7 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 	if u.parts, err = newParts(v); err != nil {
 		return nil, err
 	}
-	if err = there(u.store, p.Name); err != nil {
+	if err = there(u.store); err != nil {
 		return nil, err
 	}
 	k := kept{filepath.Join(u.store, keptDir, u.name)}
