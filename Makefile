@@ -99,7 +99,7 @@ fuzz:
 	test/fuzz.sh $(FUZZTIME)
 
 reference:
-	$(GO) test ./daemon ./agent/server -run Reference -update
+	$(GO) test ./daemon ./agent/server ./device/personality ./device/library/kind -run Reference -update
 	$(GO) test ./cmd/lunette -run Manual -update
 
 clean:

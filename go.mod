@@ -12,6 +12,7 @@ require (
 )
 
 require (
+	github.com/anchore/go-lzo v0.1.1
 	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/klauspost/compress v1.20.4
 )

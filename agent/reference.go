@@ -31,6 +31,7 @@ func (p Page) Write(w io.Writer) error {
 	for _, k := range p.Kinds {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", k.Name, k.Help)
 		table(&b, k.Options)
+		actions(&b, k.Actions)
 	}
 	for _, s := range p.Sections {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", s.Title, s.Intro)
@@ -38,6 +39,24 @@ func (p Page) Write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// actions writes what can be done with a unit of a kind.
+func actions(b *strings.Builder, all []model.Action) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("\n### Actions\n\nWhat can be done with such a unit, beside changing the document (`POST /v1/units/UNIT/actions/ACTION`). Those that only look are there for everybody who has the socket.\n\n| action | argument | value | default | |\n|---|---|---|---|---|\n")
+	for _, a := range all {
+		looks := " It changes nothing."
+		if a.Changes {
+			looks = ""
+		}
+		fmt.Fprintf(b, "| `%s` | | | | %s%s |\n", a.Name, a.Help, looks)
+		for _, line := range Flat(a.Arguments) {
+			fmt.Fprintf(b, "| | `%s` | %s | %s | %s |\n", line.Path, describe(line.Option), byDefault(line.Option), line.Help)
+		}
+	}
 }
 
 func table(b *strings.Builder, options []model.Option) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 	disk "github.com/lunette-io/lunette/device/disk/kind"
+	library "github.com/lunette-io/lunette/device/library/kind"
 	iwarp "github.com/lunette-io/lunette/network/rdma/iwarp/kind"
 	tcp "github.com/lunette-io/lunette/network/tcp/kind"
 	block "github.com/lunette-io/lunette/store/block/kind"
@@ -37,6 +38,7 @@ func Builtin() Registry {
 		fault.Kind(),
 
 		disk.Kind(),
+		library.Kind(),
 
 		iscsi.Kind(),
 		srp.Kind(),

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,7 +89,7 @@ func TestJSONSchemaTakesDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{everything, document, withUsers} {
+	for _, text := range []string{everything, document, withUsers, fmt.Sprintf(tapesDocument, 4, ", addresses: {storage: 2000}, serial: ABC")} {
 		d, err := model.Read("x.yaml", []byte(text), Builtin().Schema())
 		if err != nil {
 			t.Fatal(err)
@@ -117,6 +118,12 @@ func TestKindsAreWhole(t *testing.T) {
 		}
 		seen[k.Axis+" "+k.Name] = true
 		whole(t, k.Axis+" "+k.Name, k.Options)
+		for _, a := range k.Actions {
+			if a.Name == "" || !strings.HasSuffix(a.Help, ".") {
+				t.Errorf("%s %s: an action without a name, or without a sentence of help", k.Axis, k.Name)
+			}
+			whole(t, k.Axis+" "+k.Name+" "+a.Name, a.Arguments)
+		}
 	}
 	whole(t, "the document", schema.Document)
 	whole(t, "a target", schema.Target)

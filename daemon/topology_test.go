@@ -24,12 +24,17 @@ import (
 	"github.com/lunette-io/lunette/transport/srp/iu"
 )
 
+// whatever asks for a document, whatever hurts.
+func whatever(text string) apply.Request {
+	return apply.Request{Text: []byte(text), Confirm: []plan.Confirm{
+		plan.ConfirmEndSessions, plan.ConfirmReplace, plan.ConfirmDeleteData, plan.ConfirmRestart,
+	}}
+}
+
 // asked changes the document, whatever hurts.
 func asked(t *testing.T, d *Daemon, text string) *apply.Result {
 	t.Helper()
-	r, err := d.engine.Apply(t.Context(), apply.Request{Text: []byte(text), Confirm: []plan.Confirm{
-		plan.ConfirmEndSessions, plan.ConfirmReplace, plan.ConfirmDeleteData, plan.ConfirmRestart,
-	}})
+	r, err := d.engine.Apply(t.Context(), whatever(text))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

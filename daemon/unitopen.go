@@ -29,6 +29,7 @@ func (p *unitPlan) opening(ctx context.Context, j *unitJob) error {
 		if at, err = p.places(j); err == nil {
 			err = p.note(at)
 		}
+		p.alone(j, &at)
 	} else {
 		at, err = j.ahead.at, j.ahead.err
 	}
@@ -67,6 +68,19 @@ func (p *unitPlan) opening(ctx context.Context, j *unitJob) error {
 		j.move.next = u
 	}
 	return nil
+}
+
+// alone lets a device be made when the one that it takes the place of is closed, if it cannot be open beside that.
+func (p *unitPlan) alone(j *unitJob, at *places) {
+	if j.old == nil || j.move == nil || j.old.spec.Device.Kind != j.spec.Device.Kind {
+		return
+	}
+	if kind, err := plugin.Find(p.c.d.reg.Devices, "device", j.spec.Device.Kind); err == nil && kind.Alone {
+		at.late = true
+		if !slices.Contains(at.from, j.move) {
+			at.from = append(at.from, j.move)
+		}
+	}
 }
 
 // absentUnit is a unit that cannot be opened because of err.

@@ -30,14 +30,22 @@ type Config struct {
 	// commands on: its CDBs are not checked. Without it such commands are refused.
 	Default *Command
 
-	// VPD are the device type's own VPD pages.
+	// VPD are the device type's own VPD pages. One with the code of a page of SPC is there in its place.
 	VPD []VPD
+	// OmitVPD are the pages of SPC that the device type does not have.
+	OmitVPD []byte
 	// Versions are the version descriptors of the device type's standards.
 	Versions []uint16
 	// VolatileCache is what VPD page 86h says (V_SUP).
 	VolatileCache bool
+	// Inquiry and Extended change what standard INQUIRY data and VPD page 86h say, before they are sent; nil:
+	// they stay as they are. Both are called for each INQUIRY, and must be fast.
+	Inquiry  func(*page.Inquiry)
+	Extended func(*page.ExtendedInquiry)
+	// Designator names the unit in VPD page 83h in place of the T10 designator of [Designators]; nil: that one.
+	Designator func(scsi.Identity) page.Designator
 
-	// Modes are the mode pages of the device type; SPC's are added.
+	// Modes are the mode pages of the device type; SPC's are added, but for those that are among them.
 	Modes []*ModePage
 	// ModeKeeper keeps saved values of mode pages. Without it no page can be saved.
 	ModeKeeper ModeKeeper
@@ -47,11 +55,26 @@ type Config struct {
 	// ModeParameter is the device-specific parameter of the mode parameter header that the
 	// initiator of x sees.
 	ModeParameter func(x *target.ITL) byte
+	// SetModeParameter changes that parameter to what MODE SELECT of the initiator of x has in its header. It runs
+	// on a worker, after the block descriptor was changed and before pages are. With it MODE SELECT may do without
+	// PF. Without it the parameter means nothing in MODE SELECT.
+	SetModeParameter func(x *target.ITL, parameter byte) (changed bool)
+	// CheckModeParameter refuses a parameter before anything is changed: it returns the leftmost bit of it that is
+	// wrong, or a number less than 0. It is there if SetModeParameter is.
+	CheckModeParameter func(parameter byte) (bit int)
+	// MediumType is the MEDIUM TYPE of the mode parameter header; nil: 00h. MODE SELECT may send 00h too.
+	MediumType func() byte
 	// Own says that what an initiator sets of the unit holds for its nexus alone: the mode pages
 	// that are PerNexus, and [Server.Settings]. Without it, it holds for all.
 	Own bool
-	// Block is the mode parameter block descriptor; nil when there is none.
+	// Block is the mode parameter block descriptor; nil when there is none. Its number of blocks has the DENSITY
+	// CODE above it, for device types that have one ([page.BlockDescriptor.WithDensity]).
 	Block func() page.BlockDescriptor
+	// ShortBlock says that the descriptor has the general form always (SPC-5 7.5.6), also with LLBAA.
+	ShortBlock bool
+	// BareMode says that MODE SENSE of page 00h, subpage 00h answers with header and block descriptor alone: so do tape drives, and
+	// hosts ask them for these.
+	BareMode bool
 	// SetBlock changes the block descriptor, or refuses; at is where it lies in the parameter
 	// list, for field pointers. It runs on a worker. Without it MODE SELECT may send a
 	// descriptor, but only as it is.
@@ -66,6 +89,11 @@ type Config struct {
 	// Ready says why commands of x for the medium cannot run now; nil for units that are
 	// always ready. TEST UNIT READY asks it too. It must be fast.
 	Ready func(x *target.ITL) (scsi.Sense, bool)
+	// Timeouts are those of the commands whose rows have none, those of SPC among them; nil: they are not told.
+	Timeouts func(op scsi.Opcode, action scsi.ServiceAction) page.Timeouts
+	// Attached is told of each I_T_L nexus when it is known, and Detached when it is not any more. Locks of
+	// package target may be held: they must be fast, and call neither the server nor a task. May be nil.
+	Attached, Detached func(x *target.ITL)
 	// SelfTest runs the default self-test on a worker.
 	SelfTest func() error
 	// Reset returns the device type's own state to what it is after power on.
@@ -111,9 +139,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.modeSelecting, s.modeSaving, s.testing = s.selectModes, s.saveModes, s.selfTest
-	s.table = newTable(append(s.primary(), cfg.Commands...), cfg.Default)
+	s.table = newTable(s.withTimeouts(append(s.primary(), cfg.Commands...)), cfg.Default)
 	s.modes.own = cfg.Own
-	if err = s.modes.init(append([]*ModePage{s.controlPage(), exceptionsPage()}, cfg.Modes...), cfg.ModeKeeper); err != nil {
+	if err = s.modes.init(replaced([]*ModePage{s.controlPage(), exceptionsPage()}, cfg.Modes), cfg.ModeKeeper); err != nil {
 		return nil, fmt.Errorf("saved mode pages: %w", err)
 	}
 	if s.reservations, err = nexus.NewReservations(&s.nexuses, cfg.Reservations); err != nil {
@@ -200,6 +228,9 @@ func (s *Server) Attach(x *target.ITL) {
 	}
 	s.reservations.Attach(x)
 	nexus.Of(x).Own.Settings.Take(&s.settings)
+	if s.cfg.Attached != nil {
+		s.cfg.Attached(x)
+	}
 }
 
 // Settings are the switches that hold for the commands of x.
@@ -214,7 +245,12 @@ func (s *Server) Settings(x *target.ITL) *nexus.Settings {
 func (s *Server) PowerOn() *nexus.Settings { return &s.settings }
 
 // Detach ends an I_T_L nexus.
-func (s *Server) Detach(x *target.ITL) { s.reservations.Detach(x) }
+func (s *Server) Detach(x *target.ITL) {
+	s.reservations.Detach(x)
+	if s.cfg.Detached != nil {
+		s.cfg.Detached(x)
+	}
+}
 
 // Event establishes unit attentions for what happened, and undoes what a reset undoes.
 func (s *Server) Event(e target.Event, x *target.ITL) {

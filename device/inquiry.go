@@ -1,6 +1,7 @@
 package device
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/lunette-io/lunette/scsi"
@@ -37,14 +38,18 @@ func (s *Server) standardInquiry(port *target.Port) []byte {
 		versions = append(versions, page.DescriptorISCSI)
 	}
 	versions = append(append(versions, page.DescriptorSPC4), s.cfg.Versions...)
-	return page.Inquiry{
+	i := page.Inquiry{
 		Peripheral:   s.peripheral(),
 		Removable:    id.Removable,
 		Version:      scsi.VersionSPC4,
 		CommandQueue: true,
 		Vendor:       id.Vendor, Product: id.Product, Revision: id.Revision,
 		Versions: versions,
-	}.Append(nil)
+	}
+	if s.cfg.Inquiry != nil {
+		s.cfg.Inquiry(&i)
+	}
+	return i.Append(nil)
 }
 
 // peripheral is the first byte of INQUIRY data.
@@ -66,33 +71,51 @@ func (s *Server) vpd(code byte, port *target.Port) []byte {
 		}
 		return nil
 	}
-	switch code {
-	case page.VPDSupported:
-		codes := []byte{page.VPDSupported, page.VPDUnitSerial, page.VPDIdentification, page.VPDExtendedInquiry, page.VPDModePagePolicy}
-		for _, v := range s.cfg.VPD {
-			codes = append(codes, v.Code)
-		}
-		return page.AppendSupportedVPD(nil, p, codes...)
-	case page.VPDUnitSerial:
-		return page.AppendUnitSerial(nil, p, id.Serial)
-	case page.VPDIdentification:
-		return page.AppendIdentification(nil, p, Designators(id, port)...)
-	case page.VPDExtendedInquiry:
-		return page.ExtendedInquiry{
-			Simple: true, Ordered: true, HeadOfQueue: true, UnitClear: true, VolatileCache: s.cfg.VolatileCache,
-		}.Append(nil, p)
-	case page.VPDModePagePolicy:
-		return page.AppendModePolicies(nil, p, s.modes.policies()...)
-	}
 	for _, v := range s.cfg.VPD {
 		if v.Code == code {
 			return v.Append(nil, p)
 		}
 	}
+	if slices.Contains(s.cfg.OmitVPD, code) {
+		return nil
+	}
+	switch code {
+	case page.VPDSupported:
+		return page.AppendSupportedVPD(nil, p, s.vpdCodes()...)
+	case page.VPDUnitSerial:
+		return page.AppendUnitSerial(nil, p, id.Serial)
+	case page.VPDIdentification:
+		all := Designators(id, port)
+		if s.cfg.Designator != nil {
+			all[1] = s.cfg.Designator(id)
+		}
+		return page.AppendIdentification(nil, p, all...)
+	case page.VPDExtendedInquiry:
+		e := page.ExtendedInquiry{
+			Simple: true, Ordered: true, HeadOfQueue: true, UnitClear: true, VolatileCache: s.cfg.VolatileCache,
+		}
+		if s.cfg.Extended != nil {
+			s.cfg.Extended(&e)
+		}
+		return e.Append(nil, p)
+	case page.VPDModePagePolicy:
+		return page.AppendModePolicies(nil, p, s.modes.policies()...)
+	}
 	return nil
 }
 
-// Designators name the unit, then the port that the command came through, then the
+// vpdCodes are the pages that there are.
+func (s *Server) vpdCodes() []byte {
+	codes := slices.DeleteFunc([]byte{
+		page.VPDSupported, page.VPDUnitSerial, page.VPDIdentification, page.VPDExtendedInquiry, page.VPDModePagePolicy,
+	}, func(code byte) bool { return slices.Contains(s.cfg.OmitVPD, code) })
+	for _, v := range s.cfg.VPD {
+		codes = append(codes, v.Code)
+	}
+	return codes
+}
+
+// Designators name the unit, by its NAA and then by vendor, product and serial number, then the port that the command came through, then the
 // target device: VPD page 83h (SPC-5 7.7.6).
 func Designators(id scsi.Identity, port *target.Port) []page.Designator {
 	all := []page.Designator{

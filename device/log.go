@@ -16,6 +16,12 @@ type LogPage struct {
 	Code, Subpage byte
 	// Append appends the whole page, its parameters in order of their codes.
 	Append func(dst []byte, u *target.Unit) []byte
+	// Show is there in place of Append for a page that is not the same for all initiators, or of which something ends
+	// when it is read: it appends the whole page as the initiator of x sees it. What ends is in the parameters with codes
+	// from first on that lie, with the page header and all of these before them, in the first room bytes.
+	Show func(dst []byte, x *target.ITL, first uint16, room int) []byte
+	// Thresholds: LOG SENSE may ask for threshold values too (PC=00b), and gets the current ones, for initiators that ask so.
+	Thresholds bool
 	// Reset sets the counters of the page to what they are after power on; nil for a page
 	// without counters, or whose counters cannot be reset.
 	Reset func()
@@ -31,7 +37,7 @@ func sortedLogs(pages []LogPage) ([]LogPage, error) {
 	key := func(l LogPage) int { return int(l.Code)<<8 | int(l.Subpage) }
 	slices.SortFunc(all, func(a, b LogPage) int { return key(a) - key(b) })
 	for i, l := range all {
-		if l.Append == nil || l.Code == page.LogSupported || l.Code >= cdb.AllPages || l.Subpage == cdb.AllSubpages ||
+		if (l.Append == nil) == (l.Show == nil) || l.Code == page.LogSupported || l.Code >= cdb.AllPages || l.Subpage == cdb.AllSubpages ||
 			(l.Set == nil) != (l.MaySet == nil) || i > 0 && key(l) == key(all[i-1]) {
 			return nil, fmt.Errorf("log page %02x/%02x is incomplete, or there twice", l.Code, l.Subpage)
 		}
@@ -68,7 +74,7 @@ func (s *Server) logSense(t *target.Task) {
 	case c.Save:
 		s.Fail(t, scsi.InvalidFieldInCDB(1, 0))
 		return
-	case c.Control != cdb.LogCumulative && c.Page != page.LogSupported:
+	case c.Control != cdb.LogCumulative && c.Page != page.LogSupported && !s.thresholds(c):
 		s.Fail(t, scsi.InvalidFieldInCDB(2, 7))
 		return
 	}
@@ -78,6 +84,12 @@ func (s *Server) logSense(t *target.Task) {
 		return
 	}
 	s.Reply(t, data, uint32(c.Allocation))
+}
+
+// thresholds reports a page of which LOG SENSE may ask for the threshold values.
+func (s *Server) thresholds(c cdb.LogSense) bool {
+	l, _ := s.findLog(c.Page, c.Subpage)
+	return c.Control == cdb.LogThreshold && l != nil && l.Thresholds
 }
 
 // logData is the page that LOG SENSE asks for.
@@ -101,7 +113,13 @@ func (s *Server) logData(t *target.Task, c cdb.LogSense) ([]byte, error) {
 	case l == nil:
 		return nil, scsi.InvalidFieldInCDB(2, 5)
 	}
-	data, ok := fromParameter(l.Append(nil, t.ITL().Unit()), c.Pointer)
+	var whole []byte
+	if l.Show != nil {
+		whole = l.Show(nil, t.ITL(), c.Pointer, int(c.Allocation))
+	} else {
+		whole = l.Append(nil, t.ITL().Unit())
+	}
+	data, ok := fromParameter(whole, c.Pointer)
 	if !ok {
 		return nil, scsi.InvalidFieldInCDB(5, -1)
 	}

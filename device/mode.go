@@ -25,6 +25,13 @@ type ModePage struct {
 	// PerNexus says that with [Config.Own] each nexus has values of its own, which cannot be saved
 	// (SPC-5 7.7.9: a mode page policy of "per I_T nexus").
 	PerNexus bool
+	// Follow sets in page, which is a copy, what follows from the state of the unit now, such as from the cartridge in
+	// a drive: MODE SENSE shows it among the current values, and MODE SELECT compares with it. It is called with the
+	// lock of the values held: it must be fast, and call nothing of the server. May be nil.
+	Follow func(x *target.ITL, page []byte)
+	// Complete returns the whole page for one that MODE SELECT sends with another length, nil if it must not have
+	// that; nil: it must not. sent is borrowed and has at least a header.
+	Complete func(sent []byte) []byte
 	// Apply makes the unit behave as the page says from now on, for the nexus x if it is the page
 	// of that; nil for a page that cannot change. It runs on a worker and may wait for storage.
 	// With an error MODE SELECT fails. Reset does not wait and cannot fail: see Reverted.
@@ -179,6 +186,16 @@ func (m *modes) current(i int, x *target.ITL) []byte {
 	return m.pages[i].current
 }
 
+// shown are the values of page i that the initiator of x sees, appended to dst. m.mu is held.
+func (m *modes) shown(dst []byte, i int, x *target.ITL) []byte {
+	at := len(dst)
+	dst = append(dst, m.current(i, x)...)
+	if p := m.pages[i]; p.Follow != nil {
+		p.Follow(x, dst[at:])
+	}
+	return dst
+}
+
 // set sets the values of page i, for the nexus of x if it has its own. m.mu is held.
 func (m *modes) set(i int, x *target.ITL, now []byte) {
 	if !m.perNexus(m.pages[i]) {
@@ -234,7 +251,7 @@ func (p *ModePage) atPowerOn() []byte {
 func (m *modes) values(i int, x *target.ITL) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.current(i, x))
+	return m.shown(nil, i, x)
 }
 
 // data returns the pages that MODE SENSE of the nexus of x asks for (SPC-5 6.13.1).
@@ -263,7 +280,7 @@ func (m *modes) data(c cdb.ModeSense, x *target.ITL) ([]byte, error) {
 		case cdb.PageSaved:
 			data = append(data, p.atPowerOn()...)
 		default:
-			data = append(data, m.current(i, x)...)
+			data = m.shown(data, i, x)
 		}
 		if m.savable(p) {
 			data[at] |= 0x80 // PS
@@ -293,7 +310,7 @@ func (m *modes) change(x *target.ITL, list page.ModeList, block func() (bool, er
 	for sent := range list.Pages() {
 		i := m.index(sent.Code, sent.Subpage)
 		p := m.pages[i]
-		next := slices.Clone(sent.Data)
+		next := p.whole(sent)
 		next[0] &= 0x7f
 		if bytes.Equal(next, m.values(i, x)) {
 			continue
@@ -316,6 +333,7 @@ func (m *modes) check(x *target.ITL, sent page.ModePage) error {
 		return scsi.InvalidFieldInParameterList(sent.Offset, 5)
 	}
 	p := m.pages[i]
+	sent.Data = p.whole(sent)
 	if err := sent.CheckChangeable(m.values(i, x), p.Changeable); err != nil {
 		return err
 	}
@@ -325,6 +343,24 @@ func (m *modes) check(x *target.ITL, sent page.ModePage) error {
 		}
 	}
 	return nil
+}
+
+// whole is a page as MODE SELECT sends it, completed if it has another length and may. The caller may change it.
+func (p *ModePage) whole(sent page.ModePage) []byte {
+	if len(sent.Data) != len(p.Default) && p.Complete != nil {
+		if all := p.Complete(sent.Data); len(all) == len(p.Default) {
+			return all
+		}
+	}
+	return slices.Clone(sent.Data)
+}
+
+// replaced are the pages of SPC, but for those that the device type has in their place, and then its own.
+func replaced(primary, own []*ModePage) []*ModePage {
+	primary = slices.DeleteFunc(primary, func(p *ModePage) bool {
+		return slices.ContainsFunc(own, func(o *ModePage) bool { return o.code() == p.code() && o.subpage() == p.subpage() })
+	})
+	return append(primary, own...)
 }
 
 // save keeps the current values of all pages that can be saved (SP). m.changing is held.

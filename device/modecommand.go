@@ -14,10 +14,12 @@ func (s *Server) modeSense(t *target.Task) {
 		s.FailWith(t, err)
 		return
 	}
-	pages, err := s.modes.data(c, t.ITL())
-	if err != nil {
-		s.FailWith(t, err)
-		return
+	var pages []byte
+	if bare := s.cfg.BareMode && c.Page == 0 && c.Subpage == 0; !bare {
+		if pages, err = s.modes.data(c, t.ITL()); err != nil {
+			s.FailWith(t, err)
+			return
+		}
 	}
 	var h page.ModeHeader
 	if s.cfg.ModeParameter != nil {
@@ -25,9 +27,13 @@ func (s *Server) modeSense(t *target.Task) {
 			h.Device |= page.ModeWriteProtected
 		}
 	}
+	if s.cfg.MediumType != nil {
+		h.Medium = s.cfg.MediumType()
+	}
+	long := c.LongLBA && !s.cfg.ShortBlock
 	var block []byte
 	if s.cfg.Block != nil && !c.DBD {
-		if b := s.cfg.Block(); c.LongLBA {
+		if b := s.cfg.Block(); long {
 			block = b.AppendLong(nil)
 		} else {
 			block = b.Append(nil)
@@ -37,7 +43,7 @@ func (s *Server) modeSense(t *target.Task) {
 	if c.Opcode == scsi.OpModeSense6 {
 		data = page.AppendMode6(nil, h, block, pages)
 	} else {
-		data = page.AppendMode10(nil, h, c.LongLBA && block != nil, block, pages)
+		data = page.AppendMode10(nil, h, long && block != nil, block, pages)
 	}
 	s.Reply(t, data, uint32(c.Allocation))
 }
@@ -56,7 +62,7 @@ func (s *Server) modeSelect(t *target.Task) {
 		s.workers.Run(t, s.modeSaving)
 	case c.Length == 0:
 		s.Good(t)
-	case !c.PF:
+	case !c.PF && s.cfg.SetModeParameter == nil:
 		s.Fail(t, scsi.InvalidFieldInCDB(1, 4))
 	default:
 		s.ReceiveList(t, int64(c.Length), s.receivedModeSelect)
@@ -96,12 +102,12 @@ func (s *Server) saveModes(t *target.Task) {
 // for it. What has changed is told to the other nexuses, also if it could not be saved.
 func (s *Server) setModes(t *target.Task, list page.ModeList) error {
 	c, _ := cdb.ParseModeSelect(t.CDB) // parsed before
-	if list.Header.Medium != 0 {
+	if m := list.Header.Medium; m != 0 && (s.cfg.MediumType == nil || s.cfg.MediumType() != m) {
 		return scsi.InvalidFieldInParameterList(list.BlockOffset/8+1, -1)
 	}
 	s.modes.changing.Lock()
 	defer s.modes.changing.Unlock()
-	changed, err := s.modes.change(t.ITL(), list, func() (bool, error) { return s.setBlock(list) })
+	changed, err := s.modes.change(t.ITL(), list, func() (bool, error) { return s.setHeader(t.ITL(), list) })
 	if changed {
 		s.Announce(scsi.ASCModeParametersChanged, t.ITL())
 	}
@@ -109,6 +115,20 @@ func (s *Server) setModes(t *target.Task, list page.ModeList) error {
 		err = s.modes.save(t.Context())
 	}
 	return err
+}
+
+// setHeader changes what is before the pages of a list: the device-specific parameter and the block descriptor.
+func (s *Server) setHeader(x *target.ITL, list page.ModeList) (changed bool, err error) {
+	settable := s.cfg.SetModeParameter != nil && list.BlockOffset != 0 // there is a header
+	if settable {
+		if bit := s.cfg.CheckModeParameter(list.Header.Device); bit >= 0 {
+			return false, scsi.InvalidFieldInParameterList(list.BlockOffset/8+2, bit)
+		}
+	}
+	if changed, err = s.setBlock(list); err != nil {
+		return changed, err
+	}
+	return settable && s.cfg.SetModeParameter(x, list.Header.Device) || changed, nil
 }
 
 // setBlock changes the block descriptor, if the device type can; otherwise it refuses one that

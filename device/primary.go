@@ -49,6 +49,20 @@ func (s *Server) primary() []Command {
 	return slices.DeleteFunc(rows, func(c Command) bool { return slices.Contains(s.cfg.Omit, c.Op) })
 }
 
+// withTimeouts are rows, those that say nothing of how long their command takes with what the device
+// type says of it.
+func (s *Server) withTimeouts(rows []Command) []Command {
+	if s.cfg.Timeouts == nil {
+		return rows
+	}
+	for i := range rows {
+		if c := &rows[i]; c.Timeouts == (page.Timeouts{}) {
+			c.Timeouts = s.cfg.Timeouts(c.Op, c.Action)
+		}
+	}
+	return rows
+}
+
 // reportLUNs is REPORT LUNS (SPC-5 6.33). It ends REPORTED LUNS DATA HAS CHANGED for
 // all units that the nexus has (LUICLR).
 func (s *Server) reportLUNs(t *target.Task) {

@@ -24,6 +24,12 @@ func (s *Server) FailMoving(t *target.Task, sense scsi.Sense, moves int64) {
 	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor(t), Moves: moves})
 }
 
+// FailSending is FailMoving for a command that has data-in all the same: the last of it, l, which it takes, is for
+// offset at of the initiator's buffer. l may be nil.
+func (s *Server) FailSending(t *target.Task, sense scsi.Sense, moves int64, l *buffer.Lease, at int64) {
+	t.Respond(target.Response{Status: scsi.CheckCondition, Sense: sense, Descriptor: s.descriptor(t), Moves: moves, DataIn: l, At: at})
+}
+
 // FailRaw ends t with CHECK CONDITION and sense data as another device gave it, in whichever
 // format. sense is borrowed until the response has its place on the wire: it is not changed any
 // more.

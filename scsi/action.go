@@ -13,6 +13,15 @@ const (
 	ActionReportReferrals ServiceAction = 0x13
 )
 
+// Service actions of READ ATTRIBUTE, 8Ch (SPC-5 6.20).
+const (
+	ActionAttributeValues     ServiceAction = 0x00
+	ActionAttributeList       ServiceAction = 0x01
+	ActionVolumeList          ServiceAction = 0x02
+	ActionPartitionList       ServiceAction = 0x03
+	ActionSupportedAttributes ServiceAction = 0x05
+)
+
 // Service actions of MAINTENANCE IN, A3h (SPC-5 6).
 const (
 	ActionReportIdentifyingInformation  ServiceAction = 0x05
@@ -109,6 +118,11 @@ var actionNames = [...]struct {
 	{OpServiceActionIn16, ActionReadCapacity16, "READ CAPACITY(16)"},
 	{OpServiceActionIn16, ActionGetLBAStatus, "GET LBA STATUS"},
 	{OpServiceActionIn16, ActionReportReferrals, "REPORT REFERRALS"},
+	{OpReadAttribute, ActionAttributeValues, "READ ATTRIBUTE ATTRIBUTE VALUES"},
+	{OpReadAttribute, ActionAttributeList, "READ ATTRIBUTE ATTRIBUTE LIST"},
+	{OpReadAttribute, ActionVolumeList, "READ ATTRIBUTE LOGICAL VOLUME LIST"},
+	{OpReadAttribute, ActionPartitionList, "READ ATTRIBUTE PARTITION LIST"},
+	{OpReadAttribute, ActionSupportedAttributes, "READ ATTRIBUTE SUPPORTED ATTRIBUTES"},
 	{OpMaintenanceIn, ActionReportIdentifyingInformation, "REPORT IDENTIFYING INFORMATION"},
 	{OpMaintenanceIn, ActionReportTargetPortGroups, "REPORT TARGET PORT GROUPS"},
 	{OpMaintenanceIn, ActionReportAliases, "REPORT ALIASES"},

@@ -47,6 +47,7 @@ const (
 	ASCAccessDeniedNoRights                         ASC = 0x2002
 	ASCNotAppendOnlyPosition                        ASC = 0x200c
 	ASCLBAOutOfRange                                ASC = 0x2100
+	ASCInvalidElementAddress                        ASC = 0x2101
 	ASCInvalidTokenNotReportable                    ASC = 0x2300
 	ASCUnsupportedTokenType                         ASC = 0x2301
 	ASCRemoteTokenUsage                             ASC = 0x2302
@@ -69,6 +70,7 @@ const (
 	ASCTooManySegmentDescriptors                    ASC = 0x2608
 	ASCUnsupportedSegmentDescriptorType             ASC = 0x2609
 	ASCInlineDataLengthExceeded                     ASC = 0x260b
+	ASCIncompleteKeyAssociatedData                  ASC = 0x2611
 	ASCWriteProtected                               ASC = 0x2700
 	ASCHardwareWriteProtected                       ASC = 0x2701
 	ASCSoftwareWriteProtected                       ASC = 0x2702
@@ -116,6 +118,8 @@ const (
 	ASCMediumNotPresentMemoryAccessible             ASC = 0x3a04
 	ASCMediumDestinationFull                        ASC = 0x3b0d
 	ASCMediumSourceEmpty                            ASC = 0x3b0e
+	ASCMagazineNotAccessible                        ASC = 0x3b11
+	ASCElementDisabled                              ASC = 0x3b18
 	ASCMicrocodeChanged                             ASC = 0x3f01
 	ASCInquiryDataChanged                           ASC = 0x3f03
 	ASCReportedLUNsDataChanged                      ASC = 0x3f0e
@@ -131,13 +135,16 @@ const (
 	ASCDataOutBufferOverflowSize                    ASC = 0x4b0b
 	ASCDataOutBufferOverflowDescriptors             ASC = 0x4b0c
 	ASCDataOutBufferError                           ASC = 0x4b0d
+	ASCMediaLoadOrEjectFailed                       ASC = 0x5300
 	ASCMediumRemovalPrevented                       ASC = 0x5302
 	ASCRemovalPreventedByDataTransferElement        ASC = 0x5303
 	ASCInsufficientResources                        ASC = 0x5503
 	ASCInsufficientRegistrationResources            ASC = 0x5504
+	ASCAuxiliaryMemoryOutOfSpace                    ASC = 0x5506
 	ASCInsufficientResourcesForROD                  ASC = 0x550c
 	ASCInsufficientResourcesForRODToken             ASC = 0x550d
 	ASCSetTargetPortGroupsFailed                    ASC = 0x670a
+	ASCSecurityError                                ASC = 0x7400
 	ASCUnableToDecryptData                          ASC = 0x7401
 	ASCUnencryptedDataWhileDecrypting               ASC = 0x7402
 	ASCIncorrectDataEncryptionKey                   ASC = 0x7403

@@ -66,12 +66,39 @@ const (
 	OpSecurityProtocolIn   Opcode = 0xa2
 	OpMaintenanceIn        Opcode = 0xa3
 	OpMaintenanceOut       Opcode = 0xa4
+	OpMoveMedium           Opcode = 0xa5
+	OpExchangeMedium       Opcode = 0xa6
 	OpRead12               Opcode = 0xa8
 	OpWrite12              Opcode = 0xaa
 	OpWriteAndVerify12     Opcode = 0xae
 	OpVerify12             Opcode = 0xaf
 	OpSecurityProtocolOut  Opcode = 0xb5
+	OpSendVolumeTag        Opcode = 0xb6
 	OpReadDefectData12     Opcode = 0xb7
+	OpReadElementStatus    Opcode = 0xb8
+)
+
+// Operation codes of sequential-access devices (SSC-5). Some numbers are those of other commands above: their names here are the
+// others', since names go by number alone.
+const (
+	OpRewind              Opcode = 0x01
+	OpFormatMedium        Opcode = 0x04
+	OpReadBlockLimits     Opcode = 0x05
+	OpSetCapacity         Opcode = 0x0b
+	OpReadReverse6        Opcode = 0x0f
+	OpWriteFilemarks6     Opcode = 0x10
+	OpSpace6              Opcode = 0x11
+	OpVerify6             Opcode = 0x13
+	OpRecoverBufferedData Opcode = 0x14
+	OpErase6              Opcode = 0x19
+	OpLoadUnload          Opcode = 0x1b
+	OpLocate10            Opcode = 0x2b
+	OpReadPosition        Opcode = 0x34
+
+	OpReportDensitySupport Opcode = 0x44
+	OpAllowOverwrite       Opcode = 0x82
+	OpSpace16              Opcode = 0x91
+	OpLocate16             Opcode = 0x92
 )
 
 // String returns the standard's name of o, or its number when it has none here.
@@ -84,6 +111,18 @@ func (o Opcode) String() string {
 
 var opcodeNames = [256]string{
 	OpTestUnitReady:        "TEST UNIT READY",
+	OpRewind:               "REWIND",
+	OpReadBlockLimits:      "READ BLOCK LIMITS",
+	OpSetCapacity:          "SET CAPACITY",
+	OpReadReverse6:         "READ REVERSE(6)",
+	OpWriteFilemarks6:      "WRITE FILEMARKS(6)",
+	OpSpace6:               "SPACE(6)",
+	OpVerify6:              "VERIFY(6)",
+	OpRecoverBufferedData:  "RECOVER BUFFERED DATA",
+	OpErase6:               "ERASE(6)",
+	OpLocate10:             "LOCATE(10)",
+	OpAllowOverwrite:       "ALLOW OVERWRITE",
+	OpLocate16:             "LOCATE(16)",
 	OpRequestSense:         "REQUEST SENSE",
 	OpFormatUnit:           "FORMAT UNIT",
 	OpReassignBlocks:       "REASSIGN BLOCKS",
@@ -112,6 +151,7 @@ var opcodeNames = [256]string{
 	OpUnmap:                "UNMAP",
 	OpSanitize:             "SANITIZE",
 	OpLogSelect:            "LOG SELECT",
+	OpReportDensitySupport: "REPORT DENSITY SUPPORT",
 	OpLogSense:             "LOG SENSE",
 	OpModeSelect10:         "MODE SELECT(10)",
 	OpReserve10:            "RESERVE(10)",
@@ -141,10 +181,14 @@ var opcodeNames = [256]string{
 	OpSecurityProtocolIn:   "SECURITY PROTOCOL IN",
 	OpMaintenanceIn:        "MAINTENANCE IN",
 	OpMaintenanceOut:       "MAINTENANCE OUT",
+	OpMoveMedium:           "MOVE MEDIUM",
+	OpExchangeMedium:       "EXCHANGE MEDIUM",
 	OpRead12:               "READ(12)",
 	OpWrite12:              "WRITE(12)",
 	OpWriteAndVerify12:     "WRITE AND VERIFY(12)",
 	OpVerify12:             "VERIFY(12)",
 	OpSecurityProtocolOut:  "SECURITY PROTOCOL OUT",
+	OpSendVolumeTag:        "SEND VOLUME TAG",
 	OpReadDefectData12:     "READ DEFECT DATA(12)",
+	OpReadElementStatus:    "READ ELEMENT STATUS",
 }

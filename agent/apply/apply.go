@@ -137,9 +137,15 @@ func (e *NeedsConfirmError) Error() string {
 }
 
 // A NotFoundError says that there is no such object.
-type NotFoundError struct{ Key model.Key }
+type NotFoundError struct {
+	Key     model.Key
+	Message string // what is not there, if it is something else than the object of Key; empty: it is that
+}
 
 func (e *NotFoundError) Error() string {
+	if e.Message != "" {
+		return e.Message
+	}
 	return fmt.Sprintf("there is no %s %q", e.Key.Kind, e.Key.Name)
 }
 
@@ -172,7 +178,7 @@ type Event struct {
 	Sequence   uint64    `json:"sequence"`
 	Generation uint64    `json:"generation"`
 	Time       time.Time `json:"time"`
-	Type       string    `json:"type"` // applied, tried, confirmed, reverted, reloaded, failed, condition, cleared, login, logout, …
+	Type       string    `json:"type"` // applied, tried, confirmed, reverted, reloaded, failed, acted, condition, cleared, login, logout, …
 	Key        model.Key `json:"key,omitzero"`
 	Message    string    `json:"message"`
 }

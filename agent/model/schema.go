@@ -48,6 +48,18 @@ type Device struct {
 	// Units are the names of the logical units, each of which a LUN can map as UNIT/NAME; an
 	// empty name is the unit's own. nil: there is one, with the unit's own name.
 	Units func(v Values) []string
+	// Actions are what people can do with a unit, beside changing the document.
+	Actions []Action
+}
+
+// An Action is something that people can do with a unit, such as to put a medium into it.
+type Action struct {
+	Name string // in the API and on the command line: "load"
+	Help string // one or two sentences
+	// Arguments are what it is told, each with a name: see [Arguments].
+	Arguments []Option
+	// Changes: it changes something, and is not for those who may only look.
+	Changes bool
 }
 
 // StoreUse is how many stores a device type needs.

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,6 +204,30 @@ func (o *operator) Reservations(_ context.Context, unit string) (api.Reservation
 
 func (o *operator) ClearReservations(_ context.Context, unit string) error {
 	return o.do("clear", "unit", unit, "box/a")
+}
+
+func (o *operator) Actions(_ context.Context, unit string) ([]api.Action, error) {
+	return []api.Action{
+		{Name: "look", Help: "Looks.", Arguments: []api.Argument{}},
+		{Name: "turn", Help: "Turns it.", Changes: true, Arguments: []api.Argument{{Name: "times", Type: "number", Required: true, Help: "how often"}}},
+	}, o.do("actions", "unit", strings.TrimSuffix(unit, "/a"), "box")
+}
+
+func (o *operator) Act(_ context.Context, r ActRequest) (any, error) {
+	if err := o.do(r.Action, "unit", strings.TrimSuffix(r.Unit, "/a"), "box"); err != nil {
+		return nil, err
+	}
+	v, err := model.Arguments(r.Arguments, []model.Option{{Name: "times", Type: model.Int, Required: r.Action == "turn", Help: "how often"}})
+	if err != nil {
+		return nil, err
+	}
+	if v.Int("times") > 9 {
+		return nil, errors.New("it is stuck: oil it")
+	}
+	if r.Action == "look" {
+		return nil, nil
+	}
+	return map[string]any{"turned": v.Int("times"), "by": r.Author}, nil
 }
 
 // whole is a configuration with all that there can be.

@@ -26,6 +26,18 @@ type Operator interface {
 	Reservations(ctx context.Context, unit string) (api.Reservations, error)
 	// ClearReservations removes them, with all registrations.
 	ClearReservations(ctx context.Context, unit string) error
+	// Actions are what can be done with a unit, which has the name of the document; they are its kind's.
+	Actions(ctx context.Context, unit string) ([]api.Action, error)
+	// Act does one of them. arguments are keys and values, YAML or JSON. What is wrong with them are [model.Problems]. It returns
+	// what encoding/json takes, or nil.
+	Act(ctx context.Context, r ActRequest) (result any, err error)
+}
+
+// An ActRequest asks for an action.
+type ActRequest struct {
+	Unit, Action string
+	Arguments    []byte
+	Author       string
 }
 
 // An Agent has the document and changes it: an [*apply.Engine]. Its methods may be called by many goroutines.

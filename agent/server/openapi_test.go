@@ -33,7 +33,7 @@ type documented struct {
 
 // sample is a path that the route is for.
 func (d documented) sample() string {
-	return strings.NewReplacer("{generation}", "7", "{id}", "1", "{kind}", "goroutine", "{transport}", "t", "{name}", "box%2Fa").Replace(d.path)
+	return strings.NewReplacer("{generation}", "7", "{id}", "1", "{kind}", "goroutine", "{transport}", "t", "{name}", "box%2Fa", "{action}", "turn").Replace(d.path)
 }
 
 // methods are in the order in which people read them.

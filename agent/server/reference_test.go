@@ -49,8 +49,8 @@ a daemon has the same at ` + "`/v1/openapi.json`" + `. Go programs have a client
     curl --unix-socket /run/lunette.sock http://lunette/v1/config
     curl --unix-socket /run/lunette.sock -T lunette.yaml "http://lunette/v1/config?dry-run=true"
 
-Root and the user of the daemon may do everything. Whoever else has the socket by ` + "`--socket-group`" + ` may look (GET), and no
-more.
+Root and the user of the daemon may do everything. Whoever else has the socket by ` + "`--socket-group`" + ` may look (GET), and
+do with units what changes nothing, and no more.
 
 A slash in a NAME may be written as it is, or as ` + "`%2F`" + `. Where two of them follow each other it has to be ` + "`%2F`" + `.
 

@@ -32,6 +32,7 @@ type route struct {
 	need         need
 	slow         bool                      // the answer may take as long as a change does
 	rest         bool                      // the last name in the path takes slashes too
+	looks        bool                      // those who may only look may ask: what answers it says who may do it
 	status       int                       // of a success; 0: 200, or 204 without a body
 	fails        []int                     // what else it may answer, apart from 400 and 503
 	answers      map[string]*huma.Response // more successes, and the contents of those
@@ -98,7 +99,7 @@ func meaning(status int) string {
 	case http.StatusUnsupportedMediaType:
 		return "The body is neither YAML nor JSON."
 	case http.StatusUnprocessableEntity:
-		return "The document has problems, each with line, column and path where they are known."
+		return "The document, or what an action is told, has problems, each with line, column and path where they are known."
 	case http.StatusPreconditionRequired:
 		return "It hurts, and needs a confirmation: the plan is in the body."
 	case http.StatusServiceUnavailable:
@@ -165,8 +166,8 @@ func (s *service) handle(op *huma.Operation, answer http.HandlerFunc) {
 func (s *service) refuses(r route, q *http.Request) *failure {
 	p := peerOf(q.Context())
 	switch {
-	case r.method != http.MethodGet && !p.mayChange(s.uid):
-		return fail(http.StatusForbidden, "%v may look, and not change anything: that is for root, and for the user of the daemon, which is uid %d", p, s.uid)
+	case r.method != http.MethodGet && !r.looks && !p.mayChange(s.uid):
+		return s.forbidden(p)
 	case r.need == anAgent && s.Agent == nil:
 		return fail(http.StatusServiceUnavailable, "this daemon does not change what it serves")
 	case r.need == anOperator && s.Operator == nil:
@@ -175,6 +176,11 @@ func (s *service) refuses(r route, q *http.Request) *failure {
 		return fail(http.StatusUnsupportedMediaType, "a body of the type %q cannot be read: it is application/yaml or application/json", q.Header.Get("Content-Type"))
 	}
 	return nil
+}
+
+// forbidden is the answer to one who may only look.
+func (s *service) forbidden(p peer) *failure {
+	return fail(http.StatusForbidden, "%v may look, and not change anything: that is for root, and for the user of the daemon, which is uid %d", p, s.uid)
 }
 
 // readable reports that a body of a type can be YAML or JSON. The last is what curl says of what it is not told.

@@ -68,6 +68,7 @@ func newService(stopping context.Context, c Config) *service {
 		Transformers:                 []huma.Transformer{explained},
 	}, adapter{s})
 	s.runtime()
+	s.actions()
 	s.document()
 	s.objects()
 	s.generations()

@@ -55,6 +55,7 @@ type commandLine struct {
 	plain  bool       // "--" was there: no flags come
 	lost   bool       // there is no such command
 	socket string
+	store  string // of a library that no daemon serves
 }
 
 // A candidate is a word that can stand where the cursor is.
@@ -88,8 +89,11 @@ func (l *commandLine) take(word string) {
 }
 
 func (l *commandLine) given(f *kong.Flag, value string) {
-	if f.Name == "socket" {
+	switch f.Name {
+	case "socket":
 		l.socket = value
+	case "store":
+		l.store = value
 	}
 }
 
@@ -187,6 +191,15 @@ func (l *commandLine) values(v *kong.Value) []candidate {
 		return all
 	case "session":
 		return l.sessions(ctx)
+	case "library":
+		return l.libraries(ctx)
+	case "cartridge":
+		return l.cartridges(ctx)
+	case "tape":
+		if l.store == "" {
+			return []candidate{{word: ":file"}}
+		}
+		return l.cartridges(ctx)
 	default:
 		return l.objects(ctx, model.ObjectKind(what))
 	}

@@ -17,6 +17,7 @@ type daemonAPI interface {
 	objects
 	runs
 	shower
+	actor
 }
 
 // documents are what commands ask about the whole document.

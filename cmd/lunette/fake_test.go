@@ -35,6 +35,7 @@ type fakeDaemon struct {
 	events     []apply.Event
 	operations []apply.Operation
 	sessions   []api.Session
+	results    map[string]string // of actions, in JSON
 }
 
 func (f *fakeDaemon) note(format string, args ...any) {
@@ -202,4 +203,16 @@ func (f *fakeDaemon) asks(t *testing.T, people bool, answer string, args ...stri
 	}
 	status = e.run(args)
 	return status, out.String(), errs.String()
+}
+
+func (f *fakeDaemon) Act(_ context.Context, unit, action string, arguments, result any) error {
+	text, err := json.Marshal(arguments)
+	if err != nil {
+		return err
+	}
+	f.note("act %s %s %s", unit, action, text)
+	if result == nil || f.results[action] == "" {
+		return f.err
+	}
+	return json.Unmarshal([]byte(f.results[action]), result)
 }

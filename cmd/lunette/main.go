@@ -63,6 +63,8 @@ type cli struct {
 	Sessions sessionsCmd `cmd:"" group:"What runs" help:"List the initiators that are logged in."`
 	Profile  profileCmd  `cmd:"" group:"What runs" help:"Take a profile of the running daemon, for go tool pprof."`
 
+	VTL        vtlCmd        `cmd:"" name:"vtl" group:"Tape libraries" help:"Tape libraries: making them, and the panel where they are operated."`
+	Tape       tapeCmd       `cmd:"" group:"Tape libraries" help:"Tapes without a daemon: what is on a cartridge, copies of it, and from and to drives and files."`
 	Bench      benchCmd      `cmd:"" group:"Tools" help:"Load a logical unit of any iSCSI target, and measure it."`
 	Check      checkCmd      `cmd:"" group:"Tools" help:"Check a configuration document, and what it names on this machine, and change nothing."`
 	Kinds      kindsCmd      `cmd:"" group:"Tools" help:"List the stores, filters, devices and transports, and their options."`

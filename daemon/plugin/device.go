@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/lunette-io/lunette/agent/api"
@@ -28,9 +29,17 @@ type Device struct {
 	Type scsi.PeripheralType
 	// Releases: its logical units have Release, and when Open fails the stores are open as before.
 	Releases bool
+	// Alone: what its options name cannot be open twice. When another device of it takes the place of one, that is made when the old
+	// one is closed, and Fits has to say before what is wrong with its options.
+	Alone bool
 	// Fits says what Open would not take of the stores of a unit, by name; nil: it takes all.
 	Fits func(v model.Values, stores map[string]Found) error
+	// Actions are what people can do with a unit, beside changing the document: see [Unit.Act].
+	Actions []Action
 }
+
+// An Action is something that people can do with a unit.
+type Action = model.Action
 
 func (p Device) add(r *Registry) { r.Devices = append(r.Devices, p) }
 
@@ -69,7 +78,15 @@ type Unit struct {
 	// Release closes the logical unit as its Close does, but leaves its stores open, with all that was
 	// written durable: another device gets them. It has it if [Device.Releases].
 	Release func() error
+	// Act does one of [Device.Actions] with the whole of the unit, of which this is one of the logical units; the first of them
+	// that has it does it, several at the same time. args were checked as options of the action. The result is what
+	// encoding/json takes; nil: there is none. An error that wraps [ErrNotThere] is of something named in args that is not there;
+	// other errors say that nothing was done, and why. It may be called while the unit is closed, and afterwards, and fails then.
+	Act func(ctx context.Context, action string, args model.Values) (result any, err error)
 }
+
+// ErrNotThere is wrapped by errors of [Unit.Act] about things that are not there.
+var ErrNotThere = errors.New("it is not there")
 
 // Changing is what is to be changed of a unit: options that say of themselves that they are [model.Live],
 // [model.Telling] or [model.Growing].

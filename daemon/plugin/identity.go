@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 // What a unit calls itself if the document does not say.
 const (
 	defaultVendor   = "lunette"
+	defaultProduct  = "unit" // of a device type that has no option for it
 	defaultRevision = "1"
 )
 
@@ -56,10 +58,11 @@ func naa(text string) error {
 
 // Identity is what a unit of the type calls itself: what its [IdentityOptions] say, and the rest from
 // seed. A serial number given makes the NAA as well, so that two hosts which serve one store
-// can show it as one unit.
+// can show it as one unit. A device type whose units have other names has options of its own.
 func Identity(t scsi.PeripheralType, seed string, v model.Values) (scsi.Identity, error) {
 	id := scsi.Identity{
-		Type: t, Vendor: v.String("vendor"), Product: v.String("product"), Revision: v.String("revision"), Serial: v.String("serial"),
+		Type: t, Vendor: cmp.Or(v.String("vendor"), defaultVendor), Product: cmp.Or(v.String("product"), defaultProduct),
+		Revision: cmp.Or(v.String("revision"), defaultRevision), Serial: v.String("serial"),
 	}
 	if id.Serial != "" {
 		seed = strings.Join([]string{"serial", id.Vendor, id.Product, id.Serial}, "\x00")

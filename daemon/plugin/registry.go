@@ -77,7 +77,7 @@ func (r Registry) Schema() model.Schema {
 	}
 	for _, p := range r.Devices {
 		k := p.kind("device")
-		k.Device = model.Device{Stores: p.Stores, Units: p.Units}
+		k.Device = model.Device{Stores: p.Stores, Units: p.Units, Actions: p.Actions}
 		s.Kinds = append(s.Kinds, k)
 	}
 	for _, p := range r.portals() {

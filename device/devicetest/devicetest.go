@@ -46,8 +46,16 @@ type Device struct {
 	// Write is a CDB that takes WriteLen bytes of data-out.
 	Write    []byte
 	WriteLen int
+	// Start is a CDB that makes the unit ready again after a command with a CDB of zeros has stopped it; nil for
+	// device types of which a reset does that.
+	Start []byte
 	// Modes are the pages that MODE SENSE has, in order.
 	Modes []Mode
+	// Bound says that fields of a page depend on each other: a change of one bit alone may be refused, or change others;
+	// nil: those of none do.
+	Bound func(Mode) bool
+	// Follows says that the current values of a page follow a state of the unit: they need not be the default ones; nil: none do.
+	Follows func(Mode) bool
 }
 
 // A Name tells commands apart; Action is 0 where there are no service actions.

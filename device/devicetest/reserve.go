@@ -30,10 +30,10 @@ var primary = map[scsi.Opcode]reserve.Class{
 }
 
 func (b *bench) class(c Name) (reserve.Class, bool) {
-	if class, ok := primary[c.Op]; ok {
+	if class, ok := b.d.Access[c]; ok {
 		return class, true
 	}
-	class, ok := b.d.Access[c]
+	class, ok := primary[c.Op]
 	return class, ok
 }
 
@@ -125,6 +125,9 @@ func (b *bench) fencing() {
 		}
 		// Some of the commands may have stopped the unit.
 		holder.Manage(target.ResetLogicalUnit, 0, 0)
+		for started := b.d.Start == nil; !started; {
+			started = b.do(holder, b.d.Start, nil, 0).Sense.Key != scsi.KeyUnitAttention
+		}
 		for _, s := range []*loopback.Session{holder, registrant, other} {
 			b.calm(s)
 		}

@@ -10,6 +10,11 @@ import (
 var ownContexts = map[string]string{
 	"device/disk/disk.go New":                      "the context of the disk itself, which ends with Close",
 	"device/disk/disk.go Release":                  "what was written is made durable though everybody has gone",
+	"device/tape/drive.go New":                     "the context of the drive itself, which ends with Close",
+	"device/library/open.go empty":                 "what drives have is flushed when the library is closed, though everybody has gone",
+	"device/library/kind/open.go open":             "the context of what operators do, which ends with Close",
+	"device/library/transfer.go bringIn":           "the state has the cartridge in the drive already: it has to come there",
+	"device/library/transfer.go undo":              "what could not be moved goes back, whoever has gone",
 	"device/mode.go init":                          "what is saved is read when the unit is made",
 	"device/tape/medium/cartridge.go openHeads":    "what a crash has left is made good when the cartridge is opened; it is bounded",
 	"device/tape/medium/head.go Room":              "some headers of frames are read at most",

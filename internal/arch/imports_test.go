@@ -16,6 +16,7 @@ type rule struct {
 
 // rules are looked at in order: the first that fits a package is its rule.
 var rules = []rule{
+	{"device/library/kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi", "store", "store/record", "device/changer", "device/tape/...", "device/personality"}, "a library is a robot and drives, which it puts together"},
 	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "buffer", "target", "network/rdma", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
 
 	{"scsi/...", []string{"scsi"}, "vocabulary: everybody reads it, so it reads nobody"},
@@ -35,7 +36,14 @@ var rules = []rule{
 	{"device/kept", []string{"device/reserve", "scsi", "store"}, "it keeps reservations as data, in what a store has for it"},
 	{"device/reserve", []string{"scsi/..."}, "rules and data: who waits, locks and answers is above them"},
 	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
-	{"device/tape/medium", []string{"buffer", "internal/failpoint"}, "a cartridge is files: it knows neither SCSI, nor drives, nor what they call it"},
+	{"device/personality", []string{"scsi"}, "what machines call themselves and can do, as data: it knows no command"},
+	{"device/tape/medium", []string{"buffer", "internal/failpoint"}, "a cartridge is files: it knows neither SCSI nor drives"},
+	{"device/tape/encryption", []string{"device", "device/nexus", "device/tape/medium", "target", "scsi/...", "buffer"}, "keys and ciphers: it knows neither positions nor which drive it is in"},
+	{"device/changer", []string{"device", "device/kept", "device/nexus", "device/reserve", "device/personality", "target", "scsi/...", "store", "buffer"}, "a robot asks an inventory for moves: it knows neither drives nor where cartridges are kept"},
+	{"device/library", []string{"device/changer", "device/personality", "device/tape", "device/tape/medium", "scsi", "internal/failpoint"}, "elements and cartridges: it knows no command, and of SCSI what its refusals are called"},
+	{"device/tape", []string{"device", "device/kept", "device/nexus", "device/reserve", "device/personality", "device/tape/...", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a drive reads and writes a cartridge: it knows neither robots nor where cartridges come from"},
+	{"device/changer", []string{"device", "device/kept", "device/nexus", "device/reserve", "device/personality", "target", "scsi/...", "store", "buffer"}, "a robot asks an inventory for moves: it knows neither drives nor where cartridges are kept"},
+	{"device/library", []string{"device/changer", "device/personality", "device/tape", "device/tape/medium", "scsi", "internal/failpoint"}, "elements and cartridges: it knows no command, and of SCSI what its refusals are called"},
 	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
@@ -54,6 +62,7 @@ var rules = []rule{
 	{"transport/transporttest", []string{"..."}, "the suite holds every transport to the same"},
 	{"transport/loopback", []string{"target", "scsi/...", "buffer"}, "the reference transport: nothing but the waist"},
 	{"transport/srp/iu", nil, "wire elements know no channel"},
+	{"initiator/st", nil, "the other end of a real drive: what it reads and writes is a tape to nobody here"},
 	{"initiator/srp", []string{"transport/srp/iu", "scsi/...", "buffer", "network/rdma"}, "the other end of the wire, for tests and benchmarks"},
 	{"transport/srp", []string{"transport/srp/iu", "target", "scsi/...", "buffer", "network/rdma", "internal/ratelog", "internal/share", "internal/tagtable"}, "a transport knows its network, and no other transport"},
 	{"transport/fcp", []string{"target", "scsi/...", "buffer", "network/fc"}, "a transport knows its network, and no other transport"},
@@ -70,7 +79,10 @@ var rules = []rule{
 	{"daemon/plugin", []string{"agent/model", "agent/api", "target", "scsi", "store", "buffer"}, "what the daemon and its plugins agree on knows none of them"},
 	{"daemon", []string{"..."}, "the one place that knows everything, and puts it together"},
 	{"bench", []string{"scsi/...", "initiator/iscsi", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma/iwarp", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
-	{"cmd/lunette", []string{"daemon", "agent/...", "bench"}, "flags and tables: what is behind them is the daemon's business, or the load generator's"},
+	{"archive/mhvtl", []string{"archive", "device/tape/medium"}, "it reads files of another program: it knows what a tape is, not where it goes"},
+	{"archive/vtl", []string{"archive", "archive/mhvtl", "device/library", "device/changer", "device/tape", "device/tape/medium", "device/personality"}, "libraries with no daemon: what opens them for people knows no command"},
+	{"archive", []string{"device/tape/medium", "device/personality", "initiator/st", "buffer"}, "tapes go into files and out of them with nobody's help: it knows cartridges and drives, neither libraries nor the daemon"},
+	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive/..."}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too"},
 	{"internal/...", nil, "no words of the domain, so nothing to import"},
 	{"test/...", []string{"..."}, "tests from outside"},
 }
@@ -151,11 +163,12 @@ var outside = []struct {
 	{"plugin", nil, "one static binary"},
 	{"github.com/alecthomas/kong", []string{"cmd/..."}, "flags are the command's"},
 	{"github.com/danielgtaylor/huma/v2", []string{"agent/server"}, "the API is served, and described, in one place"},
-	{"github.com/goccy/go-yaml", []string{"agent/model"}, "the document is read in one place"},
+	{"github.com/goccy/go-yaml", []string{"agent/model", "device/personality"}, "the document is read in one place, and personalities, which are data of makers and no part of it, in another"},
 	{"github.com/klauspost/compress", []string{"device/tape/medium"}, "frames of a cartridge are compressed in one place"},
 	{"pgregory.net/rapid", nil, "for tests alone"},
 	{"go.uber.org/goleak", nil, "for tests alone"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},
+	{"github.com/anchore/go-lzo", []string{"archive/mhvtl"}, "a format of another program, for what is read of it"},
 	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "test/..."}, "for tests and shared suites"},
 }
 

@@ -40,6 +40,13 @@ var parsers = map[string]func([]byte) (builder, error){
 	"SendDiagnostic":       func(c []byte) (builder, error) { return cdb.ParseSendDiagnostic(c) },
 	"MaintenanceOut":       func(c []byte) (builder, error) { return cdb.ParseMaintenanceOut(c) },
 	"ReportOpcodes":        func(c []byte) (builder, error) { return cdb.ParseReportOpcodes(c) },
+	"ReadAttribute":        func(c []byte) (builder, error) { return cdb.ParseReadAttribute(c) },
+	"WriteAttribute":       func(c []byte) (builder, error) { return cdb.ParseWriteAttribute(c) },
+	"ReportDensity":        func(c []byte) (builder, error) { return cdb.ParseReportDensity(c) },
+	"Buffer":               func(c []byte) (builder, error) { return cdb.ParseBuffer(c) },
+	"ReceiveDiagnostic":    func(c []byte) (builder, error) { return cdb.ParseReceiveDiagnostic(c) },
+	"ReportTimestamp":      func(c []byte) (builder, error) { return cdb.ParseReportTimestamp(c) },
+	"SecurityProtocol":     func(c []byte) (builder, error) { return cdb.ParseSecurityProtocol(c) },
 	"ReportTaskManagement": func(c []byte) (builder, error) { return cdb.ParseReportTaskManagement(c) },
 }
 
@@ -97,6 +104,15 @@ var golden = []struct {
 	{"SendDiagnostic", "1d 37 00 0102 00", cdb.SendDiagnostic{Code: 1, PF: true, SelfTest: true, DeviceOffline: true, UnitOffline: true, Length: 0x102}},
 	{"MaintenanceOut", "a4 0a 00000000 00000008 00 00", cdb.MaintenanceOut{Action: scsi.ActionSetTargetPortGroups, Length: 8}},
 	{"ReportOpcodes", "a3 0c 82 9e 0010 00000200 00 00", cdb.ReportOpcodes{Timeouts: true, Options: cdb.ReportAction, Opcode: scsi.OpServiceActionIn16, Action: scsi.ActionReadCapacity16, Allocation: 512}},
+	{"ReadAttribute", "8c 01 0102 00 03 00 04 0806 00000200 01 00", cdb.ReadAttribute{Action: scsi.ActionAttributeList, Element: 0x102, Volume: 3, Partition: 4, First: 0x806, Allocation: 512, Cache: true}},
+	{"WriteAttribute", "8d 01 000000 02 00 01 0000 00000019 00 00", cdb.WriteAttribute{Through: true, Volume: 2, Partition: 1, Length: 25}},
+	{"ReportDensity", "44 03 0000000000 1000 00", cdb.ReportDensity{MediumType: true, Media: true, Allocation: 4096}},
+	{"Buffer", "3c 2a 01 010203 040506 00", cdb.Buffer{Opcode: scsi.OpReadBuffer, Mode: cdb.BufferEcho, Specific: 1, ID: 1, Offset: 0x10203, Length: 0x40506}},
+	{"Buffer", "3b 0a 00 000000 000100 00", cdb.Buffer{Opcode: scsi.OpWriteBuffer, Mode: cdb.BufferEcho, Length: 256}},
+	{"ReceiveDiagnostic", "1c 01 40 0102 00", cdb.ReceiveDiagnostic{PCV: true, Page: 0x40, Allocation: 0x102}},
+	{"ReportTimestamp", "a3 0f 00000000 0000000c 00 00", cdb.ReportTimestamp{Allocation: 12}},
+	{"SecurityProtocol", "a2 20 0010 80 00 00002000 00 00", cdb.SecurityProtocol{Opcode: scsi.OpSecurityProtocolIn, Protocol: cdb.ProtocolDataEncryption, Specific: 0x10, Inc512: true, Length: 8192}},
+	{"SecurityProtocol", "b5 20 0010 00 00 00000034 00 00", cdb.SecurityProtocol{Opcode: scsi.OpSecurityProtocolOut, Protocol: cdb.ProtocolDataEncryption, Specific: 0x10, Length: 52}},
 	{"ReportTaskManagement", "a3 0d 80 000000 00000010 00 00", cdb.ReportTaskManagement{Extended: true, Allocation: 16}},
 }
 

@@ -33,3 +33,23 @@ func (s SendDiagnostic) Append(dst []byte) []byte {
 		flag(s.DeviceOffline, 0x02)|flag(s.UnitOffline, 0x01), 0)
 	return append(binary.BigEndian.AppendUint16(dst, s.Length), 0)
 }
+
+// A ReceiveDiagnostic is RECEIVE DIAGNOSTIC RESULTS (SPC-5 6.27).
+type ReceiveDiagnostic struct {
+	PCV        bool // Page is a page that is asked for
+	Page       uint8
+	Allocation uint16
+}
+
+// ParseReceiveDiagnostic reads RECEIVE DIAGNOSTIC RESULTS.
+func ParseReceiveDiagnostic(c []byte) (ReceiveDiagnostic, error) {
+	if err := needOp(c, scsi.OpReceiveDiagnostic); err != nil {
+		return ReceiveDiagnostic{}, err
+	}
+	return ReceiveDiagnostic{PCV: c[1]&0x01 != 0, Page: c[2], Allocation: binary.BigEndian.Uint16(c[3:])}, nil
+}
+
+// Append appends the CDB.
+func (r ReceiveDiagnostic) Append(dst []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(append(dst, byte(scsi.OpReceiveDiagnostic), flag(r.PCV, 0x01), r.Page), r.Allocation), 0)
+}

@@ -71,6 +71,12 @@ func T10Designator(vendor, text string) Designator {
 	return Designator{CodeSet: CodeASCII, Association: OfUnit, Type: DesignatorT10Vendor, Data: data}
 }
 
+// T10FieldsDesignator names the logical unit by the fields of INQUIRY data, vendor in 8 characters and product in
+// 16, and its serial number: as tape drives do, so that it is the same in VPD page 83h and in READ ELEMENT STATUS data.
+func T10FieldsDesignator(vendor, product, serial string) Designator {
+	return T10Designator(vendor, string(appendPadded(nil, product, 16))+serial)
+}
+
 // RelativePortDesignator numbers the target port the command came through (SPC-5 7.7.6.7).
 func RelativePortDesignator(protocol scsi.Protocol, port uint16) Designator {
 	return portNumber(protocol, DesignatorRelativePort, port)

@@ -6,7 +6,8 @@ import (
 	"github.com/lunette-io/lunette/scsi"
 )
 
-// InquiryLen is the length of standard INQUIRY data as built here.
+// InquiryLen is the length of standard INQUIRY data as built here, if nothing else is asked for, and
+// the most it can be.
 const InquiryLen = 96
 
 // Version descriptors (SPC-5 table 154).
@@ -31,28 +32,44 @@ type Inquiry struct {
 	EnclosureServer bool  // ENCSERV
 	MultiPort       bool  // MULTIP
 	CommandQueue    bool  // CMDQUE
+	Barcodes        bool  // BARC of media changers (SMC-3 6.2.1): there is a reader of bar codes
+	Changer         bool  // MCHNGR, of SPC-2: a medium changer is attached to the unit
 
 	Vendor, Product, Revision string // cut to 8, 16 and 4 characters
 
+	// Special are the vendor specific bytes from byte 36 on, 20 at most; more are left out.
+	Special []byte
 	// Versions are at most eight version descriptors; more are left out.
 	Versions []uint16
+
+	// Length is that of all the data, 36 to InquiryLen; 0 is InquiryLen. What lies behind it is left out.
+	Length int
 }
 
-// Append appends the 96 bytes.
+// special is the length of the vendor specific bytes.
+const special = 20
+
+// Append appends the data.
 func (i Inquiry) Append(dst []byte) []byte {
+	length := InquiryLen
+	if i.Length != 0 {
+		length = min(max(i.Length, 36), InquiryLen)
+	}
+	from := len(dst)
 	dst = append(dst,
 		i.Peripheral.Byte(),
 		flag(i.Removable, 0x80)|flag(i.Conglomerate, 0x40),
 		byte(i.Version),
 		0x02|flag(i.Hierarchical, 0x10)|flag(i.NormalACA, 0x20),
-		InquiryLen-5,
+		byte(length-5),
 		i.PortGroups&3<<4|flag(i.ThirdPartyCopy, 0x08)|flag(i.Protect, 0x01),
-		flag(i.EnclosureServer, 0x40)|flag(i.MultiPort, 0x10),
+		flag(i.EnclosureServer, 0x40)|flag(i.Barcodes, 0x20)|flag(i.MultiPort, 0x10)|flag(i.Changer, 0x08),
 		flag(i.CommandQueue, 0x02))
 	dst = appendPadded(dst, i.Vendor, 8)
 	dst = appendPadded(dst, i.Product, 16)
 	dst = appendPadded(dst, i.Revision, 4)
-	dst = appendZeros(dst, 22)
+	own := i.Special[:min(len(i.Special), special)]
+	dst = appendZeros(append(dst, own...), special-len(own)+2)
 	for n := range 8 {
 		var v uint16
 		if n < len(i.Versions) {
@@ -60,5 +77,5 @@ func (i Inquiry) Append(dst []byte) []byte {
 		}
 		dst = binary.BigEndian.AppendUint16(dst, v)
 	}
-	return appendZeros(dst, 22)
+	return appendZeros(dst, 22)[:from+length]
 }

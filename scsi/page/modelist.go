@@ -49,6 +49,16 @@ type BlockDescriptor struct {
 	BlockSize uint32 // bytes
 }
 
+// WithDensity is d of a medium with a DENSITY CODE: that is byte 0 of the short form, above a number of
+// blocks of three bytes (SPC-5 7.5.6).
+func (d BlockDescriptor) WithDensity(code byte) BlockDescriptor {
+	d.Blocks = d.Blocks&0xffffff | uint64(code)<<24
+	return d
+}
+
+// Density is the DENSITY CODE of d, which came in the short form.
+func (d BlockDescriptor) Density() byte { return byte(d.Blocks >> 24) }
+
 // Append appends the short form, 8 bytes. More blocks than fit read FFFFFFFFh.
 func (d BlockDescriptor) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(min(d.Blocks, 0xffffffff)))

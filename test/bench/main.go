@@ -33,6 +33,8 @@ type options struct {
 	foreign bool   // fio or iscsi-perf too
 	all     bool   // also what no claim is about
 	manage  bool   // only what changes of a large document cost
+	tape    int64  // bytes; only what a tape drive takes and gives
+	flat    int64  // bytes; only a long stream over iSCSI
 	beside  bool   // only the greedy and the modest neighbour
 	nice    int    // of the greedy one's client
 }
@@ -58,9 +60,12 @@ func main() {
 	flag.StringVar(&o.profile, "profile", "", "with -cost: write CPU profiles into this `directory`")
 	flag.BoolVar(&o.beside, "neighbour", false, "only measure how long one who reads a block at a time waits beside one with 1024 commands on the same unit")
 	flag.BoolVar(&o.manage, "manage", false, "only measure what changes of a document with 1,000 targets cost")
+	tape := flag.Int("tape", 0, "only measure tape drives in this process, with so many `GiB` each time")
+	flat := flag.Int("tape-stream", 0, "only measure tape drives over iSCSI, with so many `GiB` in a stream")
 	flag.IntVar(&o.nice, "nice", 10, "with -neighbour: the `priority` of the greedy one's client, as nice(1) has it")
 	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi too: fio with its engine, or iscsi-perf")
 	flag.Parse()
+	o.tape, o.flat = int64(*tape)<<30, int64(*flat)<<30
 	if *quick {
 		o.rounds, o.time = 1, 250*time.Millisecond
 	}
@@ -88,6 +93,12 @@ func exit(err error) {
 func run(ctx context.Context, w io.Writer, o options) error {
 	if o.manage {
 		return manage(ctx, w, o)
+	}
+	if o.tape > 0 {
+		return tapes(ctx, w, o)
+	}
+	if o.flat > 0 {
+		return tapeStream(ctx, w, o)
 	}
 	if o.beside {
 		return neighbours(ctx, w, o)

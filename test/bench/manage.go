@@ -183,16 +183,24 @@ func (m *managed) tell(what string, wall, cpu time.Duration) {
 
 // resident tells how much memory the daemon has.
 func (m *managed) resident(when string) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.child.Process.Pid))
+	if mib := residentMiB(m.child.Process.Pid); mib > 0 {
+		fmt.Fprintf(m.out, "%-36s %8d MiB\n", "resident, "+when, mib)
+	}
+}
+
+// residentMiB is how much memory a process has; 0: that is not known.
+func residentMiB(pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return
+		return 0
 	}
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
 			kib, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			fmt.Fprintf(m.out, "%-36s %8d MiB\n", "resident, "+when, kib>>10)
+			return kib >> 10
 		}
 	}
+	return 0
 }
 
 // cpu is the processor time that the daemon has had.

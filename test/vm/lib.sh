@@ -1,6 +1,7 @@
 # What the scripts that run in a lab guest share: steps, servers in network namespace "target" behind a veth pair, and load.
 # A script prints "1..N" and then one line a step: "ok NAME SECONDS", or "not ok NAME SECONDS" after what the step, the
-# kernel and the servers said. With arguments it runs only the steps they name.
+# kernel and the servers said; before it are the checks that the step has left in /run/checks, as "  ok - WHAT" or "  BAD - WHAT".
+# With arguments it runs only the steps they name.
 # shellcheck shell=bash disable=SC2154,SC2317 # address, user, iqn and steps are the script's; steps are called by name
 
 # --- steps ----------------------------------------------------------------------------------------------------------
@@ -11,8 +12,10 @@ step() {
   local -A said=()
   for log in /run/*.log; do [ ! -e "$log" ] || said[$log]=$(stat -c %s "$log"); done
   log=$(mktemp)
+  rm -f /run/checks
   (set -e; "$1") >"$log" 2>&1
   status=$?
+  [ ! -e /run/checks ] || sed -n 's/^\(ok\|BAD\) /  \1 - /p' /run/checks
   ((status != 0)) || { echo "ok $1 $((SECONDS - start))"; return; }
   failed=1
   sed 's/^/    /' "$log"
@@ -54,7 +57,7 @@ daemon() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   setsid bash -c 'name=$1; shift; bash -c "echo \$\$ >/run/$name.pid; exec \"\$@\"" - "$@" >>"/run/$name.log" 2>&1 </dev/null
     echo $? >"/run/$name.status"' - "$name" ip netns exec target "$@" </dev/null >/dev/null 2>&1 &
-  within 15 listens "$port" || { cat "/run/$name.log"; return 1; }
+  within 60 listens "$port" || { cat "/run/$name.log"; return 1; }
 }
 listens() { inside ss -Hltn "sport = :$1" | grep -q .; }
 

@@ -11,6 +11,8 @@ tcp=3260 iser=3261 unasked=3262 srp=5555 # ports
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$here/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=attach.sh
+. "$here/attach.sh"
 load_size=6
 
 # --- the server -----------------------------------------------------------------------------------------------------
@@ -58,46 +60,11 @@ serve() {
   document "$engine" >/run/main.yaml
   daemon main "$srp" "$here/lunette" serve --config /run/main.yaml --socket /run/main.sock
 }
-socket=/run/main.sock # of the server that is asked
-ask() { timeout 10 "$here/lunette" "$@" --socket "$socket"; }
 # count KEY: how often the sessions have it, as in '"network": "iwarp"'
 count() { ask sessions -o json | grep -c "$1"; }
 
 # --- initiators -----------------------------------------------------------------------------------------------------
 
-# iser_log_in NAME [PORT]: Linux's libiscsi gives the response of a login to iscsid (iscsi_recv_pdu) before it frees the one task that logins
-# have (iscsi_complete_task, the next call). If the processor that does so is held up in between, iscsid sends the
-# next request from another one, libiscsi refuses it ("Login/Text in progress"), the target sees nothing of it, and iscsid waits
-# for an answer until the login times out. Probes at these functions have shown that, 2 ms apart, once in 26 logins with two busy
-# loops beside them. Then, and only then, it is tried again.
-iser_log_in() {
-  local try port=${2:-$iser}
-  for try in 1 2 3; do
-    dmesg -C
-    ! login "$1" "$port" iser || return 0
-    dmesg_has 'Login/Text in progress' || return 1
-    echo "login $try of $1 has met itself"
-  done
-  return 1
-}
-
-# add_target NAME: what the daemon says that attaches it by SRP
-add_target() { ask targets | sed -n "/^to attach $iqn:$1 by SRP/{n; s/^ *//p}"; }
-srp_login() { # NAME [OPTIONS]
-  local line; line=$(add_target "$1")
-  echo "$line"
-  echo "$line${2:+,$2}" >"/sys/class/infiniband_srp/srp-siw0-1/add_target"
-}
-# load_srp [PARAMETERS]: it tries again after two seconds, and keeps what is under way for long enough.
-load_srp() { modprobe ib_srp reconnect_delay=2 fast_io_fail_tmo=60 dev_loss_tmo=120 "$@"; }
-# srp_host NAME: the kernel's host of it
-srp_host() {
-  local h id; id=$(add_target "$1" | sed 's/^id_ext=\([0-9a-f]*\),.*/0x\1/')
-  for h in /sys/class/scsi_host/host*; do
-    if [ -e "$h/id_ext" ] && [ "$(cat "$h/id_ext")" = "$id" ]; then echo "${h##*/}" && return; fi
-  done
-  return 1
-}
 srp_find() { # NAME LUN
   local block; host=$(srp_host "$1") || return
   for block in "/sys/class/scsi_host/$host"/device/target*/*:*:*:"$2"/block/*; do
@@ -105,12 +72,6 @@ srp_find() { # NAME LUN
   done
   return 1
 }
-srp_logout() {
-  local host; host=$(srp_host "$1")
-  echo 1 >"/sys/class/srp_remote_ports/port-${host#host}:1/delete"
-  within 10 no srp_host "$1"
-}
-
 # over TRANSPORT NAME LUN: the disk there
 over() {
   case $1 in
@@ -203,13 +164,6 @@ start() {
   serve
   ask targets
   [ -n "$(add_target main)" ] && [ "$(add_target main)" != "$(add_target same)" ]
-}
-
-# iser_discover: as iser_log_in, since discovery logs in too
-iser_discover() {
-  dmesg -C
-  admin -m discovery -t sendtargets -p "$address:$iser" -I iser && return
-  dmesg_has 'Login/Text in progress' >&2 && admin -m discovery -t sendtargets -p "$address:$iser" -I iser
 }
 
 iser_discovery() {

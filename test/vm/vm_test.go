@@ -7,10 +7,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,12 +30,20 @@ func TestISCSI(t *testing.T) { inGuest(t, "iscsi.sh", "lunette.sh") }
 func TestManage(t *testing.T) { inGuest(t, "manage.sh") }
 
 // TestRDMA is Linux's own initiators over software iWARP, and the one over TCP beside them.
-func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh") }
+func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh", "attach.sh") }
 
-// inGuest runs a script in a guest, with others that it needs; every step of it is a subtest. The server is the one that
-// LUNETTE names, else this checkout's.
+// TestTape is Linux's own drivers of tapes and robots, and programs above them, with a tape library by each transport.
+func TestTape(t *testing.T) { inGuest(t, "tape.sh", "attach.sh", "tape") }
+
+// inGuest runs a script in the guest that most of them need.
 func inGuest(t *testing.T, script string, others ...string) {
-	image := exec.Command("./lab", "-b")
+	inGuestOf(t, "initiators", guestLimit, script, others...)
+}
+
+// inGuestOf runs a script in a guest of that image, with files and folders that it needs; every step of it is a subtest, and
+// every check of a step one of that. The server is the one that LUNETTE names, else this checkout's.
+func inGuestOf(t *testing.T, kind, seconds, script string, others ...string) {
+	image := exec.Command("./lab", "-i", kind, "-b")
 	image.Stderr = os.Stderr
 	limit := time.AfterFunc(buildLimit, func() { _ = image.Process.Signal(os.Interrupt) })
 	if err := image.Run(); err != nil {
@@ -50,10 +60,10 @@ func inGuest(t *testing.T, script string, others ...string) {
 	}
 	build(t, filepath.Join(dir, "results"), "./results")
 	for _, name := range append(others, script, "lib.sh") {
-		copyFile(t, filepath.Join(dir, name), name)
+		copyAll(t, filepath.Join(dir, name), name)
 	}
 	var out, trouble bytes.Buffer
-	guest := exec.Command("./lab", "-t", guestLimit, "-m", "1536", dir, "bash "+script)
+	guest := exec.Command("./lab", "-i", kind, "-t", seconds, "-m", "1536", dir, "bash "+script)
 	guest.Stdout, guest.Stderr = &out, &trouble
 	status := guest.Run()
 
@@ -61,6 +71,13 @@ func inGuest(t *testing.T, script string, others ...string) {
 	for _, s := range steps {
 		t.Run(s.name, func(t *testing.T) {
 			t.Logf("%s s in the guest", s.seconds)
+			for _, c := range s.checks {
+				t.Run(c.what, func(t *testing.T) {
+					if !c.ok {
+						t.Error(c.what)
+					}
+				})
+			}
 			if !s.ok {
 				t.Errorf("\n%s", s.said)
 			}
@@ -79,17 +96,26 @@ type step struct {
 	name, seconds string
 	ok            bool
 	said          string // when it failed
+	checks        []check
+}
+
+// A check is one thing of several that a step has looked at.
+type check struct {
+	what string
+	ok   bool
 }
 
 var (
-	planLine = regexp.MustCompile(`^1\.\.(\d+)$`)
-	stepLine = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
+	checkLine = regexp.MustCompile(`^  (ok|BAD) - (.*)$`)
+	planLine  = regexp.MustCompile(`^1\.\.(\d+)$`)
+	stepLine  = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
 )
 
 // parse reads the output of a script; an error says that it is not whole.
 func parse(r io.Reader) ([]step, error) {
 	var steps []step
 	var said strings.Builder
+	var checks []check
 	plan := "no"
 	scan := bufio.NewScanner(r)
 	scan.Buffer(nil, 1<<20)
@@ -99,13 +125,18 @@ func parse(r io.Reader) ([]step, error) {
 			plan = m[1]
 			continue
 		}
+		if m := checkLine.FindStringSubmatch(line); m != nil {
+			checks = append(checks, check{what: m[2], ok: m[1] == "ok"})
+			continue
+		}
 		m := stepLine.FindStringSubmatch(line)
 		if m == nil {
 			said.WriteString(line + "\n")
 			continue
 		}
-		steps = append(steps, step{name: m[2], seconds: m[3], ok: m[1] == "", said: said.String()})
+		steps = append(steps, step{name: m[2], seconds: m[3], ok: m[1] == "", said: said.String(), checks: checks})
 		said.Reset()
+		checks = nil
 	}
 	if err := scan.Err(); err != nil {
 		return steps, err
@@ -124,6 +155,10 @@ func TestParse(t *testing.T) {
 	if !steps[0].ok || steps[0].seconds != "3" || steps[1].ok || steps[1].said != "    cmp: differ\n" {
 		t.Errorf("%+v", steps)
 	}
+	steps, err = parse(strings.NewReader("1..1\n  ok - a\n  BAD - b: c\n    ok more\nnot ok one 3\n"))
+	if want := []check{{"a", true}, {"b: c", false}}; err != nil || len(steps) != 1 || !slices.Equal(steps[0].checks, want) {
+		t.Errorf("%v, %+v", err, steps)
+	}
 	for _, cut := range []string{"", "ok one 3\n", "1..2\nok one 3\nkernel panic\n"} {
 		if _, err := parse(strings.NewReader(cut)); err == nil {
 			t.Errorf("%q is taken for a whole run", cut)
@@ -138,6 +173,28 @@ func build(t *testing.T, path, program string) {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)
+	}
+}
+
+// copyAll copies a file, or a folder with all that is in it.
+func copyAll(t *testing.T, to, from string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		copyFile(t, filepath.Join(to, rel), path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -29,7 +31,13 @@ func Kind() plugin.Device {
 				{Name: "turns", Type: model.Int, List: true, Help: "how often it turns"},
 			}}}},
 		}, plugin.IdentityOptions("carousel")...),
-	}, Stores: model.ManyStores, Units: units, Open: open}
+	}, Stores: model.ManyStores, Units: units, Open: open, Actions: []plugin.Action{
+		{Name: "look", Help: "Says how often it was turned."},
+		{Name: "turn", Help: "Turns it.", Changes: true, Arguments: []model.Option{
+			{Name: "times", Type: model.Int, Required: true, Max: 100, Help: "how often"},
+			{Name: "to", Help: "the label that comes in front"},
+		}},
+	}}
 }
 
 // units are the robot and the disks.
@@ -45,7 +53,18 @@ func open(ctx context.Context, p plugin.Parts) ([]plugin.Unit, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []plugin.Unit{{Name: "robot", LU: robot, Describe: func() plugin.Description {
+	var turned atomic.Int64
+	act := func(_ context.Context, action string, args model.Values) (any, error) {
+		if label := args.String("to"); label != "" && !slices.ContainsFunc(slices.Collect(maps.Keys(slots)), func(name string) bool { return slots.Group(name).String("label") == label }) {
+			return nil, fmt.Errorf("the label %q: %w", label, plugin.ErrNotThere)
+		}
+		if n := turned.Add(args.Int("times")); n > 10 {
+			turned.Add(-args.Int("times"))
+			return nil, errors.New("it would be dizzy")
+		}
+		return map[string]any{"turned": turned.Load()}, nil
+	}
+	all := []plugin.Unit{{Name: "robot", LU: robot, Act: act, Describe: func() plugin.Description {
 		var labels []string
 		for name := range slots {
 			labels = append(labels, name+"="+slots.Group(name).String("label"))

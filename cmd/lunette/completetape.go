@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/archive/vtl"
+)
+
+// libraries are those of the store that is named, or else those that the daemon serves.
+func (l *commandLine) libraries(ctx context.Context) []candidate {
+	var all []candidate
+	if l.store != "" {
+		names, _ := vtl.Names(l.store)
+		for _, n := range names {
+			all = append(all, candidate{n, ""})
+		}
+		return all
+	}
+	some, _ := l.daemon(l.socket).Objects(ctx, model.UnitObject)
+	for _, o := range some {
+		v, err := readTree(o.Object)
+		if err != nil {
+			continue
+		}
+		unit, _ := v.(fields)
+		device, _ := unit.get("device")
+		if of, ok := device.(fields); ok && of.text("kind") == "library" {
+			all = append(all, candidate{o.Name, of.text("library")})
+		}
+	}
+	return all
+}
+
+// cartridges are those of the library that is named before.
+func (l *commandLine) cartridges(ctx context.Context) []candidate {
+	var all []candidate
+	if l.store != "" {
+		names, _ := vtl.Barcodes(l.store)
+		for _, n := range names {
+			all = append(all, candidate{n, ""})
+		}
+		return all
+	}
+	if len(l.args) == 0 {
+		return nil
+	}
+	var v vtl.Inventory
+	_ = daemonPanel{l.daemon(l.socket), l.args[0]}.Act(ctx, "ls", vtl.Args{}, &v) // which nobody may answer
+	for _, x := range v.Elements {
+		if x.Cartridge != nil {
+			all = append(all, candidate{x.Cartridge.Barcode, x.Place})
+		}
+	}
+	for _, c := range v.Shelf {
+		all = append(all, candidate{c.Barcode, c.Place})
+	}
+	return all
+}

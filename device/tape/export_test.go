@@ -1,0 +1,28 @@
+package tape
+
+// What mode pages set, for tests.
+
+func (d *Drive) Set(change func(*Setting)) {
+	d.settings.set(func(s *setting) { change((*Setting)(s)) })
+}
+
+// A Setting is a setting.
+type Setting setting
+
+// A Plan is a plan.
+type Plan = plan
+
+// ForgetAhead gives back what was read ahead, as after some time.
+func (d *Drive) ForgetAhead() {
+	r := &d.reader
+	r.mu.Lock()
+	for r.running {
+		r.changed.Wait()
+	}
+	r.taken = false
+	r.mu.Unlock()
+	r.forget()
+}
+
+// SetBlockLength is that of the block descriptor.
+func (d *Drive) SetBlockLength(n uint32) { d.Set(func(s *Setting) { s.BlockLength = n }) }
