@@ -12,6 +12,7 @@ require (
 )
 
 require (
+	github.com/anchore/go-lzo v0.1.1
 	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/klauspost/compress v1.20.4
 )
@@ -21,7 +22,4 @@ require (
 	golang.org/x/tools v0.41.0 // indirect
 )
 
-require (
-	github.com/anchore/go-lzo v0.1.1 // indirect
-	golang.org/x/text v0.34.0 // indirect
-)
+require golang.org/x/text v0.34.0 // indirect

@@ -200,7 +200,7 @@ func (s *CartridgeSink) empty(ctx context.Context) error {
 	l := s.tape.Label()
 	blank := s.tape.Partitions() == 1 && s.tape.Head(0).Room().Data == 0
 	switch {
-	case l.Type == medium.Cleaning:
+	case l.Type == medium.Cleaning && !s.made:
 		return fmt.Errorf("%s is a cleaning cartridge", l.Barcode)
 	case blank && len(s.about.Partitions) == 1:
 		return nil

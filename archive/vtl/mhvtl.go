@@ -36,18 +36,18 @@ type Carried struct {
 	Problem string         `json:"problem,omitempty"` // why it is not there, or what is missing
 }
 
-// Plan is what is made of it, and notes on what is not as it was.
-func (i Import) Plan() (Plan, []string, error) {
+// Blueprint is what is made of it, and notes on what is not as it was.
+func (i Import) Blueprint() (Blueprint, []string, error) {
 	w, l := i.To, i.From
 	set, err := set(w.Personalities)
 	if err != nil {
-		return Plan{}, nil, err
+		return Blueprint{}, nil, err
 	}
 	var notes []string
 	if w.Library == "" {
 		name := calls(set.Libraries, l.Vendor, l.Product, func(x personality.Library) (string, string, string) { return x.Name, x.Vendor, x.Product })
 		if name == "" {
-			return Plan{}, nil, fmt.Errorf("library %d calls itself %q %q, and no personality does: say which it is to be, such as --library stk-l700", l.ID, l.Vendor, l.Product)
+			return Blueprint{}, nil, fmt.Errorf("library %d calls itself %q %q, and no personality does: say which it is to be, such as --library stk-l700", l.ID, l.Vendor, l.Product)
 		}
 		w.Library = name
 	}
@@ -55,7 +55,7 @@ func (i Import) Plan() (Plan, []string, error) {
 		for _, d := range l.Drives {
 			name := calls(set.Drives, d.Vendor, d.Product, func(x personality.Drive) (string, string, string) { return x.Name, x.Vendor, x.Product })
 			if name == "" {
-				return Plan{}, nil, fmt.Errorf("drive %d calls itself %q %q, and no personality does: say which drives there are to be, such as --drives 4xlto8", d.ID, d.Vendor, d.Product)
+				return Blueprint{}, nil, fmt.Errorf("drive %d calls itself %q %q, and no personality does: say which drives there are to be, such as --drives 4xlto8", d.ID, d.Vendor, d.Product)
 			}
 			w.Drives = append(w.Drives, name)
 		}
@@ -71,7 +71,7 @@ func (i Import) Plan() (Plan, []string, error) {
 			notes = append(notes, fmt.Sprintf("drive %d is number %d in its library, and becomes drive %d", d.ID, d.Slot, n))
 		}
 	}
-	p, err := NewPlan(w)
+	p, err := NewBlueprint(w)
 	return p, notes, err
 }
 
@@ -106,7 +106,7 @@ func last(all []mhvtl.Element) int {
 }
 
 // Run makes the library, and converts its media. Those that cannot be read are told, and are not there; tell is called after each.
-func (i Import) Run(ctx context.Context, p Plan, tell func(Carried)) (err error) {
+func (i Import) Run(ctx context.Context, p Blueprint, tell func(Carried)) (err error) {
 	l, err := p.open(ctx)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (i Import) Run(ctx context.Context, p Plan, tell func(Carried)) (err error)
 }
 
 // carry converts a cartridge and puts it where it was.
-func (i Import) carry(ctx context.Context, l *library.Library, p Plan, barcode string, to library.Place, there bool) Carried {
+func (i Import) carry(ctx context.Context, l *library.Library, p Blueprint, barcode string, to library.Place, there bool) Carried {
 	c := Carried{Barcode: barcode, Place: placeText(to)}
 	if there {
 		c.There = true
@@ -156,7 +156,7 @@ func (i Import) carry(ctx context.Context, l *library.Library, p Plan, barcode s
 }
 
 // convert copies what is on a cartridge to one of ours.
-func (i Import) convert(ctx context.Context, p Plan, barcode string) (r archive.Report, err error) {
+func (i Import) convert(ctx context.Context, p Blueprint, barcode string) (r archive.Report, err error) {
 	if err := library.CheckBarcode(barcode); err != nil {
 		return r, err
 	}

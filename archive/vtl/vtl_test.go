@@ -21,7 +21,7 @@ func wanted(t *testing.T) Wanted {
 // made makes a library with cartridges, and opens it.
 func made(t *testing.T, texts ...string) *Panel {
 	t.Helper()
-	p, err := NewPlan(wanted(t))
+	p, err := NewBlueprint(wanted(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func places(t *testing.T, p *Panel) map[string]string {
 	return all
 }
 
-func TestPlan(t *testing.T) {
+func TestBlueprint(t *testing.T) {
 	for name, x := range map[string]struct {
 		change func(*Wanted)
 		says   string
@@ -77,7 +77,7 @@ func TestPlan(t *testing.T) {
 	} {
 		w := wanted(t)
 		x.change(&w)
-		p, err := NewPlan(w)
+		p, err := NewBlueprint(w)
 		if (err == nil) != (x.says == "") || err != nil && !strings.Contains(err.Error(), x.says) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -101,7 +101,7 @@ func TestStock(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if _, err := (Stock{Texts: []string{"1:L8"}}).Batches(); err == nil || !strings.Contains(err.Error(), "--barcode-prefix") {
+	if _, err := (Stock{Texts: []string{"1:L8"}}).Lots(); err == nil || !strings.Contains(err.Error(), "--barcode-prefix") {
 		t.Errorf("%v", err)
 	}
 }
@@ -187,11 +187,11 @@ func TestPanelErrors(t *testing.T) {
 	if _, err := Open(t.Context(), t.TempDir(), "other"); err == nil || !strings.Contains(err.Error(), "vtl create") {
 		t.Errorf("%v", err)
 	}
-	plan, err := NewPlan(Wanted{Name: p.name, Store: p.store, Library: "ibm-ts3500", Drives: []string{"lto8"}, Slots: 1})
+	blueprint, err := NewBlueprint(Wanted{Name: p.name, Store: p.store, Library: "ibm-ts3500", Drives: []string{"lto8"}, Slots: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := plan.Make(t.Context(), Stock{}); err == nil || !strings.Contains(err.Error(), "already") {
+	if _, err := blueprint.Make(t.Context(), Stock{}); err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("%v", err)
 	}
 }
@@ -241,7 +241,7 @@ func TestImport(t *testing.T) {
 		Mail:   []mhvtl.Element{{Number: 1}, {Number: 2, Barcode: "MAP001L8"}},
 	}
 	i := Import{From: from, Media: filepath.Join(dir, "media"), To: Wanted{Name: "old", Store: filepath.Join(dir, "store")}}
-	p, notes, err := i.Plan()
+	p, notes, err := i.Blueprint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,16 +290,16 @@ func TestImport(t *testing.T) {
 // What no personality calls itself is asked for.
 func TestImportOfStrangers(t *testing.T) {
 	i := Import{From: mhvtl.Library{ID: 30, Vendor: "ACME", Product: "BOX", Slots: []mhvtl.Element{{Number: 1}}}, To: Wanted{Name: "old", Store: t.TempDir()}}
-	if _, _, err := i.Plan(); err == nil || !strings.Contains(err.Error(), "--library") {
+	if _, _, err := i.Blueprint(); err == nil || !strings.Contains(err.Error(), "--library") {
 		t.Errorf("%v", err)
 	}
 	i.To.Library = "stk-l700"
 	i.From.Drives = []mhvtl.Drive{{ID: 31, Slot: 1, Vendor: "ACME", Product: "DRIVE"}}
-	if _, _, err := i.Plan(); err == nil || !strings.Contains(err.Error(), "--drives") {
+	if _, _, err := i.Blueprint(); err == nil || !strings.Contains(err.Error(), "--drives") {
 		t.Errorf("%v", err)
 	}
 	i.To.Drives = []string{"ibm-lto8"}
-	if p, _, err := i.Plan(); err != nil || len(p.Models) != 1 {
+	if p, _, err := i.Blueprint(); err != nil || len(p.Models) != 1 {
 		t.Errorf("%v", err)
 	}
 }

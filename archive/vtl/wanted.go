@@ -1,4 +1,4 @@
-// Package vtl is tape libraries with no daemon: they are planned, made and filled in the directory that keeps them, and opened there
+// Package vtl is tape libraries with no daemon: they are designed, made and filled in the directory that keeps them, and opened there
 // for who operates them by hand.
 package vtl
 
@@ -34,17 +34,17 @@ type Wanted struct {
 	Personalities string
 }
 
-// A Plan is a library that can be made.
-type Plan struct {
+// A Blueprint is a library that can be made, with all that it needs.
+type Blueprint struct {
 	Wanted
 	Model  personality.Library
 	Models []personality.Drive // one for each drive
 	Set    personality.Set
 }
 
-// NewPlan looks whether all that is wanted is there.
-func NewPlan(w Wanted) (Plan, error) {
-	p := Plan{Wanted: w}
+// NewBlueprint looks whether all that is wanted is there.
+func NewBlueprint(w Wanted) (Blueprint, error) {
+	p := Blueprint{Wanted: w}
 	set, err := set(w.Personalities)
 	if err != nil {
 		return p, err
@@ -92,7 +92,7 @@ func set(personalities string) (personality.Set, error) {
 }
 
 // DriveNames are the models of the drives, as they are in the order of the drives: a name for each, or NxNAME for several.
-func (p Plan) DriveNames() []string {
+func (p Blueprint) DriveNames() []string {
 	var all []string
 	for i := 0; i < len(p.Models); {
 		n := 1
@@ -135,15 +135,15 @@ type Stock struct {
 	Personalities string
 }
 
-// A Batch is cartridges that are alike.
-type Batch struct {
+// A Lot is cartridges that are alike.
+type Lot struct {
 	Count        int
 	Format, Type string // Type: data, worm, cleaning
 }
 
-// Batches are the cartridges of a stock.
-func (s Stock) Batches() ([]Batch, error) {
-	var all []Batch
+// Lots are the cartridges of a stock.
+func (s Stock) Lots() ([]Lot, error) {
+	var all []Lot
 	sum := 0
 	for _, text := range s.Texts {
 		const say = "say for example 30:L8, or 2:L8:cleaning"
@@ -151,7 +151,7 @@ func (s Stock) Batches() ([]Batch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w: %s", text, err, say)
 		}
-		b := Batch{Count: n, Type: "data"}
+		b := Lot{Count: n, Type: "data"}
 		var typed bool
 		if b.Format, name, typed = strings.Cut(name, ":"); typed {
 			b.Type = name
@@ -172,12 +172,12 @@ func (s Stock) Batches() ([]Batch, error) {
 
 // specs are the cartridges as a library makes them.
 func (s Stock) specs(set personality.Set) ([]library.Spec, error) {
-	batches, err := s.Batches()
+	lots, err := s.Lots()
 	if err != nil {
 		return nil, err
 	}
 	var all []library.Spec
-	for _, b := range batches {
+	for _, b := range lots {
 		f, err := set.Format(b.Format)
 		if err != nil {
 			return nil, err
@@ -198,7 +198,7 @@ func (s Stock) specs(set personality.Set) ([]library.Spec, error) {
 }
 
 // Make makes the store and the library, and cartridges in it. It returns their barcodes.
-func (p Plan) Make(ctx context.Context, s Stock) (barcodes []string, err error) {
+func (p Blueprint) Make(ctx context.Context, s Stock) (barcodes []string, err error) {
 	specs, err := s.specs(p.Set)
 	if err != nil {
 		return nil, err
@@ -214,13 +214,13 @@ func (p Plan) Make(ctx context.Context, s Stock) (barcodes []string, err error) 
 	return makeAll(ctx, l, specs)
 }
 
-// open opens the library of a plan with no daemon. It is made if it is not there.
-func (p Plan) open(ctx context.Context) (*library.Library, error) {
+// open opens the library of a blueprint with no daemon. It is made if it is not there.
+func (p Blueprint) open(ctx context.Context) (*library.Library, error) {
 	return open(ctx, p.Store, p.Name, library.Shape{Slots: p.Slots, Mail: p.Mail, Drives: len(p.Models)}, p.Set)
 }
 
 // absent refuses a library that is there already.
-func (p Plan) absent() error {
+func (p Blueprint) absent() error {
 	names, err := library.Names(p.Store)
 	if err == nil && slices.Contains(names, p.Name) {
 		err = fmt.Errorf("there is a library %s in %s already: \"lunette vtl add %s --store %s\" makes more cartridges for it", p.Name, p.Store, p.Name, p.Store)
@@ -229,7 +229,7 @@ func (p Plan) absent() error {
 }
 
 // FormatOf is the name of the media format that a barcode ends with; "": it is none.
-func (p Plan) FormatOf(barcode string) string {
+func (p Blueprint) FormatOf(barcode string) string {
 	f, _, _ := archive.FormatOf(p.Set, barcode)
 	return f.Name
 }

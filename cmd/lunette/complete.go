@@ -195,6 +195,11 @@ func (l *commandLine) values(v *kong.Value) []candidate {
 		return l.libraries(ctx)
 	case "cartridge":
 		return l.cartridges(ctx)
+	case "tape":
+		if l.store == "" {
+			return []candidate{{word: ":file"}}
+		}
+		return l.cartridges(ctx)
 	default:
 		return l.objects(ctx, model.ObjectKind(what))
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/archive"
 )
 
@@ -21,7 +22,7 @@ type tapeCmd struct {
 
 // tapeCatCmd writes what is on a tape.
 type tapeCatCmd struct {
-	Tape      string  `arg:"" complete:"file" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
+	Tape      string  `arg:"" complete:"tape" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
 	File      *uint64 `placeholder:"N" help:"Only file N, of which the first is 0: what is between two filemarks. All of them without it."`
 	Partition int     `placeholder:"N" help:"The partition, of which the first is 0."`
 	inStore
@@ -97,7 +98,7 @@ func (c *tapeCatCmd) missing(err error) error {
 
 // tapeScanCmd says what is on a tape.
 type tapeScanCmd struct {
-	Tape string `arg:"" complete:"file" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
+	Tape string `arg:"" complete:"tape" help:"The tape: the directory of a cartridge, or another place as \"lunette tape copy\" has it; its barcode with --store."`
 	Fast bool   `help:"Read the lengths of blocks alone, and not what is in them: nothing is checked."`
 	inStore
 	output
@@ -164,7 +165,7 @@ func aboutTape(a archive.About) string {
 		said = append(said, kind)
 	}
 	if a.Capacity > 0 {
-		said = append(said, bytesOf(a.Capacity))
+		said = append(said, capacity(a.Capacity))
 	}
 	if a.WriteProtect {
 		said = append(said, "write protected")
@@ -194,16 +195,18 @@ func lengths(f archive.ScanFile) string {
 	return strings.Join(all, " ")
 }
 
-// bytesOf is a number of bytes for people: exact if that is short.
-func bytesOf(n int64) string {
-	const units = "KMGTPE"
-	for i, v := 0, float64(n); i < len(units); i++ {
-		if v < 1024 {
-			break
-		}
-		if v /= 1024; v < 1024 || i == len(units)-1 {
-			return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + units[i:i+1]
-		}
+// sized is a number of bytes in a sentence.
+func sized(n int64) string {
+	if n < 1000 {
+		return count(int(n), "byte")
 	}
-	return strconv.FormatInt(n, 10)
+	return amount(n) + " bytes"
+}
+
+// capacity is a number of bytes that people have chosen: exact if that is short.
+func capacity(n int64) string {
+	if text := model.Size(n).String(); len(text) < 8 {
+		return text
+	}
+	return amount(n)
 }

@@ -11,8 +11,8 @@ import (
 
 // tapeCopyCmd copies a tape.
 type tapeCopyCmd struct {
-	From string `arg:"" complete:"file" help:"Where the tape is: the directory of a cartridge of ours or of mhvtl, a directory or tar file that a copy has made, a file of SIMH (.tap), a drive such as /dev/nst0; - is a tar on standard input."`
-	To   string `arg:"" complete:"file" help:"Where it shall be: a cartridge (a new one is named STORE/cartridges/BARCODE), a new directory, NAME.tar, NAME.tap, a drive such as /dev/nst0; - is a tar on standard output."`
+	From string `arg:"" complete:"tape" help:"Where the tape is: the directory of a cartridge of ours or of mhvtl, a directory or tar file that a copy has made, a file of SIMH (.tap), a drive such as /dev/nst0; - is a tar on standard input."`
+	To   string `arg:"" complete:"tape" help:"Where it shall be: a cartridge (a new one is named STORE/cartridges/BARCODE), a new directory, NAME.tar, NAME.tap, a drive such as /dev/nst0; - is a tar on standard output."`
 	making
 	inStore
 	output
@@ -65,7 +65,7 @@ func copied(e *env, o output, to string, r archive.Report) error {
 }
 
 func copiedText(r archive.Report) string {
-	return fmt.Sprintf("%s and %s were copied, %s", count(int(r.Blocks), "block"), count(int(r.Filemarks), "filemark"), count(int(r.Bytes), "byte"))
+	return fmt.Sprintf("%s and %s were copied, %s", count(int(r.Blocks), "block"), count(int(r.Filemarks), "filemark"), sized(int64(r.Bytes)))
 }
 
 // said is where people are told: not where a tape goes.
@@ -96,8 +96,8 @@ func showReport(e *env, o output, to string, r archive.Report) (bool, error) {
 
 // tapeRestoreCmd saves what can be saved.
 type tapeRestoreCmd struct {
-	From string `arg:"" complete:"file" help:"The damaged cartridge: its directory, or its barcode with --store."`
-	To   string `arg:"" optional:"" complete:"file" help:"Where all that can be read is copied to, as \"lunette tape copy\" has it. Without it the index of the cartridge is made again from its data, in its place."`
+	From string `arg:"" complete:"tape" help:"The damaged cartridge: its directory, or its barcode with --store."`
+	To   string `arg:"" optional:"" complete:"tape" help:"Where all that can be read is copied to, as \"lunette tape copy\" has it. Without it the index of the cartridge is made again from its data, in its place."`
 	making
 	inStore
 	output
@@ -144,7 +144,7 @@ func (c *tapeRestoreCmd) reindex(e *env) error {
 	if shown, err := c.show(e, r); shown || err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stdout, "The index is made again: %s, %s.\n", count(int(r.Objects), "object"), count(int(r.Bytes), "byte"))
+	_, err = fmt.Fprintf(e.stdout, "The index is made again: %s, %s.\n", count(int(r.Objects), "object"), sized(int64(r.Bytes)))
 	return errors.Join(err, damagesOf(e, r))
 }
 
@@ -161,7 +161,7 @@ func damagesOf(e *env, r archive.Check) error {
 
 // tapeEraseCmd takes everything off a cartridge.
 type tapeEraseCmd struct {
-	Cartridge  string `arg:"" complete:"file" help:"The cartridge: its directory, or its barcode with --store."`
+	Cartridge  string `arg:"" complete:"tape" help:"The cartridge: its directory, or its barcode with --store."`
 	DeleteData bool   `help:"It may."`
 	inStore
 }

@@ -29,7 +29,7 @@ type vtlCreateCmd struct {
 
 	Store     string   `required:"" placeholder:"DIR" complete:"dir" group:"Library" help:"The directory for its cartridges and its state, which is made. Several libraries may share one, and its shelf."`
 	Library   string   `default:"ibm-ts3500" placeholder:"NAME" group:"Library" help:"What the robot is; the reference of personalities lists them. Default: ${default}."`
-	Drives    []string `required:"" placeholder:"[N×]NAME" group:"Library" help:"Its drives: 4xlto8 are four of the library's maker; hpe-lto7 is one. Repeatable."`
+	Drives    []string `required:"" placeholder:"[Nx]NAME" group:"Library" help:"Its drives: 4xlto8 are four of the library's maker; hpe-lto7 is one. Repeatable."`
 	Slots     int      `default:"40" placeholder:"N" group:"Library" help:"How many storage slots. Default: ${default}."`
 	Mailslots int      `default:"4" placeholder:"N" group:"Library" help:"How many mail slots (import/export elements). Default: ${default}."`
 	stock     `group:"Cartridges"`
@@ -47,11 +47,11 @@ func (c *vtlCreateCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	p, err := vtl.NewPlan(vtl.Wanted{
+	p, err := vtl.NewBlueprint(vtl.Wanted{
 		Name: c.Name, Store: store, Library: c.Library, Drives: c.Drives, Slots: c.Slots, Mail: c.Mailslots, Personalities: c.Personalities,
 	})
 	if err == nil {
-		_, err = w.Batches()
+		_, err = w.Lots()
 	}
 	if err != nil {
 		return usageError{err}
@@ -87,7 +87,7 @@ type libraryDoc struct {
 }
 
 // document makes the document of a library, a right one.
-func (c serveAs) document(e *env, p vtl.Plan) (libraryDoc, error) {
+func (c serveAs) document(e *env, p vtl.Blueprint) (libraryDoc, error) {
 	if c.Out != "" {
 		if _, err := os.Lstat(c.Out); err == nil {
 			return libraryDoc{}, usageError{fmt.Errorf("%s is there already", c.Out)}

@@ -54,11 +54,11 @@ func (p daemonPanel) create(ctx context.Context, s vtl.Stock, result any) error 
 	if !ok {
 		return fmt.Errorf("the result of create is no %T", result)
 	}
-	batches, err := s.Batches()
+	lots, err := s.Lots()
 	if err != nil {
 		return usageError{err}
 	}
-	for _, b := range batches {
+	for _, b := range lots {
 		args := map[string]any{"format": b.Format, "count": b.Count, "type": b.Type, "shelf": s.Shelf}
 		if s.Prefix != "" && b.Type != "cleaning" { // they have one of their own
 			args["prefix"] = s.Prefix

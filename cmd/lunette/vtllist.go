@@ -44,7 +44,7 @@ func (c *vtlAddCmd) Run(e *env) error {
 	if len(w.Texts) == 0 {
 		return usageError{errors.New("say which cartridges, such as --cartridges 10:L8")}
 	}
-	if _, err := w.Batches(); err != nil {
+	if _, err := w.Lots(); err != nil {
 		return usageError{err}
 	}
 	w.Shelf = c.Shelf
@@ -122,7 +122,7 @@ func used(c vtl.Cartridge) []string {
 		bytes += p.Used
 		files += p.Files
 	}
-	return []string{bytesOf(c.Capacity), bytesOf(bytes), fmt.Sprint(files), fmt.Sprint(c.Details.Loads)}
+	return []string{capacity(c.Capacity), amount(bytes), fmt.Sprint(files), fmt.Sprint(c.Details.Loads)}
 }
 
 // note is what else is to be said of an element.
@@ -244,7 +244,7 @@ func (c *vtlVerifyCmd) Run(e *env) error {
 
 func tellCheck(e *env, x vtl.Check) {
 	if len(x.Damaged) == 0 {
-		fmt.Fprintln(e.stdout, printable(fmt.Sprintf("%s is right: %s, %s.", x.Barcode, count(int(x.Objects), "object"), bytesOf(x.Bytes))))
+		fmt.Fprintln(e.stdout, printable(fmt.Sprintf("%s is right: %s, %s.", x.Barcode, count(int(x.Objects), "object"), sized(x.Bytes))))
 	}
 	for _, d := range x.Damaged {
 		fmt.Fprintln(e.stdout, printable(x.Barcode+": "+lossOf(d)))

@@ -19,7 +19,7 @@ type vtlMhvtlCmd struct {
 	ID        int      `name:"id" placeholder:"N" group:"mhvtl" help:"Which library, if there are several: the number behind \"Library:\"."`
 	Store     string   `required:"" placeholder:"DIR" complete:"dir" group:"Library" help:"The directory for its cartridges and its state, which is made."`
 	Library   string   `placeholder:"NAME" group:"Library" help:"What the robot is to be. Default: the personality that calls itself as it does."`
-	Drives    []string `placeholder:"[N×]NAME" group:"Library" help:"Its drives, such as 4xlto8. Default: the personalities that call themselves as they do. Repeatable."`
+	Drives    []string `placeholder:"[Nx]NAME" group:"Library" help:"Its drives, such as 4xlto8. Default: the personalities that call themselves as they do. Repeatable."`
 	Slots     int      `placeholder:"N" group:"Library" help:"How many storage slots. Default: as many as there are."`
 	Mailslots int      `placeholder:"N" group:"Library" help:"How many mail slots. Default: as many as there are."`
 	DryRun    bool     `help:"Say what would be made, and make nothing."`
@@ -39,7 +39,7 @@ func (c *vtlMhvtlCmd) Run(e *env) error {
 	i := vtl.Import{From: from, Media: c.Media, To: vtl.Wanted{
 		Name: c.Name, Store: store, Library: c.Library, Drives: c.Drives, Slots: c.Slots, Mail: c.Mailslots, Personalities: c.Personalities,
 	}}
-	p, notes, err := i.Plan()
+	p, notes, err := i.Blueprint()
 	if err != nil {
 		return usageError{err}
 	}
@@ -98,5 +98,5 @@ func carriedText(x vtl.Carried) string {
 	case x.Problem != "":
 		return x.Barcode + ": " + x.Problem
 	}
-	return fmt.Sprintf("%s: %s, %s, in %s", x.Barcode, count(int(x.Blocks), "block"), bytesOf(int64(x.Bytes)), x.Place)
+	return fmt.Sprintf("%s: %s, %s, in %s", x.Barcode, count(int(x.Blocks), "block"), sized(int64(x.Bytes)), x.Place)
 }

@@ -12,5 +12,17 @@ type Setting setting
 // A Plan is a plan.
 type Plan = plan
 
+// ForgetAhead gives back what was read ahead, as after some time.
+func (d *Drive) ForgetAhead() {
+	r := &d.reader
+	r.mu.Lock()
+	for r.running {
+		r.changed.Wait()
+	}
+	r.taken = false
+	r.mu.Unlock()
+	r.forget()
+}
+
 // SetBlockLength is that of the block descriptor.
 func (d *Drive) SetBlockLength(n uint32) { d.Set(func(s *Setting) { s.BlockLength = n }) }

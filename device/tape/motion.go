@@ -54,9 +54,6 @@ func (d *Drive) start() {
 	r.changed.L, r.main = &r.mu, r.work
 }
 
-// readAhead is how many bytes are read ahead at the most.
-const readAhead = 8 << 20
-
 // Seconds that hosts are told to wait: for what moves data, for what may move the medium to its other end, and for what may go
 // over all of it. They are those of real drives, since hosts know no others.
 var (

@@ -161,7 +161,19 @@ func TestReadAhead(t *testing.T) {
 			b.at(uint64(i+1), 0)
 		}
 	}
-	b.good(space(cdb.SpaceBlocks, -2), nil, 0)
+	if b.arena.Outstanding() == 0 {
+		t.Error("nothing was read ahead")
+	}
+	b.d.ForgetAhead()
+	if n := b.arena.Outstanding(); n != 0 {
+		t.Errorf("%d bytes are kept for nobody", n)
+	}
+	b.at(50, 0)
+	b.reads(block(50, 10050))
+	b.reads(block(51, 10051))
+	b.reads(block(52, 10052))
+	b.d.ForgetAhead()
+	b.good(space(cdb.SpaceBlocks, -5), nil, 0)
 	b.at(48, 0)
 	for i := 48; i < 60; i++ {
 		b.reads(block(i, 10000+i))

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device/tape/medium"
 )
 
-// aheadAfter is how many READs in sequence let the drive read ahead.
-const aheadAfter = 2
+const (
+	aheadAfter = 2       // so many READs in sequence let the drive read ahead
+	readAhead  = 4 << 20 // bytes that are read ahead at the most
+	// readerIdle is after what time blocks are given back that nobody has taken: drives may be many, and most of them idle.
+	readerIdle = time.Second
+)
 
 // A reader reads ahead of the commands, up to a bound, while they read block after block. It has the head from start until it has
 // ended and its blocks are taken, or until stop. Blocks that are encrypted, filemarks and errors it leaves to the commands. A
@@ -33,6 +38,9 @@ type reader struct {
 	ended    bool // what comes next is none of its
 	items    []*buffer.Lease
 	bytes    int64
+	gone     bool        // the blocks were given back, and the head is behind them
+	taken    bool        // some was taken since the timer was set
+	idle     *time.Timer // nil: never set
 }
 
 // start lets the reader go on from where the head is, if it does not.
@@ -60,28 +68,48 @@ func (r *reader) has() bool {
 	return r.active
 }
 
-// take returns the next block, whole, which the caller has to release; nil: there is none, and the head is where the position says.
-func (r *reader) take() *buffer.Lease {
+// take returns the next block, whole, which the caller has to release; nil: there is none, and the head is where the position of c is.
+func (r *reader) take(c *cartridge) (*buffer.Lease, error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.active {
-		return nil
-	}
-	for len(r.items) == 0 && r.running {
+	for r.active && len(r.items) == 0 && r.running {
 		r.changed.Wait()
 	}
+	if r.gone {
+		r.mu.Unlock()
+		return nil, r.stop(c)
+	}
+	defer r.mu.Unlock()
 	if len(r.items) == 0 {
 		r.active = false
-		return nil
+		return nil, nil
 	}
 	l := r.items[0]
+	r.taken = true
 	copy(r.items, r.items[1:])
 	r.items = r.items[:len(r.items)-1]
 	r.bytes -= l.Len()
 	if !r.running && !r.ended && r.bytes <= r.most/2 {
 		r.run()
 	}
-	return l
+	return l, nil
+}
+
+// forget gives the blocks back if none was taken since it was to be called.
+func (r *reader) forget() {
+	r.mu.Lock()
+	var left []*buffer.Lease
+	switch {
+	case r.running, len(r.items) == 0: // who ends the reading, or stops it, looks to that
+	case r.taken:
+		r.taken = false
+		r.idle.Reset(readerIdle)
+	default:
+		left, r.items, r.bytes, r.gone = r.items, nil, 0, true
+	}
+	r.mu.Unlock()
+	for _, l := range left {
+		l.Release()
+	}
 }
 
 // work reads blocks while there is room for them.
@@ -98,12 +126,23 @@ func (r *reader) work() {
 		}
 		if l == nil || r.stopping || r.bytes >= r.most {
 			r.running = false
+			r.watch()
 			r.changed.Broadcast()
 			r.mu.Unlock()
 			return
 		}
 		r.changed.Broadcast()
 		r.mu.Unlock()
+	}
+}
+
+// watch lets the blocks be forgotten after some time. r.mu is held.
+func (r *reader) watch() {
+	r.taken = false
+	if r.idle == nil {
+		r.idle = time.AfterFunc(readerIdle, r.forget)
+	} else {
+		r.idle.Reset(readerIdle)
 	}
 }
 
@@ -136,13 +175,16 @@ func (r *reader) stop(c *cartridge) error {
 	for r.running {
 		r.changed.Wait()
 	}
-	left := r.items
-	r.items, r.bytes, r.active, r.stopping = nil, 0, false, false
+	left, gone := r.items, r.gone
+	r.items, r.bytes, r.active, r.stopping, r.gone = nil, 0, false, false, false
+	if r.idle != nil {
+		r.idle.Stop()
+	}
 	r.mu.Unlock()
 	for _, l := range left {
 		l.Release()
 	}
-	if len(left) == 0 {
+	if len(left) == 0 && !gone {
 		return nil
 	}
 	if err := c.head.Locate(r.ctx, c.at.Object); err != nil && !errors.Is(err, medium.ErrEndOfData) {

@@ -57,7 +57,7 @@ daemon() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   setsid bash -c 'name=$1; shift; bash -c "echo \$\$ >/run/$name.pid; exec \"\$@\"" - "$@" >>"/run/$name.log" 2>&1 </dev/null
     echo $? >"/run/$name.status"' - "$name" ip netns exec target "$@" </dev/null >/dev/null 2>&1 &
-  within 15 listens "$port" || { cat "/run/$name.log"; return 1; }
+  within 60 listens "$port" || { cat "/run/$name.log"; return 1; }
 }
 listens() { inside ss -Hltn "sport = :$1" | grep -q .; }
 

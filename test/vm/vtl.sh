@@ -58,7 +58,7 @@ bacula() { setsid "bacula-$1" -f -c "$dir/bacula-$1.conf" >>"/run/bacula-$1.log"
 console() { printf '%s\n' "$@" quit | timeout 300 bconsole -n -c "$dir/bconsole.conf" 2>&1 || true; }
 # terminated NUMBER: so many jobs of this step were all right, and none was not
 terminated() {
-  local good; good=$(grep -c 'Termination: *\(Backup\|Restore\) OK *$' /run/job)
+  local good; good=$(grep -c 'Termination: *\(Backup\|Restore\) OK *$' /run/job || true)
   cat /run/job
   [ "$good" = "$1" ] && no grep -E 'Termination:.*(Error|warnings|Canceled)|Re-read of last block.*(failed|error)|Error:|ERR' /run/job
 }

@@ -121,8 +121,8 @@ func openIn(d folder, o Options, cfg config, lock io.Closer) (c *Cartridge, err 
 // openHeads opens the partitions of the state.
 func (c *Cartridge) openHeads() error {
 	c.heads = nil
-	for i := range c.state.Partitions {
-		h, r, err := c.openHead(context.Background(), i, &c.state.Partitions[i])
+	for i, p := range c.partitions() {
+		h, r, err := c.openHead(context.Background(), i, &p)
 		if err != nil {
 			c.closeHeads()
 			return err
@@ -135,6 +135,13 @@ func (c *Cartridge) openHeads() error {
 	return nil
 }
 
+// partitions are those of the state.
+func (c *Cartridge) partitions() []partition {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.state.Partitions)
+}
+
 func (c *Cartridge) closeHeads() {
 	for _, h := range c.heads {
 		h.settle()
@@ -144,6 +151,7 @@ func (c *Cartridge) closeHeads() {
 
 // sweep removes what a crash has left of partitions that are not those of the state.
 func (c *Cartridge) sweep() error {
+	all := c.partitions()
 	names, err := c.d.list(".")
 	if err != nil {
 		return err
@@ -154,7 +162,7 @@ func (c *Cartridge) sweep() error {
 		if _, err := fmt.Sscanf(n, "p%d.%d", &p, &generation); err != nil || n != partitionDir(p, generation) {
 			continue
 		}
-		if !slices.ContainsFunc(c.state.Partitions, func(p partition) bool { return p.Dir == n }) {
+		if !slices.ContainsFunc(all, func(p partition) bool { return p.Dir == n }) {
 			if err := c.d.remove(n); err != nil {
 				return err
 			}

@@ -30,7 +30,9 @@ func (c *Cartridge) Format(ctx context.Context, sizes []int64) error {
 			}
 		}
 	}
+	c.mu.Lock()
 	next := state{Generation: c.state.Generation + 1}
+	c.mu.Unlock()
 	for i, n := range sizes {
 		next.Partitions = append(next.Partitions, partition{Dir: partitionDir(i, next.Generation), Salt: random(), Capacity: n})
 		err := ctx.Err()

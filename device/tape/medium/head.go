@@ -62,7 +62,7 @@ func (h *head) Room() Room {
 	switch {
 	case h.pos.Object == 0:
 		r.Here = 0
-	case h.pos.Object < h.end.object:
+	case h.pos.Object < h.end.object && !h.isDead:
 		// It is asked at a place that was reached by reading or locating, mostly: nothing is read then.
 		if f, err := h.find(context.Background(), h.pos.Object); err == nil {
 			r.Here = f.at.used

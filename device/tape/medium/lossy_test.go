@@ -39,11 +39,11 @@ type lossyFile struct {
 	d    *lossy
 	now  []byte
 	safe []byte
-	todo []change_
+	todo []pending
 }
 
-// A change_ is a write, or with a nil data that the file has another length.
-type change_ struct {
+// A pending is a write, or with a nil data that the file has another length.
+type pending struct {
 	at   int64
 	data []byte
 }
@@ -63,6 +63,19 @@ func (d *lossy) step() error {
 	}
 	d.budget--
 	return nil
+}
+
+func (d *lossy) isOff() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.off
+}
+
+// set says when the power goes, and how much room there is.
+func (d *lossy) set(budget int, room int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.budget, d.room = budget, room
 }
 
 // killed starts again as after the end of the process: nothing is lost.
@@ -99,7 +112,7 @@ func (d *lossy) powerOff() {
 }
 
 // apply makes the change, but for the sectors that are not taken.
-func (c *change_) apply(b []byte, take func() bool) []byte {
+func (c *pending) apply(b []byte, take func() bool) []byte {
 	if c.data == nil {
 		return resize(b, c.at)
 	}
@@ -235,7 +248,7 @@ func (f *lossyFile) readv(v [][]byte, off int64) (n int64, err error) {
 }
 
 // do makes a change: all of it, or a part of it if the power goes. d.mu is held.
-func (f *lossyFile) do(c change_) error {
+func (f *lossyFile) do(c pending) error {
 	err := f.d.step()
 	if err != nil && c.data == nil {
 		return err
@@ -267,13 +280,13 @@ func (f *lossyFile) writev(v [][]byte, off int64) (int64, error) {
 		}
 		if fits := f.d.room - all - off; fits < int64(len(b)) {
 			fits = max(fits, 0)
-			if err := f.do(change_{off, append([]byte{}, b[:fits]...)}); err != nil {
+			if err := f.do(pending{off, append([]byte{}, b[:fits]...)}); err != nil {
 				return 0, err
 			}
 			return fits, unix.ENOSPC
 		}
 	}
-	if err := f.do(change_{off, append([]byte{}, b...)}); err != nil {
+	if err := f.do(pending{off, append([]byte{}, b...)}); err != nil {
 		return 0, err
 	}
 	return int64(len(b)), nil
@@ -282,7 +295,7 @@ func (f *lossyFile) writev(v [][]byte, off int64) (int64, error) {
 func (f *lossyFile) truncate(n int64) error {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	return f.do(change_{at: n})
+	return f.do(pending{at: n})
 }
 
 func (f *lossyFile) size() (int64, error) {

@@ -60,7 +60,7 @@ const (
 type Spec struct {
 	Barcode string // 1 to 32 printable characters without spaces at the ends, none of them a slash
 	Serial  string // of the cartridge memory; empty: one is made
-	Format  string // name of the format (personality.Medium), such as "L8"; it means nothing here
+	Format  string // name of the format (personality.Format), such as "L8"; it means nothing here
 	Maker   string // up to 8 characters
 	Type    Type
 	// Capacity is what goes on it without compression, in bytes; all partitions together.

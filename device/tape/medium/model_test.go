@@ -25,7 +25,7 @@ type thing struct {
 	key  byte // 0: in the clear
 }
 
-func same_(a, b thing) bool {
+func equal(a, b thing) bool {
 	return a.mark == b.mark && bytes.Equal(a.data, b.data) && a.key == b.key
 }
 
@@ -59,6 +59,7 @@ type model struct {
 	t    *rapid.T
 	d    *lossy
 	c    *Cartridge
+	cfg  config
 	all  []thing
 	at   int
 	seed int
@@ -81,8 +82,8 @@ func (m *model) open() {
 
 // tryOpen reports false if the power went meanwhile.
 func (m *model) tryOpen() bool {
-	c, err := openIn(m.d, Options{}, small, nil)
-	if m.d.off {
+	c, err := openIn(m.d, Options{}, m.cfg, nil)
+	if m.d.isOff() {
 		return false
 	}
 	if err != nil {
@@ -117,7 +118,7 @@ func (m *model) check(what string) {
 
 // wrote takes the result of writing some things at the head.
 func (m *model) wrote(things []thing, n int, err error) {
-	if m.d.off {
+	if m.d.isOff() {
 		old := m.all
 		if m.at < len(old) {
 			m.versions = append(m.versions, old[:m.at])
@@ -189,222 +190,6 @@ func (m *model) erase() {
 	m.wrote(nil, 0, err)
 }
 
-// administer does something with the closed cartridge that changes nothing of what is on it.
-func (m *model) administer(t *rapid.T, what string) {
-	ctx := context.Background()
-	if m.c.Close() != nil {
-		m.crash(t)
-		return
-	}
-	m.safe()
-	var err error
-	switch what {
-	case "reindex":
-		gone := rapid.SampledFrom([]string{"", "index", "marks", "header"}).Draw(t, "gone")
-		if gone == "header" && len(m.all) > 0 { // where data ends is lost with it, if that was within a frame
-			h := m.c.heads[0]
-			h.isDead = false
-			gone = ""
-			if f, err := h.find(ctx, uint64(len(m.all)-1)); err == nil && f.count == f.all {
-				gone = "header"
-			}
-			h.isDead = true
-		}
-		if gone != "" {
-			budget := m.d.budget
-			m.d.budget = -1
-			must(t, m.d.remove(m.c.state.Partitions[0].Dir+"/"+gone))
-			m.d.budget = budget
-		}
-		var r Report
-		if r, err = reindexIn(ctx, m.d, small); err == nil && (!r.Whole() || r.Objects < uint64(len(m.all))) {
-			t.Fatalf("reindex: %+v", r)
-		}
-		for err != nil && (m.d.off || errors.Is(err, ErrNoSpace)) { // it is called again
-			m.d.killed()
-			m.d.room = 0
-			_, err = reindexIn(ctx, m.d, small)
-		}
-	case "compact":
-		var c *Cartridge
-		if c, err = openIn(m.d, Options{}, small, nil); err == nil {
-			if err = c.compact(ctx); err == nil {
-				_, err = c.heads[0].each(ctx, c.heads[0].end, func(f frame) error {
-					if f.count < f.all && !f.sealed {
-						t.Fatalf("object %d: %d of %d count still", f.at.object, f.count, f.all)
-					}
-					return nil
-				})
-			}
-			err = errors.Join(err, c.Close())
-		}
-	case "verify":
-		var c *Cartridge
-		if c, err = openIn(m.d, Options{ReadOnly: true}, small, nil); err == nil {
-			var r Report
-			if r, err = c.verify(ctx, nil); err == nil && !r.Whole() {
-				t.Fatalf("verify: %+v", r)
-			}
-			err = errors.Join(err, c.Close())
-		}
-	}
-	if err != nil && !m.d.off && !errors.Is(err, ErrNoSpace) {
-		t.Fatalf("%s: %v", what, err)
-	}
-	if m.d.off || !m.tryOpen() {
-		m.crash(t)
-		return
-	}
-	m.whole()
-}
-
-// format makes it blank.
-func (m *model) format(t *rapid.T) {
-	sizes := []int64{50 << 10, 20 << 10}[:rapid.IntRange(1, 2).Draw(t, "partitions")]
-	err := m.c.Format(context.Background(), sizes)
-	switch {
-	case err == nil:
-		m.all, m.at, m.usage = nil, 0, m.c.Usage().Loads
-		m.safe()
-		if n := m.c.Partitions(); n != len(sizes) || m.head().capacity != sizes[0] {
-			t.Fatalf("%d partitions", n)
-		}
-	case m.d.off:
-		m.versions, m.durable = append(m.versions, nil), 0
-	case !errors.Is(err, ErrNoSpace):
-		t.Fatalf("format: %v", err)
-	}
-}
-
-// read reads the next object, some bytes of it at the least.
-func (m *model) read(t *rapid.T) {
-	n := rapid.SampledFrom([]int64{0, 1, 400, 4096, 1 << 20}).Draw(t, "n")
-	l := buffer.New(nil, buffer.Segment{Mem: make([]byte, 3000)}, buffer.Segment{Mem: make([]byte, 30000)})
-	off := int64(rapid.IntRange(0, 2000).Draw(t, "off"))
-	o, err := m.head().Next(context.Background())
-	if err != nil {
-		t.Fatalf("next: %v", err)
-	}
-	var opener Opener
-	if o.Sealed {
-		if _, err := m.head().Read(context.Background(), l, off, n, nil); !errors.Is(err, ErrKey) {
-			t.Fatalf("without a key: %v", err)
-		}
-		if _, err := m.head().Read(context.Background(), l, off, n, toy(9)); !errors.Is(err, ErrKey) {
-			t.Fatalf("with a wrong key: %v", err)
-		}
-		opener = toy(o.Header[1])
-	}
-	got, err := m.head().Read(context.Background(), l, off, n, opener)
-	switch {
-	case m.at == len(m.all):
-		if o.Kind != EndOfData || !errors.Is(err, ErrEndOfData) {
-			t.Fatalf("at the end: %v, %v", o, err)
-		}
-	case m.all[m.at].mark:
-		if o.Kind != Filemark || !errors.Is(err, ErrFilemark) {
-			t.Fatalf("at a filemark: %v, %v", o, err)
-		}
-		m.at++
-	default:
-		want := m.all[m.at].data
-		if err != nil || got != int64(len(want)) || o.Kind != Block || o.Len != got {
-			t.Fatalf("object %d: %v %d of %d, %v", m.at, o, got, len(want), err)
-		}
-		b := make([]byte, min(n, got))
-		if l.Read(off, b); !bytes.Equal(b, want[:len(b)]) {
-			t.Fatalf("object %d: other data", m.at)
-		}
-		m.at++
-	}
-}
-
-func (m *model) space(t *rapid.T) {
-	n := int64(rapid.IntRange(-20, 20).Draw(t, "n"))
-	got, err := m.head().Space(context.Background(), n)
-	want, wantErr := int64(0), error(nil)
-	for want != max(n, -n) {
-		if n > 0 && m.at == len(m.all) {
-			wantErr = ErrEndOfData
-			break
-		}
-		if n < 0 && m.at == 0 {
-			wantErr = ErrBeginning
-			break
-		}
-		i := m.at
-		if n < 0 {
-			i--
-			m.at--
-		} else {
-			m.at++
-		}
-		if m.all[i].mark {
-			wantErr = ErrFilemark
-			break
-		}
-		want++
-	}
-	if got != want || !errors.Is(err, wantErr) {
-		t.Fatalf("space %d: %d, %v, want %d, %v", n, got, err, want, wantErr)
-	}
-}
-
-func (m *model) spaceFilemarks(t *rapid.T) {
-	n := int64(rapid.IntRange(-5, 5).Draw(t, "n"))
-	got, err := m.head().SpaceFilemarks(context.Background(), n)
-	want, wantErr := int64(0), error(nil)
-	for want != max(n, -n) {
-		if n > 0 && m.at == len(m.all) {
-			wantErr = ErrEndOfData
-			break
-		}
-		if n < 0 && m.at == 0 {
-			wantErr = ErrBeginning
-			break
-		}
-		i := m.at
-		if n < 0 {
-			i--
-			m.at--
-		} else {
-			m.at++
-		}
-		if m.all[i].mark {
-			want++
-		}
-	}
-	if got != want || !errors.Is(err, wantErr) {
-		t.Fatalf("space %d filemarks: %d, %v, want %d, %v", n, got, err, want, wantErr)
-	}
-}
-
-func (m *model) locate(t *rapid.T) {
-	ctx := context.Background()
-	switch rapid.IntRange(0, 4).Draw(t, "how") {
-	case 0:
-		f := uint64(rapid.IntRange(0, int(m.file(len(m.all)))+1).Draw(t, "file"))
-		err := m.head().LocateFile(ctx, f)
-		m.at = 0
-		for m.at < len(m.all) && m.file(m.at) < f {
-			m.at++
-		}
-		if end := m.file(m.at) < f; end != errors.Is(err, ErrEndOfData) || !end && err != nil {
-			t.Fatalf("locate file %d: %v", f, err)
-		}
-	case 1:
-		must(t, m.head().LocateEnd(ctx))
-		m.at = len(m.all)
-	default:
-		to := rapid.IntRange(0, len(m.all)+1).Draw(t, "object")
-		err := m.head().Locate(ctx, uint64(to))
-		if end := to > len(m.all); end != errors.Is(err, ErrEndOfData) || !end && err != nil {
-			t.Fatalf("locate %d of %d: %v", to, len(m.all), err)
-		}
-		m.at = min(to, len(m.all))
-	}
-}
-
 func (m *model) sync(t *rapid.T) {
 	use := rapid.Bool().Draw(t, "usage")
 	if use {
@@ -413,7 +198,7 @@ func (m *model) sync(t *rapid.T) {
 	if err := m.c.Sync(context.Background()); err == nil {
 		m.safe()
 		m.usage = m.c.Usage().Loads
-	} else if !m.d.off && !errors.Is(err, ErrNoSpace) {
+	} else if !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("sync: %v", err)
 	}
 }
@@ -424,9 +209,9 @@ func (m *model) attributes(t *rapid.T) {
 	if err == nil {
 		m.attrs, _ = change(m.attrs, set)
 		m.usage = m.c.Usage().Loads
-	} else if !m.d.off && !errors.Is(err, ErrNoSpace) {
+	} else if !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("attributes: %v", err)
-	} else if m.d.off {
+	} else if m.d.isOff() {
 		m.attrs = nil // either: it crashes now
 	}
 }
@@ -434,7 +219,7 @@ func (m *model) attributes(t *rapid.T) {
 // close closes it and opens it again.
 func (m *model) close(t *rapid.T) {
 	if err := m.c.Close(); err != nil {
-		if !m.d.off && !errors.Is(err, ErrNoSpace) {
+		if !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 			t.Fatalf("close: %v", err)
 		}
 		m.crash(t)
@@ -460,15 +245,15 @@ func (m *model) crash(t *rapid.T) {
 	} else {
 		m.d.killed()
 	}
-	m.d.room = 0
-	if m.d.budget = rapid.IntRange(-1, 20).Draw(t, "again"); !m.tryOpen() {
+	m.d.set(rapid.IntRange(-1, 20).Draw(t, "again"), 0)
+	if !m.tryOpen() {
 		m.crash(t)
 		return
 	}
-	m.d.budget = -1
+	m.d.set(-1, 0)
 	got := m.readAll()
 	fits := func(v []thing) bool {
-		return len(got) <= len(v) && slices.EqualFunc(got, v[:len(got)], same_)
+		return len(got) <= len(v) && slices.EqualFunc(got, v[:len(got)], equal)
 	}
 	if len(got) < m.durable || !slices.ContainsFunc(m.versions, fits) {
 		t.Fatalf("power %v: after the crash it has %d objects, %d were durable, of %d; it is the start of none of %d", power, len(got), m.durable, len(m.all), len(m.versions))
@@ -521,7 +306,7 @@ func (m *model) readAll() (all []thing) {
 }
 
 func (m *model) whole() {
-	if got := m.readAll(); !slices.EqualFunc(got, m.all, same_) {
+	if got := m.readAll(); !slices.EqualFunc(got, m.all, equal) {
 		m.t.Fatalf("it has %d objects, not the %d", len(got), len(m.all))
 	}
 	m.at = 0
@@ -529,69 +314,78 @@ func (m *model) whole() {
 
 // TestModel: whatever is done, a cartridge is what the model says; after a crash it is what it may be.
 func TestModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		d := newLossy(rand.New(rand.NewPCG(uint64(rapid.IntRange(0, 1<<30).Draw(t, "seed")), 1)))
-		m := &model{t: t, d: d, attrs: []Attribute{}}
-		must(t, createIn(d, Spec{Barcode: "A", Capacity: int64(rapid.SampledFrom([]int{100 << 10, 1 << 20}).Draw(t, "capacity"))}))
-		m.open()
-		m.safe()
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			what := rapid.SampledFrom([]string{"write", "write", "write", "write", "marks", "marks", "read", "read", "space", "filemarks", "locate", "erase", "sync", "attributes", "format", "close", "verify", "compact", "reindex", "power", "full", "crash"}).Draw(t, "what")
-			switch what {
-			case "write":
-				m.write(t)
-			case "marks":
-				m.marks(t)
-			case "read":
-				m.read(t)
-			case "space":
-				m.space(t)
-			case "filemarks":
-				m.spaceFilemarks(t)
-			case "locate":
-				m.locate(t)
-			case "erase":
-				m.erase()
-			case "sync":
-				m.sync(t)
-			case "format":
-				m.format(t)
-			case "verify", "compact", "reindex":
-				m.administer(t, what)
-			case "attributes":
-				m.attributes(t)
-			case "close":
-				m.close(t)
-			case "power":
-				d.budget = rapid.IntRange(0, 12).Draw(t, "budget")
-				continue
-			case "full":
-				d.mu.Lock()
-				d.room = 0
-				if rapid.Bool().Draw(t, "is full") {
-					for _, f := range d.names {
-						if f != nil {
-							d.room += int64(len(f.now))
-						}
+	rapid.Check(t, func(t *rapid.T) { runModel(t, small) })
+}
+
+// TestModelBeside is the same with saving beside the writing; what fails here need not fail again.
+func TestModelBeside(t *testing.T) {
+	cfg := small
+	cfg.inline = false
+	rapid.Check(t, func(t *rapid.T) { runModel(t, cfg) })
+}
+
+func runModel(t *rapid.T, cfg config) {
+	d := newLossy(rand.New(rand.NewPCG(uint64(rapid.IntRange(0, 1<<30).Draw(t, "seed")), 1)))
+	m := &model{t: t, d: d, cfg: cfg, attrs: []Attribute{}}
+	must(t, createIn(d, Spec{Barcode: "A", Capacity: int64(rapid.SampledFrom([]int{100 << 10, 1 << 20}).Draw(t, "capacity"))}))
+	m.open()
+	m.safe()
+	for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		what := rapid.SampledFrom([]string{"write", "write", "write", "write", "marks", "marks", "read", "read", "space", "filemarks", "locate", "erase", "sync", "attributes", "format", "close", "verify", "compact", "reindex", "power", "full", "crash"}).Draw(t, "what")
+		switch what {
+		case "write":
+			m.write(t)
+		case "marks":
+			m.marks(t)
+		case "read":
+			m.read(t)
+		case "space":
+			m.space(t)
+		case "filemarks":
+			m.spaceFilemarks(t)
+		case "locate":
+			m.locate(t)
+		case "erase":
+			m.erase()
+		case "sync":
+			m.sync(t)
+		case "format":
+			m.format(t)
+		case "verify", "compact", "reindex":
+			m.administer(t, what)
+		case "attributes":
+			m.attributes(t)
+		case "close":
+			m.close(t)
+		case "power":
+			d.set(rapid.IntRange(0, 12).Draw(t, "budget"), d.room)
+			continue
+		case "full":
+			d.mu.Lock()
+			d.room = 0
+			if rapid.Bool().Draw(t, "is full") {
+				for _, f := range d.names {
+					if f != nil {
+						d.room += int64(len(f.now))
 					}
-					d.room += int64(rapid.IntRange(0, 20000).Draw(t, "room"))
 				}
-				d.mu.Unlock()
-				continue
-			case "crash":
-				m.crash(t)
+				d.room += int64(rapid.IntRange(0, 20000).Draw(t, "room"))
 			}
-			if d.off {
-				m.crash(t)
-			}
-			if m.head().failed != nil {
-				if !errors.Is(m.head().failed, ErrNoSpace) {
-					t.Fatalf("failed: %v", m.head().failed)
-				}
-				m.crash(t)
-			}
-			m.check(what)
+			d.mu.Unlock()
+			continue
+		case "crash":
+			m.crash(t)
 		}
-		m.close(t)
-	})
+		if d.isOff() {
+			m.crash(t)
+		}
+		if m.head().failed != nil {
+			if !errors.Is(m.head().failed, ErrNoSpace) {
+				t.Fatalf("failed: %v", m.head().failed)
+			}
+			m.crash(t)
+		}
+		m.check(what)
+	}
+	m.close(t)
 }

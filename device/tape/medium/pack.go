@@ -11,6 +11,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+// zstdWorkers compress at a time for one cartridge: each has memory of its own.
+const zstdWorkers = 4
+
 // codecs are what a cartridge compresses with. They are made when they are needed first.
 type codecs struct {
 	frames sync.Pool // of *packed
@@ -23,7 +26,7 @@ type codecs struct {
 func (c *codecs) init() error {
 	c.once.Do(func() {
 		c.enc, c.err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
-			zstd.WithWindowSize(1<<20), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithLowerEncoderMem(true))
+			zstd.WithWindowSize(1<<20), zstd.WithEncoderConcurrency(min(runtime.GOMAXPROCS(0), zstdWorkers)), zstd.WithLowerEncoderMem(true))
 		if c.err == nil {
 			c.dec, c.err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxStored), zstd.WithDecoderLowmem(true))
 		}

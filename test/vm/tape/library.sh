@@ -4,21 +4,22 @@
 
 # --- the server -----------------------------------------------------------------------------------------------------
 
-# The library "vtl" at the target "vtl": LUN 0 is its robot, 1 and 2 are the drives. It is as ../docs/guide has it.
+# library_create MIB: the library "vtl", with cartridges of that many MiB in slots 1 to 6
+library_create() {
+  "$here/lunette" vtl create vtl --library ibm-ts3500 --drives 2xlto5 --slots 8 --mailslots 2 --cartridges 6:L5 --size "$1M" --barcode-prefix LUN \
+    --store "$store" --portal "$address:$tcp" --out /run/created.yaml
+  cat /run/created.yaml
+}
+
+# library_document ENGINE: it, at the target "vtl": LUN 0 is its robot, 1 and 2 are the drives
 library_document() {
   cat <<-DOCUMENT
 	version: 1
-	portals: ['iscsi+tcp://$address:$tcp'${iser:+", 'iser+iwarp://$address:$iser', 'srp+iwarp://$address:$srp'"}]
+	portals: ['iscsi+tcp://$address:$tcp'${iser:+, 'iser+iwarp://$address:$iser', 'srp+iwarp://$address:$srp'}]
 	network: {engine: $1}
-	units: [{name: vtl, device: {kind: library, store: $store, model: ibm-ts3500, drives: 2xlto5, slots: 8, mail: 2}}]
+	units: [{name: vtl, device: {kind: library, store: $store, library: ibm-ts3500, drives: [2xlto5], slots: 8, mail-slots: 2}}]
 	targets: [{name: "$iqn:vtl", luns: {0: vtl/changer, 1: vtl/drive0, 2: vtl/drive1}}]
 	DOCUMENT
-}
-
-# library_create MIB: cartridges of that many MiB in slots 1 to 6
-library_create() {
-  mkdir -p "$store"
-  false
 }
 
 # serve [ENGINE]
