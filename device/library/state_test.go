@@ -108,13 +108,7 @@ func TestChangesFollowACut(t *testing.T) {
 
 // The file does not grow with what happens.
 func TestRewrite(t *testing.T) {
-	b, ctx := &bench{TB: t, store: t.TempDir(), media: newMedia()}, t.Context()
-	if dir := memory(); dir != "" {
-		store, err := os.MkdirTemp(dir, "library")
-		b.ok(err)
-		defer os.RemoveAll(store)
-		b.store = store
-	}
+	b, ctx := &bench{TB: t, store: storeOf(t), media: newMedia()}, t.Context()
 	b.cfg = library.Config{Store: b.store, Name: "test", Set: formats, Slots: 2, Media: b.media}
 	b.cfg.Model.Addresses.Storage = 1000
 	b.open()
