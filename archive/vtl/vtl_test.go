@@ -59,7 +59,7 @@ func places(t *testing.T, p *Panel) map[string]string {
 	return all
 }
 
-func TestPlan(t *testing.T) {
+func TestBlueprint(t *testing.T) {
 	for name, x := range map[string]struct {
 		change func(*Wanted)
 		says   string
@@ -187,11 +187,11 @@ func TestPanelErrors(t *testing.T) {
 	if _, err := Open(t.Context(), t.TempDir(), "other"); err == nil || !strings.Contains(err.Error(), "vtl create") {
 		t.Errorf("%v", err)
 	}
-	plan, err := NewBlueprint(Wanted{Name: p.name, Store: p.store, Library: "ibm-ts3500", Drives: []string{"lto8"}, Slots: 1})
+	blueprint, err := NewBlueprint(Wanted{Name: p.name, Store: p.store, Library: "ibm-ts3500", Drives: []string{"lto8"}, Slots: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := plan.Make(t.Context(), Stock{}); err == nil || !strings.Contains(err.Error(), "already") {
+	if _, err := blueprint.Make(t.Context(), Stock{}); err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("%v", err)
 	}
 }

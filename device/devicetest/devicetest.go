@@ -54,6 +54,8 @@ type Device struct {
 	// Bound says that fields of a page depend on each other: a change of one bit alone may be refused, or change others;
 	// nil: those of none do.
 	Bound func(Mode) bool
+	// Follows says that the current values of a page follow a state of the unit: they need not be the default ones; nil: none do.
+	Follows func(Mode) bool
 }
 
 // A Name tells commands apart; Action is 0 where there are no service actions.

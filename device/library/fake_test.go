@@ -211,7 +211,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB, drives, mail, slots int) *bench {
-	b := &bench{TB: t, store: t.TempDir(), media: newMedia()}
+	b := &bench{TB: t, store: storeOf(t), media: newMedia()}
 	b.cfg = library.Config{
 		Store: b.store, Name: "test", Set: formats, Media: b.media, Slots: slots, Mail: mail,
 		Model: personality.Library{Name: "model", Addresses: personality.Addresses{Transport: 1, Storage: 1000, Mail: 10, Drive: 100}},
@@ -220,6 +220,24 @@ func newBench(t testing.TB, drives, mail, slots int) *bench {
 	b.open()
 	t.Cleanup(func() { b.shut() })
 	return b
+}
+
+// storeOf is a directory, in memory if there is such: but for benchmarks, which are about disks.
+func storeOf(t testing.TB) string {
+	t.Helper()
+	if _, ok := t.(*testing.B); ok || memory() == "" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(memory(), "library")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func (b *bench) setDrives(n int) {

@@ -28,7 +28,7 @@ func (l *Library) Create(ctx context.Context, s Spec) ([]string, error) {
 		made, err = l.make(ctx, s, form)
 		if !s.Shelf && len(made) > 0 {
 			var e error
-			steps, e = l.intoSlots(ctx, made, s.Type, s.Format)
+			steps, e = l.intoSlots(ctx, made, cell{kind: s.Type, format: s.Format, capacity: s.Capacity})
 			err = errors.Join(err, e)
 		}
 		return err
@@ -149,7 +149,7 @@ func (l *Library) taken(barcode string, present map[string]bool) (string, error)
 
 // intoSlots brings cartridges of the shelf to slots that are free, in order, as far as there are any: all at once. The lock of the
 // store is held.
-func (l *Library) intoSlots(ctx context.Context, made []string, t medium.Type, format string) ([]*step, error) {
+func (l *Library) intoSlots(ctx context.Context, made []string, each cell) ([]*step, error) {
 	var slots []*element
 	l.mu.Lock()
 	for _, e := range l.by[changer.Storage] {
@@ -162,7 +162,8 @@ func (l *Library) intoSlots(ctx context.Context, made []string, t medium.Type, f
 	defer l.release(slots)
 	steps := make([]*step, len(slots))
 	for i, e := range slots {
-		steps[i] = &step{to: e, cell: cell{barcode: made[i], kind: t, format: format}}
+		each.barcode = made[i]
+		steps[i] = &step{to: e, cell: each}
 	}
 	if len(steps) == 0 {
 		return nil, nil

@@ -38,6 +38,7 @@ type Library struct {
 	freed    chan struct{}       // closed, and made anew, when an element is not busy any more; guarded by mu
 	shown    []changer.Element   // what Elements returns; nil: something has changed; guarded by mu
 	problems []string            // guarded by mu
+	labels   map[string]seen     // of cartridges on the shelf, by barcode; guarded by mu
 
 	transport uint16 // address of the transport
 	before    int    // how many of all have lower addresses
@@ -63,7 +64,7 @@ func (e *element) full() bool { return e.barcode != "" && !e.missing }
 
 // Open opens a library, and loads into drives what its state has in them.
 func Open(ctx context.Context, cfg Config) (*Library, error) {
-	l := &Library{cfg: cfg, log: cfg.Log, media: cfg.Media, freed: make(chan struct{}), of: make(map[string]*element), point: failpoint.Here}
+	l := &Library{cfg: cfg, log: cfg.Log, media: cfg.Media, freed: make(chan struct{}), of: make(map[string]*element), labels: make(map[string]seen), point: failpoint.Here}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -296,7 +297,7 @@ func (l *Library) empty() {
 	}
 }
 
-// Close gives the cartridges in drives back. In the state they stay there. Nothing may be moving.
+// Close waits for what is moving, and gives the cartridges in drives back. In the state they stay there.
 func (l *Library) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -304,6 +305,12 @@ func (l *Library) Close() error {
 		return nil
 	}
 	l.closed = true
+	for slices.ContainsFunc(l.all, func(e *element) bool { return e.busy }) {
+		freed := l.freed
+		l.mu.Unlock()
+		<-freed
+		l.mu.Lock()
+	}
 	l.mu.Unlock()
 	l.empty()
 	l.journal.close()

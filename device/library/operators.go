@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/lunette-io/lunette/device/changer"
+	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 )
 
@@ -36,7 +39,7 @@ func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, er
 	for b := range present {
 		c := Cartridge{Barcode: b, Library: elsewhere[b]}
 		if e := l.of[b]; e != nil {
-			c.Where, c.Address, c.Imported, c.Format, c.Type = e.place, e.address, e.imported, e.format, e.kind
+			c.Where, c.Address, c.Imported, c.Format, c.Type, c.Capacity = e.place, e.address, e.imported, e.format, e.kind, e.capacity
 			if e.source != 0 && e.place.Type != changer.Storage {
 				c.Source = Place{Type: changer.Storage, Index: e.source}
 			}
@@ -45,7 +48,7 @@ func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, er
 	}
 	for b, e := range l.of {
 		if !present[b] {
-			all = append(all, Cartridge{Barcode: b, Where: e.place, Address: e.address, Format: e.format, Type: e.kind, Problem: "its directory is not in the store"})
+			all = append(all, Cartridge{Barcode: b, Where: e.place, Address: e.address, Format: e.format, Type: e.kind, Capacity: e.capacity, Problem: "its directory is not in the store"})
 		}
 	}
 	l.mu.Unlock()
@@ -58,17 +61,49 @@ func (l *Library) Cartridges(ctx context.Context, details bool) ([]Cartridge, er
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		info, err := l.media.Inspect(l.depot.cartridge(c.Barcode))
-		if err != nil {
-			c.Problem = err.Error()
-			continue
+		l.inspect(c, details)
+	}
+	l.forgetLabels(present)
+	return all, nil
+}
+
+// A seen label is that of a cartridge on the shelf, which was read before. It never changes while the directory is the same.
+type seen struct {
+	dir   os.FileInfo
+	label medium.Label
+}
+
+// inspect reads what the state does not have of a cartridge: all of it with details, else what its label says.
+func (l *Library) inspect(c *Cartridge, details bool) {
+	dir, err := os.Lstat(l.depot.cartridge(c.Barcode))
+	l.mu.Lock()
+	old, ok := l.labels[c.Barcode]
+	l.mu.Unlock()
+	label := old.label
+	if details || err != nil || !ok || !os.SameFile(old.dir, dir) {
+		info, e := l.media.Inspect(l.depot.cartridge(c.Barcode))
+		if e != nil {
+			c.Problem = e.Error()
+			return
 		}
-		c.Format, c.Type, c.Capacity = info.Label.Format, info.Label.Type, info.Label.Capacity
+		label = info.Label
 		if details {
 			c.Info = &info
 		}
+		if err == nil {
+			l.mu.Lock()
+			l.labels[c.Barcode] = seen{dir, label}
+			l.mu.Unlock()
+		}
 	}
-	return all, nil
+	c.Format, c.Type, c.Capacity = label.Format, label.Type, label.Capacity
+}
+
+// forgetLabels keeps the labels of those that are there alone.
+func (l *Library) forgetLabels(present map[string]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.labels, func(barcode string, _ seen) bool { return !present[barcode] })
 }
 
 // find is the element that a cartridge is in. l.mu is held.
@@ -183,7 +218,7 @@ func (l *Library) fromShelf(barcode string, to *element) ([]*step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cartridge %s: %w", barcode, err)
 	}
-	return []*step{{to: to, cell: cell{barcode: barcode, kind: info.Label.Type, format: info.Label.Format}}}, nil
+	return []*step{{to: to, cell: cell{barcode: barcode, kind: info.Label.Type, format: info.Label.Format, capacity: info.Label.Capacity}}}, nil
 }
 
 // Export carries a cartridge from a slot or mail slot to the shelf.

@@ -36,6 +36,7 @@ type cell struct {
 	imported bool   // an operator has put it there
 	kind     medium.Type
 	format   string
+	capacity int64 // bytes
 }
 
 // A state is which cartridge is in which element. Elements that are empty are not in it.
@@ -86,6 +87,7 @@ type (
 		Imported bool        `json:"imported,omitempty"`
 		Type     medium.Type `json:"type,omitempty"`
 		Format   string      `json:"format,omitempty"`
+		Capacity int64       `json:"capacity,omitempty"`
 	}
 )
 
@@ -117,7 +119,7 @@ func (p *Place) UnmarshalText(b []byte) error {
 }
 
 func (c cell) content(at Place) content {
-	return content{At: at, Barcode: c.barcode, Source: c.source, Imported: c.imported, Type: c.kind, Format: c.format}
+	return content{At: at, Barcode: c.barcode, Source: c.source, Imported: c.imported, Type: c.kind, Format: c.format, Capacity: c.capacity}
 }
 
 // cell checks what an element is to have.
@@ -131,7 +133,7 @@ func (c content) cell() (cell, error) {
 	if c.Source < 0 || c.Source > maxIndex {
 		return cell{}, fmt.Errorf("slot %d is none", c.Source)
 	}
-	return cell{barcode: c.Barcode, source: c.Source, imported: c.Imported, kind: c.Type, format: c.Format}, nil
+	return cell{barcode: c.Barcode, source: c.Source, imported: c.Imported, kind: c.Type, format: c.Format, capacity: c.Capacity}, nil
 }
 
 // clone is a state that may be changed.

@@ -29,8 +29,8 @@ func TestStateOnDisk(t *testing.T) {
 	b.ok(b.Move(ctx, 1000, 100))
 	_, got := b.file()
 	want := `{"version":1,"library":"test","seq":2,"shape":{"slots":2,"mail":1,"drives":1},"elements":[]}
-{"seq":3,"set":[{"at":"s1","barcode":"LUN001L8","source":1,"format":"L8"}]}
-{"seq":4,"set":[{"at":"s1"},{"at":"d0","barcode":"LUN001L8","source":1,"format":"L8"}]}
+{"seq":3,"set":[{"at":"s1","barcode":"LUN001L8","source":1,"format":"L8","capacity":12000000000000}]}
+{"seq":4,"set":[{"at":"s1"},{"at":"d0","barcode":"LUN001L8","source":1,"format":"L8","capacity":12000000000000}]}
 `
 	var texts strings.Builder
 	for line := range strings.Lines(string(got)) {
@@ -108,13 +108,7 @@ func TestChangesFollowACut(t *testing.T) {
 
 // The file does not grow with what happens.
 func TestRewrite(t *testing.T) {
-	b, ctx := &bench{TB: t, store: t.TempDir(), media: newMedia()}, t.Context()
-	if dir := memory(); dir != "" {
-		store, err := os.MkdirTemp(dir, "library")
-		b.ok(err)
-		defer os.RemoveAll(store)
-		b.store = store
-	}
+	b, ctx := &bench{TB: t, store: storeOf(t), media: newMedia()}, t.Context()
 	b.cfg = library.Config{Store: b.store, Name: "test", Set: formats, Slots: 2, Media: b.media}
 	b.cfg.Model.Addresses.Storage = 1000
 	b.open()

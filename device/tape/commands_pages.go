@@ -138,8 +138,12 @@ func (d *Drive) pagesReset() {
 	if d.pages.keys != nil {
 		d.pages.keys.Reset()
 	}
-	on := powerOn(&d.cfg)
-	d.settings.set(func(s *setting) { s.BlockLength, s.Density, s.Buffered = on.BlockLength, on.Density, on.Buffered })
+	on, v := powerOn(&d.cfg), d.look()
+	d.pages.planned.Store(false)
+	d.settings.set(func(s *setting) {
+		s.BlockLength, s.Density, s.Buffered = on.BlockLength, on.Density, on.Buffered
+		s.Plan = d.planOf(v)
+	})
 }
 
 // nexusLost is told of the end of a nexus.

@@ -150,7 +150,7 @@ func (d *Drive) Unload(ctx context.Context, force bool) (medium.Tape, error) {
 	return t, err
 }
 
-// park makes the cartridge ready to leave. An error that was deferred is the caller's now.
+// park makes the cartridge ready to leave. An error says that data is lost, or not durable.
 func (d *Drive) park(ctx context.Context) error {
 	c := &d.cartridge
 	err := d.settle(ctx)
@@ -163,8 +163,8 @@ func (d *Drive) park(ctx context.Context) error {
 	if e := d.durable(ctx); e != nil && err == nil {
 		err = d.writeError(e)
 	}
-	if s := c.deferred; !s.IsZero() && err == nil {
-		err = s
+	if s := c.deferred; !s.IsZero() { // nothing is lost by it: a command that was answered before has not found its place
+		d.warn("nobody has asked how a command ended that was answered before", s)
 	}
 	c.deferred = scsi.Sense{}
 	return err

@@ -375,4 +375,19 @@ func TestModesAfterAReset(t *testing.T) {
 	if after := h.modeSense(0x3f, 0xff); !bytes.Equal(after, before) {
 		t.Errorf("after a reset:\n got %x\nwant %x", after, before)
 	}
+	cart := blank(func(s *medium.Spec) { s.Capacity = 200e9 })
+	if err := cart.Format(t.Context(), []int64{150e9, 50e9}); err != nil {
+		t.Fatal(err)
+	}
+	k.load(cart)
+	before = h.modeSense(0x3f, 0xff)
+	h.sets(0x11, 0, map[int]byte{3: 0})
+	h.reset()
+	if after := h.modeSense(0x3f, 0xff); !bytes.Equal(after, before) {
+		t.Errorf("after a reset with a cartridge:\n got %x\nwant %x", after, before)
+	}
+	h.ask(wire(4, 0, 1, 0, 0, 0), 0) // makes what is there again
+	if after := h.modeSense(0x3f, 0xff); !bytes.Equal(after, before) {
+		t.Errorf("after a format:\n got %x\nwant %x", after, before)
+	}
 }

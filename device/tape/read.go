@@ -65,7 +65,6 @@ func (d *Drive) readInTurn(t *target.Task) {
 
 // readEnds is called when a READ has been answered.
 func (d *Drive) readEnds() {
-	d.note()
 	d.doing.end()
 	d.passTurn()
 }
@@ -84,6 +83,7 @@ func (d *Drive) readVariable(t *target.Task) {
 	s := w.Any.(*setting)
 	sili := t.CDB[1]&2 != 0
 	l, o := d.block(t, s)
+	d.note()
 	n := w.Len
 	switch {
 	case o.err != nil:
@@ -273,6 +273,7 @@ func (d *Drive) fixedEnds(t *target.Task, l *buffer.Lease, at int64, o outcome) 
 	w, s := &t.Work, t.Work.Any.(*setting)
 	d.counters.toHost.Add(uint64(w.Done))
 	d.cartridge.read += uint64(w.Done)
+	d.note()
 	moves := w.Done
 	switch {
 	case o.err != nil:

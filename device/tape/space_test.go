@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/lunette-io/lunette/device/tape"
 	"github.com/lunette-io/lunette/device/tape/medium"
@@ -372,6 +373,9 @@ func TestLoadUnload(t *testing.T) {
 	}
 	b.load(again)
 	b.reads(block(1, 10))
+	for b.d.Status().Activity != "idle" { // it may be answered before
+		time.Sleep(100 * time.Microsecond)
+	}
 	if s := b.d.Status(); !s.Prevented || s.Barcode != "LUN001L8" || s.Position.Object != 1 || s.Activity != "idle" {
 		t.Errorf("%+v", s)
 	}

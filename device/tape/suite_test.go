@@ -60,6 +60,7 @@ func TestSuite(t *testing.T) {
 			{Code: 0x01}, {Code: 0x02}, {Code: 0x0a}, {Code: 0x0a, Subpage: 0x01}, {Code: 0x0a, Subpage: 0xf0}, {Code: 0x0f}, {Code: 0x10},
 			{Code: 0x10, Subpage: 0x01}, {Code: 0x11}, {Code: 0x1c}, {Code: 0x1d},
 		},
+		Follows: func(m devicetest.Mode) bool { return m.Code == 0x11 || m.Code == 0x1d },
 		Bound: func(m devicetest.Mode) bool {
 			return m.Code == 0x0a && m.Subpage == 0xf0 || m.Code == 0x10 || m.Code == 0x11 || m.Code == 0x1c
 		},

@@ -33,7 +33,6 @@ func (d *Drive) verifyInTurn(t *target.Task) {
 		return
 	}
 	defer d.doing.end()
-	defer d.note()
 	if !d.settled(t) {
 		return
 	}
@@ -52,6 +51,7 @@ func (d *Drive) verifyInTurn(t *target.Task) {
 	}
 	for left > 0 || c.ToEnd {
 		o := d.next(t)
+		d.note()
 		if o.err == nil && o.moved {
 			o.outcome = d.check(t, o.Len)
 		}
@@ -105,6 +105,7 @@ func (d *Drive) check(t *target.Task, length int64) outcome {
 		return d.unread(err)
 	}
 	c.at.Object++
+	d.note()
 	d.counters.fromTape.Add(uint64(length))
 	return outcome{length: length, moved: true}
 }

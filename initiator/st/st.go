@@ -14,6 +14,7 @@ import (
 const (
 	opFilemarks = 5  // MTWEOF
 	opRewind    = 6  // MTREW
+	opEnd       = 12 // MTEOM
 	opBlock     = 20 // MTSETBLK; 0: blocks of any length
 
 	statusEndOfData    = 0x08000000 // GMT_EOD
@@ -39,6 +40,7 @@ type device interface {
 	io.ReadWriteCloser
 	operate(op int16, count int32) error
 	status() (status, error)
+	position() (int64, error) // MTIOCPOS: how many objects are before it
 }
 
 // A Drive is a drive with a tape in it.
@@ -101,7 +103,7 @@ func (d *Drive) Read(p []byte) (int, error) {
 	switch {
 	case asked != nil:
 		return 0, asked
-	case after.bits&statusEndOfData != 0: // also where the driver calls it an error of I/O
+	case after.bits&statusEndOfData != 0, errors.Is(err, syscall.EIO) && d.atEnd():
 		return 0, io.EOF
 	case err == nil || errors.Is(err, io.EOF):
 		if after.file == before.file {
@@ -112,6 +114,17 @@ func (d *Drive) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("a block is longer than %d bytes: %w", len(p), err)
 	}
 	return 0, err
+}
+
+// atEnd reports that the tape is at the end of data. Behind a block the driver says no more of that than of a block that cannot be
+// read: it is where going to the end of data goes nowhere.
+func (d *Drive) atEnd() bool {
+	here, err := d.dev.position()
+	if err != nil || d.dev.operate(opEnd, 1) != nil {
+		return false
+	}
+	end, err := d.dev.position()
+	return err == nil && here == end
 }
 
 // Write writes a block. Near the end of the tape the driver refuses each second one, as a warning: it is written again.

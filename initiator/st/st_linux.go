@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// operation is struct mtop, and report struct mtget (linux/mtio.h).
+// operation is struct mtop, report struct mtget, and place struct mtpos (linux/mtio.h).
 type (
 	operation struct {
 		op    int16
@@ -18,13 +18,15 @@ type (
 		kind, residual, density, status, errors int
 		file, block                             int32
 	}
+	place struct{ block int }
 )
 
-// Codes of the ioctls: 'm' with 1, and 2, and the lengths of what they take, and give. On machines where these codes are built
+// Codes of the ioctls: 'm' with 1, 2 and 3, and the lengths of what they take, and give. On machines where these codes are built
 // another way there is no drive.
 const (
 	ioctlOperate = 1<<30 | unsafe.Sizeof(operation{})<<16 | 'm'<<8 | 1
 	ioctlStatus  = 2<<30 | unsafe.Sizeof(report{})<<16 | 'm'<<8 | 2
+	ioctlPlace   = 2<<30 | unsafe.Sizeof(place{})<<16 | 'm'<<8 | 3
 )
 
 // A driver is st itself.
@@ -51,6 +53,12 @@ func (d driver) status() (status, error) {
 	var r report
 	err := d.ioctl(ioctlStatus, unsafe.Pointer(&r))
 	return status{uint64(r.status), int64(r.file)}, err
+}
+
+func (d driver) position() (int64, error) {
+	var p place
+	err := d.ioctl(ioctlPlace, unsafe.Pointer(&p))
+	return int64(p.block), err
 }
 
 func (d driver) ioctl(code uintptr, arg unsafe.Pointer) error {

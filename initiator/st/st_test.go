@@ -20,17 +20,20 @@ type fake struct {
 	room    int  // objects until the end
 	warn    bool // the next write near the end is refused
 	writing bool
-	blank   int // reads at the end of data
+	bad     map[int]bool // objects that cannot be read
 	ops     []int16
 	closed  bool
 }
 
 func (f *fake) Read(p []byte) (int, error) {
-	if f.at == len(f.tape) {
-		f.bits |= statusEndOfData
-		if f.blank++; f.blank > 1 {
+	if f.bad[f.at] {
+		return 0, syscall.EIO
+	}
+	if f.at == len(f.tape) { // the driver tells the end of data only behind a filemark
+		if f.bits&statusEndOfData != 0 || f.at == 0 || f.tape[f.at-1] != nil {
 			return 0, syscall.EIO
 		}
+		f.bits |= statusEndOfData
 		return 0, nil
 	}
 	b := f.tape[f.at]
@@ -72,8 +75,10 @@ func (f *fake) operate(op int16, count int32) error {
 		}
 	case opRewind:
 		f.end()
-		f.at, f.file, f.blank = 0, 0, 0
+		f.at, f.file = 0, 0
 		f.bits &^= statusEndOfData
+	case opEnd:
+		f.at = len(f.tape)
 	}
 	f.writing = false
 	return nil
@@ -86,8 +91,9 @@ func (f *fake) end() {
 	}
 }
 
-func (f *fake) status() (status, error) { return status{f.bits, f.file}, nil }
-func (f *fake) Close() error            { f.end(); f.closed = true; return nil }
+func (f *fake) position() (int64, error) { return int64(f.at), nil }
+func (f *fake) status() (status, error)  { return status{f.bits, f.file}, nil }
+func (f *fake) Close() error             { f.end(); f.closed = true; return nil }
 
 // read reads all of a tape: a block is its text, a filemark "|".
 func read(t *testing.T, d *Drive) string {
@@ -161,6 +167,21 @@ func TestLongBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := d.Read(make([]byte, 16)); err == nil || !strings.Contains(err.Error(), "longer than 16 bytes") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A block that cannot be read is not taken for the end of data.
+func TestBadBlock(t *testing.T) {
+	d, err := open(&fake{bits: statusOnline, tape: [][]byte{{1}, {2}, {3}}, bad: map[int]bool{1: true}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 16)
+	if n, err := d.Read(p); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := d.Read(p); !errors.Is(err, syscall.EIO) {
 		t.Errorf("%v", err)
 	}
 }

@@ -76,6 +76,9 @@ func (d directory) lock(write bool) (io.Closer, error) {
 		flags, how = os.O_RDWR|os.O_CREATE, unix.LOCK_EX
 	}
 	f, err := os.OpenFile(d.path("lock"), flags|unix.O_NOFOLLOW, 0o600)
+	if errors.Is(err, os.ErrNotExist) && !write { // a copy may lack it
+		f, err = os.OpenFile(d.path("lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	}
 	if err != nil {
 		return nil, space(err)
 	}

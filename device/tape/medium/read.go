@@ -3,6 +3,7 @@ package medium
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"reflect"
@@ -262,7 +263,7 @@ func (h *head) Raw(ctx context.Context, into *buffer.Lease, off, n int64) (int64
 		return h.Read(ctx, into, off, n, nil)
 	}
 	if h.pos.Object != f.at.object {
-		return 0, h.corrupt(h.pos.Object, "it is kept together with those before it: raw, all are read from the first")
+		return 0, fmt.Errorf("object %d is kept together with those before it: raw, all are read from object %d", h.pos.Object, f.at.object)
 	}
 	b, err := h.kept(f, h.pos.Object)
 	if err != nil {

@@ -301,3 +301,47 @@ func TestContext(t *testing.T) {
 		t.Errorf("reindex: %v", err)
 	}
 }
+
+// Raw gives what is kept: of a frame that is compressed or sealed, all of it at its first block.
+func TestRaw(t *testing.T) {
+	ctx := context.Background()
+	tape := Memory(spec)
+	h := tape.Head(0)
+	blocks := [][]byte{pattern(5000, 1, true), pattern(5000, 2, true)}
+	_, err := appendBlocks(t, h, Plain, blocks...)
+	must(t, err)
+	_, err = appendBlocks(t, h, Zstd, blocks...)
+	must(t, err)
+	f, err := h.Pack(Blocks{Data: buffer.Of(blocks[0]), Len: 5000, Count: 1, Cipher: toy(3)})
+	must(t, err)
+	_, err = h.Append(ctx, f)
+	must(t, err)
+	must(t, h.Locate(ctx, 0))
+	l := buffer.Of(make([]byte, 8000))
+	for i, want := range []struct {
+		length int64
+		object uint64
+	}{{5000, 1}, {5000, 2}, {0, 4}, {5004, 5}} {
+		n, err := h.Raw(ctx, l, 0, l.Len())
+		if want.length == 0 && n > 0 && n < 5000 {
+			want.length = n // compressed
+		}
+		if err != nil || n != want.length || h.Position().Object != want.object {
+			t.Errorf("%d: %d bytes, %v, at %v", i, n, err, h.Position())
+		}
+	}
+	if plain, err := toy(3).Open(nil, l.At(0)[:5004], toy(3).Header()); err != nil || !bytes.Equal(plain, blocks[0]) {
+		t.Errorf("what is sealed is other than it was: %v", err)
+	}
+	must(t, h.Locate(ctx, 3))
+	if _, err := h.Raw(ctx, l, 0, l.Len()); err == nil {
+		t.Error("the second block of a compressed frame is read raw")
+	}
+	must(t, tape.Close())
+	for i, err := range []error{h.Locate(ctx, 0), h.Erase(ctx)} {
+		if err == nil {
+			t.Errorf("%d: a head of a closed cartridge works", i)
+		}
+	}
+	h.Room()
+}
