@@ -54,6 +54,17 @@ start() {
 }
 
 tcp_attach() { attach tcp vtl "$tcp"; }
+# Names that stay, as guides have them: of drives, rewinding and not, and of the robot.
+tcp_names() {
+  local d
+  of_tcp
+  udevadm settle
+  ls -l /dev/tape/by-id
+  for d in "${drives[@]}" "${drives[@]/nst/st}" "$changer"; do
+    [ -n "$(command find /dev/tape/by-id -lname "../../${d#/dev/}")" ] || { echo "$d has none"; return 1; }
+  done
+  grep -qx "$(sg_vpd -p sn "${generic[0]}" | sed -n 's/.*serial number: *//p')" <<<"$(ls /dev/tape/by-id | sed -n 's/^scsi-\(.*\)-nst$/\1/p')"
+}
 tcp_tools() { of_tcp && checked "$tools" tools; }
 tcp_blank() { of_tcp && checked "$blank" blank; }
 tcp_filled() { of_tcp && checked "$filled" filled; }
@@ -82,6 +93,6 @@ peer_filled() { of_peer && failing "$filled" "$here/tape/tgt.filled" filled; }
 peer_demands() { of_peer && failing "$demands" "$here/tape/tgt.demands" demands; }
 peer_detach() { detach tcp peer "$peer" && end peer KILL || true; }
 
-steps=(setup start tcp_attach tcp_tools tcp_blank tcp_filled tcp_demands tcp_detach srp_attach srp_tools srp_detach
+steps=(setup start tcp_attach tcp_names tcp_tools tcp_blank tcp_filled tcp_demands tcp_detach srp_attach srp_tools srp_detach
   iser_attach iser_tools iser_detach finish peer_attach peer_tools peer_blank peer_filled peer_demands peer_detach)
 run_steps "$@"

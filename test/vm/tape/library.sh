@@ -62,7 +62,10 @@ units() {
 # attach TRANSPORT NAME PORT, and its end
 attach() {
   if [ "$1" = srp ]; then
-    srp_login "$2"
+    # A command has room for 12 pieces of memory unless it is asked for more. What has more Linux's st sends from a buffer of its own, made of
+    # pages that belong together and of which only the first is counted; siw of Linux 6.1 sends them one by one without asking, which frees
+    # them under st (do_tcp_sendpages with pages that have no references; then "list_add double add").
+    srp_login "$2" cmd_sg_entries=255,sg_tablesize=255
     within 20 units "$(srp_host "$2")"
     units "$(srp_host "$2")"
     return
