@@ -47,26 +47,34 @@ func (d *Drive) insert(t medium.Tape) {
 	for _, r := range t.Recovered() {
 		d.warn("the cartridge was not closed", fmt.Errorf("%s, partition %d: %d objects found again, %d bytes after them are no objects", c.label.Barcode, r.Partition, r.Objects, r.Cut))
 	}
-	d.counters.loads.Add(1)
 	switch c.problem = d.suits(c); {
 	case c.label.Type == medium.Cleaning:
+		d.counters.loads.Add(1)
 		d.clean()
 	case !c.problem.IsZero():
+		d.counters.loads.Add(1)
 		d.alert(alertUnsupported)
 	default:
-		d.thread()
-		t.SetUsage(func(u *medium.Usage) {
-			u.Loads++
-			u.WrittenNow, u.ReadNow = 0, 0
-			u.Drives = append([]string{d.name()}, u.Drives...)
-			u.Drives = u.Drives[:min(len(u.Drives), 4)]
-		})
-		if !c.use.Write {
-			d.alert(alertReadOnly)
-		}
-		d.mediumLoaded(t)
+		d.mount()
 	}
 	d.noteAll()
+}
+
+// mount threads the cartridge, which can be used, and counts that.
+func (d *Drive) mount() {
+	c := &d.cartridge
+	d.counters.loads.Add(1)
+	d.thread()
+	c.tape.SetUsage(func(u *medium.Usage) {
+		u.Loads++
+		u.WrittenNow, u.ReadNow = 0, 0
+		u.Drives = append([]string{d.name()}, u.Drives...)
+		u.Drives = u.Drives[:min(len(u.Drives), 4)]
+	})
+	if !c.use.Write {
+		d.alert(alertReadOnly)
+	}
+	d.mediumLoaded(c.tape)
 }
 
 // name is the drive in the memory of a cartridge: vendor, and serial number.
@@ -257,7 +265,7 @@ func (d *Drive) loadUnloadInTurn(t *target.Task) {
 				d.enter(0)
 				return d.rewind(d.life)
 			}
-			d.thread()
+			d.mount()
 			d.noteAll()
 			d.Announce(scsi.ASCMediumMayHaveChanged, x)
 			return nil
