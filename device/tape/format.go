@@ -46,10 +46,11 @@ func (d *Drive) formatInTurn(t *target.Task) {
 		d.Fail(t, scsi.DataProtect(scsi.ASCWORMOverwriteAttempted))
 		return
 	}
-	sizes := []int64{k.label.Capacity}
+	capacity := k.tape.Capacity() // what SET CAPACITY has set stays
+	sizes := []int64{capacity}
 	if c.Format != formatDefault {
 		var ok bool
-		if sizes, ok = d.sizes(s.Plan, k.label.Capacity); !ok {
+		if sizes, ok = d.sizes(s.Plan, capacity); !ok {
 			d.Fail(t, scsi.InvalidFieldInCDB(2, 3))
 			return
 		}
