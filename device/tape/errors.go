@@ -35,6 +35,9 @@ func (d *Drive) readError(err error) error {
 	case isAbort(err):
 		return target.ErrAborted
 	case errors.Is(err, medium.ErrKey):
+		if s := (scsi.Sense{}); errors.As(err, &s) { // package encryption says more
+			return s
+		}
 		return scsi.DataProtect(scsi.ASCIncorrectDataEncryptionKey)
 	case errors.As(err, &damaged):
 		d.counters.readErrors.Add(1)
