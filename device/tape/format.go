@@ -3,6 +3,7 @@ package tape
 import (
 	"slices"
 
+	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -66,9 +67,9 @@ func (d *Drive) atBeginning(t *target.Task, s *setting) bool {
 	why := d.protected(s)
 	switch {
 	case !why.IsZero():
-		d.alert(alertProtected)
+		d.alert(alert.WriteProtect)
 	case k.label.Type == medium.WORM:
-		d.alert(alertWORMWrite)
+		d.alert(alert.WORMOverwrite)
 		why = scsi.DataProtect(scsi.ASCWORMOverwriteAttempted)
 	case k.partition != 0 || k.at.Object != 0:
 		why = scsi.IllegalRequest(scsi.ASCPositionPastBeginning)

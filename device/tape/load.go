@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/lunette-io/lunette/device/personality"
+	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -53,7 +54,7 @@ func (d *Drive) insert(t medium.Tape) {
 		d.clean()
 	case !c.problem.IsZero():
 		d.counters.loads.Add(1)
-		d.alert(alertUnsupported)
+		d.alert(alert.UnsupportedFormat)
 	default:
 		d.mount()
 	}
@@ -72,7 +73,7 @@ func (d *Drive) mount() {
 		u.Drives = u.Drives[:min(len(u.Drives), 4)]
 	})
 	if !c.use.Write {
-		d.alert(alertReadOnly)
+		d.alert(alert.ReadOnlyFormat)
 	}
 	d.mediumLoaded(c.tape)
 }
@@ -115,11 +116,11 @@ func (d *Drive) clean() {
 	c := &d.cartridge
 	c.threaded = false
 	if c.tape.Usage().Cleanings >= maxCleanings {
-		d.alert(alertExpired)
+		d.alert(alert.ExpiredCleaning)
 		c.problem = scsi.NotReady(scsi.ASCCleaningFailure)
 		return
 	}
-	d.alert(alertCleaning)
+	d.alert(alert.CleaningMedia)
 	d.counters.cleanings.Add(1)
 	c.tape.SetUsage(func(u *medium.Usage) { u.Loads++; u.Cleanings++ })
 	if err := d.durable(d.life); err != nil {
@@ -142,7 +143,7 @@ func (d *Drive) Unload(ctx context.Context, force bool) (medium.Tape, error) {
 		return nil, nil
 	case !force && d.prevents.any():
 		d.counters.prevented.Add(1)
-		d.alert(alertNoRemoval)
+		d.alert(alert.NoRemoval)
 		return nil, ErrPrevented
 	}
 	d.doing.begin(unloading)
@@ -252,7 +253,7 @@ func (d *Drive) loadUnloadInTurn(t *target.Task) {
 		d.Fail(t, why)
 	case !c.Load && d.prevents.any():
 		d.counters.prevented.Add(1)
-		d.alert(alertNoRemoval)
+		d.alert(alert.NoRemoval)
 		d.Fail(t, scsi.IllegalRequest(scsi.ASCMediumRemovalPrevented))
 	case c.Load:
 		x := t.ITL()
