@@ -13,6 +13,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/reserve"
@@ -53,6 +54,7 @@ type Changer struct {
 	identifier int      // bytes of the identifier in the descriptors of drives
 	statistics statistics
 	clock      clock
+	flags      alert.Flags // TapeAlert
 
 	mu         sync.Mutex
 	peers      map[*target.ITL]*peer // guarded by mu

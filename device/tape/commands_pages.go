@@ -4,8 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/reserve"
-	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/encryption"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"

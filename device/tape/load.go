@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/personality"
-	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
