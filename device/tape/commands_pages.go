@@ -69,7 +69,6 @@ func (d *Drive) pageConfig(c *device.Config) {
 		})
 		d.encryptor = d.pages.keys
 	}
-	c.Attached = d.pages.flags.Attach
 	c.Inquiry, c.Extended, c.Designator, c.VPD = d.shapeInquiry, d.shapeExtended, designator, d.vpd()
 	c.Modes = d.modePages()
 	c.ModeParameter, c.SetModeParameter, c.CheckModeParameter = d.modeParameter, d.setModeParameter, checkModeParameter

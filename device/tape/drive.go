@@ -67,6 +67,7 @@ type Drive struct {
 	reader    reader
 	settings  settings
 	prevents  prevents
+	astray    astray
 	counters  counters
 	shown     shown
 	encryptor keys
@@ -133,7 +134,7 @@ func New(cfg Config) (*Drive, error) {
 	c := device.Config{
 		Identity: cfg.Identity, Workers: steps,
 		Made:     func(s *device.Server) { d.Server = s },
-		Commands: append(d.motionCommands(), d.pageCommands()...),
+		Commands: append(d.heeding(d.motionCommands()), d.pageCommands()...),
 		Omit:     []scsi.Opcode{scsi.OpTestUnitReady, scsi.OpRequestSense},
 		Ready:    d.ready,
 		Reset:    d.reset,
@@ -142,7 +143,7 @@ func New(cfg Config) (*Drive, error) {
 		c.Reservations = kept.New(cfg.Reservations, cfg.Identity.NAA, func(err error) { d.warn("reservations are not kept", err) })
 	}
 	d.pageConfig(&c)
-	c.Detached = d.detached
+	c.Attached, c.Detached, c.Told = d.attached, d.detached, d.told
 	if _, err := device.New(c); err != nil {
 		d.end()
 		return nil, fmt.Errorf("tape: %w", err)

@@ -26,3 +26,10 @@ func (d *Drive) ForgetAhead() {
 
 // SetBlockLength is that of the block descriptor.
 func (d *Drive) SetBlockLength(n uint32) { d.Set(func(s *Setting) { s.BlockLength = n }) }
+
+// Writing reports that something is in the buffer that is neither written nor lost.
+func (d *Drive) Writing() bool {
+	d.writer.mu.Lock()
+	defer d.writer.mu.Unlock()
+	return d.writer.busy()
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -233,7 +234,7 @@ func (d *Drive) jobOf(t *target.Task, s *setting) (*job, error) {
 func (d *Drive) startWriting(t *target.Task, s *setting) error {
 	c := &d.cartridge
 	if why := d.protected(s); !why.IsZero() {
-		d.alert(alertProtected)
+		d.alert(alert.WriteProtect)
 		return why
 	}
 	if c.writing {
@@ -308,7 +309,7 @@ func (d *Drive) appends(t *target.Task, s *setting) error {
 	case o.Kind == medium.EndOfData:
 		return nil
 	case worm:
-		d.alert(alertWORMWrite)
+		d.alert(alert.WORMOverwrite)
 	}
 	return scsi.DataProtect(scsi.ASCWORMOverwriteAttempted)
 }

@@ -100,11 +100,11 @@ func (w *writer) reached() (int64, bool) {
 	return w.here, w.active
 }
 
-// buffered is what the queue has.
+// buffered is what is not on the medium: in the queue, or lost, and nobody has been told.
 func (w *writer) buffered() (objects uint64, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.objects, w.bytes
+	return w.objects + w.lost.objects, w.bytes + w.lost.bytes
 }
 
 // certain reports that worst more bytes would be before limit, whatever the frames in the queue take.
