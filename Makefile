@@ -1,6 +1,7 @@
 # make run     build, make a sparse 1 GiB disk, serve it, and say how to attach it
 # make test    install what the tests need (Debian) and run all of them
 # make check   what needs nothing installed but Go and a C compiler: formatting, vet, unit tests with -race
+# make test-vtl  Bacula and Amanda with a tape library, in an emulated guest
 # make bench   compare with other targets, and say which of what is wanted was kept
 # make compare  in an emulated guest: iSER over siw, against the kernel's own target and against iSCSI over TCP
 # make fuzz    fuzz every decoder for FUZZTIME each
@@ -16,7 +17,7 @@ BENCH ?=
 # Packages whose tests run whole targets: with each engine (see docs/design/datapath.md).
 WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
 
-.PHONY: build run check test bench fuzz lint deps unit abuse hostile siege scale crash interop vm compare reference clean
+.PHONY: build run check test bench fuzz lint deps unit abuse hostile siege scale crash interop vm test-vtl compare reference clean
 
 # What the program says it is: by git, or else by the go command, or by who builds from an archive.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -35,7 +36,7 @@ check: lint unit
 lint:
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.*')); [ -z "$$bad" ] || { echo "gofmt -w $$bad" >&2; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags abuse,scale,crash,interop,vm,hostile ./test/...
+	$(GO) vet -tags abuse,scale,crash,interop,vm,vtl,hostile ./test/...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
 
 unit:
@@ -75,6 +76,11 @@ crash: build
 
 vm: build
 	test/loud.sh -tags vm -count=1 -timeout 1800s ./test/vm/...
+
+# Backup software with a tape library; another guest's image, with Bacula and Amanda, is built once.
+test-vtl: build
+	test/install/debian.sh vm
+	test/loud.sh -tags vm,vtl -count=1 -timeout 1800s -run 'VTL$$' ./test/vm/...
 
 # The race detector needs a C compiler.
 deps:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,7 +83,10 @@ func (l *lab) try(units []string, steps ...plan.Step) (apply.Prepared, *model.Do
 	l.Helper()
 	doc := l.read(labText(units...))
 	steps = append(steps, plan.Step{Op: plan.Change, Key: model.Key{Kind: model.TargetObject, Name: disks}})
+	var making sync.Mutex // units are opened several at a time
 	x, err := l.d.Prepare(l.Context(), apply.Transition{Old: l.doc, New: doc, Plan: &plan.Plan{Steps: steps}, Makes: func(m state.Made) error {
+		making.Lock()
+		defer making.Unlock()
 		l.made = append(l.made, m)
 		return nil
 	}})

@@ -114,6 +114,9 @@ func (m making) sink(e *env, c inStore, place string) (archive.Sink, error) {
 
 // cartridge is a new one, named by its barcode.
 func (m making) cartridge(path string) (archive.Sink, error) {
+	if store := filepath.Dir(filepath.Dir(path)); !isDirectory(filepath.Dir(path)) {
+		return nil, fmt.Errorf("%s: there is no store of cartridges here: \"lunette vtl create\" makes one", store)
+	}
 	w := archive.Wish{Barcode: filepath.Base(path), Format: m.Format}
 	if m.Size != "" {
 		n, err := sizeFlag("--size", m.Size)
@@ -125,4 +128,9 @@ func (m making) cartridge(path string) (archive.Sink, error) {
 	s := archive.ToCartridge(path)
 	s.Spec = archive.SpecFor(w)
 	return s, nil
+}
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -23,11 +23,9 @@ import (
 	"github.com/lunette-io/lunette/target"
 )
 
-// What may run at a time: moves wait for drives that flush; steps are all else that runs on a worker.
-const (
-	moves = 8
-	steps = 4
-)
+// workers is how many steps may run at a time. A quarter of them, those of long work, carry cartridges and wait for drives that
+// flush: however many do, the others are left for all else.
+const workers = 32
 
 // Config says what New makes.
 type Config struct {
@@ -48,7 +46,6 @@ type Changer struct {
 	model     personality.Library
 	inventory Inventory
 	log       *slog.Logger
-	moves     *target.Workers // that carry cartridges: nobody else waits for drives
 
 	addresses  []uint16 // of all elements, ascending: the same for as long as the changer is there
 	identifier int      // bytes of the identifier in the descriptors of drives
@@ -77,7 +74,7 @@ func New(cfg Config) (*Changer, error) {
 	id.Vendor, id.Product = cmp.Or(id.Vendor, cfg.Model.Vendor), cmp.Or(id.Product, cfg.Model.Product)
 	id.Revision = cmp.Or(id.Revision, cfg.Model.Revision)
 	dc := device.Config{
-		Identity: id, Workers: steps, Commands: c.table(), Timeouts: timeouts, Versions: []uint16{page.DescriptorSMC3},
+		Identity: id, Workers: workers, Commands: c.table(), Timeouts: timeouts, Versions: []uint16{page.DescriptorSMC3},
 		Inquiry: c.inquiry, Designator: designator,
 		Modes: c.modePages(elements), Logs: c.logPages(),
 		Attached: c.attached, Detached: c.detached, Reset: c.reset,
@@ -98,7 +95,7 @@ func New(cfg Config) (*Changer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Server, c.moves = server, target.NewWorkers(moves)
+	c.Server = server
 	return c, nil
 }
 
@@ -119,13 +116,6 @@ func (c *Changer) take(elements []Element) error {
 	}
 	c.statistics.elements = make([]elementStatistics, len(elements))
 	return nil
-}
-
-// Close returns when nothing of the changer runs any more. No task is left.
-func (c *Changer) Close() error {
-	err := c.Server.Close()
-	c.moves.Close()
-	return err
 }
 
 // Changed tells all initiators that an operator has changed the inventory: a cartridge was put into, or taken out of, a mail

@@ -69,7 +69,7 @@ func (c *Changer) move(t *target.Task) {
 		c.FailWith(t, err)
 		return
 	}
-	c.moves.Run(t, func(t *target.Task) {
+	c.Workers().RunLong(t, func(t *target.Task) {
 		c.carry(t, func(ctx context.Context) error { return c.inventory.Move(ctx, m.Source, m.Destination) },
 			m.Transport, m.Source, m.Destination)
 	})
@@ -85,7 +85,7 @@ func (c *Changer) exchange(t *target.Task) {
 		c.FailWith(t, err)
 		return
 	}
-	c.moves.Run(t, func(t *target.Task) {
+	c.Workers().RunLong(t, func(t *target.Task) {
 		c.carry(t, func(ctx context.Context) error { return c.inventory.Exchange(ctx, m.Source, m.First, m.Second) },
 			m.Transport, m.Source, m.First, m.Second)
 	})

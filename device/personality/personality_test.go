@@ -223,6 +223,7 @@ func write(t *testing.T, path, text string) {
 func TestWrong(t *testing.T) {
 	const library = "libraries:\n  - name: x\n    like: ibm-ts3500\n"
 	const drive = "drives:\n  - name: x\n    like: ibm-lto8\n"
+	base := builtin(t)
 	const format = "formats:\n  - name: X1\n    like: L8\n    worm-type: 0\n    worm-name: \"\"\n"
 	for text, want := range map[string]string{
 		"librarys: []":                           `f.yaml:1:1: there is no key "librarys"`,
@@ -278,7 +279,7 @@ func TestWrong(t *testing.T) {
 		"formats:\n  - name: LONG\n    like: L8":                          "does not look right",
 		"formats:\n  - {name: X1, like: L8, worm-name: X2, worm-type: 0}": "worm-type and worm-name are there together",
 	} {
-		b := builtin(t).builder()
+		b := base.builder()
 		b.read("f.yaml", []byte(text))
 		if _, err := b.set(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n    %v\n    want %s", text, err, want)
@@ -347,12 +348,13 @@ func TestSchemaAgrees(t *testing.T) {
 	}
 	const library = "libraries:\n  - name: x\n    like: ibm-ts3500\n    "
 	const drive = "drives:\n  - name: x\n    like: ibm-lto8\n    "
+	base := builtin(t)
 	for _, wrong := range []string{
 		"librarys: []", "libraries: {}", "libraries: [5]", "libraries: [{help: x}]", "libraries: [{name: x}]", library + "vendor: 12", library + "vendor: NINELETTERS",
 		library + "vendor: ''", library + "vendor: ' x'", library + "vendr: x", library + "barcodes: 1", library + "version: 8", library + "version: -1", library + "identifier: t11",
 		library + "addresses: {x: 1}", drive + "formats: []", drive + "formats: [{write: true}]", drive + "max-block: 0", drive + "protection: [3]", "formats: [{name: LONG, like: L8}]",
 	} {
-		b := builtin(t).builder()
+		b := base.builder()
 		b.read("f.yaml", []byte(wrong))
 		_, own := b.set()
 		if err := s.Validate(asJSON(t, []byte(wrong))); err == nil || own == nil {

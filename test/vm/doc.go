@@ -4,5 +4,9 @@
 //
 //	go test -tags vm ./test/vm
 //
+// With the tag vtl beside it, backup software is run with a tape library, in a guest of its own:
+//
+//	go test -tags vm,vtl -run VTL ./test/vm
+//
 // The first run builds the guest's image (lab says where), later ones boot it in seconds.
 package vm

@@ -49,7 +49,7 @@ setup() {
   open_iscsi
 }
 start() {
-  library_create 64
+  library_create 32
   serve
 }
 
@@ -73,7 +73,7 @@ finish() {
 
 # The same fails with tgt where it is known to fail: at the end of data, and where it has not what is asked for.
 peer_attach() {
-  tgt_library peer "$peer" /var/tmp/peer 2 8 64 2
+  tgt_library peer "$peer" /var/tmp/peer 2 8 32 2
   attach tcp peer "$peer"
 }
 peer_tools() { of_peer && failing "$tools" "$here/tape/tgt.tools" tools; }
