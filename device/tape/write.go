@@ -60,6 +60,7 @@ func (d *Drive) write(t *target.Task) {
 const (
 	fixedBlocks uint32 = 1 << iota // the command counts blocks
 	backwards                      // READ REVERSE
+	recovering                     // RECOVER BUFFERED DATA
 )
 
 // written goes on with a WRITE when its data is there, or will never be. It takes l.
