@@ -89,7 +89,7 @@ func New(cfg Config) (*Changer, error) {
 		dc.Reservations = keeper
 	}
 	if cfg.Modes != nil {
-		dc.ModeKeeper = savedModes{cfg.Modes}
+		dc.ModeKeeper = kept.Modes{Record: cfg.Modes}
 	}
 	server, err := device.New(dc)
 	if err != nil {
