@@ -17,6 +17,7 @@ import (
 	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/reserve"
+	"github.com/lunette-io/lunette/device/timestamp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/store"
@@ -50,7 +51,7 @@ type Changer struct {
 	addresses  []uint16 // of all elements, ascending: the same for as long as the changer is there
 	identifier int      // bytes of the identifier in the descriptors of drives
 	statistics statistics
-	clock      clock
+	clock      *timestamp.Clock
 	flags      alert.Flags // TapeAlert
 
 	mu         sync.Mutex
@@ -60,11 +61,10 @@ type Changer struct {
 
 // New returns a changer of the elements that cfg.Inventory has now.
 func New(cfg Config) (*Changer, error) {
-	c := &Changer{model: cfg.Model, inventory: cfg.Inventory, log: cfg.Log, peers: make(map[*target.ITL]*peer)}
+	c := &Changer{model: cfg.Model, inventory: cfg.Inventory, log: cfg.Log, peers: make(map[*target.ITL]*peer), clock: timestamp.New(cfg.Clock)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	c.clock.init(cfg.Clock)
 	elements := cfg.Inventory.Elements()
 	if err := c.take(elements); err != nil {
 		return nil, err
@@ -96,6 +96,7 @@ func New(cfg Config) (*Changer, error) {
 		return nil, err
 	}
 	c.Server = server
+	c.clock.Serve(server)
 	return c, nil
 }
 

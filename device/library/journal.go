@@ -51,6 +51,8 @@ func loadJournal(path, library string) (j *journal, exists bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.state, j.file, j.size = s, f, int64(size)
 	j.reserve()
 	return j, true, nil
@@ -60,7 +62,7 @@ func loadJournal(path, library string) (j *journal, exists bool, err error) {
 const spare = 256 << 10
 
 // reserve takes that room, where the file system can do that: on a disk that is full cartridges can be taken out of drives all the same.
-// j.mu is held, or nobody else has j.
+// j.mu is held.
 func (j *journal) reserve() {
 	_ = unix.Fallocate(int(j.file.Fd()), unix.FALLOC_FL_KEEP_SIZE, j.size, spare)
 }

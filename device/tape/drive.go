@@ -16,6 +16,7 @@ import (
 	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
+	"github.com/lunette-io/lunette/device/timestamp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
@@ -119,13 +120,10 @@ func New(cfg Config) (*Drive, error) {
 	if cfg.Buffer <= 0 {
 		cfg.Buffer = DefaultBuffer
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
-	}
 	if cfg.Model.MinBlock == 0 {
 		cfg.Model.MinBlock = 1
 	}
-	d := &Drive{cfg: cfg}
+	d := &Drive{cfg: cfg, pages: pages{clock: timestamp.New(cfg.Clock)}}
 	d.life, d.end = context.WithCancel(context.Background())
 	d.settings.init(&d.cfg)
 	d.guards = newGuards(cfg.Model.Protection)
@@ -133,7 +131,10 @@ func New(cfg Config) (*Drive, error) {
 	d.noteAll()
 	c := device.Config{
 		Identity: cfg.Identity, Workers: steps,
-		Made:     func(s *device.Server) { d.Server = s },
+		Made: func(s *device.Server) {
+			d.Server = s
+			d.pages.clock.Serve(s)
+		},
 		Commands: append(d.heeding(d.motionCommands()), d.pageCommands()...),
 		Omit:     []scsi.Opcode{scsi.OpTestUnitReady, scsi.OpRequestSense},
 		Ready:    d.ready,

@@ -39,10 +39,11 @@ var rules = []rule{
 	{"device/personality", []string{"scsi"}, "what machines call themselves and can do, as data: it knows no command"},
 	{"device/tape/medium", []string{"buffer", "internal/failpoint"}, "a cartridge is files: it knows neither SCSI nor drives"},
 	{"device/tape/encryption", []string{"device", "device/nexus", "device/tape/medium", "target", "scsi/...", "buffer"}, "keys and ciphers: it knows neither positions nor which drive it is in"},
+	{"device/timestamp", []string{"device", "device/reserve", "target", "scsi", "scsi/cdb"}, "the clock of drives and robots: it knows neither"},
 	{"device/alert", []string{"target", "scsi/page"}, "flags of drives and robots: it knows neither"},
-	{"device/changer", []string{"device", "device/alert", "device/kept", "device/nexus", "device/reserve", "device/personality", "target", "scsi/...", "store", "buffer"}, "a robot asks an inventory for moves: it knows neither drives nor where cartridges are kept"},
+	{"device/changer", []string{"device", "device/alert", "device/timestamp", "device/kept", "device/nexus", "device/reserve", "device/personality", "target", "scsi/...", "store", "buffer"}, "a robot asks an inventory for moves: it knows neither drives nor where cartridges are kept"},
 	{"device/library", []string{"device/changer", "device/personality", "device/tape", "device/tape/medium", "scsi", "internal/failpoint"}, "elements and cartridges: it knows no command, and of SCSI what its refusals are called"},
-	{"device/tape", []string{"device", "device/alert", "device/kept", "device/nexus", "device/reserve", "device/personality", "device/tape/...", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a drive reads and writes a cartridge: it knows neither robots nor where cartridges come from"},
+	{"device/tape", []string{"device", "device/alert", "device/timestamp", "device/kept", "device/nexus", "device/reserve", "device/personality", "device/tape/...", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a drive reads and writes a cartridge: it knows neither robots nor where cartridges come from"},
 	{"device/...", []string{"device", "device/kept", "device/nexus", "device/reserve", "target", "scsi/...", "store", "buffer", "internal/ratelog"}, "a device type knows neither how commands arrive nor which store it is on"},
 
 	{"network/nbd", []string{"network/tcp", "buffer"}, "a protocol of storage over TCP: it moves bytes, and knows neither stores nor tasks"},
