@@ -63,6 +63,7 @@ type Drive struct {
 	cfg Config
 
 	turn      turn
+	stall     stall
 	cartridge cartridge // of who has the turn
 	writer    writer
 	reader    reader
@@ -155,6 +156,7 @@ func New(cfg Config) (*Drive, error) {
 // Close makes durable what was written, and gives the cartridge back. No task is left.
 func (d *Drive) Close() error {
 	err := d.closeMedium()
+	d.stall.close()
 	d.end()
 	d.background.Wait()
 	if e := d.Server.Close(); err == nil {

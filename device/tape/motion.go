@@ -21,6 +21,7 @@ type ways struct {
 	writeFilemarks, erase, rewind, space  func(*target.Task)
 	locate, position, allow, verify       func(*target.Task)
 	loadUnload, formatMedium, setCapacity func(*target.Task)
+	checkStall                            func()
 }
 
 // start makes the parts of the drive.
@@ -33,6 +34,7 @@ func (d *Drive) start() {
 		writeFilemarks: d.filemarksInTurn, erase: d.eraseInTurn, rewind: d.rewindInTurn, space: d.spaceInTurn,
 		locate: d.locateInTurn, position: d.positionInTurn, allow: d.allowInTurn, verify: d.verifyInTurn,
 		loadUnload: d.loadUnloadInTurn, formatMedium: d.formatInTurn, setCapacity: d.capacityInTurn,
+		checkStall: d.checkStall,
 	}
 	w := &d.writer
 	if w.workers = d.cfg.Workers; w.workers <= 0 {

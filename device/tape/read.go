@@ -268,11 +268,20 @@ func (d *Drive) send(t *target.Task, l *buffer.Lease, at int64) bool {
 		return true
 	}
 	l.Truncate(room)
-	return t.SendDataIn(at, l, d.ways.more)
+	d.stall.begin(t)
+	if !t.SendDataIn(at, l, d.ways.more) {
+		d.stall.watch(d.ways.checkStall)
+		return false
+	}
+	d.stall.end()
+	return true
 }
 
 // more goes on with a READ when its initiator has taken enough.
-func (d *Drive) more(t *target.Task) { d.Workers().Run(t, d.ways.readFixed) }
+func (d *Drive) more(t *target.Task) {
+	d.stall.end()
+	d.Workers().Run(t, d.ways.readFixed)
+}
 
 // fixedEnds answers a READ of blocks of a fixed length, with its last piece.
 func (d *Drive) fixedEnds(t *target.Task, l *buffer.Lease, at int64, o outcome) {
