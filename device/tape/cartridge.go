@@ -33,6 +33,9 @@ type cartridge struct {
 	// deferred is the error of work that went on behind its command; the zero sense: there is none.
 	deferred scsi.Sense
 	kept     []retained // for RECOVER BUFFERED DATA
+
+	unwatched uint64 // bytes that were written since the disk was looked at
+	diskLow   bool   // as it was told
 }
 
 // allowed is what ALLOW OVERWRITE has allowed.

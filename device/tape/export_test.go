@@ -33,3 +33,18 @@ func (d *Drive) Writing() bool {
 	defer d.writer.mu.Unlock()
 	return d.writer.busy()
 }
+
+// ClearAlerts takes back all TapeAlert flags.
+func (d *Drive) ClearAlerts() {
+	for n := range 65 {
+		d.pages.flags.Clear(n)
+	}
+}
+
+// WroteMuch lets the drive take it that so much was written since it has looked at the disk that it looks again.
+func (d *Drive) WroteMuch() {
+	if d.haveTurn(d.life) == nil {
+		d.cartridge.unwatched = diskEvery
+		d.passTurn()
+	}
+}

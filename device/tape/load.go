@@ -76,6 +76,7 @@ func (d *Drive) mount() {
 		d.alert(alert.ReadOnlyFormat)
 	}
 	d.mediumLoaded(c.tape)
+	d.watchDisk()
 }
 
 // name is the drive in the memory of a cartridge: vendor, and serial number.

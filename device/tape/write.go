@@ -91,6 +91,9 @@ func (d *Drive) writeInTurn(t *target.Task) {
 		d.fail(t, err)
 		return
 	}
+	if c := &d.cartridge; c.unwatched >= diskEvery {
+		d.watchDisk()
+	}
 	j, err := d.jobOf(t, s)
 	if err != nil {
 		d.fail(t, err)
@@ -109,6 +112,7 @@ func (d *Drive) writeInTurn(t *target.Task) {
 		}
 		d.counters.fromHost.Add(bytes)
 		d.cartridge.wrote += bytes
+		d.cartridge.unwatched += bytes
 		d.cartridge.at.Object += objects
 		d.note()
 		t.Respond(target.Response{Moves: total})
@@ -133,6 +137,7 @@ func (d *Drive) writeNow(t *target.Task, s *setting, j *job) {
 	j.pack(c.head)
 	d.counters.fromHost.Add(uint64(j.bytes))
 	c.wrote += uint64(j.bytes)
+	c.unwatched += uint64(j.bytes)
 	written, err := d.writer.put(j)
 	d.writer.drop(j)
 	w.Data = nil

@@ -258,6 +258,14 @@ func (c *Cartridge) commit(next state) error {
 // Partitions is how many there are.
 func (c *Cartridge) Partitions() int { return len(c.heads) }
 
+// Disk is how much is free on the disk below, and how much it has.
+func (c *Cartridge) Disk() (free, size int64) {
+	if d, ok := c.d.(directory); ok {
+		return d.disk()
+	}
+	return 0, 0
+}
+
 // Head is that of a partition; nil: there is no such partition.
 func (c *Cartridge) Head(partition int) Head {
 	if partition < 0 || partition >= len(c.heads) {

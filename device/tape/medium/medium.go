@@ -192,6 +192,8 @@ type (
 		// SetAttributes sets some (a Value of no bytes takes one away), all or none, durably.
 		SetAttributes(partition int, set []Attribute) error
 		Partitions() int
+		// Disk is how many bytes are free on the disk below, for who writes there, and how many it has; 0: nobody knows.
+		Disk() (free, size int64)
 		// Head is that of a partition. There is one: who asks again gets the same.
 		Head(partition int) Head
 		// Format makes as many empty partitions, of these capacities, together at most Capacity. All data is gone, and all attributes of
