@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/kept"
@@ -34,7 +33,6 @@ type Config struct {
 	// Identity is what the unit calls itself. Its Type and Removable are set by New, and texts that are empty are those of Model.
 	Identity  scsi.Identity
 	Inventory Inventory
-	Arena     *buffer.Arena // not used: answers are paid by who asks
 	// Reservations and Modes keep what is to outlive the unit; nil: nothing is kept.
 	Reservations, Modes store.Record
 	Log                 *slog.Logger     // nil: nothing is logged
