@@ -100,7 +100,7 @@ func (d directory) lock(write bool) (io.Closer, error) {
 		case unix.EWOULDBLOCK:
 			err = fmt.Errorf("%s: %w", string(d), ErrLocked)
 		default:
-			err = fmt.Errorf("%s: cannot lock it: %w", string(d), err)
+			err = fmt.Errorf("%s cannot be locked: %w: it has to be where files can be locked (flock), as on local disks and NFSv4", string(d), err)
 		}
 		return nil, errors.Join(err, f.Close())
 	}
