@@ -13,6 +13,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/reserve"
@@ -50,6 +51,7 @@ type Changer struct {
 	identifier int      // bytes of the identifier in the descriptors of drives
 	statistics statistics
 	clock      clock
+	flags      alert.Flags // TapeAlert
 
 	mu         sync.Mutex
 	peers      map[*target.ITL]*peer // guarded by mu
@@ -87,7 +89,7 @@ func New(cfg Config) (*Changer, error) {
 		dc.Reservations = keeper
 	}
 	if cfg.Modes != nil {
-		dc.ModeKeeper = savedModes{cfg.Modes}
+		dc.ModeKeeper = kept.Modes{Record: cfg.Modes}
 	}
 	server, err := device.New(dc)
 	if err != nil {

@@ -4,8 +4,9 @@ import (
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/alert"
+	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/reserve"
-	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/encryption"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
@@ -77,7 +78,7 @@ func (d *Drive) pageConfig(c *device.Config) {
 	c.Logs = d.logPages()
 	c.Timeouts = timeouts
 	if d.cfg.Modes != nil && c.ModeKeeper == nil {
-		c.ModeKeeper = savedModes{d.cfg.Modes}
+		c.ModeKeeper = kept.Modes{Record: d.cfg.Modes}
 	}
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/lunette-io/lunette/device/tape/alert"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/target"

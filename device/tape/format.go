@@ -3,7 +3,7 @@ package tape
 import (
 	"slices"
 
-	"github.com/lunette-io/lunette/device/tape/alert"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/personality"
-	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -154,6 +154,7 @@ func (d *Drive) Unload(ctx context.Context, force bool) (medium.Tape, error) {
 		return nil, err
 	}
 	t := c.tape
+	c.forget()
 	d.left, d.cartridge = d.cartridge, cartridge{}
 	d.noteAll()
 	return t, err
@@ -207,6 +208,7 @@ func (d *Drive) closeMedium() error {
 		return nil
 	}
 	err := errors.Join(d.park(d.life), c.tape.Close())
+	c.forget()
 	d.cartridge = cartridge{}
 	d.noteAll()
 	return err
@@ -279,6 +281,7 @@ func (d *Drive) loadUnloadInTurn(t *target.Task) {
 		}
 		d.answer(t, c.Immed, func() error {
 			k.threaded = false
+			k.forget()
 			d.noteAll()
 			return nil
 		})

@@ -41,6 +41,7 @@ func (d *Drive) start() {
 		w.workers = min(runtime.GOMAXPROCS(0), 4)
 	}
 	w.most, w.group, w.ctx = d.cfg.Buffer, &d.background, d.life
+	w.keeps = d.cfg.Model.RecoverBuffered
 	w.changed.L, w.main = &w.mu, w.work
 	w.wake = func(*target.Task) {
 		w.mu.Lock()
@@ -94,6 +95,9 @@ func (d *Drive) motionCommands() []device.Command {
 	}
 	if d.cfg.Model.ReadReverse {
 		rows = append(rows, row(scsi.OpReadReverse6, reserve.Writing, target.Reads, moving, d.read))
+	}
+	if d.cfg.Model.RecoverBuffered {
+		rows = append(rows, row(scsi.OpRecoverBufferedData, reserve.Writing, target.Reads, moving, d.read))
 	}
 	if d.cfg.Model.AppendOnly {
 		rows = append(rows, row(scsi.OpAllowOverwrite, reserve.Writing, target.Reads, quick, d.allowOverwrite))

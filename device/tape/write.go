@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"github.com/lunette-io/lunette/buffer"
-	"github.com/lunette-io/lunette/device/tape/alert"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -60,6 +60,7 @@ func (d *Drive) write(t *target.Task) {
 const (
 	fixedBlocks uint32 = 1 << iota // the command counts blocks
 	backwards                      // READ REVERSE
+	recovering                     // RECOVER BUFFERED DATA
 )
 
 // written goes on with a WRITE when its data is there, or will never be. It takes l.

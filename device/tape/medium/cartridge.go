@@ -266,7 +266,7 @@ func (c *Cartridge) Head(partition int) Head {
 	return c.heads[partition]
 }
 
-// Sync makes all durable.
+// Sync makes all durable; on a full disk usage follows later, since nobody shall be kept from taking out a cartridge that was only read.
 func (c *Cartridge) Sync(ctx context.Context) error {
 	if c.readOnly {
 		return nil
@@ -276,7 +276,10 @@ func (c *Cartridge) Sync(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.keepUsage()
+	if err := c.keepUsage(); !errors.Is(err, ErrNoSpace) {
+		return err
+	}
+	return nil
 }
 
 // keepUsage writes usage, if it has changed.

@@ -201,7 +201,7 @@ type (
 		// what was set so.
 		SetCapacity(ctx context.Context, capacity int64) error
 		Capacity() int64
-		// Sync makes all that was appended, usage and attributes durable.
+		// Sync makes all that was appended, usage and attributes durable; usage only if there is room for it, else a later one does.
 		Sync(ctx context.Context) error
 		// Close syncs, and gives the cartridge back.
 		Close() error
