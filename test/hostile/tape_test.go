@@ -70,6 +70,17 @@ func newTapeScene(t testing.TB, limits string) *tapeScene {
 	return s
 }
 
+// quiet is what the daemon takes when nobody uses it.
+func (s *tapeScene) quiet() (now state) {
+	s.t.Helper()
+	s.d.eventually("all sessions have ended", func() bool {
+		var err error
+		now, err = s.d.state()
+		return err == nil && now.sessions == 0
+	})
+	return now
+}
+
 // fixed lets the blocks of the drive have a fixed length, until it is reset.
 func (s *tapeScene) fixed(h host) {
 	s.t.Helper()
@@ -275,8 +286,7 @@ func TestTapeAttacks(t *testing.T) {
 		t.Run(a.name, func(t *testing.T) {
 			s := newTapeScene(t, limits)
 			for _, over := range a.over {
-				before, err := s.d.state()
-				must(t, err)
+				before := s.quiet()
 				g := &gang{scene: s.scene, t: t, over: over, stop: make(chan struct{})}
 				func() {
 					defer g.end()

@@ -51,8 +51,7 @@ func TestTapeReset(t *testing.T) {
 	s := newTapeScene(t, patient)
 	for _, over := range []string{"tcp", "iser"} {
 		s.whole() // the length of blocks, too
-		before, err := s.d.state()
-		must(t, err)
+		before := s.quiet()
 		g := &gang{scene: s.scene, t: t, over: over, stop: make(chan struct{})}
 		for range 2 {
 			w := g.who("evil")
@@ -82,8 +81,7 @@ func TestTapeReset(t *testing.T) {
 // Resets and aborts go on all the while; who reads the drive reads what is there, as often as it is left to.
 func TestTapeStorm(t *testing.T) {
 	s := newTapeScene(t, limits)
-	before, err := s.d.state()
-	must(t, err)
+	before := s.quiet()
 	g := &gang{scene: s.scene, t: t, over: "tcp", stop: make(chan struct{})}
 	defer g.end()
 	write := cdb.Transfer{Opcode: scsi.OpWrite6, Length: 1 << 20}.Append(nil)
