@@ -119,6 +119,7 @@ func (do anyInitiator) run(t *testing.T, lun int, cdb, out, in []byte) scsi.Sens
 		case sense.Key != scsi.KeyUnitAttention:
 			return sense
 		}
+		_, _, _ = do(number, make([]byte, 6), nil, nil) // TEST UNIT READY, as who hears of one does
 	}
 	t.Fatalf("LUN %d: %x: nothing but unit attentions", lun, cdb)
 	return scsi.Sense{}

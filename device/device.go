@@ -94,6 +94,8 @@ type Config struct {
 	// Attached is told of each I_T_L nexus when it is known, and Detached when it is not any more. Locks of
 	// package target may be held: they must be fast, and call neither the server nor a task. May be nil.
 	Attached, Detached func(x *target.ITL)
+	// Told is told of each command that is answered with a unit attention instead of being run. It must be fast. May be nil.
+	Told func(t *target.Task, a scsi.ASC)
 	// SelfTest runs the default self-test on a worker.
 	SelfTest func() error
 	// Reset returns the device type's own state to what it is after power on.
@@ -192,6 +194,9 @@ func (s *Server) Execute(t *target.Task) {
 	c, bad := s.table.find(t.CDB)
 	if n.Pending() && (c == nil || !c.Attention) {
 		if asc, ok := n.Take(); ok {
+			if s.cfg.Told != nil {
+				s.cfg.Told(t, asc)
+			}
 			s.Fail(t, scsi.UnitAttention(asc))
 			return
 		}

@@ -13,5 +13,6 @@ const (
 	ASCCleaningCartridge             ASC = 0x3003
 	ASCCannotWriteIncompatibleFormat ASC = 0x3005
 	ASCCleaningFailure               ASC = 0x3007
+	ASCSequentialPositioningError    ASC = 0x3b00
 	ASCPositionPastBeginning         ASC = 0x3b0c
 )

@@ -146,6 +146,7 @@ var ascTexts = [...]struct {
 	{ASCMediumNotPresentTrayClosed, "medium not present - tray closed"},
 	{ASCMediumNotPresentTrayOpen, "medium not present - tray open"},
 	{ASCMediumNotPresentMemoryAccessible, "medium not present - medium auxiliary memory accessible"},
+	{ASCSequentialPositioningError, "sequential positioning error"},
 	{ASCPositionPastBeginning, "position past beginning of medium"},
 	{ASCMediumDestinationFull, "medium destination element full"},
 	{ASCMediumSourceEmpty, "medium source element empty"},

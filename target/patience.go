@@ -14,6 +14,7 @@ const Patience = 3 * time.Second
 
 var (
 	errOverdue = errors.New("the initiator owes data that tasks of others wait for")
+	errUntaken = errors.New("the initiator does not take data of a task that tasks of others wait for")
 	errLingers = errors.New("the initiator does not let the transfers of a command end that was aborted")
 )
 
@@ -67,6 +68,15 @@ func (u *Unit) overdue() {
 	for _, d := range all {
 		d.t.channel.svc.Overdue(d.t, d.why)
 		d.x.unpin(d.t)
+	}
+}
+
+// HeldUp ends the connection of the initiator of t, a task of x, if the device server waits for leave to send more data-in of
+// it: see [Task.SendDataIn]. It is for device servers at which tasks of others have waited for t for [Patience]. t may have ended.
+func (x *ITL) HeldUp(t *Task) {
+	for _, t := range x.pinned(func(o *Task) bool { return o == t && !o.ended && o.pace.state.Load()&paceWaits != 0 }) {
+		t.channel.svc.Overdue(t, errUntaken)
+		x.unpin(t)
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/reserve"
+	"github.com/lunette-io/lunette/device/timestamp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/store"
@@ -32,7 +33,6 @@ type Config struct {
 	// Identity is what the unit calls itself. Its Type and Removable are set by New, and texts that are empty are those of Model.
 	Identity  scsi.Identity
 	Inventory Inventory
-	Arena     *buffer.Arena // not used: answers are paid by who asks
 	// Reservations and Modes keep what is to outlive the unit; nil: nothing is kept.
 	Reservations, Modes store.Record
 	Log                 *slog.Logger     // nil: nothing is logged
@@ -49,7 +49,8 @@ type Changer struct {
 	addresses  []uint16 // of all elements, ascending: the same for as long as the changer is there
 	identifier int      // bytes of the identifier in the descriptors of drives
 	statistics statistics
-	clock      clock
+	clock      *timestamp.Clock
+	flags      alert.Flags // TapeAlert
 
 	mu         sync.Mutex
 	peers      map[*target.ITL]*peer // guarded by mu
@@ -58,11 +59,10 @@ type Changer struct {
 
 // New returns a changer of the elements that cfg.Inventory has now.
 func New(cfg Config) (*Changer, error) {
-	c := &Changer{model: cfg.Model, inventory: cfg.Inventory, log: cfg.Log, peers: make(map[*target.ITL]*peer)}
+	c := &Changer{model: cfg.Model, inventory: cfg.Inventory, log: cfg.Log, peers: make(map[*target.ITL]*peer), clock: timestamp.New(cfg.Clock)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	c.clock.init(cfg.Clock)
 	elements := cfg.Inventory.Elements()
 	if err := c.take(elements); err != nil {
 		return nil, err
@@ -87,13 +87,14 @@ func New(cfg Config) (*Changer, error) {
 		dc.Reservations = keeper
 	}
 	if cfg.Modes != nil {
-		dc.ModeKeeper = savedModes{cfg.Modes}
+		dc.ModeKeeper = kept.Modes{Record: cfg.Modes}
 	}
 	server, err := device.New(dc)
 	if err != nil {
 		return nil, err
 	}
 	c.Server = server
+	c.clock.Serve(server)
 	return c, nil
 }
 

@@ -5,15 +5,10 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/target"
-)
-
-// TapeAlert flags of a changer that are raised here.
-const (
-	alertHardware  = 2
-	alertInventory = 24
 )
 
 // element returns an element of a snapshot, and false if there is none with the address.
@@ -124,7 +119,7 @@ func (c *Changer) failMove(t *target.Task, err error) {
 	var sense scsi.Sense
 	if !errors.As(err, &sense) && !errors.Is(err, context.Canceled) && !errors.Is(err, target.ErrAborted) {
 		c.log.Error("a cartridge could not be moved", "error", err)
-		c.alert(alertHardware)
+		c.flags.Raise(alert.RobotHardwareB)
 	}
 	c.FailWith(t, err)
 }
@@ -151,7 +146,7 @@ func (c *Changer) initialize(t *target.Task) {
 	c.Workers().Run(t, func(t *target.Task) {
 		if err := c.inventory.Rescan(t.Context()); err != nil {
 			c.log.Error("the elements of a library could not be looked at", "error", err)
-			c.alert(alertInventory)
+			c.flags.Raise(alert.RobotInventory)
 			c.FailWith(t, err)
 			return
 		}

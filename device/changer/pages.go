@@ -2,18 +2,13 @@ package changer
 
 import (
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/target"
 )
 
-// Log pages of SPC and SSC that a changer has too.
-const (
-	logTemperature = 0x0d
-	logTapeAlert   = 0x2e
-)
-
-// tapeAlerts is how many TapeAlert flags there are.
-const tapeAlerts = 64
+// logTemperature is a log page of SPC.
+const logTemperature = 0x0d
 
 // modePages are those of SMC. Where elements are is configuration: no page changes.
 func (c *Changer) modePages(elements []Element) []*device.ModePage {
@@ -54,7 +49,7 @@ func (c *Changer) logPages() []device.LogPage {
 		{Code: page.LogChangerDiagnostics, Append: func(dst []byte, _ *target.Unit) []byte {
 			return page.AppendLogPage(dst, page.LogChangerDiagnostics, 0, nil) // nothing has needed a diagnosis
 		}},
-		{Code: logTapeAlert, Show: c.showAlerts, Thresholds: true},
+		{Code: alert.Page, Show: c.flags.Show, Thresholds: true},
 	}
 }
 
@@ -63,20 +58,4 @@ func appendTemperature(dst []byte, _ *target.Unit) []byte {
 	list := page.AppendLogParameter(nil, 0, page.LogBinaryList, 0, page.UnknownTemperature)
 	list = page.AppendLogParameter(list, 1, page.LogBinaryList, 0, page.UnknownTemperature)
 	return page.AppendLogPage(dst, logTemperature, 0, list)
-}
-
-// showAlerts appends log page 2Eh, TapeAlert (SMC-3 7.2.6). A flag ends for an initiator when it has read it.
-func (c *Changer) showAlerts(dst []byte, x *target.ITL, first uint16, room int) []byte {
-	c.mu.Lock()
-	p := c.of(x)
-	flags := p.alerts
-	var list []byte
-	for f := uint16(1); f <= tapeAlerts; f++ {
-		list = page.AppendLogParameter(list, f, page.LogBinaryList, byte(flags>>(f-1)&1))
-		if end := 4 + 5*int(f-max(first, 1)+1); f >= first && end <= room {
-			p.alerts &^= 1 << (f - 1)
-		}
-	}
-	c.mu.Unlock()
-	return page.AppendLogPage(dst, logTapeAlert, 0, list)
 }

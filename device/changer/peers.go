@@ -9,7 +9,6 @@ import (
 type peer struct {
 	prevents bool    // PREVENT ALLOW MEDIUM REMOVAL
 	search   *search // what SEND VOLUME TAG has asked for; nil: nothing
-	alerts   uint64  // TapeAlert flags that it has not read yet: flag 1 is bit 0
 }
 
 // A search is a SEND VOLUME TAG that was accepted.
@@ -23,6 +22,7 @@ func (c *Changer) attached(x *target.ITL) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.peers[x] = &peer{}
+	c.flags.Attach(x)
 }
 
 // detached forgets a nexus, which prevents nothing any more.
@@ -33,6 +33,7 @@ func (c *Changer) detached(x *target.ITL) {
 		c.setPrevent(p, false)
 		delete(c.peers, x)
 	}
+	c.flags.Detach(x)
 }
 
 // reset ends what initiators have asked for.
@@ -65,14 +66,5 @@ func (c *Changer) setPrevent(p *peer, on bool) {
 		}
 	} else if c.preventing--; c.preventing == 0 {
 		c.inventory.Prevent(false)
-	}
-}
-
-// alert raises a TapeAlert flag for all initiators.
-func (c *Changer) alert(flag int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, p := range c.peers {
-		p.alerts |= 1 << (flag - 1)
 	}
 }

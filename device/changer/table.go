@@ -24,9 +24,8 @@ func (c *Changer) table() []device.Command {
 		{Op: scsi.OpReadElementStatus, Access: reserve.Reading, AccessOf: statusAccess, Order: target.Reads, Medium: true, Run: c.readStatus},
 		{Op: scsi.OpSendVolumeTag, Access: reserve.Writing, Order: target.Writes, Run: c.sendTag},
 		{Op: scsi.OpRequestVolumeElementAddress, Usage: cdb.UsageRequestVolumeElementAddress, Access: reserve.Reading, Order: target.Reads, Medium: true, Run: c.requestAddress},
-		{Op: scsi.OpMaintenanceIn, Action: scsi.ActionReportTimestamp, Access: reserve.Parameters, Run: c.reportTimestamp},
-		{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTimestamp, Access: reserve.Writing, Order: target.Reads, Run: c.setTimestamp},
 	}
+	rows = append(rows, c.clock.Commands(reserve.Parameters)...)
 	if !c.model.NoExchange {
 		rows = append(rows, device.Command{Op: scsi.OpExchangeMedium, Access: reserve.Writing, Order: target.Writes, Medium: true, Run: c.exchange})
 	}

@@ -150,7 +150,7 @@ func New(cfg Config) (*Disk, error) {
 	}
 	var modes device.ModeKeeper
 	if cfg.Modes != nil {
-		modes = savedModes{cfg.Modes}
+		modes = kept.Modes{Record: cfg.Modes}
 	}
 	_, err := device.New(device.Config{
 		Identity: cfg.Identity, Workers: cfg.Workers,

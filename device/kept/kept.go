@@ -1,4 +1,4 @@
-// Package kept keeps the reservations of a logical unit in a record, so that they survive a restart
+// Package kept keeps the reservations of a logical unit, and its saved mode pages, in records, so that they survive a restart
 // and a loss of power: for a unit that this host alone has.
 package kept
 

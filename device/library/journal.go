@@ -51,8 +51,20 @@ func loadJournal(path, library string) (j *journal, exists bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.state, j.file, j.size = s, f, int64(size)
+	reserve(j.file, j.size)
 	return j, true, nil
+}
+
+// spare is how much room of the disk a journal keeps for itself: about a thousand moves.
+const spare = 256 << 10
+
+// reserve takes that room behind the size of a file, where the file system can do that: on a disk that is full cartridges can be taken
+// out of drives all the same.
+func reserve(f *os.File, size int64) {
+	_ = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, size, spare)
 }
 
 // maxState bounds the file of a state: 65535 elements take a tenth of it.
@@ -174,6 +186,7 @@ func (j *journal) rewrite(s *state) error {
 		_ = j.file.Close() // it has no name any more
 	}
 	j.state, j.file, j.size, j.changes = s, f, int64(len(b)), 0
+	reserve(j.file, j.size)
 	if err := syncDir(filepath.Dir(j.path)); err != nil {
 		_ = f.Close() // whether it has a name is not known: the next change writes it anew
 		j.file = nil

@@ -35,7 +35,7 @@ func tryLock(path string) (*lock, bool, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, false, nil
 	}
-	return nil, false, fmt.Errorf("%s: %w", path, err)
+	return nil, false, fmt.Errorf("%s cannot be locked: %w: the store has to be where files can be locked (flock), as on local disks and NFSv4", path, err)
 }
 
 // waitLock is tryLock for a lock that is held for moments only.

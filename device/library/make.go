@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/lunette-io/lunette/device/changer"
 	"github.com/lunette-io/lunette/device/personality"
@@ -14,6 +15,9 @@ import (
 
 // maxMade is how many cartridges are made at a time at the most.
 const maxMade = 65535
+
+// makers is how many cartridges are made at a time: most of it is to wait for the disk, which does for several what it does for one.
+const makers = 32
 
 // Create makes cartridges, and returns their barcodes. With an error it returns those that are made: they are where they should
 // be, or on the shelf.
@@ -94,39 +98,59 @@ func (b *barcodes) at(n int) string {
 	return fmt.Sprintf("%s%0*d%s", b.prefix, max(6-len(b.prefix), 1), n, b.suffix)
 }
 
-// make makes cartridges on the shelf. With a number to start from each has to be free; else those are taken that are. The lock of
-// the store is held.
+// make makes cartridges on the shelf, some at a time. With a number to start from each has to be free; else those are taken that
+// are. The lock of the store is held.
 func (l *Library) make(ctx context.Context, s Spec, form barcodes) (made []string, err error) {
 	present, err := l.depot.present()
 	if err != nil {
 		return nil, err
 	}
-	for n := form.next; len(made) < s.Count; n++ {
-		if err := ctx.Err(); err != nil {
+	for len(made) < s.Count && err == nil {
+		var next []string
+		if next, err = l.unused(ctx, s, &form, min(s.Count-len(made), makers), present); err != nil {
 			return made, err
 		}
-		b := form.at(n)
+		errs := make([]error, len(next))
+		var all sync.WaitGroup
+		for i, b := range next {
+			all.Go(func() {
+				errs[i] = l.media.Create(l.depot.cartridge(b), medium.Spec{Barcode: b, Format: s.Format, Type: s.Type, Capacity: s.Capacity, Maker: "LUNETTE"})
+			})
+		}
+		all.Wait()
+		for i, b := range next {
+			if errs[i] != nil {
+				err = errors.Join(err, fmt.Errorf("cartridge %s cannot be made: %w", b, errs[i]))
+				continue
+			}
+			made = append(made, b)
+			l.point("library.made")
+		}
+	}
+	return made, err
+}
+
+// unused are the next barcodes that nobody has, at most n. The lock of the store is held.
+func (l *Library) unused(ctx context.Context, s Spec, form *barcodes, n int, present map[string]bool) (all []string, err error) {
+	for ; len(all) < n; form.next++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b := form.at(form.next)
 		if err := CheckBarcode(b); err != nil {
-			return made, err
+			return nil, err
 		}
 		taken, err := l.taken(b, present)
-		if err != nil {
-			return made, err
+		switch {
+		case err != nil:
+			return nil, err
+		case taken == "":
+			all = append(all, b)
+		case form.one != "" || s.Start > 0:
+			return nil, fmt.Errorf("%s: give another number to start from, or none", taken)
 		}
-		if taken != "" {
-			if form.one != "" || s.Start > 0 {
-				return made, fmt.Errorf("%s: give another number to start from, or none", taken)
-			}
-			continue
-		}
-		spec := medium.Spec{Barcode: b, Format: s.Format, Type: s.Type, Capacity: s.Capacity, Maker: "LUNETTE"}
-		if err := l.media.Create(l.depot.cartridge(b), spec); err != nil {
-			return made, fmt.Errorf("cartridge %s cannot be made: %w", b, err)
-		}
-		made = append(made, b)
-		l.point("library.made")
 	}
-	return made, nil
+	return all, nil
 }
 
 // taken says who has a barcode already; "": nobody. The lock of the store is held.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lunette-io/lunette/device/library"
 )
 
@@ -154,6 +156,29 @@ func TestFullDisk(t *testing.T) {
 	b.again()
 	if b.at(100).Barcode != "LUN001L8" {
 		t.Errorf("%+v", b.Elements())
+	}
+}
+
+// A library keeps room for moves for itself, where the file system can do that.
+func TestRoomForMoves(t *testing.T) {
+	b, ctx := newBench(t, 1, 0, 3), t.Context()
+	b.make(1)
+	probe, err := os.Create(filepath.Join(b.store, "probe"))
+	b.ok(err)
+	defer probe.Close()
+	if err := unix.Fallocate(int(probe.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, 1<<16); err != nil {
+		t.Skip(err)
+	}
+	for _, again := range []func(){func() {}, b.again} {
+		again()
+		b.ok(b.Move(ctx, 1000, 100))
+		b.ok(b.Move(ctx, 100, 1000))
+		path, content := b.file()
+		var st unix.Stat_t
+		b.ok(unix.Stat(path, &st))
+		if n := st.Blocks * 512; n < int64(len(content))+200<<10 {
+			t.Errorf("%d bytes have %d of the disk", len(content), n)
+		}
 	}
 }
 

@@ -84,6 +84,8 @@ type Drive struct {
 	// LocateBefore: LOCATE by file number lands before the filemark (HP), not behind it (IBM).
 	LocateBefore bool `yaml:"locate-before,omitempty"`
 	ReadReverse  bool `yaml:"read-reverse,omitempty"`
+	// RecoverBuffered: RECOVER BUFFERED DATA reads back what could not be written.
+	RecoverBuffered bool `yaml:"recover-buffered,omitempty"`
 	// CapacityPage: log page 31h is there, in MiB (LTO-5, LTO-6).
 	CapacityPage bool `yaml:"capacity-page,omitempty"`
 	// Characterizes: the first load of a new cartridge takes a FORMAT MEDIUM that Proxmox Backup asks for (LTO-9). It takes no time here.

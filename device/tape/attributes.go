@@ -83,7 +83,8 @@ func identifiers(ids []uint16, first uint16) []byte {
 	return list
 }
 
-// writeAttribute is WRITE ATTRIBUTE (SPC-5 6.44): all attributes of a list, or none. A cartridge that is protected may have them too.
+// writeAttribute is WRITE ATTRIBUTE (SPC-5 6.44): all attributes of a list, or none. The tab of a
+// cartridge protects its memory too.
 func (d *Drive) writeAttribute(t *target.Task) {
 	c, err := cdb.ParseWriteAttribute(t.CDB)
 	switch {

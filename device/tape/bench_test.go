@@ -121,10 +121,15 @@ func (b *bench) closeAll() {
 	}
 }
 
+// initiator is who has a number.
+func (b *bench) initiator(id byte) target.Initiator {
+	return target.Initiator{Name: fmt.Sprint("iqn.host", id), Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id})}
+}
+
 func (b *bench) login(id byte, opt loopback.Options) *loopback.Session {
 	b.Helper()
 	opt.Arena = b.arena
-	s := loopback.Login(b.port, target.Initiator{Name: fmt.Sprint("iqn.host", id), Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id})}, opt)
+	s := loopback.Login(b.port, b.initiator(id), opt)
 	b.all = append(b.all, s)
 	b.calm(s)
 	return s

@@ -32,6 +32,10 @@ type cartridge struct {
 	allowed     allowed
 	// deferred is the error of work that went on behind its command; the zero sense: there is none.
 	deferred scsi.Sense
+	kept     []retained // for RECOVER BUFFERED DATA
+
+	unwatched uint64 // bytes that were written since the disk was looked at
+	diskLow   bool   // as it was told
 }
 
 // allowed is what ALLOW OVERWRITE has allowed.
@@ -192,8 +196,9 @@ func (d *Drive) rooms() []medium.Room {
 	return rooms
 }
 
-// lostSense says how much was lost of what was buffered.
+// lostSense says how much was lost of what was buffered, and takes what of it is kept.
 func (d *Drive) lostSense(l lost) error {
+	d.cartridge.kept = append(d.cartridge.kept, l.kept...)
 	err := d.writeError(l.err)
 	if d.cfg.Log != nil {
 		d.warn(fmt.Sprintf("%d bytes of %d objects that were buffered are lost", l.bytes, l.objects), l.err)

@@ -4,10 +4,12 @@ import (
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device"
+	"github.com/lunette-io/lunette/device/alert"
+	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/reserve"
-	"github.com/lunette-io/lunette/device/tape/alert"
 	"github.com/lunette-io/lunette/device/tape/encryption"
 	"github.com/lunette-io/lunette/device/tape/medium"
+	"github.com/lunette-io/lunette/device/timestamp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/target"
@@ -17,7 +19,7 @@ import (
 type pages struct {
 	flags   alert.Flags
 	keys    *encryption.Keys // nil: the drive does not encrypt
-	clock   clock
+	clock   *timestamp.Clock
 	echo    echoes
 	mounted atomic.Pointer[mounted] // never nil; what was counted before the medium that is loaded
 	// planned says that MODE SELECT has changed page 11h since a medium was loaded or formatted: the page is as it was set.
@@ -42,9 +44,8 @@ func (d *Drive) pageCommands() []device.Command {
 		{Op: scsi.OpReceiveDiagnostic, Access: reserve.Parameters, Run: d.receiveDiagnostic},
 		{Op: scsi.OpReadBuffer, Access: reserve.Probing, Run: d.readBuffer},
 		{Op: scsi.OpWriteBuffer, Access: reserve.Writing, Order: target.Reads, Run: d.writeBuffer},
-		{Op: scsi.OpMaintenanceIn, Action: scsi.ActionReportTimestamp, Access: reserve.Unfenced, Run: d.reportTimestamp},
-		{Op: scsi.OpMaintenanceOut, Action: scsi.ActionSetTimestamp, Access: reserve.Writing, Order: target.Reads, Run: d.setTimestamp},
 	}
+	rows = append(rows, d.pages.clock.Commands(reserve.Unfenced)...)
 	for _, a := range []scsi.ServiceAction{scsi.ActionAttributeValues, scsi.ActionAttributeList, scsi.ActionVolumeList,
 		scsi.ActionPartitionList, scsi.ActionSupportedAttributes} {
 		rows = append(rows, device.Command{Op: scsi.OpReadAttribute, Action: a, Access: reserve.Probing, Medium: true, Run: d.readAttribute})
@@ -60,7 +61,6 @@ func (d *Drive) pageCommands() []device.Command {
 // pageConfig adds pages and what else the server is made of.
 func (d *Drive) pageConfig(c *device.Config) {
 	d.pages.mounted.Store(&mounted{})
-	d.pages.clock.now = d.cfg.Clock
 	if m := &d.cfg.Model; m.Encryption != 0 {
 		d.pages.keys = encryption.New(encryption.Config{
 			Algorithm: m.Encryption, UKAD: m.UKAD, AKAD: m.AKAD,
@@ -69,7 +69,6 @@ func (d *Drive) pageConfig(c *device.Config) {
 		})
 		d.encryptor = d.pages.keys
 	}
-	c.Attached = d.pages.flags.Attach
 	c.Inquiry, c.Extended, c.Designator, c.VPD = d.shapeInquiry, d.shapeExtended, designator, d.vpd()
 	c.Modes = d.modePages()
 	c.ModeParameter, c.SetModeParameter, c.CheckModeParameter = d.modeParameter, d.setModeParameter, checkModeParameter
@@ -78,7 +77,7 @@ func (d *Drive) pageConfig(c *device.Config) {
 	c.Logs = d.logPages()
 	c.Timeouts = timeouts
 	if d.cfg.Modes != nil && c.ModeKeeper == nil {
-		c.ModeKeeper = savedModes{d.cfg.Modes}
+		c.ModeKeeper = kept.Modes{Record: d.cfg.Modes}
 	}
 }
 
@@ -154,6 +153,9 @@ func (d *Drive) nexusLost(x *target.ITL) {
 		d.pages.keys.Detached(x)
 	}
 }
+
+// maxParameterList is the longest parameter list that a command of a drive may have.
+const maxParameterList = 64 << 10
 
 // noKeys is a drive without encryption.
 type noKeys struct{}

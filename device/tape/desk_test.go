@@ -186,13 +186,14 @@ func (h *host) once(c []byte, in int, out []byte) outcome {
 	return o
 }
 
-// cmd is once, without unit attentions.
+// cmd is once, without unit attentions. Who has had one looks whether the drive is ready.
 func (h *host) cmd(c []byte, in int, out []byte) outcome {
 	h.Helper()
 	for range 4 {
 		if o := h.once(c, in, out); o.key != 6 {
 			return o
 		}
+		h.calm()
 	}
 	h.Fatal("unit attentions without end")
 	return outcome{}

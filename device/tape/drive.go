@@ -16,6 +16,7 @@ import (
 	"github.com/lunette-io/lunette/device/kept"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
+	"github.com/lunette-io/lunette/device/timestamp"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
@@ -62,11 +63,13 @@ type Drive struct {
 	cfg Config
 
 	turn      turn
+	stall     stall
 	cartridge cartridge // of who has the turn
 	writer    writer
 	reader    reader
 	settings  settings
 	prevents  prevents
+	astray    astray
 	counters  counters
 	shown     shown
 	encryptor keys
@@ -118,13 +121,10 @@ func New(cfg Config) (*Drive, error) {
 	if cfg.Buffer <= 0 {
 		cfg.Buffer = DefaultBuffer
 	}
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
-	}
 	if cfg.Model.MinBlock == 0 {
 		cfg.Model.MinBlock = 1
 	}
-	d := &Drive{cfg: cfg}
+	d := &Drive{cfg: cfg, pages: pages{clock: timestamp.New(cfg.Clock)}}
 	d.life, d.end = context.WithCancel(context.Background())
 	d.settings.init(&d.cfg)
 	d.guards = newGuards(cfg.Model.Protection)
@@ -132,8 +132,11 @@ func New(cfg Config) (*Drive, error) {
 	d.noteAll()
 	c := device.Config{
 		Identity: cfg.Identity, Workers: steps,
-		Made:     func(s *device.Server) { d.Server = s },
-		Commands: append(d.motionCommands(), d.pageCommands()...),
+		Made: func(s *device.Server) {
+			d.Server = s
+			d.pages.clock.Serve(s)
+		},
+		Commands: append(d.heeding(d.motionCommands()), d.pageCommands()...),
 		Omit:     []scsi.Opcode{scsi.OpTestUnitReady, scsi.OpRequestSense},
 		Ready:    d.ready,
 		Reset:    d.reset,
@@ -142,7 +145,7 @@ func New(cfg Config) (*Drive, error) {
 		c.Reservations = kept.New(cfg.Reservations, cfg.Identity.NAA, func(err error) { d.warn("reservations are not kept", err) })
 	}
 	d.pageConfig(&c)
-	c.Detached = d.detached
+	c.Attached, c.Detached, c.Told = d.attached, d.detached, d.told
 	if _, err := device.New(c); err != nil {
 		d.end()
 		return nil, fmt.Errorf("tape: %w", err)
@@ -153,6 +156,7 @@ func New(cfg Config) (*Drive, error) {
 // Close makes durable what was written, and gives the cartridge back. No task is left.
 func (d *Drive) Close() error {
 	err := d.closeMedium()
+	d.stall.close()
 	d.end()
 	d.background.Wait()
 	if e := d.Server.Close(); err == nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lunette-io/lunette/device/tape"
+	"github.com/lunette-io/lunette/device/tape/encryption"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -70,4 +71,17 @@ func TestEncrypted(t *testing.T) {
 	b.ends(readFixed(3), nil, 3000, protect(scsi.ASCUnencryptedDataWhileDecrypting).WithInfo(3), 3000)
 	b.key(2, on, 3) // mixed
 	b.reads(block(0, 1000))
+}
+
+// What was changed since it was encrypted is not taken for a block of another key.
+func TestEncryptedAndChanged(t *testing.T) {
+	b := newBench(t, func(c *tape.Config) { c.Model.Encryption = 0x10014 })
+	f := newFaulty(100 << 20)
+	b.load(f)
+	b.good(writeCDB(100), block(0, 100), 0)
+	b.good(rewind(), nil, 0)
+	changed := scsi.DataProtect(scsi.ASCSecurityError)
+	f.set(on("read", 0, &encryption.Error{Sense: changed}))
+	b.ends(readCDB(100), nil, 100, changed.WithInfo(100), 100)
+	b.at(0, 0)
 }

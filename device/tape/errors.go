@@ -4,46 +4,33 @@ import (
 	"context"
 	"errors"
 
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 )
 
-// TapeAlert flags that the commands of this file set; the rest are the pages'.
-const (
-	alertHardError   = 3
-	alertReadFailure = 5
-	alertWriteFail   = 6
-	alertProtected   = 9
-	alertNoRemoval   = 10
-	alertCleaning    = 11
-	alertUnsupported = 12
-	alertReadOnly    = 17
-	alertExpired     = 22
-	alertWORMWrite   = 60
-)
-
-// aborted reports an error that comes of the end of a task.
+// isAbort reports an error that comes of the end of a task.
 func isAbort(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, target.ErrAborted)
 }
 
 // readError is what an error of reading or moving means, and tells those who have to know.
 func (d *Drive) readError(err error) error {
-	var damaged *medium.CorruptError
+	var s scsi.Sense
 	switch {
 	case isAbort(err):
 		return target.ErrAborted
+	case errors.As(err, &s): // also that of package encryption
+		return s
 	case errors.Is(err, medium.ErrKey):
 		return scsi.DataProtect(scsi.ASCIncorrectDataEncryptionKey)
-	case errors.As(err, &damaged):
-		d.counters.readErrors.Add(1)
-		d.alert(alertReadFailure)
-		d.alert(alertHardError)
-		d.warn("a block cannot be read", err)
-		return scsi.NewSense(scsi.KeyMediumError, scsi.ASCUnrecoveredReadError)
 	}
-	return d.failure(err, "the cartridge cannot be read")
+	d.counters.readErrors.Add(1)
+	d.alert(alert.ReadFailure)
+	d.alert(alert.HardError)
+	d.warn("reading failed", err)
+	return scsi.NewSense(scsi.KeyMediumError, scsi.ASCUnrecoveredReadError)
 }
 
 // writeError is what an error of writing means, and tells those who have to know. It is never an end of the partition: the
@@ -57,28 +44,15 @@ func (d *Drive) writeError(err error) error {
 		s.EOM = true
 		return s
 	case errors.Is(err, medium.ErrWORM):
-		d.alert(alertWORMWrite)
+		d.alert(alert.WORMOverwrite)
 		return scsi.DataProtect(scsi.ASCWORMOverwriteAttempted)
 	case errors.Is(err, medium.ErrReadOnly):
 		return scsi.WriteProtected()
 	}
 	d.counters.writeErrors.Add(1)
-	d.alert(alertWriteFail)
-	d.alert(alertHardError)
+	d.alert(alert.WriteFailure)
+	d.alert(alert.HardError)
 	d.warn("writing failed", err)
-	return scsi.NewSense(scsi.KeyMediumError, scsi.ASCWriteError)
-}
-
-// failure is an error that is neither of a block nor of the end of something.
-func (d *Drive) failure(err error, what string) error {
-	if s := (scsi.Sense{}); errors.As(err, &s) {
-		return s
-	}
-	if isAbort(err) {
-		return target.ErrAborted
-	}
-	d.alert(alertHardError)
-	d.warn(what, err)
 	return scsi.NewSense(scsi.KeyMediumError, scsi.ASCWriteError)
 }
 

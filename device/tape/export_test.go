@@ -26,3 +26,25 @@ func (d *Drive) ForgetAhead() {
 
 // SetBlockLength is that of the block descriptor.
 func (d *Drive) SetBlockLength(n uint32) { d.Set(func(s *Setting) { s.BlockLength = n }) }
+
+// Writing reports that something is in the buffer that is neither written nor lost.
+func (d *Drive) Writing() bool {
+	d.writer.mu.Lock()
+	defer d.writer.mu.Unlock()
+	return d.writer.busy()
+}
+
+// ClearAlerts takes back all TapeAlert flags.
+func (d *Drive) ClearAlerts() {
+	for n := range 65 {
+		d.pages.flags.Clear(n)
+	}
+}
+
+// WroteMuch lets the drive take it that so much was written since it has looked at the disk that it looks again.
+func (d *Drive) WroteMuch() {
+	if d.haveTurn(d.life) == nil {
+		d.cartridge.unwatched = diskEvery
+		d.passTurn()
+	}
+}

@@ -3,6 +3,7 @@ package tape_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device/tape/medium"
@@ -15,6 +16,14 @@ type faulty struct {
 	syncs int
 	hook  func(what string) error // called before what is done; an error is that of it
 	heads map[int]*faultyHead
+	free  atomic.Int64 // of a disk of a terabyte; 0: it is not known
+}
+
+func (f *faulty) Disk() (free, size int64) {
+	if n := f.free.Load(); n > 0 {
+		return n, 1 << 40
+	}
+	return 0, 0
 }
 
 type faultyHead struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
 	"github.com/lunette-io/lunette/target"
@@ -139,7 +140,7 @@ func (d *Drive) eraseInTurn(t *target.Task) {
 		return
 	}
 	if why := d.protected(s); !why.IsZero() {
-		d.alert(alertProtected)
+		d.alert(alert.WriteProtect)
 		d.Fail(t, why)
 		return
 	}

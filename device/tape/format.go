@@ -3,6 +3,7 @@ package tape
 import (
 	"slices"
 
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -46,10 +47,11 @@ func (d *Drive) formatInTurn(t *target.Task) {
 		d.Fail(t, scsi.DataProtect(scsi.ASCWORMOverwriteAttempted))
 		return
 	}
-	sizes := []int64{k.label.Capacity}
+	capacity := k.tape.Capacity() // what SET CAPACITY has set stays
+	sizes := []int64{capacity}
 	if c.Format != formatDefault {
 		var ok bool
-		if sizes, ok = d.sizes(s.Plan, k.label.Capacity); !ok {
+		if sizes, ok = d.sizes(s.Plan, capacity); !ok {
 			d.Fail(t, scsi.InvalidFieldInCDB(2, 3))
 			return
 		}
@@ -65,9 +67,9 @@ func (d *Drive) atBeginning(t *target.Task, s *setting) bool {
 	why := d.protected(s)
 	switch {
 	case !why.IsZero():
-		d.alert(alertProtected)
+		d.alert(alert.WriteProtect)
 	case k.label.Type == medium.WORM:
-		d.alert(alertWORMWrite)
+		d.alert(alert.WORMOverwrite)
 		why = scsi.DataProtect(scsi.ASCWORMOverwriteAttempted)
 	case k.partition != 0 || k.at.Object != 0:
 		why = scsi.IllegalRequest(scsi.ASCPositionPastBeginning)

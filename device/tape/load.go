@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
@@ -47,26 +48,35 @@ func (d *Drive) insert(t medium.Tape) {
 	for _, r := range t.Recovered() {
 		d.warn("the cartridge was not closed", fmt.Errorf("%s, partition %d: %d objects found again, %d bytes after them are no objects", c.label.Barcode, r.Partition, r.Objects, r.Cut))
 	}
-	d.counters.loads.Add(1)
 	switch c.problem = d.suits(c); {
 	case c.label.Type == medium.Cleaning:
+		d.counters.loads.Add(1)
 		d.clean()
 	case !c.problem.IsZero():
-		d.alert(alertUnsupported)
+		d.counters.loads.Add(1)
+		d.alert(alert.UnsupportedFormat)
 	default:
-		d.thread()
-		t.SetUsage(func(u *medium.Usage) {
-			u.Loads++
-			u.WrittenNow, u.ReadNow = 0, 0
-			u.Drives = append([]string{d.name()}, u.Drives...)
-			u.Drives = u.Drives[:min(len(u.Drives), 4)]
-		})
-		if !c.use.Write {
-			d.alert(alertReadOnly)
-		}
-		d.mediumLoaded(t)
+		d.mount()
 	}
 	d.noteAll()
+}
+
+// mount threads the cartridge, which can be used, and counts that.
+func (d *Drive) mount() {
+	c := &d.cartridge
+	d.counters.loads.Add(1)
+	d.thread()
+	c.tape.SetUsage(func(u *medium.Usage) {
+		u.Loads++
+		u.WrittenNow, u.ReadNow = 0, 0
+		u.Drives = append([]string{d.name()}, u.Drives...)
+		u.Drives = u.Drives[:min(len(u.Drives), 4)]
+	})
+	if !c.use.Write {
+		d.alert(alert.ReadOnlyFormat)
+	}
+	d.mediumLoaded(c.tape)
+	d.watchDisk()
 }
 
 // name is the drive in the memory of a cartridge: vendor, and serial number.
@@ -107,11 +117,11 @@ func (d *Drive) clean() {
 	c := &d.cartridge
 	c.threaded = false
 	if c.tape.Usage().Cleanings >= maxCleanings {
-		d.alert(alertExpired)
+		d.alert(alert.ExpiredCleaning)
 		c.problem = scsi.NotReady(scsi.ASCCleaningFailure)
 		return
 	}
-	d.alert(alertCleaning)
+	d.alert(alert.CleaningMedia)
 	d.counters.cleanings.Add(1)
 	c.tape.SetUsage(func(u *medium.Usage) { u.Loads++; u.Cleanings++ })
 	if err := d.durable(d.life); err != nil {
@@ -134,7 +144,7 @@ func (d *Drive) Unload(ctx context.Context, force bool) (medium.Tape, error) {
 		return nil, nil
 	case !force && d.prevents.any():
 		d.counters.prevented.Add(1)
-		d.alert(alertNoRemoval)
+		d.alert(alert.NoRemoval)
 		return nil, ErrPrevented
 	}
 	d.doing.begin(unloading)
@@ -145,6 +155,7 @@ func (d *Drive) Unload(ctx context.Context, force bool) (medium.Tape, error) {
 		return nil, err
 	}
 	t := c.tape
+	c.forget()
 	d.left, d.cartridge = d.cartridge, cartridge{}
 	d.noteAll()
 	return t, err
@@ -198,6 +209,7 @@ func (d *Drive) closeMedium() error {
 		return nil
 	}
 	err := errors.Join(d.park(d.life), c.tape.Close())
+	c.forget()
 	d.cartridge = cartridge{}
 	d.noteAll()
 	return err
@@ -244,7 +256,7 @@ func (d *Drive) loadUnloadInTurn(t *target.Task) {
 		d.Fail(t, why)
 	case !c.Load && d.prevents.any():
 		d.counters.prevented.Add(1)
-		d.alert(alertNoRemoval)
+		d.alert(alert.NoRemoval)
 		d.Fail(t, scsi.IllegalRequest(scsi.ASCMediumRemovalPrevented))
 	case c.Load:
 		x := t.ITL()
@@ -257,7 +269,7 @@ func (d *Drive) loadUnloadInTurn(t *target.Task) {
 				d.enter(0)
 				return d.rewind(d.life)
 			}
-			d.thread()
+			d.mount()
 			d.noteAll()
 			d.Announce(scsi.ASCMediumMayHaveChanged, x)
 			return nil
@@ -270,6 +282,7 @@ func (d *Drive) loadUnloadInTurn(t *target.Task) {
 		}
 		d.answer(t, c.Immed, func() error {
 			k.threaded = false
+			k.forget()
 			d.noteAll()
 			return nil
 		})

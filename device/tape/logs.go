@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lunette-io/lunette/device"
-	"github.com/lunette-io/lunette/device/tape/alert"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/target"
 )

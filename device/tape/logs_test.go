@@ -235,3 +235,24 @@ func TestAllocationLengths(t *testing.T) {
 		}
 	}
 }
+
+// UNLOAD and LOAD of what stays in the drive are a mount as the robot's are: the pages are about the medium again.
+func TestLogPagesAfterLoad(t *testing.T) {
+	k := newDesk(t, nil)
+	h := k.host(1)
+	k.load(nil)
+	write := func() { h.tell(wire(0x0a, 0, u24(2_000_000), 0), make([]byte, 2_000_000)) }
+	write()
+	h.expect(0x17, map[int]uint64{0: 1, 1: 1, 0x0e: 2, 0x10: 2})
+	h.ask(wire(0x1b, 0, 0, 0, 0, 0), 0)
+	h.expect(0x17, map[int]uint64{0: 0})
+	h.ask(wire(0x1b, 0, 0, 0, 1, 0), 0)
+	h.expect(0x17, map[int]uint64{0: 1, 1: 2, 0x0e: 0, 0x10: 2})
+	h.expect(0x14, map[int]uint64{0: 2})
+	before := h.attribute(0, 0x009)
+	write()
+	h.expect(0x17, map[int]uint64{0: 1, 1: 2, 0x0e: 2, 0x10: 4})
+	if after := h.attribute(0, 0x009); bytes.Equal(before, after) {
+		t.Errorf("volume change reference %x before and after", after)
+	}
+}

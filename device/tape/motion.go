@@ -21,6 +21,7 @@ type ways struct {
 	writeFilemarks, erase, rewind, space  func(*target.Task)
 	locate, position, allow, verify       func(*target.Task)
 	loadUnload, formatMedium, setCapacity func(*target.Task)
+	checkStall                            func()
 }
 
 // start makes the parts of the drive.
@@ -33,12 +34,14 @@ func (d *Drive) start() {
 		writeFilemarks: d.filemarksInTurn, erase: d.eraseInTurn, rewind: d.rewindInTurn, space: d.spaceInTurn,
 		locate: d.locateInTurn, position: d.positionInTurn, allow: d.allowInTurn, verify: d.verifyInTurn,
 		loadUnload: d.loadUnloadInTurn, formatMedium: d.formatInTurn, setCapacity: d.capacityInTurn,
+		checkStall: d.checkStall,
 	}
 	w := &d.writer
 	if w.workers = d.cfg.Workers; w.workers <= 0 {
 		w.workers = min(runtime.GOMAXPROCS(0), 4)
 	}
 	w.most, w.group, w.ctx = d.cfg.Buffer, &d.background, d.life
+	w.keeps = d.cfg.Model.RecoverBuffered
 	w.changed.L, w.main = &w.mu, w.work
 	w.wake = func(*target.Task) {
 		w.mu.Lock()
@@ -92,6 +95,9 @@ func (d *Drive) motionCommands() []device.Command {
 	}
 	if d.cfg.Model.ReadReverse {
 		rows = append(rows, row(scsi.OpReadReverse6, reserve.Writing, target.Reads, moving, d.read))
+	}
+	if d.cfg.Model.RecoverBuffered {
+		rows = append(rows, row(scsi.OpRecoverBufferedData, reserve.Writing, target.Reads, moving, d.read))
 	}
 	if d.cfg.Model.AppendOnly {
 		rows = append(rows, row(scsi.OpAllowOverwrite, reserve.Writing, target.Reads, quick, d.allowOverwrite))

@@ -67,6 +67,7 @@ func (d *Drive) Event(e target.Event, x *target.ITL) {
 // detached is told of the end of a nexus.
 func (d *Drive) detached(x *target.ITL) {
 	d.prevents.put(x, false)
+	d.astray.put(x, looked)
 	d.nexusLost(x)
 }
 

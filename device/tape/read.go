@@ -13,7 +13,7 @@ import (
 // readPiece is how much of a READ of many blocks is in memory at a time.
 const readPiece = 256 << 10
 
-// read is READ(6) and READ REVERSE(6). Note in t.Work: Len is the length of a block, or what is asked for, Blocks how many, LBA how many of them are
+// read is READ(6), READ REVERSE(6) and RECOVER BUFFERED DATA(6). Note in t.Work: Len is the length of a block, or what is asked for, Blocks how many, LBA how many of them are
 // read, Done how many bytes.
 func (d *Drive) read(t *target.Task) {
 	c, err := cdb.ParseTransfer(t.CDB)
@@ -34,8 +34,11 @@ func (d *Drive) read(t *target.Task) {
 		if c.Fixed {
 			t.Work = target.Work{Len: int64(s.BlockLength), Blocks: uint64(c.Length), Flags: fixedBlocks, Any: s}
 		}
-		if c.Opcode == scsi.OpReadReverse6 {
+		switch c.Opcode {
+		case scsi.OpReadReverse6:
 			t.Work.Flags |= backwards
+		case scsi.OpRecoverBufferedData:
+			t.Work.Flags |= recovering
 		}
 		d.takeTurn(t, d.ways.read)
 	}
@@ -125,8 +128,11 @@ func (d *Drive) block(t *target.Task, s *setting) (*buffer.Lease, outcome) {
 	c := &d.cartridge
 	n := t.Work.Len
 	x := t.ITL()
-	if t.Work.Flags&backwards != 0 {
+	switch {
+	case t.Work.Flags&backwards != 0:
 		return d.blockBefore(t)
+	case t.Work.Flags&recovering != 0:
+		return d.recoverBlock(t)
 	}
 	alone := !s.LBPR && !s.REW
 	if alone && d.encryptor.Refuses(x, medium.Object{Kind: medium.Block}).IsZero() {
@@ -262,11 +268,20 @@ func (d *Drive) send(t *target.Task, l *buffer.Lease, at int64) bool {
 		return true
 	}
 	l.Truncate(room)
-	return t.SendDataIn(at, l, d.ways.more)
+	d.stall.begin(t)
+	if !t.SendDataIn(at, l, d.ways.more) {
+		d.stall.watch(d.ways.checkStall)
+		return false
+	}
+	d.stall.end()
+	return true
 }
 
 // more goes on with a READ when its initiator has taken enough.
-func (d *Drive) more(t *target.Task) { d.Workers().Run(t, d.ways.readFixed) }
+func (d *Drive) more(t *target.Task) {
+	d.stall.end()
+	d.Workers().Run(t, d.ways.readFixed)
+}
 
 // fixedEnds answers a READ of blocks of a fixed length, with its last piece.
 func (d *Drive) fixedEnds(t *target.Task, l *buffer.Lease, at int64, o outcome) {
@@ -310,6 +325,18 @@ func (d *Drive) readBlocks(t *target.Task, l *buffer.Lease, count int64) (got in
 			got += n
 			if o.err != nil || !o.sense.IsZero() {
 				return got, o
+			}
+			w.LBA++
+			continue
+		}
+		if w.Flags&recovering != 0 {
+			n, o := d.recovered(l, got, w.Len)
+			got += n
+			switch {
+			case !o.moved:
+				return got, o
+			case o.length != w.Len:
+				return got, outcome{sense: scsi.Sense{ILI: true}}
 			}
 			w.LBA++
 			continue

@@ -144,6 +144,40 @@ func TestFixedPieces(t *testing.T) {
 	b.at(3000, 0)
 }
 
+// What ends a READ of many blocks at the border of a piece of it, or just behind, is counted as anywhere else.
+func TestFixedPiecesEnd(t *testing.T) {
+	b := loaded(t, 100<<20, nil)
+	const size, piece = 4096, 64 // blocks that are in memory at a time
+	b.d.SetBlockLength(size)
+	data := block(1, 2*piece*size)
+	b.good(writeFixed(2*piece), data, 0)
+	b.good(marks(1), nil, 0)
+	b.good(writeFixed(piece), data[:piece*size], 0)
+	odd := block(3, 100)
+	b.good(writeCDB(100), odd, 0)
+	b.good(rewind(), nil, 0)
+	r := b.ends(readFixed(2*piece+10), nil, (2*piece+10)*size, mark(10), 10*size)
+	if !bytes.Equal(r.data, data) {
+		t.Errorf("%d bytes before the filemark", len(r.data))
+	}
+	b.at(2*piece+1, 1)
+	r = b.ends(readFixed(piece+5), nil, (piece+5)*size, ili(5), 5*size-100)
+	if !bytes.Equal(r.data, slices.Concat(data[:piece*size], odd)) {
+		t.Errorf("%d bytes with the odd block", len(r.data))
+	}
+	b.at(3*piece+2, 1)
+	b.ends(readFixed(5), nil, 5*size, eod(5), 5*size)
+	b.good(locate(2*piece+1), nil, 0)
+	b.good(readFixed(piece), nil, piece*size)
+	b.good(rewind(), nil, 0)
+	r = b.ends(readFixed(2*piece+10), nil, 100, mark(10), 100-2*piece*size) // the initiator has less room
+	if !bytes.Equal(r.data, data[:100]) {
+		t.Errorf("%d bytes", len(r.data))
+	}
+	b.good(rewind(), nil, 0)
+	b.ends(readFixed(0xffffff), nil, (2*piece+10)*size, mark(0xffffff-2*piece), 10*size)
+}
+
 // Reading ahead changes nothing but the time: not the order, not the position, not what comes after it.
 func TestReadAhead(t *testing.T) {
 	b := loaded(t, 100<<20, func(c *tape.Config) { c.Buffer = 1 << 20 })

@@ -222,6 +222,20 @@ func TestSetCapacity(t *testing.T) {
 		t.Errorf("%v after %d MiB", r.Sense, n)
 	}
 	b.ends(cdb.SetCapacity{Proportion: 0xffff}.Append(nil), nil, 0, scsi.IllegalRequest(scsi.ASCPositionPastBeginning), 0)
+	// It stays so when the medium is made anew, also by another drive.
+	b.good(rewind(), nil, 0)
+	m, err := b.d.Unload(t.Context(), false)
+	if err != nil || m.Close() != nil {
+		t.Fatal(err)
+	}
+	if m, err = medium.Reopen(m, medium.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	b.load(m)
+	b.good([]byte{0x04, 0, 0, 0, 0, 0}, nil, 0)
+	if n, _ := b.fill(1 << 20); n < 8 || n > 11 {
+		t.Errorf("early warning after %d MiB", n)
+	}
 	b.good(rewind(), nil, 0)
 	b.good(cdb.SetCapacity{Proportion: 0xffff, Immed: true}.Append(nil), nil, 0)
 	if n, _ = b.fill(1 << 20); n < 90 {
@@ -379,7 +393,7 @@ func TestLoadUnload(t *testing.T) {
 	if s := b.d.Status(); !s.Prevented || s.Barcode != "LUN001L8" || s.Position.Object != 1 || s.Activity != "idle" {
 		t.Errorf("%+v", s)
 	}
-	if u := again.Usage(); u.Loads != 2 || u.Written != 10 || len(u.Drives) != 2 {
+	if u := again.Usage(); u.Loads != 3 || u.Written != 10 || len(u.Drives) != 3 { // by LOAD too
 		t.Errorf("%+v", u)
 	}
 }

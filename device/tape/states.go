@@ -157,6 +157,9 @@ func (d *Drive) begins(t *target.Task, a activity) bool {
 		d.Fail(t, s.AsDeferred())
 		return false
 	}
+	if scsi.Opcode(t.CDB[0]) != scsi.OpRecoverBufferedData {
+		d.cartridge.forget()
+	}
 	d.doing.begin(a)
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
@@ -59,6 +60,7 @@ func (d *Drive) write(t *target.Task) {
 const (
 	fixedBlocks uint32 = 1 << iota // the command counts blocks
 	backwards                      // READ REVERSE
+	recovering                     // RECOVER BUFFERED DATA
 )
 
 // written goes on with a WRITE when its data is there, or will never be. It takes l.
@@ -89,6 +91,9 @@ func (d *Drive) writeInTurn(t *target.Task) {
 		d.fail(t, err)
 		return
 	}
+	if c := &d.cartridge; c.unwatched >= diskEvery {
+		d.watchDisk()
+	}
 	j, err := d.jobOf(t, s)
 	if err != nil {
 		d.fail(t, err)
@@ -107,6 +112,7 @@ func (d *Drive) writeInTurn(t *target.Task) {
 		}
 		d.counters.fromHost.Add(bytes)
 		d.cartridge.wrote += bytes
+		d.cartridge.unwatched += bytes
 		d.cartridge.at.Object += objects
 		d.note()
 		t.Respond(target.Response{Moves: total})
@@ -131,6 +137,7 @@ func (d *Drive) writeNow(t *target.Task, s *setting, j *job) {
 	j.pack(c.head)
 	d.counters.fromHost.Add(uint64(j.bytes))
 	c.wrote += uint64(j.bytes)
+	c.unwatched += uint64(j.bytes)
 	written, err := d.writer.put(j)
 	d.writer.drop(j)
 	w.Data = nil
@@ -233,7 +240,7 @@ func (d *Drive) jobOf(t *target.Task, s *setting) (*job, error) {
 func (d *Drive) startWriting(t *target.Task, s *setting) error {
 	c := &d.cartridge
 	if why := d.protected(s); !why.IsZero() {
-		d.alert(alertProtected)
+		d.alert(alert.WriteProtect)
 		return why
 	}
 	if c.writing {
@@ -308,7 +315,7 @@ func (d *Drive) appends(t *target.Task, s *setting) error {
 	case o.Kind == medium.EndOfData:
 		return nil
 	case worm:
-		d.alert(alertWORMWrite)
+		d.alert(alert.WORMOverwrite)
 	}
 	return scsi.DataProtect(scsi.ASCWORMOverwriteAttempted)
 }

@@ -15,6 +15,7 @@ import (
 type writer struct {
 	workers int
 	most    int64 // bytes
+	keeps   bool  // what is lost is kept for RECOVER BUFFERED DATA
 	group   *sync.WaitGroup
 	ctx     context.Context
 	stored  func(bytes, blocks int64) // told of what is on the medium
@@ -59,6 +60,7 @@ type lost struct {
 	objects uint64
 	marks   uint64
 	fixed   bool // all of it are blocks of a fixed length, and filemarks
+	kept    []retained
 }
 
 // count is the INFORMATION field of the error: blocks, or bytes, and filemarks.
@@ -100,11 +102,11 @@ func (w *writer) reached() (int64, bool) {
 	return w.here, w.active
 }
 
-// buffered is what the queue has.
+// buffered is what is not on the medium: in the queue, or lost, and nobody has been told.
 func (w *writer) buffered() (objects uint64, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.objects, w.bytes
+	return w.objects + w.lost.objects, w.bytes + w.lost.bytes
 }
 
 // certain reports that worst more bytes would be before limit, whatever the frames in the queue take.
@@ -239,6 +241,10 @@ func (w *writer) append() {
 			written, err = w.put(j)
 			here = w.head.Room().Here
 		}
+		rest, has := retained{}, false
+		if w.keeps && (skip || err != nil) {
+			rest, has = j.keep(written)
+		}
 		if j.data != nil {
 			j.data.Release()
 		}
@@ -251,6 +257,9 @@ func (w *writer) append() {
 		}
 		if w.lost.err != nil {
 			w.lost.add(j, j.objects-written)
+			if has {
+				w.lost.kept = append(w.lost.kept, rest)
+			}
 		}
 		copy(w.queue, w.queue[1:])
 		w.queue[len(w.queue)-1] = nil

@@ -9,12 +9,12 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/lunette-io/lunette/device/tape/medium"
 	"github.com/lunette-io/lunette/initiator/iscsi"
 	"github.com/lunette-io/lunette/scsi"
 )
@@ -43,12 +43,6 @@ func tapeDaemon(ctx context.Context, w io.Writer, o options, codec string) error
 	if p.addr, err = freeAddr(); err != nil {
 		return err
 	}
-	for i := range tapeDrives {
-		name := fmt.Sprintf("BENCH%dL8", i)
-		if err := medium.Create(filepath.Join(dir, "store", "cartridges", name), medium.Spec{Barcode: name, Format: "L8", Capacity: tapeCapacity}); err != nil {
-			return err
-		}
-	}
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), tapeDocument(dir, p.addr, codec), 0o600); err != nil {
 		return err
 	}
@@ -56,19 +50,28 @@ func tapeDaemon(ctx context.Context, w io.Writer, o options, codec string) error
 	if err != nil {
 		return err
 	}
+	made := exec.CommandContext(ctx, program, "vtl", "create", "backup", "--library", "ibm-ts3500", "--drives", fmt.Sprintf("%dxlto8", tapeDrives), "--slots", fmt.Sprint(tapeDrives),
+		"--cartridges", fmt.Sprintf("%d:L8", tapeDrives), "--size", fmt.Sprint(tapeCapacity), "--barcode-prefix", "B", "--store", filepath.Join(dir, "store"))
+	if text, err := made.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, text)
+	}
 	if err := p.launch(dir, nil, program, "serve", "--config", "config.yaml", "--socket", "sock", "--log-level", "error"); err != nil {
 		return err
 	}
 	defer p.stop()
 	fmt.Fprintf(w, "over iSCSI on loopback, one command at a time for each drive, blocks of 256 KiB, compression %s; %s\n", codec, machine())
-	var hosts []*tapeHost
-	for i := range tapeDrives {
-		h, err := dialTape(ctx, p.addr, i)
+	// One logs in for each measurement: who is silent in between would be taken for dead.
+	with := func(n int, do func(h *tapeHost) error) error {
+		h, err := dialTape(ctx, p.addr, n)
 		if err != nil {
 			return err
 		}
-		defer h.conn.Close()
-		hosts = append(hosts, h)
+		return errors.Join(do(h), h.conn.Close())
+	}
+	for i := range tapeDrives {
+		if err := with(i, func(h *tapeHost) error { return h.load(i) }); err != nil {
+			return err
+		}
 	}
 	tell := func(what string, bytes int64, took, cpu time.Duration) {
 		fmt.Fprintf(w, "%-44s %6.0f MB/s %8.2f processor s/GB\n", what, float64(bytes)/1e6/took.Seconds(), cpu.Seconds()/(float64(bytes)/1e9))
@@ -84,53 +87,56 @@ func tapeDaemon(ctx context.Context, w io.Writer, o options, codec string) error
 	short := min(o.flat, 8<<30)
 	blocks := int(short / tapeBlock)
 	pools := tapePools()
-	plain := &tapeHost{conn: hosts[0].conn, lun: scsi.LUN(9 << 48)}
-	if err := measure("plain file, random, write", short, func() error { return plain.fileWriting(pools[0], blocks) }); err != nil {
+	if err := measure("plain file, random, write", short, func() error {
+		return with(8, func(h *tapeHost) error { return h.fileWriting(pools[0], blocks) })
+	}); err != nil {
 		return err
 	}
 	for _, data := range pools {
-		if err := measure("tape, "+data.name+", write", short, func() error { return tapeWriting(hosts[0].do, data, blocks) }); err != nil {
+		if err := measure("tape, "+data.name+", write", short, func() error {
+			return with(0, func(h *tapeHost) error { return tapeWriting(h.do, data, blocks) })
+		}); err != nil {
 			return err
 		}
-		if err := measure("tape, "+data.name+", read back (what fits)", min(short, tapeBack(blocks)), func() error { return tapeReading(hosts[0].do, data, blocks) }); err != nil {
+		if err := measure("tape, "+data.name+", read back (what fits)", min(short, tapeBack(blocks)), func() error {
+			return with(0, func(h *tapeHost) error { return tapeReading(h.do, data, blocks) })
+		}); err != nil {
 			return err
 		}
 		if err := measure(fmt.Sprintf("%d tapes, %s, write", tapeDrives, data.name), short, func() error {
 			var all sync.WaitGroup
-			errs := make([]error, len(hosts))
-			for i, h := range hosts {
-				all.Go(func() { errs[i] = tapeWriting(h.do, data, blocks/len(hosts)) })
+			var errs [tapeDrives]error
+			for i := range errs {
+				all.Go(func() {
+					errs[i] = with(i, func(h *tapeHost) error { return tapeWriting(h.do, data, blocks/tapeDrives) })
+				})
 			}
 			all.Wait()
-			return errors.Join(errs...)
+			return errors.Join(errs[:]...)
 		}); err != nil {
 			return err
 		}
 	}
-	for _, with := range []struct {
-		what string
-		on   func(*tapeHost) error
-	}{{"encryption", (*tapeHost).encrypt}, {"logical block protection (CRC32C)", (*tapeHost).protect}} {
-		h := hosts[1]
-		if err := h.do(tapeCDB(0x01, 0), nil, nil); err != nil {
-			return err
-		}
-		if err := with.on(h); err != nil {
-			return fmt.Errorf("%s: %w", with.what, err)
-		}
-		if err := measure("tape, random, with "+with.what+", write", short, func() error { return tapeWriting(h.guarded(), pools[0], blocks) }); err != nil {
-			return err
-		}
-		if with.what == "encryption" {
-			if err := h.clear(); err != nil {
+	for _, c := range []struct {
+		what    string
+		on, off func(*tapeHost) error
+	}{{"encryption", (*tapeHost).encrypt, (*tapeHost).clear}, {"logical block protection (CRC32C)", (*tapeHost).protect, (*tapeHost).trust}} {
+		if err := with(1, func(h *tapeHost) error {
+			if err := errors.Join(h.do(tapeCDB(0x01, 0), nil, nil), c.on(h)); err != nil {
 				return err
 			}
+			if err := measure("tape, random, with "+c.what+", write", short, func() error { return tapeWriting(h.guarded(), pools[0], blocks) }); err != nil {
+				return err
+			}
+			return c.off(h)
+		}); err != nil {
+			return fmt.Errorf("%s: %w", c.what, err)
 		}
 	}
 	if codec != "off" {
 		return nil
 	}
-	return tapeFlat(w, o, p, hosts[2], pools[0])
+	return with(2, func(h *tapeHost) error { return tapeFlat(w, o, p, h, pools[0]) })
 }
 
 // tapeBack is how many bytes of so many blocks are on the cartridge at the end.
@@ -156,7 +162,7 @@ func tapeFlat(w io.Writer, o options, p *peer, h *tapeHost, data tapeData) error
 func tapeDocument(dir, addr, codec string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\nunits:\n")
-	fmt.Fprintf(&b, "- {name: backup, kind: library, path: %q, library: ibm-ts3500, drives: [%dxlto8], slots: %d, compression: %s}\n", filepath.Join(dir, "store"), tapeDrives, tapeDrives, codec)
+	fmt.Fprintf(&b, "- {name: backup, device: {kind: library, store: %q, library: ibm-ts3500, drives: [%dxlto8], slots: %d, compression: %q}}\n", filepath.Join(dir, "store"), tapeDrives, tapeDrives, codec)
 	fmt.Fprintf(&b, "- {name: plain, store: {kind: file, path: %q, size: 8G}}\n", filepath.Join(dir, "plain.img"))
 	fmt.Fprintf(&b, "targets:\n- name: %s\n  luns: {0: backup/changer", targetName)
 	for i := range tapeDrives {
@@ -174,29 +180,33 @@ type tapeHost struct {
 	room  []byte
 }
 
-// dialTape logs in and loads a cartridge into drive n: from the first full slot.
+// dialTape logs in, for the unit at LUN n+1.
 func dialTape(ctx context.Context, addr string, n int) (*tapeHost, error) {
 	c, err := iscsi.Dial(ctx, addr, iscsi.Config{InitiatorName: fmt.Sprintf("iqn.2026-11.io.lunette.test:tape%d", n), TargetName: targetName})
 	if err != nil {
 		return nil, err
 	}
-	robot := &tapeHost{conn: c}
+	return &tapeHost{conn: c, lun: scsi.LUN(uint64(n+1) << 48)}, nil
+}
+
+// load moves the cartridge of the first full slot into drive n.
+func (h *tapeHost) load(n int) error {
+	robot := &tapeHost{conn: h.conn}
 	full, err := robot.elements(2, true)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	drives, err := robot.elements(4, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(full) == 0 || n >= len(drives) {
-		return nil, errors.New("the library has no cartridge in a slot, or too few drives")
+		return errors.New("the library has no cartridge in a slot, or too few drives")
 	}
 	if err := robot.do([]byte{0xa5, 0, 0, 0, byte(full[0] >> 8), byte(full[0]), byte(drives[n] >> 8), byte(drives[n]), 0, 0, 0, 0}, nil, nil); err != nil {
-		return nil, fmt.Errorf("MOVE MEDIUM: %w", err)
+		return fmt.Errorf("MOVE MEDIUM: %w", err)
 	}
-	h := &tapeHost{conn: c, lun: scsi.LUN(uint64(n+1) << 48)}
-	return h, h.do(make([]byte, 6), nil, nil)
+	return h.do(make([]byte, 6), nil, nil)
 }
 
 // elements are the addresses of those of a type (READ ELEMENT STATUS).
@@ -252,7 +262,7 @@ func (h *tapeHost) guarded() func(cdb, out, in []byte) error {
 func (h *tapeHost) encrypt() error {
 	list := make([]byte, 20+32)
 	list[1], list[3] = 0x10, byte(len(list)-4)
-	list[4], list[6], list[7] = 0x40, 2, 2 // all I_T nexuses; encrypt, decrypt
+	list[4], list[6], list[7], list[8] = 0x40, 2, 2, 1 // all I_T nexuses; encrypt, decrypt; the algorithm with the index 1
 	list[19] = 32
 	_, _ = rand.Read(list[20:]) // never fails
 	return h.do([]byte{0xb5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, byte(len(list)), 0, 0}, list, nil)
@@ -265,13 +275,16 @@ func (h *tapeHost) clear() error {
 	return h.do([]byte{0xb5, 0x20, 0, 0x10, 0, 0, 0, 0, 0, byte(len(list)), 0, 0}, list, nil)
 }
 
-// protect turns logical block protection on (mode page 0Ah/F0h).
-func (h *tapeHost) protect() error {
+// protect turns logical block protection on (mode page 0Ah/F0h), and trust off.
+func (h *tapeHost) protect() error { h.guard = true; return h.protection(2, 4, 0xc0) }
+
+func (h *tapeHost) trust() error { return h.protection(0, 0, 0) }
+
+func (h *tapeHost) protection(method, length, directions byte) error {
 	list := make([]byte, 8+32)
 	page := list[8:]
 	page[0], page[1], page[3] = 0x4a, 0xf0, 0x1c
-	page[4], page[5], page[6] = 2, 4, 0xc0
-	h.guard = true
+	page[4], page[5], page[6] = method, length, directions
 	return h.do([]byte{0x55, 0x10, 0, 0, 0, 0, 0, 0, byte(len(list)), 0}, list, nil)
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/target"
@@ -114,12 +115,17 @@ func of(t *target.Task) *exchange { return t.Private.(*exchange) }
 func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
 	e := of(t)
 	s.copyIn(e, off, data)
-	if !s.opt.Pace {
+	if !s.opt.Pace && !s.opt.Untaken {
 		t.DataInSent()
 		return
 	}
 	e.refs.Add(1)
 	s.late.Go(func() {
+		if s.opt.Untaken {
+			<-s.taken
+		} else if s.opt.Delay > 0 {
+			time.Sleep(s.opt.Delay)
+		}
 		t.DataInSent()
 		s.drop(e)
 	})
@@ -340,5 +346,6 @@ func (s *Session) Ended(t *target.Task) {
 // Overdue ends the session's connection: its tasks are aborted.
 func (s *Session) Overdue(*target.Task, error) {
 	s.overdue.Add(1)
+	s.take()
 	s.late.Go(func() { s.channel.Lost(func() {}) })
 }

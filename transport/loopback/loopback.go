@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
@@ -35,6 +36,10 @@ type Options struct {
 	Never bool
 	// Pace takes one piece of data-in at a time, and asks for the next on another goroutine.
 	Pace bool
+	// Delay is how long the taking of a piece takes, with Pace.
+	Delay time.Duration
+	// Untaken takes no data-in before the target calls the session overdue, or it is closed.
+	Untaken bool
 	// FailDataOut, if it is not nil, is what every ReceiveDataOut ends with.
 	FailDataOut error
 	// HoldResponse keeps responses back until Release is called.
@@ -54,8 +59,10 @@ type Session struct {
 	arena   *buffer.Arena // its own, or nil
 	overdue atomic.Int32
 
-	opt  Options
-	late sync.WaitGroup // goroutines that move data-out
+	opt   Options
+	late  sync.WaitGroup // goroutines that move data
+	take  func()         // closes taken, once
+	taken chan struct{}  // closed: also with Untaken data-in is taken
 
 	mu   sync.Mutex
 	tags uint64
@@ -79,7 +86,8 @@ func Login(port *target.Port, from target.Initiator, opt Options) *Session {
 
 // Try is Login that reports a port which is closed.
 func Try(port *target.Port, from target.Initiator, opt Options) (*Session, error) {
-	s := &Session{opt: opt}
+	s := &Session{opt: opt, taken: make(chan struct{})}
+	s.take = sync.OnceFunc(func() { close(s.taken) })
 	n, err := port.Login(from)
 	if err != nil {
 		return nil, err
@@ -165,6 +173,7 @@ func (s *Session) Manage(f target.Function, lun scsi.LUN, tag uint64) target.Fun
 // Close ends the nexus and waits until every task has ended. It returns the first
 // broken contract.
 func (s *Session) Close() error {
+	s.take()
 	done := make(chan struct{})
 	s.Nexus.Lost(func() { close(done) })
 	<-done

@@ -109,9 +109,8 @@ func driveCommands(t *testing.T, set personality.Set) map[string][]*device.Comma
 func robotCommands(t *testing.T, set personality.Set) map[string][]*device.Command {
 	t.Helper()
 	all := map[string][]*device.Command{}
-	arena := buffer.NewArena(1 << 20)
 	for _, m := range set.Libraries {
-		c, err := changer.New(changer.Config{Model: m, Inventory: oneOfEach{}, Arena: arena, Identity: identityOf(m.Vendor, m.Product, m.Revision)})
+		c, err := changer.New(changer.Config{Model: m, Inventory: oneOfEach{}, Identity: identityOf(m.Vendor, m.Product, m.Revision)})
 		if err != nil {
 			t.Fatal(err)
 		}

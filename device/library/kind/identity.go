@@ -50,7 +50,7 @@ func (k kept) lock() (*os.File, error) {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("library %s in %s: another unit has it, or another process", filepath.Base(k.dir), filepath.Dir(filepath.Dir(k.dir)))
 		}
-		return nil, fmt.Errorf("%s cannot be locked: %w", k.dir, err)
+		return nil, fmt.Errorf("%s cannot be locked: %w: the store has to be where files can be locked (flock), as on local disks and NFSv4", k.dir, err)
 	}
 	return f, nil
 }

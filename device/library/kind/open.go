@@ -125,7 +125,7 @@ func (u *unit) make(ctx context.Context, p plugin.Parts, k kept) (err error) {
 		p.Note(plugin.Notice{Warn: true, Text: text})
 	}
 	cfg := changer.Config{
-		Model: u.model, Inventory: u.lib, Arena: p.Arena, Log: p.Log,
+		Model: u.model, Inventory: u.lib, Log: p.Log,
 		Identity: scsi.Identity{
 			Type: scsi.TypeChanger, Vendor: u.model.Vendor, Product: u.model.Product, Revision: u.model.Revision,
 			Serial: u.serial, NAA: naa(u.serial, robotName),

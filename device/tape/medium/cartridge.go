@@ -258,6 +258,14 @@ func (c *Cartridge) commit(next state) error {
 // Partitions is how many there are.
 func (c *Cartridge) Partitions() int { return len(c.heads) }
 
+// Disk is how much is free on the disk below, and how much it has.
+func (c *Cartridge) Disk() (free, size int64) {
+	if d, ok := c.d.(directory); ok {
+		return d.disk()
+	}
+	return 0, 0
+}
+
 // Head is that of a partition; nil: there is no such partition.
 func (c *Cartridge) Head(partition int) Head {
 	if partition < 0 || partition >= len(c.heads) {
@@ -266,7 +274,7 @@ func (c *Cartridge) Head(partition int) Head {
 	return c.heads[partition]
 }
 
-// Sync makes all durable.
+// Sync makes all durable; on a full disk usage follows later, since nobody shall be kept from taking out a cartridge that was only read.
 func (c *Cartridge) Sync(ctx context.Context) error {
 	if c.readOnly {
 		return nil
@@ -276,7 +284,10 @@ func (c *Cartridge) Sync(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.keepUsage()
+	if err := c.keepUsage(); !errors.Is(err, ErrNoSpace) {
+		return err
+	}
+	return nil
 }
 
 // keepUsage writes usage, if it has changed.

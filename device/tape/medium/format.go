@@ -10,16 +10,21 @@ import (
 
 // Format makes as many empty partitions, of these capacities. The heads of before are of no use any more.
 func (c *Cartridge) Format(ctx context.Context, sizes []int64) error {
+	return c.format(ctx, sizes, c.Capacity())
+}
+
+// format is Format, and SetCapacity: from then on all partitions together have this capacity at the most.
+func (c *Cartridge) format(ctx context.Context, sizes []int64, capacity int64) error {
 	if err := c.writable(); err != nil {
 		return err
 	}
 	if len(sizes) < 1 || len(sizes) > MaxPartitions {
 		return fmt.Errorf("a cartridge has 1 to %d partitions", MaxPartitions)
 	}
-	left := c.label.Capacity
+	left := min(capacity, c.label.Capacity)
 	for i, n := range sizes {
 		if n < 1 || n > left {
-			return fmt.Errorf("partition %d cannot have %d bytes of %d", i, n, c.label.Capacity)
+			return fmt.Errorf("partition %d cannot have %d bytes of %d", i, n, min(capacity, c.label.Capacity))
 		}
 		left -= n
 	}
@@ -32,6 +37,9 @@ func (c *Cartridge) Format(ctx context.Context, sizes []int64) error {
 	}
 	c.mu.Lock()
 	next := state{Generation: c.state.Generation + 1}
+	if capacity < c.label.Capacity {
+		next.Capacity = capacity
+	}
 	c.mu.Unlock()
 	for i, n := range sizes {
 		next.Partitions = append(next.Partitions, partition{Dir: partitionDir(i, next.Generation), Salt: random(), Capacity: n})
@@ -71,5 +79,15 @@ func (c *Cartridge) Format(ctx context.Context, sizes []int64) error {
 
 // SetCapacity makes all partitions one, of this capacity.
 func (c *Cartridge) SetCapacity(ctx context.Context, capacity int64) error {
-	return c.Format(ctx, []int64{capacity})
+	return c.format(ctx, []int64{capacity}, capacity)
+}
+
+// Capacity is that of all partitions together, at the most.
+func (c *Cartridge) Capacity() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Capacity > 0 {
+		return min(c.state.Capacity, c.label.Capacity)
+	}
+	return c.label.Capacity
 }

@@ -192,14 +192,18 @@ type (
 		// SetAttributes sets some (a Value of no bytes takes one away), all or none, durably.
 		SetAttributes(partition int, set []Attribute) error
 		Partitions() int
+		// Disk is how many bytes are free on the disk below, for who writes there, and how many it has; 0: nobody knows.
+		Disk() (free, size int64)
 		// Head is that of a partition. There is one: who asks again gets the same.
 		Head(partition int) Head
-		// Format makes as many empty partitions, of these capacities, together at most Label.Capacity. All data is gone, and all attributes of
+		// Format makes as many empty partitions, of these capacities, together at most Capacity. All data is gone, and all attributes of
 		// partitions but the first's. Heads of before are of no use any more. ErrWORM, if anything is written.
 		Format(ctx context.Context, sizes []int64) error
-		// SetCapacity makes all partitions one, of this capacity, at most Label.Capacity: SET CAPACITY.
+		// SetCapacity makes all partitions one, of this capacity, at most Label.Capacity: SET CAPACITY. Capacity is that of the label, or
+		// what was set so.
 		SetCapacity(ctx context.Context, capacity int64) error
-		// Sync makes all that was appended, usage and attributes durable.
+		Capacity() int64
+		// Sync makes all that was appended, usage and attributes durable; usage only if there is room for it, else a later one does.
 		Sync(ctx context.Context) error
 		// Close syncs, and gives the cartridge back.
 		Close() error

@@ -197,7 +197,9 @@ func (m *model) sync(t *rapid.T) {
 	}
 	if err := m.c.Sync(context.Background()); err == nil {
 		m.safe()
-		m.usage = m.c.Usage().Loads
+		if !m.c.dirty { // else the disk is full
+			m.usage = m.c.Usage().Loads
+		}
 	} else if !m.d.isOff() && !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("sync: %v", err)
 	}

@@ -69,6 +69,15 @@ func (d directory) syncDir(name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
+// disk is how many bytes are free where the directory is, and how many there are; 0: it cannot be told.
+func (d directory) disk() (free, size int64) {
+	var st unix.Statfs_t
+	if unix.Statfs(string(d), &st) != nil {
+		return 0, 0
+	}
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize
+}
+
 // lock locks a cartridge against other processes, and other Opens of this one, until the result is closed.
 func (d directory) lock(write bool) (io.Closer, error) {
 	flags, how := os.O_RDONLY, unix.LOCK_SH
@@ -91,7 +100,7 @@ func (d directory) lock(write bool) (io.Closer, error) {
 		case unix.EWOULDBLOCK:
 			err = fmt.Errorf("%s: %w", string(d), ErrLocked)
 		default:
-			err = fmt.Errorf("%s: cannot lock it: %w", string(d), err)
+			err = fmt.Errorf("%s cannot be locked: %w: it has to be where files can be locked (flock), as on local disks and NFSv4", string(d), err)
 		}
 		return nil, errors.Join(err, f.Close())
 	}

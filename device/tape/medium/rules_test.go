@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -344,4 +345,29 @@ func TestRaw(t *testing.T) {
 		}
 	}
 	h.Room()
+}
+
+// A full disk keeps nobody from taking out a cartridge that was only read: what it has counted is kept when there is room again.
+func TestUsageOnAFullDisk(t *testing.T) {
+	ctx := context.Background()
+	d := newLossy(rand.New(rand.NewPCG(1, 1)))
+	must(t, createIn(d, spec))
+	c, err := openIn(d, Options{}, defaults(), nil)
+	must(t, err)
+	_, err = appendBlocks(t, c.Head(0), Plain, pattern(100, 1, false))
+	must(t, err)
+	must(t, c.Sync(ctx))
+	d.set(-1, 1)
+	c.SetUsage(func(u *Usage) { u.Loads++ })
+	must(t, c.Sync(ctx))
+	if err := c.SetAttributes(0, []Attribute{{ID: 0x800, Value: []byte{1}}}); !errors.Is(err, ErrNoSpace) {
+		t.Errorf("attributes: %v", err)
+	}
+	d.set(-1, 0)
+	must(t, c.Sync(ctx))
+	d.killed()
+	if c, err = openIn(d, Options{}, defaults(), nil); err != nil || c.Usage().Loads != 1 {
+		t.Errorf("%v, %+v", err, c.Usage())
+	}
+	must(t, c.Close())
 }

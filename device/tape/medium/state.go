@@ -21,7 +21,8 @@ const (
 
 // A state is what the state file has. It is replaced as a whole; so what it says of partitions changes in one step.
 type state struct {
-	Generation uint64      `json:"generation"` // of the directories of partitions
+	Generation uint64      `json:"generation"`         // of the directories of partitions
+	Capacity   int64       `json:"capacity,omitempty"` // what SetCapacity has left of the label's; 0: all
 	Usage      Usage       `json:"usage"`
 	Partitions []partition `json:"partitions"`
 }
@@ -65,7 +66,7 @@ func decodeState(b []byte) (s state, err error) {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return s, fmt.Errorf("%w: %w", errState, err)
 	}
-	if len(s.Partitions) < 1 || len(s.Partitions) > MaxPartitions || len(s.Usage.Drives) > 64 {
+	if len(s.Partitions) < 1 || len(s.Partitions) > MaxPartitions || len(s.Usage.Drives) > 64 || s.Capacity < 0 {
 		return s, errState
 	}
 	for i, p := range s.Partitions {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/lunette-io/lunette/device/tape/alert"
+	"github.com/lunette-io/lunette/device/alert"
 	"github.com/lunette-io/lunette/target"
 )
 

@@ -1,4 +1,4 @@
-// Package alert is TapeAlert (SSC-5 4.2.20): 64 flags, of which each I_T nexus reads once what was set.
+// Package alert is TapeAlert (SSC-5 4.2.20, SMC-3 annex A), of drives and robots: 64 flags, of which each I_T nexus reads once what was set.
 package alert
 
 import (
@@ -10,6 +10,12 @@ import (
 
 // Page is the code of the TapeAlert log page (SSC-5 8.3.4).
 const Page = 0x2e
+
+// Flags of a robot (SMC-3 table A.1).
+const (
+	RobotHardwareB = 2
+	RobotInventory = 24
+)
 
 // Flags of a tape drive (SSC-5 table 15).
 const (
@@ -93,6 +99,15 @@ func (f *Flags) Set(flags ...int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.set |= bits(flags)
+	for x := range f.unread {
+		f.unread[x] |= bits(flags)
+	}
+}
+
+// Raise lets the nexuses that are there read flags of what has happened and is over: none of them is set.
+func (f *Flags) Raise(flags ...int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for x := range f.unread {
 		f.unread[x] |= bits(flags)
 	}
