@@ -62,9 +62,9 @@ units() {
 # attach TRANSPORT NAME PORT, and its end
 attach() {
   if [ "$1" = srp ]; then
-    # A command has room for 12 pieces of memory unless it is asked for more. What has more Linux's st sends from a buffer of its own, made of
-    # pages that belong together and of which only the first is counted; siw of Linux 6.1 sends them one by one without asking, which frees
-    # them under st (do_tcp_sendpages with pages that have no references; then "list_add double add").
+    # A command has room for 12 pieces of memory unless more is asked for. What has more Linux's st sends from a buffer of its own, of
+    # pages that belong together, of which the first alone is counted. siw of Linux 6.1 gives each of them to TCP by reference, without
+    # asking for such: the last reference is then TCP's, which frees them under st (seen at do_tcp_sendpages, as pages with no references).
     srp_login "$2" cmd_sg_entries=255,sg_tablesize=255
     within 20 units "$(srp_host "$2")"
     units "$(srp_host "$2")"
