@@ -1,7 +1,7 @@
 # make run     build, make a sparse 1 GiB disk, serve it, and say how to attach it
 # make test    install what the tests need (Debian) and run all of them
 # make check   what needs nothing installed but Go and a C compiler: formatting, vet, unit tests with -race
-# make test-vtl  Bacula and Amanda with a tape library, in an emulated guest
+# make test-vtl  Bacula and Amanda with a tape library, and what of it fails with tgt's, in emulated guests; 200 kills of a library
 # make bench   compare with other targets, and say which of what is wanted was kept
 # make compare  in an emulated guest: iSER over siw, against the kernel's own target and against iSCSI over TCP
 # make fuzz    fuzz every decoder for FUZZTIME each
@@ -47,7 +47,7 @@ test: deps build lint
 	test/loud.sh -race -timeout 300s ./...
 	test/loud.sh -timeout 300s ./...
 	LUNETTE_ENGINE=reactors test/loud.sh -race -timeout 300s $(WHOLE)
-	test/fuzz.sh 3s
+	test/fuzz.sh 2s
 	$(MAKE) --no-print-directory abuse hostile scale crash interop vm
 	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse hostile scale crash interop
 	@echo "ok   make test"
@@ -77,10 +77,11 @@ crash: build
 vm: build
 	test/loud.sh -tags vm -count=1 -timeout 1800s ./test/vm/...
 
-# Backup software with a tape library; another guest's image, with Bacula and Amanda, is built once.
+# Backup software with a tape library, and more of what make test has of libraries; another guest's image, with Bacula and Amanda, is built once.
 test-vtl: build
 	test/install/debian.sh vm
-	test/loud.sh -tags vm,vtl -count=1 -timeout 1800s -run 'VTL$$' ./test/vm/...
+	test/loud.sh -tags vm,vtl -count=1 -timeout 1800s -run 'VTL$$|TapePeer$$' ./test/vm/...
+	CRASH_TAPE_KILLS=200 test/loud.sh -tags crash -count=1 -timeout 600s -run TapeKills ./test/crash/...
 
 # The race detector needs a C compiler.
 deps:

@@ -4,5 +4,5 @@
 //	go test -tags crash ./test/crash/
 //
 // LUNETTE names the program; without it bin/lunette of this repository is taken, or one
-// is built. CRASH_ROUNDS and CRASH_SEED change how often and with which random numbers.
+// is built. CRASH_ROUNDS, CRASH_TAPE_KILLS and CRASH_SEED change how often and with which random numbers.
 package crash

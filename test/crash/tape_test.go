@@ -348,7 +348,7 @@ func TestTapeKills(t *testing.T) {
 	b := newRobots(t, failing(t), random(t))
 	places := tapeFailpoints(t)
 	reached := make(map[string]int)
-	kills := int(number(t, "CRASH_ROUNDS", 200))
+	kills := int(number(t, "CRASH_TAPE_KILLS", 60))
 	for round := range kills + 1 {
 		if round > 0 {
 			if err := b.start(); err != nil {

@@ -94,5 +94,6 @@ peer_demands() { of_peer && failing "$demands" "$here/tape/tgt.demands" demands;
 peer_detach() { detach tcp peer "$peer" && end peer KILL || true; }
 
 steps=(setup start tcp_attach tcp_names tcp_tools tcp_blank tcp_filled tcp_demands tcp_detach srp_attach srp_tools srp_detach
-  iser_attach iser_tools iser_detach finish peer_attach peer_tools peer_blank peer_filled peer_demands peer_detach)
+  iser_attach iser_tools iser_detach finish)
+# And of make test-vtl: setup peer_attach peer_tools peer_blank peer_filled peer_demands peer_detach
 run_steps "$@"

@@ -40,7 +40,7 @@ func inGuest(t *testing.T, script string, others ...string) {
 	inGuestOf(t, "initiators", guestLimit, script, others...)
 }
 
-// inGuestOf runs a script in a guest of that image, with files and folders that it needs; every step of it is a subtest, and
+// inGuestOf runs a script, which may be followed by steps of it, in a guest of that image, with files and folders that it needs; every step of it is a subtest, and
 // every check of a step one of that. The server is the one that LUNETTE names, else this checkout's.
 func inGuestOf(t *testing.T, kind, seconds, script string, others ...string) {
 	image := exec.Command("./lab", "-i", kind, "-b")
@@ -59,7 +59,7 @@ func inGuestOf(t *testing.T, kind, seconds, script string, others ...string) {
 		build(t, filepath.Join(dir, "lunette"), "../../cmd/lunette")
 	}
 	build(t, filepath.Join(dir, "results"), "./results")
-	for _, name := range append(others, script, "lib.sh") {
+	for _, name := range append(others, strings.Fields(script)[0], "lib.sh") {
 		copyAll(t, filepath.Join(dir, name), name)
 	}
 	var out, trouble bytes.Buffer

@@ -8,3 +8,8 @@ import "testing"
 func TestVTL(t *testing.T) {
 	inGuestOf(t, "backup", "1500", "vtl.sh", "attach.sh", "tape")
 }
+
+// TestTapePeer shows that what [TestTape] checks can fail: with the tape library of tgt, where that is known to be wrong.
+func TestTapePeer(t *testing.T) {
+	inGuest(t, "tape.sh setup peer_attach peer_tools peer_blank peer_filled peer_demands peer_detach", "attach.sh", "tape")
+}
