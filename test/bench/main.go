@@ -47,7 +47,7 @@ func main() {
 	quick := flag.Bool("quick", false, "one short round: less than two minutes")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
 	flag.DurationVar(&o.time, "time", 750*time.Millisecond, "how long each workload runs on each target, in each round")
-	only := flag.String("only", "", "only workloads that match this `regexp` (backing/name)")
+	only := flag.String("only", "", "only workloads that match this `regexp` (backing/name; with -tape and -tape-stream what their lines begin with)")
 	peers := flag.String("peers", "", "only lunette and peers that match this `regexp`")
 	flag.StringVar(&o.spdk, "spdk", os.Getenv("SPDK"), "SPDK's `program` iscsi_tgt, a peer if it is named")
 	flag.StringVar(&o.fio, "fio", os.Getenv("FIO"), "fio with the engine libiscsi, a `program`; what test/install/fio-libiscsi.sh has built without it")

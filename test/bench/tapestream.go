@@ -77,6 +77,9 @@ func tapeDaemon(ctx context.Context, w io.Writer, o options, codec string) error
 		fmt.Fprintf(w, "%-44s %6.0f MB/s %8.2f processor s/GB\n", what, float64(bytes)/1e6/took.Seconds(), cpu.Seconds()/(float64(bytes)/1e9))
 	}
 	measure := func(what string, bytes int64, do func() error) error {
+		if !o.only.MatchString(what) {
+			return nil
+		}
 		cpu, began := processTime(p.cmd.Process.Pid), time.Now()
 		if err := do(); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
@@ -133,7 +136,7 @@ func tapeDaemon(ctx context.Context, w io.Writer, o options, codec string) error
 			return fmt.Errorf("%s: %w", c.what, err)
 		}
 	}
-	if codec != "off" {
+	if codec != "off" || !o.only.MatchString("stream") {
 		return nil
 	}
 	return with(2, func(h *tapeHost) error { return tapeFlat(w, o, p, h, pools[0]) })
@@ -282,6 +285,7 @@ func (h *tapeHost) trust() error { return h.protection(0, 0, 0) }
 
 func (h *tapeHost) protection(method, length, directions byte) error {
 	list := make([]byte, 8+32)
+	list[3] = 0x10 // buffered mode, as it was
 	page := list[8:]
 	page[0], page[1], page[3] = 0x4a, 0xf0, 0x1c
 	page[4], page[5], page[6] = method, length, directions
