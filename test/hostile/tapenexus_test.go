@@ -107,8 +107,8 @@ func TestTapeStorm(t *testing.T) {
 		t.Errorf("%d reads were done, and %d were not", read, lost)
 	}
 	h.close()
+	g.end() // before others use the library: a reset would take their commands away with no answer
 	s.used("tcp", 2)
-	g.end()
 	s.left("a storm", before)
 	s.whole()
 	t.Logf("%d reads were done, %d were taken away", read, lost)
