@@ -73,13 +73,13 @@ lunette rollback 3 --state /var/lib/lunette`,
 		"reservation show":   "lunette reservation show db",
 		"reservation clear":  "lunette reservation clear db",
 		"vtl create": `lunette vtl create backup --library ibm-ts3500 --drives 4xlto8 --slots 40 --mailslots 4 --cartridges 30:L8 --barcode-prefix LUN --store /srv/vtl > backup.yaml
-lunette vtl create try --drives 2xlto8 --slots 10 --cartridges 5:L8 --size 40M --store /srv/try --out try.yaml
-lunette vtl create backup --drives 4xlto8 --cartridges 30:L8 --cartridges 1:L8:cleaning --store /srv/vtl --apply`,
+lunette vtl create try --drives 2xlto8 --slots 10 --cartridges 5:L8 --barcode-prefix TRY --size 40M --store /srv/try --out try.yaml
+lunette vtl create backup --drives 4xlto8 --cartridges 30:L8 --cartridges 1:L8:cleaning --barcode-prefix LUN --store /srv/vtl --apply`,
 		"vtl import-mhvtl": `lunette vtl import-mhvtl old --store /srv/vtl --dry-run
 lunette vtl import-mhvtl old --config /etc/mhvtl --media /opt/mhvtl --id 10 --store /srv/vtl --out old.yaml`,
 		"vtl ls":      "lunette vtl ls backup\nlunette vtl ls backup -o wide\nlunette vtl ls backup --store /srv/vtl -o json",
 		"vtl inspect": "lunette vtl inspect backup LUN001L8",
-		"vtl add":     "lunette vtl add backup --cartridges 10:L8 --barcode-prefix LUN\nlunette vtl add backup --cartridges 2:L8:worm --shelf",
+		"vtl add":     "lunette vtl add backup --cartridges 10:L8 --barcode-prefix LUN\nlunette vtl add backup --cartridges 2:L8:worm --barcode-prefix W --shelf",
 		"vtl load":    "lunette vtl load backup LUN001L8 0",
 		"vtl unload":  "lunette vtl unload backup 0\nlunette vtl unload backup LUN001L8",
 		"vtl eject":   "lunette vtl eject backup 0",
