@@ -136,7 +136,7 @@ func (i Import) Run(ctx context.Context, p Blueprint, tell func(Carried)) (err e
 
 // carry converts a cartridge and puts it where it was.
 func (i Import) carry(ctx context.Context, l *library.Library, p Blueprint, barcode string, to library.Place, there bool) Carried {
-	c := Carried{Barcode: barcode, Place: placeText(to)}
+	c := Carried{Barcode: barcode, Place: to.Text()}
 	if there {
 		c.There = true
 		return c

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/lunette-io/lunette/device/library"
+	"github.com/lunette-io/lunette/device/library/panel"
 	"github.com/lunette-io/lunette/device/personality"
 )
 
@@ -30,7 +31,7 @@ func Open(ctx context.Context, store, name string) (*Panel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Panel{l, name, store}, nil
+	return &Panel{panel.Panel{Library: l, Name: name, Store: store, Drives: shape.Drives}}, nil
 }
 
 // absent is the error of a library that is not there: with those that are.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lunette-io/lunette/archive"
 	"github.com/lunette-io/lunette/archive/mhvtl"
+	"github.com/lunette-io/lunette/device/library/panel"
 )
 
 func wanted(t *testing.T) Wanted {
@@ -43,7 +44,7 @@ func made(t *testing.T, texts ...string) *Panel {
 // places are where cartridges are.
 func places(t *testing.T, p *Panel) map[string]string {
 	t.Helper()
-	var v Inventory
+	var v panel.Inventory
 	if err := p.Act(t.Context(), "ls", Args{}, &v); err != nil {
 		t.Fatal(err)
 	}
@@ -116,23 +117,23 @@ func TestPanel(t *testing.T) {
 	for _, x := range []struct {
 		action string
 		a      Args
-		want   []At
+		want   []panel.At
 	}{
-		{"load", Args{Barcode: "LUN001L8"}, []At{{"LUN001L8", "drive0"}}},
-		{"load", Args{Barcode: "LUN002L8", Drive: &drive}, []At{{"LUN002L8", "drive1"}}},
-		{"unload", Args{Drive: &drive}, []At{{"LUN002L8", "slot2"}}},
-		{"eject", Args{Barcode: "LUN001L8", Force: true}, []At{{"LUN001L8", "slot1"}}},
-		{"move", Args{Barcode: "LUN001L8", To: "mail2"}, []At{{"LUN001L8", "mail2"}}},
-		{"move", Args{Barcode: "LUN002L8", To: "slot5"}, []At{{"LUN002L8", "slot5"}}},
-		{"export", Args{Barcodes: []string{"LUN001L8", "LUN002L8"}}, []At{{"LUN001L8", "shelf"}, {"LUN002L8", "shelf"}}},
-		{"import", Args{Barcodes: []string{"LUN002L8", "LUN001L8"}, To: "slot"}, []At{{"LUN001L8", "slot2"}, {"LUN002L8", "slot1"}}},
+		{"load", Args{Barcode: "LUN001L8"}, []panel.At{{Barcode: "LUN001L8", Place: "drive0"}}},
+		{"load", Args{Barcode: "LUN002L8", Drive: &drive}, []panel.At{{Barcode: "LUN002L8", Place: "drive1"}}},
+		{"unload", Args{Drive: &drive}, []panel.At{{Barcode: "LUN002L8", Place: "slot2"}}},
+		{"eject", Args{Barcode: "LUN001L8", Force: true}, []panel.At{{Barcode: "LUN001L8", Place: "slot1"}}},
+		{"move", Args{Barcode: "LUN001L8", To: "mail2"}, []panel.At{{Barcode: "LUN001L8", Place: "mail2"}}},
+		{"move", Args{Barcode: "LUN002L8", To: "slot5"}, []panel.At{{Barcode: "LUN002L8", Place: "slot5"}}},
+		{"export", Args{Barcodes: []string{"LUN001L8", "LUN002L8"}}, []panel.At{{Barcode: "LUN001L8", Place: "shelf"}, {Barcode: "LUN002L8", Place: "shelf"}}},
+		{"import", Args{Barcodes: []string{"LUN002L8", "LUN001L8"}, To: "slot"}, []panel.At{{Barcode: "LUN001L8", Place: "slot2"}, {Barcode: "LUN002L8", Place: "slot1"}}},
 	} {
-		var r Moved
+		var r panel.Moved
 		if err := p.Act(t.Context(), x.action, x.a, &r); err != nil || !reflect.DeepEqual(r.Moved, x.want) {
 			t.Errorf("%s: %v, %v", x.action, r.Moved, err)
 		}
 	}
-	var c Changed
+	var c panel.Changed
 	if err := p.Act(t.Context(), "label", Args{Barcode: "LUN001L8", Becomes: "OLD001L8"}, &c); err != nil || c.Changed[0] != "OLD001L8" {
 		t.Errorf("%v, %v", c, err)
 	}
@@ -142,7 +143,7 @@ func TestPanel(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(t.Context(), p.store, p.name)
+	again, err := Open(t.Context(), p.panel.Store, p.panel.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestPanelErrors(t *testing.T) {
 		says   string
 	}{
 		{"load", Args{Barcode: "NIX"}, "NIX"},
-		{"unload", Args{Drive: &drive}, "there is no cartridge in drive 0"},
+		{"unload", Args{Drive: &drive}, "the drive 0 is empty"},
 		{"unload", Args{Barcode: "LUN001L8"}, "is in no drive"},
 		{"move", Args{Barcode: "LUN001L8", To: "moon"}, "no place"},
 		{"import", Args{Barcodes: []string{"LUN001L8"}, To: "drive0"}, "not to drive0"},
@@ -178,16 +179,16 @@ func TestPanelErrors(t *testing.T) {
 		}
 	}
 	// Nobody else has it meanwhile.
-	if _, err := Open(t.Context(), p.store, p.name); err == nil || !strings.Contains(err.Error(), "leave --store out") {
+	if _, err := Open(t.Context(), p.panel.Store, p.panel.Name); err == nil || !strings.Contains(err.Error(), "leave --store out") {
 		t.Errorf("%v", err)
 	}
-	if _, err := Open(t.Context(), p.store, "other"); err == nil || !strings.Contains(err.Error(), "there is backup") {
+	if _, err := Open(t.Context(), p.panel.Store, "other"); err == nil || !strings.Contains(err.Error(), "there is backup") {
 		t.Errorf("%v", err)
 	}
 	if _, err := Open(t.Context(), t.TempDir(), "other"); err == nil || !strings.Contains(err.Error(), "vtl create") {
 		t.Errorf("%v", err)
 	}
-	blueprint, err := NewBlueprint(Wanted{Name: p.name, Store: p.store, Library: "ibm-ts3500", Drives: []string{"lto8"}, Slots: 1})
+	blueprint, err := NewBlueprint(Wanted{Name: p.panel.Name, Store: p.panel.Store, Library: "ibm-ts3500", Drives: []string{"lto8"}, Slots: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lunette-io/lunette/archive"
 	"github.com/lunette-io/lunette/device/library"
+	"github.com/lunette-io/lunette/device/library/panel"
 	"github.com/lunette-io/lunette/device/personality"
 	"github.com/lunette-io/lunette/device/tape/medium"
 )
@@ -211,7 +212,7 @@ func (p Blueprint) Make(ctx context.Context, s Stock) (barcodes []string, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	return makeAll(ctx, l, specs)
+	return panel.CreateAll(ctx, l, specs)
 }
 
 // open opens the library of a blueprint with no daemon. It is made if it is not there.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/archive/vtl"
+	"github.com/lunette-io/lunette/device/library/panel"
 )
 
 // libraries are those of the store that is named, or else those that the daemon serves.
@@ -45,7 +46,7 @@ func (l *commandLine) cartridges(ctx context.Context) []candidate {
 	if len(l.args) == 0 {
 		return nil
 	}
-	var v vtl.Inventory
+	var v panel.Inventory
 	_ = daemonPanel{l.daemon(l.socket), l.args[0]}.Act(ctx, "ls", vtl.Args{}, &v) // which nobody may answer
 	for _, x := range v.Elements {
 		if x.Cartridge != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lunette-io/lunette/archive/vtl"
+	"github.com/lunette-io/lunette/device/library/panel"
 )
 
 // vtlCmd is what is done with tape libraries: they are made, and operated.
@@ -31,8 +32,8 @@ type vtlCmd struct {
 	Compact     vtlCompactCmd `cmd:"" help:"Give the space back that what is on cartridges does not need."`
 }
 
-// A panel is where a library is operated: that of a daemon that serves it, or that of its store, with no daemon.
-type panel interface {
+// An operator does the actions of a library: that of a daemon that serves it, or that of its store, with no daemon.
+type operator interface {
 	Act(ctx context.Context, action string, a vtl.Args, result any) error
 }
 
@@ -45,11 +46,11 @@ type ofLibrary struct {
 
 // act does something with the library.
 func (c ofLibrary) act(e *env, action string, a vtl.Args, result any) error {
-	return c.on(e, func(p panel) error { return p.Act(e.ctx, action, a, result) })
+	return c.on(e, func(p operator) error { return p.Act(e.ctx, action, a, result) })
 }
 
 // on does something at the panel of the library.
-func (c ofLibrary) on(e *env, do func(panel) error) (err error) {
+func (c ofLibrary) on(e *env, do func(operator) error) (err error) {
 	if c.Store == "" {
 		return do(daemonPanel{e.daemon(c.Socket), c.Library})
 	}
@@ -63,7 +64,7 @@ func (c ofLibrary) on(e *env, do func(panel) error) (err error) {
 
 // move does something that moves cartridges, and says where they are then.
 func (c ofLibrary) move(e *env, o output, action string, a vtl.Args) error {
-	var r vtl.Moved
+	var r panel.Moved
 	if err := c.act(e, action, a, &r); err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (c ofLibrary) move(e *env, o output, action string, a vtl.Args) error {
 }
 
 // tellPlaces says where cartridges are.
-func tellPlaces(e *env, all []vtl.At) error {
+func tellPlaces(e *env, all []panel.At) error {
 	for _, x := range all {
 		place := "in " + x.Place
 		if x.Place == "shelf" {
@@ -89,7 +90,7 @@ func tellPlaces(e *env, all []vtl.At) error {
 
 // change does something that changes cartridges, and says what they are then.
 func (c ofLibrary) change(e *env, o output, action string, a vtl.Args, done string) error {
-	var r vtl.Changed
+	var r panel.Changed
 	if err := c.act(e, action, a, &r); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lunette-io/lunette/archive/vtl"
+	"github.com/lunette-io/lunette/device/library/panel"
 )
 
 // A daemonPanel is that of a library that a daemon serves.
@@ -18,7 +19,7 @@ type actor interface {
 	Act(ctx context.Context, unit, action string, arguments, result any) error
 }
 
-// Act implements [panel].
+// Act implements [operator].
 func (p daemonPanel) Act(ctx context.Context, action string, a vtl.Args, result any) error {
 	if action == "create" {
 		return p.create(ctx, a.Stock, result)
@@ -50,7 +51,7 @@ func arguments(action string, a vtl.Args) map[string]any {
 
 // create makes cartridges, each kind of them by an action of its own.
 func (p daemonPanel) create(ctx context.Context, s vtl.Stock, result any) error {
-	into, ok := result.(*vtl.Created)
+	into, ok := result.(*panel.Created)
 	if !ok {
 		return fmt.Errorf("the result of create is no %T", result)
 	}
@@ -66,7 +67,7 @@ func (p daemonPanel) create(ctx context.Context, s vtl.Stock, result any) error 
 		if s.Size > 0 {
 			args["capacity"] = s.Size
 		}
-		var made vtl.Created
+		var made panel.Created
 		if err := p.daemon.Act(ctx, p.unit, "create", args, &made); err != nil {
 			return err
 		}

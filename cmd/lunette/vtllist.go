@@ -8,6 +8,7 @@ import (
 
 	"github.com/lunette-io/lunette/archive"
 	"github.com/lunette-io/lunette/archive/vtl"
+	"github.com/lunette-io/lunette/device/library/panel"
 )
 
 // stock is what cartridges are to be made.
@@ -48,7 +49,7 @@ func (c *vtlAddCmd) Run(e *env) error {
 		return usageError{err}
 	}
 	w.Shelf = c.Shelf
-	r := vtl.Created{Created: []vtl.At{}}
+	r := panel.Created{Created: []panel.At{}}
 	if err := c.act(e, "create", vtl.Args{Stock: w}, &r); err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ type vtlLsCmd struct {
 
 // Run lists it.
 func (c *vtlLsCmd) Run(e *env) error {
-	var v vtl.Inventory
+	var v panel.Inventory
 	if err := c.act(e, "ls", vtl.Args{Empty: c.Empty, Details: c.Output == "wide"}, &v); err != nil {
 		return err
 	}
@@ -88,16 +89,16 @@ func (c *vtlLsCmd) Run(e *env) error {
 		rows = append(rows, elementRow(x, wide))
 	}
 	for _, x := range v.Shelf {
-		rows = append(rows, elementRow(vtl.Element{Place: "shelf", Cartridge: &x}, wide))
+		rows = append(rows, elementRow(panel.Element{Place: "shelf", Cartridge: &x}, wide))
 	}
 	return writeTable(e.stdout, columns, rows, c.limit())
 }
 
 // elementRow is an element as cells of a table.
-func elementRow(x vtl.Element, wide bool) []string {
+func elementRow(x panel.Element, wide bool) []string {
 	c := x.Cartridge
 	if c == nil {
-		c = new(vtl.Cartridge)
+		c = new(panel.Cartridge)
 	}
 	row := []string{x.Place, c.Barcode, c.Format, c.Type, note(x, *c)}
 	if !wide {
@@ -112,7 +113,7 @@ func elementRow(x vtl.Element, wide bool) []string {
 }
 
 // used is what goes on a cartridge, and what is on it, as cells of a table.
-func used(c vtl.Cartridge) []string {
+func used(c panel.Cartridge) []string {
 	if c.Details == nil {
 		return []string{"", "", "", ""}
 	}
@@ -126,7 +127,7 @@ func used(c vtl.Cartridge) []string {
 }
 
 // note is what else is to be said of an element.
-func note(x vtl.Element, c vtl.Cartridge) string {
+func note(x panel.Element, c panel.Cartridge) string {
 	var all []string
 	if c.Problem != "" {
 		all = append(all, c.Problem)
@@ -161,7 +162,7 @@ type vtlInspectCmd struct {
 
 // Run shows it.
 func (c *vtlInspectCmd) Run(e *env) error {
-	var v vtl.Cartridge
+	var v panel.Cartridge
 	if err := c.act(e, "inspect", vtl.Args{Barcode: c.Cartridge}, &v); err != nil {
 		return err
 	}
@@ -186,11 +187,11 @@ type someCartridges struct {
 	output
 }
 
-func (c someCartridges) names(e *env, p panel) ([]string, error) {
+func (c someCartridges) names(e *env, p operator) ([]string, error) {
 	if len(c.Cartridges) > 0 {
 		return c.Cartridges, nil
 	}
-	var v vtl.Inventory
+	var v panel.Inventory
 	err := p.Act(e.ctx, "ls", vtl.Args{}, &v)
 	var all []string
 	for _, x := range v.Elements {
@@ -211,11 +212,11 @@ type vtlVerifyCmd struct{ someCartridges }
 
 // Run checks them.
 func (c *vtlVerifyCmd) Run(e *env) error {
-	r, wrong := vtl.Checked{Checked: []vtl.Check{}}, 0
-	err := c.on(e, func(p panel) error {
+	r, wrong := panel.Checked{Checked: []panel.Check{}}, 0
+	err := c.on(e, func(p operator) error {
 		names, err := c.names(e, p)
 		for _, b := range names { // one after the other: each may take a while
-			var one vtl.Checked
+			var one panel.Checked
 			if err = p.Act(e.ctx, "verify", vtl.Args{Barcodes: []string{b}}, &one); err != nil {
 				return err
 			}
@@ -242,12 +243,12 @@ func (c *vtlVerifyCmd) Run(e *env) error {
 	return nil
 }
 
-func tellCheck(e *env, x vtl.Check) {
+func tellCheck(e *env, x panel.Check) {
 	if len(x.Damaged) == 0 {
 		fmt.Fprintln(e.stdout, printable(fmt.Sprintf("%s is right: %s, %s.", x.Barcode, count(int(x.Objects), "object"), sized(x.Bytes))))
 	}
 	for _, d := range x.Damaged {
-		fmt.Fprintln(e.stdout, printable(x.Barcode+": "+lossOf(d)))
+		fmt.Fprintln(e.stdout, printable(x.Barcode+": "+lossOf(archive.ScanLoss(d))))
 	}
 	if x.More > 0 {
 		fmt.Fprintln(e.stdout, printable(fmt.Sprintf("%s: and %d more", x.Barcode, x.More)))
@@ -264,9 +265,9 @@ type vtlCompactCmd struct{ someCartridges }
 
 // Run compacts them.
 func (c *vtlCompactCmd) Run(e *env) error {
-	return c.on(e, func(p panel) error {
+	return c.on(e, func(p operator) error {
 		names, err := c.names(e, p)
-		r := vtl.Changed{Changed: []string{}}
+		r := panel.Changed{Changed: []string{}}
 		for _, b := range names {
 			if err = p.Act(e.ctx, "compact", vtl.Args{Barcodes: []string{b}}, nil); err != nil {
 				return err

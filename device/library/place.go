@@ -20,6 +20,18 @@ func (p Place) String() string {
 	return fmt.Sprintf("%v %d", p.Type, p.Index)
 }
 
+// Text is the place as [ParsePlace] reads it: "slot5", "mail2", "drive0", "shelf"; "slot" for one that is free.
+func (p Place) Text() string {
+	word := map[changer.ElementType]string{changer.Storage: "slot", changer.Mail: "mail", changer.Drive: "drive"}[p.Type]
+	switch {
+	case word == "":
+		return "shelf"
+	case p.Index == Any:
+		return word
+	}
+	return word + strconv.Itoa(p.Index)
+}
+
 // ParsePlace reads a place as people write it: "slot5", "slot 5", "mail2", "drive0", "shelf"; "slot", "mail" and "drive" alone are
 // one that is free.
 func ParsePlace(text string) (Place, error) {

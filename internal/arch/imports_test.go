@@ -16,7 +16,8 @@ type rule struct {
 
 // rules are looked at in order: the first that fits a package is its rule.
 var rules = []rule{
-	{"device/library/kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi", "store", "store/record", "device/changer", "device/tape/...", "device/personality"}, "a library is a robot and drives, which it puts together"},
+	{"device/library/panel", []string{"device/library", "device/changer", "device/tape/medium"}, "what people do with a library is the same with a daemon and without"},
+	{"device/library/kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi", "store", "store/record", "device/library/panel", "device/changer", "device/tape/...", "device/personality"}, "a library is a robot and drives, which it puts together"},
 	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "buffer", "target", "network/rdma", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
 
 	{"scsi/...", []string{"scsi"}, "vocabulary: everybody reads it, so it reads nobody"},
@@ -80,9 +81,9 @@ var rules = []rule{
 	{"daemon", []string{"..."}, "the one place that knows everything, and puts it together"},
 	{"bench", []string{"scsi/...", "initiator/iscsi", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma/iwarp", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
 	{"archive/mhvtl", []string{"archive", "device/tape/medium"}, "it reads files of another program: it knows what a tape is, not where it goes"},
-	{"archive/vtl", []string{"archive", "archive/mhvtl", "device/library", "device/changer", "device/tape", "device/tape/medium", "device/personality"}, "libraries with no daemon: what opens them for people knows no command"},
+	{"archive/vtl", []string{"archive", "archive/mhvtl", "device/library", "device/library/panel", "device/changer", "device/tape", "device/tape/medium", "device/personality"}, "libraries with no daemon: what opens them for people knows no command"},
 	{"archive", []string{"device/tape/medium", "device/personality", "initiator/st", "buffer"}, "tapes go into files and out of them with nobody's help: it knows cartridges and drives, neither libraries nor the daemon"},
-	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive/..."}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too"},
+	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive/...", "device/library/panel"}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too"},
 	{"internal/...", nil, "no words of the domain, so nothing to import"},
 	{"test/...", []string{"..."}, "tests from outside"},
 }

@@ -24,7 +24,7 @@ const (
 	doCompact = "compact"
 )
 
-// actions are what people can do with a library. What they come to is in results.go.
+// actions are what people can do with a library. What they come to is in package panel.
 func actions() []plugin.Action {
 	one := model.Option{Name: "barcode", Type: model.String, Required: true, Help: "Of the cartridge."}
 	some := model.Option{Name: "barcode", Type: model.String, List: true, Required: true, Empty: "name a cartridge at least", Help: "Of the cartridges."}

@@ -141,7 +141,7 @@ func (u *unit) make(ctx context.Context, p plugin.Parts, k kept) (err error) {
 		if m.Robot {
 			who = "initiator"
 		}
-		p.Log.Info("a cartridge was moved", "barcode", m.Barcode, "from", placeText(m.From), "to", placeText(m.To), "by", who)
+		p.Log.Info("a cartridge was moved", "barcode", m.Barcode, "from", m.From.Text(), "to", m.To.Text(), "by", who)
 	})
 	return nil
 }

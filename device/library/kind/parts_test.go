@@ -111,7 +111,7 @@ func TestSerials(t *testing.T) {
 // A place is read as it is written.
 func TestPlaces(t *testing.T) {
 	for _, text := range []string{"slot7", "slot", "mail1", "mail", "drive0", "drive12", "drive", "shelf"} {
-		if p, err := library.ParsePlace(text); err != nil || placeText(p) != text {
+		if p, err := library.ParsePlace(text); err != nil || p.Text() != text {
 			t.Errorf("%s: %+v, %v", text, p, err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%s is %+v", text, p)
 		}
 	}
-	if placeText(library.Shelf) != "shelf" {
+	if library.Shelf.Text() != "shelf" {
 		t.Error("the shelf")
 	}
 }
@@ -150,7 +150,7 @@ func FuzzWords(f *testing.F) {
 			t.Errorf("%q: %d %q", text, n, name)
 		}
 		if p, err := library.ParsePlace(text); err == nil {
-			if again, err := library.ParsePlace(placeText(p)); err != nil || again != p {
+			if again, err := library.ParsePlace(p.Text()); err != nil || again != p {
 				t.Errorf("%q: %+v, %+v, %v", text, p, again, err)
 			}
 		}

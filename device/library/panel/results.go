@@ -1,17 +1,14 @@
-package vtl
+package panel
 
 import (
 	"encoding/hex"
-	"strconv"
 	"strings"
 
-	"github.com/lunette-io/lunette/archive"
-	"github.com/lunette-io/lunette/device/changer"
 	"github.com/lunette-io/lunette/device/library"
 	"github.com/lunette-io/lunette/device/tape/medium"
 )
 
-// What the actions of a library come to, whoever does them: a daemon, or a [Panel].
+// Results are what is said of a library, and of what was done with it, in JSON.
 type (
 	// An Inventory is what is where: the result of ls.
 	Inventory struct {
@@ -122,23 +119,23 @@ type (
 
 	// A Check is what was found on a cartridge.
 	Check struct {
-		Barcode string `json:"barcode"`
-		archive.Check
+		Barcode string   `json:"barcode"`
+		Objects uint64   `json:"objects"` // blocks and filemarks that were read
+		Bytes   int64    `json:"bytes"`   // as they are kept
+		Damaged []Damage `json:"damaged"`
+		More    int      `json:"more,omitempty"` // places that are damaged and are not listed
+	}
+
+	// A Damage is a place of a cartridge that cannot be read.
+	Damage struct {
+		Partition int    `json:"partition"`
+		Object    uint64 `json:"object"`
+		Count     uint64 `json:"count"`
+		What      string `json:"what"`
 	}
 )
 
-// placeText is a place as [library.ParsePlace] reads it.
-func placeText(p library.Place) string {
-	word := map[changer.ElementType]string{changer.Storage: "slot", changer.Mail: "mail", changer.Drive: "drive"}[p.Type]
-	switch {
-	case word == "":
-		return "shelf"
-	case p.Index == library.Any:
-		return word
-	}
-	return word + strconv.Itoa(p.Index)
-}
-
+// typeText is what a cartridge is for, in a word.
 func typeText(t medium.Type) string {
 	switch t {
 	case medium.Cleaning:
@@ -149,12 +146,13 @@ func typeText(t medium.Type) string {
 	return "data"
 }
 
+// shown is a cartridge for people.
 func shown(c library.Cartridge) Cartridge {
 	v := Cartridge{
-		Barcode: c.Barcode, Place: placeText(c.Where), Library: c.Library, Format: c.Format, Type: typeText(c.Type), Capacity: c.Capacity, Problem: c.Problem,
+		Barcode: c.Barcode, Place: c.Where.Text(), Library: c.Library, Format: c.Format, Type: typeText(c.Type), Capacity: c.Capacity, Problem: c.Problem,
 	}
 	if c.Source != library.Shelf {
-		v.Source = placeText(c.Source)
+		v.Source = c.Source.Text()
 	}
 	if c.Info != nil {
 		v.Details = details(*c.Info)
@@ -185,33 +183,4 @@ func attribute(a medium.Attribute) Attribute {
 		return Attribute{ID: a.ID, Bytes: hex.EncodeToString(a.Value)}
 	}
 	return Attribute{ID: a.ID, Text: text}
-}
-
-// inventory is what is in the elements of a library, and on its shelf.
-func inventory(l *library.Library, all []library.Cartridge, empty bool) Inventory {
-	v := Inventory{Elements: []Element{}, Shelf: []Cartridge{}, Problems: l.Problems()}
-	at := make(map[library.Place]*Cartridge, len(all))
-	for _, c := range all {
-		x := shown(c)
-		if c.Where == library.Shelf {
-			v.Shelf = append(v.Shelf, x)
-			continue
-		}
-		at[c.Where] = &x
-	}
-	count := make(map[changer.ElementType]int)
-	for _, e := range l.Elements() {
-		if e.Type == changer.Transport {
-			continue
-		}
-		p := library.Place{Type: e.Type, Index: count[e.Type]}
-		count[e.Type]++
-		if e.Type != changer.Drive {
-			p.Index++
-		}
-		if e.Full || empty || e.Type == changer.Drive {
-			v.Elements = append(v.Elements, Element{Place: placeText(p), Address: e.Address, Full: e.Full, Cartridge: at[p], Imported: e.Imported})
-		}
-	}
-	return v
 }
