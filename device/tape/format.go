@@ -40,11 +40,7 @@ func (d *Drive) formatInTurn(t *target.Task) {
 	defer d.doing.end()
 	c, _ := cdb.ParseFormatMedium(t.CDB)
 	s, k := d.settings.get(), &d.cartridge
-	if !d.atBeginning(t, s) {
-		return
-	}
-	if s.AppendOnly && k.allowed.what != cdb.OverwriteFormat {
-		d.Fail(t, scsi.DataProtect(scsi.ASCWORMOverwriteAttempted))
+	if !d.mayReshape(t, s) {
 		return
 	}
 	capacity := k.tape.Capacity() // what SET CAPACITY has set stays
@@ -61,8 +57,8 @@ func (d *Drive) formatInTurn(t *target.Task) {
 	})
 }
 
-// atBeginning reports that the medium may be made anew, and that the position is where that begins; if not t is answered.
-func (d *Drive) atBeginning(t *target.Task, s *setting) bool {
+// mayReshape reports that the medium may be made anew, and that the position is where that begins; if not t is answered.
+func (d *Drive) mayReshape(t *target.Task, s *setting) bool {
 	k := &d.cartridge
 	why := d.protected(s)
 	switch {
@@ -73,6 +69,8 @@ func (d *Drive) atBeginning(t *target.Task, s *setting) bool {
 		why = scsi.DataProtect(scsi.ASCWORMOverwriteAttempted)
 	case k.partition != 0 || k.at.Object != 0:
 		why = scsi.IllegalRequest(scsi.ASCPositionPastBeginning)
+	case s.AppendOnly && k.allowed.what != cdb.OverwriteFormat:
+		why = scsi.DataProtect(scsi.ASCWORMOverwriteAttempted)
 	default:
 		return d.settled(t)
 	}
@@ -160,11 +158,7 @@ func (d *Drive) capacityInTurn(t *target.Task) {
 	defer d.doing.end()
 	c, _ := cdb.ParseSetCapacity(t.CDB)
 	s, k := d.settings.get(), &d.cartridge
-	if !d.atBeginning(t, s) {
-		return
-	}
-	if s.AppendOnly && k.allowed.what != cdb.OverwriteFormat {
-		d.Fail(t, scsi.DataProtect(scsi.ASCWORMOverwriteAttempted))
+	if !d.mayReshape(t, s) {
 		return
 	}
 	n := int64(float64(k.label.Capacity) / 0xffff * float64(max(c.Proportion, least)))
