@@ -87,10 +87,8 @@ type Drive struct {
 	// RecoverBuffered: RECOVER BUFFERED DATA reads back what could not be written.
 	RecoverBuffered bool `yaml:"recover-buffered,omitempty"`
 	// CapacityPage: log page 31h is there, in MiB (LTO-5, LTO-6).
-	CapacityPage bool `yaml:"capacity-page,omitempty"`
-	// Characterizes: the first load of a new cartridge takes a FORMAT MEDIUM that Proxmox Backup asks for (LTO-9). It takes no time here.
-	Characterizes bool   `yaml:"characterizes,omitempty"`
-	Sources       string `yaml:"sources,omitempty"`
+	CapacityPage bool   `yaml:"capacity-page,omitempty"`
+	Sources      string `yaml:"sources,omitempty"`
 }
 
 // A DriveFormat is what a drive does with a media format.

@@ -85,7 +85,6 @@ func rulesOf(sort string) map[string]rule {
 			"read-reverse":     {help: "There is READ REVERSE."},
 			"recover-buffered": {help: "There is RECOVER BUFFERED DATA: what was buffered and cannot be written is read back."},
 			"capacity-page":    {help: "There is log page 31h, in MiB (LTO-5, LTO-6)."},
-			"characterizes":    {help: "The first load of a cartridge is followed by FORMAT MEDIUM (LTO-9)."},
 			"sources":          text("Where the facts are from, and what is not sure.", 1000),
 		}
 	case keyFormats:
