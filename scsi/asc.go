@@ -129,6 +129,7 @@ const (
 	ASCSomeCommandsClearedByProtocol                ASC = 0x477f
 	ASCInvalidMessage                               ASC = 0x4900
 	ASCDataPhaseError                               ASC = 0x4b00
+	ASCInitiatorResponseTimeout                     ASC = 0x4b06
 	ASCDataInBufferOverflowSize                     ASC = 0x4b08
 	ASCDataInBufferOverflowDescriptors              ASC = 0x4b09
 	ASCDataInBufferError                            ASC = 0x4b0a

@@ -1,6 +1,6 @@
 package scsi
 
-// CommandNameFor is [CommandName] for a device type: operation codes up to BFh mean other commands on tapes and changers than on disks.
+// CommandNameFor is [CommandName] for a device type: operation codes up to BFh mean other commands on tapes, changers and optical drives than on disks.
 func CommandNameFor(t PeripheralType, o Opcode, a ServiceAction) string {
 	for i := range deviceNames {
 		if n := &deviceNames[i]; n.device == t && n.opcode == o {
@@ -10,7 +10,7 @@ func CommandNameFor(t PeripheralType, o Opcode, a ServiceAction) string {
 	return CommandName(o, a)
 }
 
-// deviceNames are those of commands that have another name on the device type (SSC-5, SMC-3).
+// deviceNames are those of commands that have another name on the device type (SSC-5, SMC-3, MMC-6).
 var deviceNames = [...]struct {
 	device PeripheralType
 	opcode Opcode
@@ -28,4 +28,9 @@ var deviceNames = [...]struct {
 	{TypeChanger, 0x37, "INITIALIZE ELEMENT STATUS WITH RANGE"},
 	{TypeChanger, 0xb5, "REQUEST VOLUME ELEMENT ADDRESS"},
 	{TypeChanger, 0xe7, "INITIALIZE ELEMENT STATUS WITH RANGE (vendor's)"},
+	{TypeOptical, 0x2b, "SEEK(10)"},
+	{TypeOptical, 0x42, "READ SUB-CHANNEL"},
+	{TypeOptical, 0xa4, "REPORT KEY"},
+	{TypeOptical, 0xa6, "LOAD/UNLOAD MEDIUM"},
+	{TypeOptical, 0xb6, "SET STREAMING"},
 }

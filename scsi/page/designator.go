@@ -64,6 +64,11 @@ func NAADesignator(n scsi.NAA) Designator {
 	return Designator{CodeSet: CodeBinary, Association: OfUnit, Type: DesignatorNAA, Data: n[:]}
 }
 
+// PortNameDesignator is the worldwide name of the target port the command came through (SPC-5 7.7.6.6; FCP-4 and SAM-5 name N_Ports so).
+func PortNameDesignator(protocol scsi.Protocol, name [8]byte) Designator {
+	return Designator{Protocol: protocol, PortOf: true, CodeSet: CodeBinary, Association: OfPort, Type: DesignatorNAA, Data: name[:]}
+}
+
 // T10Designator names the logical unit by vendor and a text of the vendor's,
 // such as product and serial number (SPC-5 7.7.6.4).
 func T10Designator(vendor, text string) Designator {

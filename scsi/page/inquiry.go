@@ -15,6 +15,7 @@ const (
 	DescriptorSAM5  = 0x00a0
 	DescriptorSPC4  = 0x0460
 	DescriptorSBC3  = 0x04c0
+	DescriptorMMC6  = 0x04e0
 	DescriptorISCSI = 0x0960
 )
 
