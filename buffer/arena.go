@@ -35,6 +35,7 @@ var ErrExhausted = errors.New("buffer: arena exhausted")
 // stay with the processor that used them (magazine.go).
 type Arena struct {
 	limit     int64
+	list      *Regions // has its regions; comes after mu
 	magazines perCPU[magazines]
 
 	ledger ledger
@@ -52,10 +53,16 @@ type Arena struct {
 // A block is the place of a piece of memory: region index and first page.
 type block struct{ region, page int32 }
 
-// NewArena returns an arena that lends at most limit bytes at a time.
-func NewArena(limit int64) *Arena {
-	return &Arena{limit: max(limit, MaxBlock), ledger: ledger{epoch: time.Now()}}
+// NewArena returns an arena that lends at most limit bytes at a time. Its regions have a list of their own.
+func NewArena(limit int64) *Arena { return NewArenaIn(new(Regions), limit) }
+
+// NewArenaIn returns an arena that puts its regions into a list.
+func NewArenaIn(list *Regions, limit int64) *Arena {
+	return &Arena{limit: max(limit, MaxBlock), list: list, ledger: ledger{epoch: time.Now()}}
 }
+
+// Regions is the list that has the regions of a.
+func (a *Arena) Regions() *Regions { return a.list }
 
 // Get lends n bytes, or returns [ErrExhausted]. The memory is not cleared.
 func (a *Arena) Get(n int64) (*Lease, error) {
@@ -183,7 +190,9 @@ func (a *Arena) grow() error {
 	// Huge pages save TLB misses; without them everything works as well.
 	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE)
 	id := len(a.regions)
-	a.regions = append(a.regions, &Region{ID: id, Mem: mem})
+	r := &Region{Mem: mem, Resident: true, index: int32(id)}
+	a.list.Add(r)
+	a.regions = append(a.regions, r)
 	a.state = append(a.state, make([]uint8, regionSz>>minShift))
 	a.trimmer.used = append(a.trimmer.used, make([]bool, regionSz/MaxBlock)...)
 	for page := regionSz >> minShift; page > 0; {
@@ -232,7 +241,7 @@ func (a *Arena) freeBlocks(l *Lease) {
 		order := bits.TrailingZeros(uint(size)) - minShift
 		at := regionOffset(s)
 		a.lent.Add(-int64(size))
-		a.merge(block{int32(s.Region.ID), int32(at >> minShift)}, order)
+		a.merge(block{s.Region.index, int32(at >> minShift)}, order)
 	}
 	clear(l.store[:])
 }
@@ -295,6 +304,7 @@ func (a *Arena) Close() error {
 	}
 	var err error
 	for _, r := range a.regions {
+		a.list.Remove(r)
 		err = errors.Join(err, unix.Munmap(r.Mem))
 	}
 	a.regions, a.state, a.free = nil, nil, [orders][]block{}

@@ -7,14 +7,19 @@ import (
 	"sync/atomic"
 )
 
-// A Region is one block of memory outside the Go heap. A ring of io_uring, or an RDMA device,
+// A Region is one block of memory outside the Go heap, 16 MiB at the most. A ring of io_uring, or an RDMA device,
 // registers it once, and then any part of it is ready for DMA.
 type Region struct {
-	ID  int
+	ID  int    // its number in the list that it is in
 	Mem []byte // page aligned, never moved, never seen by the garbage collector
+	// Resident: all of it is memory in use, or soon is. One that is not takes memory page by page; who registers it makes it take all.
+	Resident bool
 
-	pin    sync.Mutex
-	pinned bool // guarded by pin
+	list  *Regions // set by Regions.Add, and read by those who got the region after that
+	index int32    // in the arena that it belongs to
+
+	pin  sync.Mutex // comes after all other locks
+	pins int        // guarded by pin
 }
 
 // A Segment is one contiguous piece of data. Region is the region that Mem lies

@@ -24,8 +24,8 @@ type counter struct {
 	_ [120]byte // so that no other variable is in the same cache line
 }
 
-// Get returns a lease of segs for owner.
-func (p *Pool) Get(owner Owner, seg Segment) *Lease {
+// Get returns a lease of seg, and of more, for owner. It allocates if there are more than four.
+func (p *Pool) Get(owner Owner, seg Segment, more ...Segment) *Lease {
 	l, _ := p.free.Get().(*Lease)
 	if l == nil {
 		l = &Lease{count: p.counter()}
@@ -34,6 +34,10 @@ func (p *Pool) Get(owner Owner, seg Segment) *Lease {
 	l.store[0] = seg
 	l.segs = l.store[:1]
 	l.n = int64(len(seg.Mem))
+	for _, s := range more {
+		l.segs = append(l.segs, s)
+		l.n += int64(len(s.Mem))
+	}
 	l.owner = owner
 	l.refs.Store(1)
 	return l

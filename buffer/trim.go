@@ -31,14 +31,6 @@ type trimmer struct {
 	n       int    // how many of used are true
 }
 
-// Pin says that somebody holds the pages of r, such as a ring of io_uring: they are never given back
-// to the system.
-func (r *Region) Pin() {
-	r.pin.Lock()
-	r.pinned = true
-	r.pin.Unlock()
-}
-
 // blockIndex is the place of the block of [MaxBlock] in which b lies, in used.
 func blockIndex(b block) int {
 	return int(b.region)*(regionSz/MaxBlock) + int(b.page)>>(maxShift-minShift)
@@ -118,7 +110,7 @@ func (a *Arena) spare(n int) []block {
 	for _, b := range a.free[orders-1] {
 		switch {
 		case a.state[b.region][b.page] != uint8(orders): // merged away, or a second entry
-		case len(all) < n && a.trimmer.used[blockIndex(b)] && !a.regions[b.region].isPinned():
+		case len(all) < n && a.trimmer.used[blockIndex(b)] && !a.regions[b.region].Pinned():
 			a.state[b.region][b.page] = 0
 			all = append(all, b)
 		default:
@@ -129,17 +121,9 @@ func (a *Arena) spare(n int) []block {
 	return all
 }
 
-func (r *Region) isPinned() bool {
-	r.pin.Lock()
-	defer r.pin.Unlock()
-	return r.pinned
-}
-
 // discard gives the pages of a block, which nobody uses, back to the system. It reports false if
 // they stay.
 func (r *Region) discard(b block) bool {
-	r.pin.Lock()
-	defer r.pin.Unlock()
 	at := int(b.page) << minShift
-	return !r.pinned && unix.Madvise(r.Mem[at:at+MaxBlock], unix.MADV_DONTNEED) == nil
+	return r.Unless(func() error { return unix.Madvise(r.Mem[at:at+MaxBlock], unix.MADV_DONTNEED) })
 }

@@ -43,6 +43,8 @@ type Store struct {
 	dirty  pageMap
 	leases buffer.Pool
 	closed atomic.Bool
+
+	regions regions
 }
 
 // Lent for writing: the low bit of the token of a lease; the rest is the offset.
@@ -146,7 +148,7 @@ func (s *Store) Lend(off, n int64, a store.Access) (*buffer.Lease, error) {
 	if err := s.check(off, n); err != nil {
 		return nil, err
 	}
-	l := s.leases.Get(s, buffer.Segment{Mem: s.mem[off : off+n : off+n]})
+	l := s.lend(off, n, a)
 	l.Token = uint64(off) << 1
 	if a == store.ForWrite {
 		l.Token |= forWrite
@@ -159,7 +161,7 @@ func (s *Store) Lend(off, n int64, a store.Access) (*buffer.Lease, error) {
 func (s *Store) Reclaim(l *buffer.Lease) {
 	if l.Token&forWrite != 0 && l.Segments() > 0 {
 		// Again, since a Trim in between may have cleared the marks of Lend before
-		// the holder filled the memory. Truncate keeps the capacity.
+		// the holder filled the memory. Truncate keeps the capacity, and the first segment has that of all.
 		s.mark(int64(l.Token>>1), int64(cap(l.Segment(0).Mem)))
 	}
 	s.leases.Put(l)
@@ -177,5 +179,6 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.regions.drop()
 	return errors.Join(unix.Munmap(s.mem), s.dirty.close())
 }

@@ -117,10 +117,15 @@ func TestNoAllocations(t *testing.T) {
 }
 
 func BenchmarkLend(b *testing.B) {
-	s, _ := Open(Config{Size: 1 << 20})
-	defer s.Close()
-	for b.Loop() {
-		l, _ := s.Lend(4096, 4096, store.ForWrite)
-		l.Release()
+	for name, list := range map[string]*buffer.Regions{"alone": nil, "listed": new(buffer.Regions)} {
+		b.Run(name, func(b *testing.B) {
+			s, _ := Open(Config{Size: 64 << 20})
+			defer s.Close()
+			s.List(list)
+			for b.Loop() {
+				l, _ := s.Lend(4096, 4096, store.ForWrite)
+				l.Release()
+			}
+		})
 	}
 }

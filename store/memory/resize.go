@@ -32,12 +32,14 @@ func (s *Store) Resize(ctx context.Context, size int64) error {
 		return fmt.Errorf("memory: resize: %w: cannot map the page map of %d bytes: %w", store.ErrOutOfSpace, size, err)
 	}
 	if length != int64(len(s.mem)) {
+		s.regions.drop() // they are made anew
 		mem, err := unix.Mremap(s.mem, int(length), unix.MREMAP_MAYMOVE)
 		if err != nil {
 			_ = dirty.close()
 			return fmt.Errorf("memory: resize: %w: cannot map %d bytes: %w", store.ErrOutOfSpace, size, err)
 		}
 		s.mem = mem
+		s.regions.open(length)
 	}
 	if size < was { // what follows in the last page is nobody's, and zeros
 		clear(s.mem[size:])

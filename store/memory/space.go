@@ -3,8 +3,6 @@ package memory
 import (
 	"context"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/lunette-io/lunette/store"
 )
 
@@ -21,7 +19,7 @@ func (s *Store) mark(off, n int64) {
 }
 
 // Trim gives the pages of the range back to the system; parts of pages at its ends
-// are cleared.
+// are cleared, and so are pages that a device holds.
 func (s *Store) Trim(ctx context.Context, off, n int64) error {
 	if err := s.check(off, n); err != nil {
 		return err
@@ -40,13 +38,7 @@ func (s *Store) Trim(ctx context.Context, off, n int64) error {
 	}
 	s.clearPart(off, min(first, end))
 	s.clearPart(min(last, end), end)
-	s.dirty.reset(first/s.page, last/s.page)
-	if unix.Madvise(s.mem[first:last], unix.MADV_DONTNEED) == nil {
-		return nil
-	}
-	// Locked memory cannot be given back, only cleared.
-	s.dirty.set(first/s.page, last/s.page)
-	return s.clear(ctx, first, min(last, s.size.Load()))
+	return s.discard(ctx, first, last)
 }
 
 // clearPart clears a part of one page, unless the page was never written.

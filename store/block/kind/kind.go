@@ -3,6 +3,8 @@ package kind
 
 import (
 	"context"
+	"io/fs"
+	"os"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -20,7 +22,18 @@ func Kind() plugin.Store {
 			{Name: "read-only", Type: model.Bool, Help: "Opens the device for reading."},
 			plugin.IOOption(),
 		},
-	}, Open: open, Look: look}
+	}, Open: open, Look: look, Holds: holds, At: at}
+}
+
+// holds reports that a block device is at a path.
+func holds(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Type() == fs.ModeDevice
+}
+
+// at are the options of a device as it is.
+func at(path string, readOnly bool) model.Values {
+	return model.Values{"path": path, "read-only": readOnly, "io": model.Auto}
 }
 
 func config(v model.Values) block.Config {
@@ -39,6 +52,9 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 		return plugin.Opened{}, err
 	}
 	o := plugin.Opened{Store: s, Label: "block " + path, Same: s.Same(), Later: s.Later(), Describe: func() api.Facts { return api.Facts{plugin.IOFact(s)} }}
+	if text := s.Image().Served(path); text != "" {
+		o.News = append(o.News, plugin.Notice{Warn: true, Text: text})
+	}
 	if id := s.Identity(); id != "" {
 		o.Seed = plugin.Seed("device", id)
 	} else {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
@@ -23,10 +24,21 @@ func Kind() plugin.Store {
 			{Name: "read-only", Type: model.Bool, Help: "Opens the file for reading. Any number of daemons may."},
 			{Name: "sync", Type: model.Bool, Help: "Makes every write durable before it is acknowledged."},
 			{Name: "direct", Type: model.Bool, Help: "Goes past the page cache, straight to the disk: for files larger than memory on fast disks, and where initiators have caches of their own. The size is a multiple of the disk's block."},
-			{Name: "format", Type: model.String, Default: model.Auto, Values: []string{model.Auto, "raw"}, Help: "`raw` serves the file's bytes whatever they are. `auto` refuses a file that looks like an image of another format (qcow2, VMDK, VHD, VHDX, VDI, QED, Parallels), unless it was served before."},
+			{Name: "format", Type: model.String, Default: model.Auto, Values: []string{model.Auto, "raw"}, Help: "`raw` serves the file's bytes whatever they are. `auto` refuses a file that looks like an image of another format (qcow2, VMDK, VHD, VHDX, VDI, QED, Parallels, DMG, raw sectors of a CD, a compressed file that is called so, and more), unless it was served before."},
 			plugin.IOOption(),
 		},
-	}, Open: open, Look: look}
+	}, Open: open, Look: look, Holds: holds, At: at}
+}
+
+// holds reports that a regular file is at a path.
+func holds(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// at are the options of a file as it is.
+func at(path string, readOnly bool) model.Values {
+	return model.Values{"path": path, "read-only": readOnly, "io": model.Auto, "format": model.Auto}
 }
 
 func config(v model.Values) file.Config {

@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/internal/uring"
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/internal/fdio"
@@ -17,14 +16,6 @@ type driver struct {
 	slots slots
 	first *store.Request // taken from the queue, in order
 	batch store.Batch    // those that are ending
-
-	// Regions of the arena by their numbers: what was seen is registered once. Regions of
-	// another arena may have the same numbers; they go unregistered.
-	fixed   bool
-	regions [regions]struct {
-		*buffer.Region
-		registered bool
-	}
 }
 
 // A slot is a request that the kernel has.
@@ -52,7 +43,9 @@ func (s *slots) open() {
 // Opened makes room for regions. The file is not registered: the kernel would let go of it,
 // and of its lock, some time after the end of a process, when another may have been started.
 func (d *driver) Opened(r *uring.Ring) {
-	d.fixed = r.ReserveBuffers(regions)
+	if r.ReserveBuffers(regions) {
+		d.q.table.Open(regions)
+	}
 }
 
 // Fill starts as many requests as there are slots for.
@@ -133,11 +126,12 @@ func (d *driver) issue(r *uring.Ring, i int) {
 	}
 	off := s.Off + s.Moved
 	if s.Data.Segments() == 1 {
-		if g := s.Data.Segment(0); d.registered(r, g.Region) {
+		g := s.Data.Segment(0)
+		if at := d.q.table.Index(r, g.Region); at >= 0 {
 			if s.Op == store.OpWrite {
-				e.WriteFixed(d.q.cfg.FD, g.Mem[s.Moved:], off, g.Region.ID)
+				e.WriteFixed(d.q.cfg.FD, g.Mem[s.Moved:], off, at)
 			} else {
-				e.ReadFixed(d.q.cfg.FD, g.Mem[s.Moved:], off, g.Region.ID)
+				e.ReadFixed(d.q.cfg.FD, g.Mem[s.Moved:], off, at)
 			}
 			return
 		}
@@ -148,20 +142,6 @@ func (d *driver) issue(r *uring.Ring, i int) {
 	} else {
 		e.Readv(d.q.cfg.FD, s.vec[:n], off)
 	}
-}
-
-// registered reports that the kernel holds the region, and lets it do so the first time.
-func (d *driver) registered(r *uring.Ring, region *buffer.Region) bool {
-	if !d.fixed || region == nil || region.ID >= len(d.regions) {
-		return false
-	}
-	known := &d.regions[region.ID]
-	if known.Region == nil {
-		known.Region = region
-		region.Pin() // the kernel holds its pages: others in their place would not be seen
-		known.registered = r.RegisterBuffer(region.ID, region.Mem)
-	}
-	return known.registered && known.Region == region
 }
 
 // Ended goes on with a request that has moved a part of its data, and ends it otherwise.

@@ -66,6 +66,7 @@ type Queue struct {
 	arrived  atomic.Pointer[store.Request] // for the ring, by Link, the last one first
 	canceled atomic.Bool                   // the ring's thread shall look for requests that are
 	aside    workers
+	table    buffer.Table // the ring's thread uses it
 }
 
 // Open starts a queue if mode, one of the values above or "" for Auto, wants it and the
@@ -201,5 +202,6 @@ func (q *Queue) Close() {
 	if l := q.loop.Load(); l != nil {
 		l.Close()
 	}
+	q.table.Close()
 	q.aside.close()
 }

@@ -26,5 +26,5 @@ func open(_ context.Context, v model.Values) (plugin.Opened, error) {
 	if err != nil {
 		return plugin.Opened{}, err
 	}
-	return plugin.Opened{Store: s, Seed: plugin.NewSeed(), Caveat: plugin.NewCaveat(), Label: "memory"}, nil
+	return plugin.Opened{Store: s, Seed: plugin.NewSeed(), Caveat: plugin.NewCaveat(), Label: "memory", List: s.List}, nil
 }
