@@ -1,0 +1,5 @@
+//go:build !race
+
+package nport
+
+const raceEnabled = false
