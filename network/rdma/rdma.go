@@ -83,8 +83,9 @@ type Options struct {
 	Messages int
 }
 
-// MaxPrivate is how much private data a request or an answer can have with every provider, in
-// bytes: rdma_cm's limit for answers (196) is the smallest.
+// MaxPrivate is how much private data an answer can have with every provider, in bytes: rdma_cm's limit for
+// answers is the smallest. With those whose connections InfiniBand's communication manager makes a request has
+// 56 bytes and a refusal 148, and what comes has zeros behind it up to its limit.
 const MaxPrivate = 196
 
 // A Conn is one reliable connection. All methods but Start may be called from any goroutine,
@@ -94,7 +95,7 @@ type Conn interface {
 	Start(h Handler)
 
 	// Post queues w, which it takes until [Handler].Done. false: the connection has ended, w is
-	// not taken. Sends and Writes go out in the order of the calls, and the peer is told of a
+	// not taken. Sends and Writes go out in the order of the calls (see [Work].Overtakes), and the peer is told of a
 	// Send after all Writes that were posted before it have been placed. A Read waits while as
 	// many are outstanding as Info says; what is posted after it may overtake it.
 	Post(w *Work) bool
@@ -190,6 +191,8 @@ type Work struct {
 	Op Op
 	// Solicited asks that the peer be woken for this Send (RFC 5040 5.3).
 	Solicited bool
+	// Overtakes: this Write may go out before what was posted before it and has not left yet. A provider that is quicker so may do it: packets of equal length leave with one call.
+	Overtakes bool
 	// Head goes before Data in a Send.
 	Head []byte
 	// Data is borrowed: Len bytes of it, from At on. nil if Len is 0.

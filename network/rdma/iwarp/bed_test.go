@@ -49,7 +49,7 @@ func newBed(t testing.TB, o rdma.Options, crc bool) *bed {
 	b := &bed{t: t, d: bedDevice(), h: newHandler(t), room: -1}
 	b.c = makeConn(b.d, (*bedSocket)(b), terms{crc: crc, reads: o.Reads, serves: o.Serves}, &o, 1448)
 	b.c.recvMsg, b.c.sendMsg = b.recv, b.send
-	b.c.mem.source = rand.NewChaCha8([32]byte{}).Read // always the same
+	b.c.mem.windows.Init(b.d.conf.MaxWindows, rand.NewChaCha8([32]byte{}).Read) // always the same
 	b.c.Start(b.h)
 	return b
 }

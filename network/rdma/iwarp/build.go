@@ -7,6 +7,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/rdma/internal/windows"
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
@@ -18,21 +19,21 @@ type build struct {
 	cur    message                        // the message that was begun
 	turn   bool                           // the next message is an answer, if there is one
 
-	b     *tcp.Batch // the batch that is being filled or sent; nil while nothing is
-	sent  works      // the works whose last byte is in the batch
-	size  int        // bytes of works in the batch
-	total int        // bytes of payload in the batch, of answers as well
-	using []*window  // the windows that the batch leads to
-	bad   error      // why the connection has to end, if it has
+	b     *tcp.Batch        // the batch that is being filled or sent; nil while nothing is
+	sent  works             // the works whose last byte is in the batch
+	size  int               // bytes of works in the batch
+	total int               // bytes of payload in the batch, of answers as well
+	using []*windows.Window // the windows that the batch leads to
+	bad   error             // why the connection has to end, if it has
 }
 
 // A message is one that is being sent.
 type message struct {
 	active bool
 	op     opcode
-	work   *rdma.Work // nil for an answer to a Read of the peer
-	win    *window    // where the data of an answer is
-	key    uint32     // of win, when the peer asked
+	work   *rdma.Work      // nil for an answer to a Read of the peer
+	win    *windows.Window // where the data of an answer is
+	key    uint32          // of win, when the peer asked
 	head   []byte
 	data   *buffer.Lease
 	at     int64 // where the message begins in data
@@ -176,12 +177,12 @@ func (t *sender) use(m *message) bool {
 	mem := &t.c.mem
 	mem.mu.Lock()
 	defer mem.mu.Unlock()
-	if m.win.key != m.key {
+	if m.win.Key != m.key {
 		t.bad = failure(causeReadKey, "the window of a Read was revoked")
 		return false
 	}
-	m.win.users++
-	m.data = m.win.data
+	m.win.Users++
+	m.data = m.win.Data
 	t.using = append(t.using, m.win)
 	return true
 }
@@ -260,7 +261,7 @@ func (t *sender) request(w *rdma.Work) {
 		defer mem.filling.Unlock()
 	}
 	mem.mu.Lock() // no answer is handled before the Read is known
-	r.sink = mem.number()
+	r.sink = mem.windows.Number()
 	w.State = r.sink
 	mem.reads.push(w)
 	mem.mu.Unlock()

@@ -81,7 +81,7 @@ func makeConn(d *Device, sock tcp.Socket, t terms, o *rdma.Options, limit int) *
 	c := &Conn{sock: sock, buffers: &d.buffers, crc: t.crc, opts: *o, recvMsg: tcp.RecvMsg, sendMsg: tcp.SendMsg}
 	c.opts.Private = nil
 	c.info.Reads = t.reads
-	c.mem.init(d.conf.MaxWindows)
+	c.mem.windows.Init(d.conf.MaxWindows, nil)
 	c.recv.init(c)
 	c.tx.init(c, t, limit)
 	return c

@@ -139,7 +139,7 @@ func fuzzPeer(t *testing.T, in []byte) {
 			t.Fatalf("a message of %d bytes", len(m.Data))
 		}
 	}
-	if b.c.recv.b != nil || b.c.recv.msg != nil || b.c.tx.b != nil || b.c.mem.count != 0 {
+	if b.c.recv.b != nil || b.c.recv.msg != nil || b.c.tx.b != nil || b.c.mem.windows.Len() != 0 {
 		t.Fatal("something is kept")
 	}
 	if b.c.tx.build.using != nil && len(b.c.tx.build.using) > 0 {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/rdma/internal/windows"
 	"github.com/lunette-io/lunette/network/tcp"
 )
 
@@ -30,9 +31,9 @@ type segment struct {
 	tail   int // bytes of padding and CRC
 	sum    crc // of what has come
 
-	read *rdma.Work // the Read that a Read Response answers
-	win  *window    // the window that a Write with payload writes to
-	off  int64      // where in the window's data the next byte goes
+	read *rdma.Work      // the Read that a Read Response answers
+	win  *windows.Window // the window that a Write with payload writes to
+	off  int64           // where in the window's data the next byte goes
 }
 
 // minGuess is how many FPDUs a receive guesses at first. After a wrong guess the next receive guesses
@@ -108,8 +109,8 @@ func (v *receiver) store(p []byte) {
 	} else if s.win != nil {
 		m := &v.c.mem
 		m.mu.Lock()
-		if s.win.key == s.h.stag { // else it was revoked: places says so
-			s.win.data.Copy(s.off, p)
+		if s.win.Key == s.h.stag { // else it was revoked: places says so
+			s.win.Data.Copy(s.off, p)
 		}
 		m.mu.Unlock()
 	}
@@ -176,8 +177,8 @@ func (s *segment) place() (*buffer.Lease, int64) {
 	switch {
 	case s.read != nil:
 		return s.read.Data, s.read.At + s.read.Moved
-	case s.win.key == s.h.stag:
-		return s.win.data, s.off
+	case s.win.Key == s.h.stag:
+		return s.win.Data, s.off
 	}
 	return nil, 0
 }
@@ -255,7 +256,7 @@ func (v *receiver) summed(p []byte) bool {
 		m := &v.c.mem
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if s.win.key != s.h.stag {
+		if s.win.Key != s.h.stag {
 			return false
 		}
 	}
@@ -357,7 +358,7 @@ func (v *receiver) complete() *TerminateError {
 		v.open = !h.last
 		if win != nil {
 			c.mem.mu.Lock()
-			gone := win.key != h.stag
+			gone := win.Key != h.stag
 			c.mem.mu.Unlock()
 			if gone {
 				return failure(causeKey, "the window of a Write was revoked").of(headBytes(&h))

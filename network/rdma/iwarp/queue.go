@@ -1,6 +1,10 @@
 package iwarp
 
-import "github.com/lunette-io/lunette/network/rdma"
+import (
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/rdma/internal/windows"
+	linked "github.com/lunette-io/lunette/network/rdma/internal/works"
+)
 
 // A works is a list of works, linked by their Next.
 type works struct{ head, tail *rdma.Work }
@@ -24,29 +28,11 @@ func (q *works) pop() *rdma.Work {
 }
 
 // remove takes w out of the list, and reports whether it was in it.
-func (q *works) remove(w *rdma.Work) bool {
-	var before *rdma.Work
-	for x := q.head; x != w; x = x.Next {
-		if x == nil {
-			return false
-		}
-		before = x
-	}
-	if before == nil {
-		q.head = w.Next
-	} else {
-		before.Next = w.Next
-	}
-	if q.tail == w {
-		q.tail = before
-	}
-	w.Next = nil
-	return true
-}
+func (q *works) remove(w *rdma.Work) bool { return linked.Remove(&q.head, &q.tail, w) }
 
 // An answer is a Read of the peer that has not been answered.
 type answer struct {
-	win    *window
+	win    *windows.Window
 	key    uint32 // of win when the peer asked
 	at     int64  // where the answer begins in the window's data
 	size   int64

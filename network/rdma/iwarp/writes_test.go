@@ -84,7 +84,7 @@ func TestRevokeWhileFilling(t *testing.T) {
 			go func() { revoked <- b.c.Revoke(r.Key) }()
 			for gone := false; !gone; runtime.Gosched() {
 				b.c.mem.mu.Lock()
-				gone = b.c.mem.find(uint32(r.Key)) == nil
+				gone = b.c.mem.windows.Find(uint32(r.Key)) == nil
 				b.c.mem.mu.Unlock()
 			}
 			for range 10_000 { // it has nothing else to do any more

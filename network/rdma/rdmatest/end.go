@@ -63,7 +63,7 @@ func testCloseReads(t *testing.T, n Network) {
 	for _, how := range []error{nil, errors.New("enough")} {
 		p := n.begin(t, usual)
 		r := p.show(p.b, numbered(100_000, 1), 0)
-		release := hold(p.a, p.b)
+		release := n.hold(p.a, p.b)
 		var ws []*rdma.Work
 		var into []*region
 		for range 10 {
@@ -79,7 +79,7 @@ func testCloseReads(t *testing.T, n Network) {
 			p.b.ends(p.ordered()...)
 		} else {
 			p.a.ends(rdma.ErrClosed)
-			p.b.ends(rdma.ErrLost, rdma.ErrRemote)
+			p.b.ends(n.broken(rdma.ErrLost, rdma.ErrRemote)...)
 		}
 		for i, w := range ws {
 			switch err := p.a.back(w); {
@@ -101,7 +101,7 @@ func testCloseError(t *testing.T, n Network) {
 		if back {
 			from, to = p.b, p.a
 		}
-		release := hold(from, to)
+		release := n.hold(from, to)
 		r := p.expose(to, 4<<20, 0, rdma.RemoteWrite)
 		data := p.lease(make([]byte, 4<<20), 0)
 		var ws []*rdma.Work
@@ -117,7 +117,7 @@ func testCloseError(t *testing.T, n Network) {
 			t.Errorf("%v does not say why", err)
 		}
 		release()
-		to.ends(rdma.ErrLost, rdma.ErrRemote)
+		to.ends(n.broken(rdma.ErrLost, rdma.ErrRemote)...)
 		for _, w := range ws {
 			if err := from.back(w); err != nil && !errors.Is(err, rdma.ErrFlushed) {
 				t.Error(err)
@@ -151,7 +151,7 @@ func testCloseInHandler(t *testing.T, n Network) {
 				}
 			} else {
 				p.b.ends(rdma.ErrClosed)
-				p.a.ends(rdma.ErrLost, rdma.ErrRemote)
+				p.a.ends(n.broken(rdma.ErrLost, rdma.ErrRemote)...)
 			}
 		}
 	}
@@ -249,11 +249,11 @@ func testPeerGoes(t *testing.T, n Network) {
 		}
 		go p.b.Flush()
 		if round%2 == 0 {
-			p.a.until("the begin", func() bool { return p.a.Stats().Placed > 0 })
+			n.begun(p.b, p.a)
 		}
 		p.a.Close(errors.New("gone"))
 		p.a.ends(rdma.ErrClosed)
-		p.b.ends(rdma.ErrLost, rdma.ErrRemote)
+		p.b.ends(n.broken(rdma.ErrLost, rdma.ErrRemote)...)
 		for _, w := range ws {
 			if err := p.b.back(w); err != nil && !errors.Is(err, rdma.ErrFlushed) {
 				t.Error(err)

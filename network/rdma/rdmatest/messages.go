@@ -92,7 +92,7 @@ func testTooLong(t *testing.T, n Network) {
 			fits := &rdma.Work{Op: rdma.Send, Head: make([]byte, usual.MaxMessage)}
 			from.post(fits, &rdma.Work{Op: rdma.Send, Head: make([]byte, usual.MaxMessage+more)})
 			to.ends(rdma.ErrLength)
-			from.ends(rdma.ErrRemote, rdma.ErrLength)
+			from.ends(n.broken(rdma.ErrRemote, rdma.ErrLength)...)
 			must(t, from.back(fits))
 			if len(to.messages) > 1 { // it has ended: nobody else looks
 				t.Error("a message that is too long was delivered")

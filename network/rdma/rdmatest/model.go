@@ -47,6 +47,14 @@ type model struct {
 	sides [2]*modelSide
 }
 
+// ops are the works that there can be.
+func (m *model) ops() []string {
+	if m.p.Standing {
+		return []string{"write", "read", "send"}
+	}
+	return []string{"write", "read", "send", "invalidate"}
+}
+
 type modelSide struct {
 	*side
 	shown *region // to the peer
@@ -69,7 +77,7 @@ func (m *model) group(r *rapid.T, k int) {
 		skip := rapid.IntRange(0, 3).Draw(r, "skip")
 		data := numbered(size+skip, uint32(i)+1)
 		w := &rdma.Work{At: int64(skip), Len: int64(size), Remote: plus(to.shown.at, at)}
-		switch rapid.SampledFrom([]string{"write", "read", "send", "invalidate"}).Draw(r, "op") {
+		switch rapid.SampledFrom(m.ops()).Draw(r, "op") {
 		case "write":
 			if slices.ContainsFunc(gets, func(g get) bool { return g.open && at < g.at+g.size && g.at < at+size }) {
 				continue // nothing orders it behind the Read

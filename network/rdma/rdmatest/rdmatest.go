@@ -4,6 +4,7 @@
 package rdmatest
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/lunette-io/lunette/network/rdma"
@@ -25,6 +26,44 @@ type Traits struct {
 	Queue bool
 	// Abrupt: an orderly end of one side may look like a loss to the other.
 	Abrupt bool
+	// Asks and Rejects are how long the private data of a request and of a refusal can be; 0: rdma.MaxPrivate.
+	Asks, Rejects int
+	// Padded: private data comes with zeros behind it, as the messages of InfiniBand's communication manager have it.
+	Padded bool
+	// Adapter: an adapter does the works, or the kernel, and the provider learns less than software that does them itself. It does not see
+	// Writes of the peer; Reads are answered whoever waits for what; how keys are chosen, and that they reach other connections of the device,
+	// is not its doing; and a connection that was broken off, by its peer or for a reason that only the adapter knows, may look as if it had
+	// ended in order, or as if it were lost. More Reads may be agreed on than were asked for. No handler may wait, since all connections are called by the same.
+	Adapter bool
+	// Standing: messages cannot end keys of the peer, or the peer does not learn which.
+	Standing bool
+	// Silent are violations, NAME, OP, after which an adapter says nothing and does nothing: they are not tried.
+	Silent []string
+}
+
+// broken are the errors with which the peer of a side that has broken off may end: these, and perhaps none.
+func (x Traits) broken(errs ...error) []error {
+	if x.Adapter {
+		errs = append(errs, nil, rdma.ErrLost)
+	}
+	return errs
+}
+
+// begun waits until a Write of from has begun, or, where nobody can tell, until it was posted.
+func (x Traits) begun(from, to *side) {
+	if x.Adapter {
+		from.until("the begin", func() bool { return from.Stats().BytesOut > 0 })
+		return
+	}
+	to.until("the begin", func() bool { return to.Stats().Placed > 0 })
+}
+
+// same reports that private data came as it was sent.
+func (x Traits) same(sent, came []byte) bool {
+	if x.Padded && len(came) > len(sent) && len(bytes.Trim(came[len(sent):], "\x00")) == 0 {
+		came = came[:len(sent)]
+	}
+	return bytes.Equal(sent, came)
 }
 
 // Test runs the suite. open is called for each test, and closes what it has made by t.Cleanup.

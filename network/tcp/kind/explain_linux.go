@@ -11,9 +11,9 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
-// rival is the portal of the same document that has the port, if that is why it cannot be bound: such as
+// Rival is the portal of the same document that has the port, if that is why it cannot be bound: such as
 // 0.0.0.0:3260 and 127.0.0.1:3260.
-func rival(f plugin.Failed) (model.Portal, bool) {
+func Rival(f plugin.Failed) (model.Portal, bool) {
 	_, port, _ := net.SplitHostPort(f.At.Text)
 	if errors.Is(f.Err, syscall.EADDRINUSE) && port != "0" {
 		for _, other := range f.Beside {
@@ -27,14 +27,14 @@ func rival(f plugin.Failed) (model.Portal, bool) {
 
 // Busy reports that another program has the port.
 func Busy(f plugin.Failed) bool {
-	_, ours := rival(f)
+	_, ours := Rival(f)
 	return errors.Is(f.Err, syscall.EADDRINUSE) && !ours
 }
 
 // Explain says what to do about a portal that cannot be bound.
 func Explain(f plugin.Failed) string {
 	host, port, _ := net.SplitHostPort(f.At.Text)
-	if other, ok := rival(f); ok {
+	if other, ok := Rival(f); ok {
 		return fmt.Sprintf("port %s is that of the portal %s already, since both connect by TCP: choose another port", port, other)
 	}
 	var dns *net.DNSError

@@ -19,6 +19,8 @@ func Kind() plugin.Provider {
 			{Name: "max-fpdu", Type: model.Bytes, Default: model.Auto, Words: []string{model.Auto}, Min: 256, Max: 64 << 10, Help: "How long frames are that iWARP sends; `auto`: as long as the connection's segments."},
 		}}}}},
 		Listen: func(port uint16) model.Listen { return model.HostPort(tcp.Space, port) }, Explain: tcp.Explain, Busy: tcp.Busy,
+		// On lo most kernels find no way to a device, so that a portal that only this machine reaches needs an address of another network device.
+		Soft: "siw", SoftLocal: "DEVICE is not lo: there most kernels find no way; listen on the address of another",
 	}, "tcp", open)
 }
 
