@@ -1,0 +1,5 @@
+//go:build race
+
+package sg
+
+const raceEnabled = true
