@@ -2,11 +2,16 @@ package iscsi_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
 
 	initiator "github.com/lunette-io/lunette/initiator/iscsi"
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/rdma/roce"
+	"github.com/lunette-io/lunette/network/udp/socket"
 	"github.com/lunette-io/lunette/transport/iscsi"
 	"github.com/lunette-io/lunette/transport/transporttest"
 )
@@ -71,6 +76,25 @@ func TestNoAllocations(t *testing.T) {
 		x := transporttest.ISER{Devices: transporttest.IWARPDevices(t)}
 		noAllocations(t, transporttest.StartISER(t, x, iscsi.Config{}, nil), []bool{false})
 	})
+	t.Run("iser over roce", func(t *testing.T) {
+		x := transporttest.ISER{Devices: loopbackRoCE(t)}
+		noAllocations(t, transporttest.StartISER(t, x, iscsi.Config{}, nil), []bool{false})
+	})
+}
+
+// loopbackRoCE are two devices of RoCE at addresses of loopback that nobody else has.
+func loopbackRoCE(tb testing.TB) transporttest.Devices {
+	tb.Helper()
+	at := netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(254)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))})
+	d := transporttest.Devices{Addr: netip.AddrPortFrom(at, 3260).String(), Asks: roce.MaxPrivateRequest}
+	for _, dev := range []*rdma.Device{&d.Target, &d.Initiator} {
+		r, err := roce.New(roce.Config{Host: socket.New()})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		*dev = r
+	}
+	return d
 }
 
 func noAllocations(t *testing.T, s *transporttest.ISCSI, kinds []bool) {

@@ -33,6 +33,11 @@ func over(t *testing.T, test func(t *testing.T, start starter)) {
 			return transporttest.StartSRP(tb, transporttest.IWARPDevices(tb), cfg, nil)
 		})
 	})
+	t.Run("roce", func(t *testing.T) {
+		test(t, func(tb testing.TB, cfg srp.Config) *transporttest.SRP {
+			return transporttest.StartSRP(tb, transporttest.RoCEDevices(tb, nil), cfg, nil)
+		})
+	})
 }
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }

@@ -144,6 +144,7 @@ func (x *transfer) post(to rdma.Remote, n int64) bool {
 		w = c.works.take()
 	}
 	w.Op, w.Data, w.At, w.Len, w.Remote = x.op, x.data, x.off, n, to
+	w.Overtakes = x.op == rdma.Write // the response to its command is not posted yet, and to others it does not matter
 	w.x = x
 	if w.next = x.list; w.next != nil {
 		w.next.prev = w

@@ -40,6 +40,10 @@ type ISCSI struct {
 	below  func() error // closes what is below the portal
 	down   sync.Once
 	shut   bool
+
+	mu      sync.Mutex
+	dialing int       // logins under way
+	dialed  sync.Cond // dialing is 0
 }
 
 // A portal is where a node can be reached.
@@ -72,6 +76,7 @@ func start(tb testing.TB, cfg iscsi.Config, change func(*iscsi.Target), listen f
 		cfg.Arena = buffer.NewArena(256 << 20)
 	}
 	s := &ISCSI{tb: tb, Arena: cfg.Arena}
+	s.dialed.L = &s.mu
 	var err error
 	must := func() {
 		tb.Helper()
@@ -123,6 +128,7 @@ func (s *ISCSI) close() {
 		}
 	}()
 	defer func() {
+		s.waitDialed()
 		if err := s.below(); err != nil {
 			tb.Error(err)
 		}
@@ -195,11 +201,36 @@ func (s *ISCSI) TryDial(cfg initiator.Config) (*initiator.Conn, error) {
 	s.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
+	defer s.logsIn()()
 	c, err := s.dial(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	return s.mind(c), nil
+}
+
+// logsIn tells that a login begins, and that it has ended when what it returns is called.
+func (s *ISCSI) logsIn() (ended func()) {
+	s.mu.Lock()
+	s.dialing++
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.dialing--; s.dialing == 0 {
+			s.dialed.Broadcast()
+		}
+	}
+}
+
+// waitDialed waits for the logins that the end of the node ends. Each has its connection until then, and
+// what is below the portal is closed after all connections have ended.
+func (s *ISCSI) waitDialed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.dialing > 0 {
+		s.dialed.Wait()
+	}
 }
 
 // Join adds a connection to the session of c.

@@ -111,6 +111,7 @@ func TestScriptISER(t *testing.T) {
 	devices := map[string]func(tb testing.TB) transporttest.Devices{
 		"sim":   func(testing.TB) transporttest.Devices { return transporttest.SimDevices(sim.New()) },
 		"iwarp": transporttest.IWARPDevices,
+		"roce":  func(tb testing.TB) transporttest.Devices { return transporttest.RoCEDevices(tb, nil) },
 	}
 	initiators := map[string]initiator.RDMA{
 		"Linux": {}, "no invalidation": {NoInvalidate: true}, "whole buffers": {Buffer: initiator.WholeBuffer},

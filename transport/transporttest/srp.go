@@ -81,46 +81,7 @@ func (s *SRP) close() {
 	if err := s.Portal.Close(); err != nil {
 		tb.Error(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-		defer cancel()
-		if s.shut {
-			return
-		}
-		if err := s.Node.Shutdown(ctx); err != nil {
-			tb.Error(err)
-		}
-	}()
-	for stop := time.Now().Add(Patience); ; {
-		for _, u := range s.Units {
-			u.Release()
-		}
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Millisecond):
-			if time.Now().Before(stop) {
-				continue
-			}
-			panic("the node does not shut down") // with all stacks
-		}
-		break
-	}
-	if n := len(s.Node.Sessions()); n != 0 {
-		tb.Errorf("%d sessions are left", n)
-	}
-	if n := len(s.Target.Nexuses()); n != 0 {
-		tb.Errorf("%d nexuses are left", n)
-	}
-	for i, u := range s.Units {
-		u.Settled(tb, i)
-	}
-	if n := s.Arena.Outstanding(); n != 0 {
-		tb.Errorf("%d bytes of the arena are out", n)
-	} else if err := s.Arena.Close(); err != nil {
-		tb.Error(err)
-	}
+	shutDown(tb, s.shut, s.Node, func() int { return len(s.Node.Sessions()) }, s.Units[:], s.Target, s.Arena)
 	for stop := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
 		err := s.Devices.Close() // the initiators have to notice
 		if err == nil {

@@ -60,10 +60,14 @@ func TestScriptSRP(t *testing.T) {
 	t.Run("iwarp", func(t *testing.T) {
 		scriptSRP(t, func() transporttest.Devices { return transporttest.IWARPDevices(t) })
 	})
+	t.Run("roce", func(t *testing.T) {
+		scriptSRP(t, func() transporttest.Devices { return transporttest.RoCEDevices(t, nil) })
+	})
 }
 
 func scriptSRP(t *testing.T, devices func() transporttest.Devices) {
 	for name, way := range srpWays {
+		d := devices()
 		arena := buffer.NewArena(64 << 20)
 		disk, done := transporttest.ScriptTarget(t, arena)
 		node, err := srp.NewNode(srp.Config{Arena: arena})
@@ -73,7 +77,6 @@ func scriptSRP(t *testing.T, devices func() transporttest.Devices) {
 		if err := node.SetTarget(srp.Target{SCSI: disk, IDExt: 1, IOCGUID: 2}); err != nil {
 			t.Fatal(err)
 		}
-		d := devices()
 		p, err := srp.Listen(context.Background(), d.Target, d.Addr, node)
 		if err != nil {
 			t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 var devices = map[string]func(tb testing.TB) transporttest.Devices{
 	"sim":   func(testing.TB) transporttest.Devices { return transporttest.SimDevices(sim.New()) },
 	"iwarp": transporttest.IWARPDevices,
+	"roce":  func(tb testing.TB) transporttest.Devices { return transporttest.RoCEDevices(tb, nil) },
 }
 
 // private is what both sides of a test say.

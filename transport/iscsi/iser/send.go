@@ -121,6 +121,7 @@ func (m *Mover) move(x *iscsi.Transfer, op rdma.Op) bool {
 	v := m.work()
 	v.x, x.Work = x, v
 	v.Op, v.Data, v.At, v.Len = op, x.Data, x.At, x.Len
+	v.Overtakes = op == rdma.Write // the response to its command is not queued yet, and to others it does not matter
 	v.Remote = rdma.Remote{Key: rdma.Key(w.Key), Addr: w.Base + uint64(x.Offset-w.From)}
 	m.queue(v)
 	return true

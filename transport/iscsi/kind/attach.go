@@ -15,12 +15,12 @@ const indent = "             "
 // attachTCP shows how to attach a unit over TCP.
 func attachTCP(a plugin.Attaching) []string {
 	url := fmt.Sprintf("iscsi://%s/%s/%d", a.At, a.Target.Name, urlLUN(a.LUN))
-	lines := label("Linux", linux(a, ""))
+	lines := append(label("Linux", linux(a, "")), a.Appears()...)
 	in, out, ok := proofs(a)
 	if !ok {
 		return append(lines,
 			"  libiscsi   iscsi-inq '"+url+"'",
-			"  QEMU       qemu-system-x86_64 -drive 'file="+url+",format=raw,if=virtio' ...")
+			"  QEMU       qemu-system-x86_64 "+qemu(a, url)+" ...")
 	}
 	// In the environment, since the URL has no place for names with '@' or '%', and others can see command
 	// lines.
@@ -33,7 +33,19 @@ func attachTCP(a plugin.Attaching) []string {
 		indent+"iscsi-inq '"+url+"'",
 		"  QEMU       tr -d '\\n' <"+in.file+" >chap.secret   # a newline would be part of the secret",
 		indent+"qemu-system-x86_64 -object secret,id=chap,file=chap.secret -iscsi "+quote("user="+strings.ReplaceAll(in.user, ",", ",,")+",password-secret=chap")+" \\",
-		indent+"-drive 'file="+url+",format=raw,if=virtio' ...")
+		indent+qemu(a, url)+" ...")
+}
+
+// qemu are the options that make the unit at a URL a device of a guest.
+func qemu(a plugin.Attaching, url string) string {
+	drive := "-drive 'file=" + url + ",format=raw,"
+	switch a.Type {
+	case scsi.TypeOptical:
+		return drive + "media=cdrom'"
+	case scsi.TypeTape, scsi.TypeChanger:
+		return "-device virtio-scsi-pci " + drive + "if=none,id=unit' -device scsi-generic,drive=unit"
+	}
+	return drive + "if=virtio'"
 }
 
 // attachISER shows how to attach a unit over RDMA.
@@ -42,7 +54,7 @@ func attachISER(a plugin.Attaching) []string {
 	for _, command := range linux(a, " -I iser") {
 		lines = append(lines, indent+command)
 	}
-	return lines
+	return append(lines, a.Appears()...)
 }
 
 // label puts a label before the first of some commands.

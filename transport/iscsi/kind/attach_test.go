@@ -6,6 +6,7 @@ import (
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/scsi"
 )
 
 // withAuth is a target that asks for CHAP, as a document has it after validation.
@@ -50,5 +51,22 @@ func TestAttachLines(t *testing.T) {
 	got = strings.Join(attachISER(far), "\n")
 	if !strings.Contains(got, "-I iser -o update -n node.session.auth.password -v SECRET") || strings.Contains(got, "_in") || strings.Contains(got, "/a b") {
 		t.Errorf("by iSER:\n%s", got)
+	}
+}
+
+// What is no disk appears as something else, and guests have it in another way.
+func TestAttachOthers(t *testing.T) {
+	for kind, wants := range map[scsi.PeripheralType][]string{
+		scsi.TypeDisk:    {"if=virtio'"},
+		scsi.TypeOptical: {"/dev/sr0", "format=raw,media=cdrom'"},
+		scsi.TypeTape:    {"/dev/nst0", "-device scsi-generic,drive=unit"},
+		scsi.TypeChanger: {"mtx -f", "-device scsi-generic,drive=unit"},
+	} {
+		a := plugin.Attaching{Target: model.Target{Name: "iqn.2026-11.io.x:d"}, At: "192.0.2.1:1", Type: kind}
+		for _, want := range wants {
+			if got := strings.Join(attachTCP(a), "\n"); !strings.Contains(got, want) {
+				t.Errorf("%v: no %q in\n%s", kind, want, got)
+			}
+		}
 	}
 }

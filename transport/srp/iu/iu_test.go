@@ -2,36 +2,12 @@ package iu
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"reflect"
-	"strconv"
-	"strings"
 	"testing"
-)
 
-// wire is the bytes of a vector in the notation NAME:HEX, where 00*N is N bytes of zero, +
-// joins, and names say where to look.
-func wire(t testing.TB, s string) []byte {
-	t.Helper()
-	var all []byte
-	for _, f := range strings.Fields(s) {
-		_, f, _ = strings.Cut(f, ":")
-		for _, p := range strings.Split(f, "+") {
-			digits, times, many := strings.Cut(p, "*")
-			n := 1
-			if many {
-				n, _ = strconv.Atoi(times)
-			}
-			b, err := hex.DecodeString(digits)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, bytes.Repeat(b, n)...)
-		}
-	}
-	return all
-}
+	"github.com/lunette-io/lunette/internal/golden"
+)
 
 // What Linux's initiator and target send to each other.
 const (
@@ -73,7 +49,7 @@ type appended interface{ Append(dst []byte) []byte }
 // both holds a value against the bytes of the wire, both ways.
 func both[T any](t *testing.T, parse func([]byte) (T, error), x T, vector string) {
 	t.Helper()
-	want := wire(t, vector)
+	want := golden.Bytes(t, vector)
 	got, err := parse(want)
 	if err != nil || !reflect.DeepEqual(got, x) {
 		t.Errorf("parsed %+v, %v\nwant   %+v", got, err, x)
@@ -103,7 +79,7 @@ func TestLogin(t *testing.T) {
 		seenLogin:  {MaxIU: 0x2044, Needs: FormatsDirect | FormatsIndirect, Immediate: true, ImmediateOffset: 68, Initiator: MakePortID(0, 0x000000fffe00000a), Target: tport},
 		seenLogin2: {MaxIU: 0x2044, Needs: FormatsDirect | FormatsIndirect, Action: Multi, Immediate: true, ImmediateOffset: 68, Target: tport},
 	} {
-		b := wire(t, vector)
+		b := golden.Bytes(t, vector)
 		if got, err := ParseCMLoginRequest(b); err != nil || got != x {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -143,7 +119,7 @@ func TestCommand(t *testing.T) {
 		if x.Additional == nil {
 			x.Additional = []byte{}
 		}
-		b := wire(t, vector)
+		b := golden.Bytes(t, vector)
 		got, err := ParseCommand(b, 68)
 		if err != nil || !reflect.DeepEqual(got, x) {
 			t.Errorf("parsed %+v, %v\nwant   %+v", got, err, x)
@@ -163,7 +139,7 @@ func TestCommand(t *testing.T) {
 }
 
 func TestImmediate(t *testing.T) {
-	head := wire(t, seenImmediate)
+	head := golden.Bytes(t, seenImmediate)
 	data := bytes.Repeat([]byte("0123456789abcdef"), 256)
 	b := append(head, data...)
 	x, err := ParseCommand(b, 68)
@@ -188,7 +164,7 @@ func TestImmediate(t *testing.T) {
 }
 
 func TestWrongCommands(t *testing.T) {
-	list := wire(t, madeList)
+	list := golden.Bytes(t, madeList)
 	change := func(at int, v byte) []byte {
 		b := bytes.Clone(list)
 		b[at] = v
@@ -224,7 +200,7 @@ func TestOthers(t *testing.T) {
 	both(t, ParseTaskManagement, TaskManagement{Notify: NotifyFailure, Tag: 0x80 << 32, LUN: 3 << 48, Function: AbortTask, Managed: 0x300001 << 40}, madeTMF)
 	both(t, ParseResponse, Response{Delta: 1, Tag: 0x300001 << 40}, seenGood)
 	both(t, ParseResponse, Response{Delta: 1, Tag: 0x330001 << 40, InResidual: 0xff0}, seenUnder)
-	both(t, ParseResponse, Response{Delta: 1, Tag: 0x15 << 56, Status: 2, Sense: wire(t, seenCheck)[36:]}, seenCheck)
+	both(t, ParseResponse, Response{Delta: 1, Tag: 0x15 << 56, Status: 2, Sense: golden.Bytes(t, seenCheck)[36:]}, seenCheck)
 	both(t, ParseResponse, Response{Solicited: true, Delta: 2, Tag: 0x80 << 32, HasCode: true, Code: CodeFailed}, madeTMFDone)
 	both(t, ParseResponse, Response{Delta: -1, OutResidual: 512, InResidual: -4096}, madeOver)
 	both(t, ParseCreditRequest, CreditRequest{Solicited: true, Delta: 3, Tag: tag}, madeCredit)
@@ -233,7 +209,7 @@ func TestOthers(t *testing.T) {
 	both(t, ParseEventResponse, EventResponse{Tag: tag}, madeEvent2)
 	both(t, ParseILogout, ILogout{Tag: tag}, madeLogout)
 	both(t, ParseTLogout, TLogout{Reason: LogoutReplaced, Tag: tag}, madeLogout2)
-	b := wire(t, madeTMFDone)
+	b := golden.Bytes(t, madeTMFDone)
 	b[35] = 3
 	if _, err := ParseResponse(b); err == nil {
 		t.Error("response data of three bytes")
@@ -275,7 +251,7 @@ func FuzzIU(f *testing.F) {
 		seenLogin, seenAnswer, seenReady, seenInquiry, seenWrite, seenImmediate, seenGood, seenUnder, seenCheck, madeLogin, madeReject, madeTMF,
 		madeTMFDone, madeOver, madeCredit, madeCredit2, madeEvent, madeEvent2, madeLogout, madeLogout2, madeList, madeBoth,
 	} {
-		f.Add(wire(f, s), 68)
+		f.Add(golden.Bytes(f, s), 68)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, offset int) {
 		offset = max(0, offset%9000)

@@ -180,7 +180,8 @@ func login(t model.Target, at string) string {
 
 // attach shows how to attach a target.
 func attach(a plugin.Attaching) []string {
-	return append(a.SoftRDMA("Linux SRP"),
+	lines := append(a.SoftRDMA("Linux SRP"),
 		"             modprobe ib_srp",
-		"             echo "+login(a.Target, a.At)+" >/sys/class/infiniband_srp/srp-siw0-1/add_target")
+		"             echo "+login(a.Target, a.At)+" >/sys/class/infiniband_srp/srp-"+a.SoftDevice()+"-1/add_target")
+	return append(lines, a.Appears()...)
 }
