@@ -11,11 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	initiator "github.com/lunette-io/lunette/initiator/iscsi"
+	"github.com/lunette-io/lunette/network/rdma"
 	"github.com/lunette-io/lunette/network/rdma/iwarp"
+	"github.com/lunette-io/lunette/network/rdma/roce"
 	"github.com/lunette-io/lunette/network/tcp"
+	"github.com/lunette-io/lunette/network/udp/socket"
 	"github.com/lunette-io/lunette/scsi"
-	"github.com/lunette-io/lunette/scsi/cdb"
-	"github.com/lunette-io/lunette/scsi/page"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
 	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
@@ -31,6 +32,8 @@ type Login struct {
 	HeaderDigest, DataDigest bool
 	LUNs                     []scsi.LUN // the units, in their order
 	IWARP                    bool       // iSER over iWARP instead of TCP
+	// Device, if it is not nil, is that of RDMA which iSER goes over. Others may use it as well.
+	Device rdma.Device
 }
 
 // An ISCSI is a [Client] that is a session of one connection.
@@ -40,12 +43,6 @@ type ISCSI struct {
 	units []Unit
 	luns  []scsi.LUN
 	done  []*Job
-}
-
-// A Unit is what a logical unit says of itself.
-type Unit struct {
-	Size  int64 // bytes
-	Block int   // bytes
 }
 
 // A command is what a job has at an ISCSI.
@@ -74,9 +71,12 @@ func DialISCSI(ctx context.Context, l Login) (*ISCSI, error) {
 	}
 	var conn *initiator.Conn
 	var err error
-	if l.IWARP {
+	switch {
+	case l.Device != nil:
+		conn, err = initiator.DialRDMA(ctx, l.Device, l.Address, cfg, initiator.RDMA{})
+	case l.IWARP:
 		conn, err = dialIWARP(ctx, l.Address, cfg)
-	} else {
+	default:
 		conn, err = initiator.Dial(ctx, l.Address, cfg)
 	}
 	if err != nil {
@@ -114,6 +114,9 @@ func dialIWARP(ctx context.Context, addr string, cfg initiator.Config) (*initiat
 	return initiator.DialRDMA(ctx, d, addr, cfg, initiator.RDMA{Caller: e})
 }
 
+// openRoCE makes the device of all connections of a program: they share a UDP port.
+func openRoCE() (*roce.Device, error) { return roce.New(roce.Config{Host: socket.New()}) }
+
 // Units are the units of the login, in their order.
 func (c *ISCSI) Units() []Unit { return c.units }
 
@@ -121,29 +124,8 @@ func (c *ISCSI) Units() []Unit { return c.units }
 func (c *ISCSI) LocalAddress() string { return c.conn.LocalAddr() }
 
 // look waits until a unit is ready, and asks for its size.
-func (c *ISCSI) look(lun scsi.LUN) (u Unit, err error) {
-	for range 10 { // each attention is told once
-		if _, err = c.do(lun, cdb.AppendTestUnitReady(nil), nil); scsi.SenseOf(err).Key != scsi.KeyUnitAttention {
-			break
-		}
-	}
-	if err != nil {
-		return u, err
-	}
-	b := make([]byte, page.Capacity16Len)
-	n, err := c.do(lun, cdb.ReadCapacity{Opcode: scsi.OpServiceActionIn16, Allocation: page.Capacity16Len}.Append(nil), b)
-	if err != nil {
-		return u, fmt.Errorf("READ CAPACITY(16): %w", err)
-	}
-	x, err := page.ParseCapacity16(b[:n])
-	if err != nil {
-		return u, err
-	}
-	u = Unit{Size: int64(x.Last+1) * int64(x.BlockSize), Block: int(x.BlockSize)}
-	if x.BlockSize < 512 || x.BlockSize > 1<<16 || x.BlockSize&(x.BlockSize-1) != 0 || x.Last >= 1<<63/uint64(x.BlockSize)-1 {
-		return u, fmt.Errorf("a unit of %d blocks of %d bytes is not one that can be measured", x.Last+1, x.BlockSize)
-	}
-	return u, nil
+func (c *ISCSI) look(lun scsi.LUN) (Unit, error) {
+	return look(func(cdb, in []byte) (int, error) { return c.do(lun, cdb, in) })
 }
 
 // do executes one command; a status that is not GOOD is an error.
@@ -173,19 +155,11 @@ func (c *ISCSI) Submit(j *Job) error {
 		k.User, k.Attr = j, pdu.AttrSimple
 		j.Link = k
 	}
-	block := int64(c.units[j.Unit].Block)
-	x := cdb.ReadWrite{Opcode: scsi.OpRead10, LBA: uint64(j.Off / block), Blocks: uint32(int64(len(j.Buf)) / block)}
 	k.LUN, k.In, k.Out = c.luns[j.Unit], j.Buf, nil
 	if j.Write {
-		x.Opcode, k.In, k.Out = scsi.OpWrite10, nil, j.Buf
+		k.In, k.Out = nil, j.Buf
 	}
-	if x.LBA > 1<<32-1 || x.Blocks > 1<<16-1 {
-		x.Opcode = scsi.OpRead16
-		if j.Write {
-			x.Opcode = scsi.OpWrite16
-		}
-	}
-	k.CDB = x.Append(k.cdb[:0])
+	k.CDB = j.cdb(k.cdb[:0], c.units[j.Unit].Block)
 	return c.conn.Submit(&k.Command)
 }
 

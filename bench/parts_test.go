@@ -142,7 +142,8 @@ var urls = []struct {
 	err  string
 }{
 	{text: "iscsi://h/iqn.2026-11.io.x:a/0", want: URL{Host: "h", Port: 3260, Target: "iqn.2026-11.io.x:a"}},
-	{text: "iser+iwarp://me@h/iqn.2026-11.io.x:a/3", want: URL{IWARP: true, User: "me", Host: "h", Port: 3260, Target: "iqn.2026-11.io.x:a", LUN: 3}},
+	{text: "iser+roce://h:7/iqn.2026-11.io.x:a/3", want: URL{Provider: "roce", Host: "h", Port: 7, Target: "iqn.2026-11.io.x:a", LUN: 3}},
+	{text: "iser+iwarp://me@h/iqn.2026-11.io.x:a/3", want: URL{Provider: "iwarp", User: "me", Host: "h", Port: 3260, Target: "iqn.2026-11.io.x:a", LUN: 3}},
 	{text: "iser+tcp://h/iqn.2026-11.io.x:a/0", err: "does not begin"},
 	{text: "iscsi://192.0.2.1:1234/IQN.2026-11.io.x:A/16383", want: URL{Host: "192.0.2.1", Port: 1234, Target: "iqn.2026-11.io.x:a", LUN: 16383}},
 	{text: "iscsi://me@[::1]:1/eui.0123456789abcdef/1", want: URL{User: "me", Host: "::1", Port: 1, Target: "eui.0123456789abcdef", LUN: 1}},

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/lunette-io/lunette/network/rdma"
+	"github.com/lunette-io/lunette/network/rdma/roce"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
@@ -93,7 +95,8 @@ func (e *Misfit) Error() string { return e.why }
 type Run struct {
 	cfg     Config
 	clients []*ISCSI
-	part    int64 // bytes of each connection
+	device  *roce.Device // nil: no connection is over RoCE
+	part    int64        // bytes of each connection
 	unit    Unit
 	gens    atomic.Uint64
 	seed    uint64
@@ -123,9 +126,16 @@ func Open(ctx context.Context, cfg Config) (*Run, error) {
 	for _, b := range id[3:] {
 		r.seed = r.seed<<8 | uint64(b)
 	}
+	var device rdma.Device
+	if cfg.URL.Provider == roceName {
+		if r.device, err = openRoCE(); err != nil {
+			return nil, err
+		}
+		device = r.device
+	}
 	for i := range cfg.Connections {
 		c, err := DialISCSI(ctx, Login{
-			IWARP: cfg.URL.IWARP, Address: cfg.URL.Address(), Target: cfg.URL.Target, Initiator: cfg.Initiator, Account: account,
+			IWARP: cfg.URL.Provider == iwarpName, Device: device, Address: cfg.URL.Address(), Target: cfg.URL.Target, Initiator: cfg.Initiator, Account: account,
 			ISID: pdu.ISID{0x80, id[0], id[1], id[2], byte(i >> 8), byte(i)}, LUNs: []scsi.LUN{lun},
 			HeaderDigest: cfg.HeaderDigest, DataDigest: cfg.DataDigest,
 		})
@@ -246,5 +256,9 @@ func (r *Run) Close() error {
 		}
 	}
 	r.clients = nil
+	if r.device != nil {
+		errs = append(errs, r.device.Close())
+		r.device = nil
+	}
 	return errors.Join(errs...)
 }

@@ -14,21 +14,29 @@ import (
 // URLForm is what a URL looks like, for messages.
 const URLForm = "iscsi://[USER@]HOST[:PORT]/IQN/LUN"
 
-// Schemes of a URL.
+// Schemes of a URL, and which provider of RDMA each is over; "": TCP.
 const (
-	schemeTCP   = "iscsi://"
-	schemeIWARP = "iser+iwarp://"
+	schemeTCP = "iscsi://"
+	iwarpName = "iwarp"
+	roceName  = "roce"
 )
 
+func scheme(provider string) string {
+	if provider == "" {
+		return schemeTCP
+	}
+	return "iser+" + provider + "://"
+}
+
 // A URL names a logical unit: iscsi://[USER@]HOST[:PORT]/IQN/LUN, with an IPv6 address in
-// brackets. With iser+iwarp:// it is reached by iSER over iWARP. It has no place for a secret.
+// brackets. With iser+iwarp:// it is reached by iSER over iWARP, with iser+roce:// over RoCE. It has no place for a secret.
 type URL struct {
-	IWARP  bool
-	User   string // for CHAP; "": none
-	Host   string // without brackets
-	Port   uint16
-	Target string
-	LUN    uint32
+	Provider string // of RDMA; "": TCP
+	User     string // for CHAP; "": none
+	Host     string // without brackets
+	Port     uint16
+	Target   string
+	LUN      uint32
 }
 
 // Address is HOST:PORT, with brackets where they belong.
@@ -41,22 +49,22 @@ func (u URL) Address() string {
 
 // String is the URL without the user.
 func (u URL) String() string {
-	scheme := schemeTCP
-	if u.IWARP {
-		scheme = schemeIWARP
-	}
-	return fmt.Sprintf("%s%s/%s/%d", scheme, u.Address(), u.Target, u.LUN)
+	return fmt.Sprintf("%s%s/%s/%d", scheme(u.Provider), u.Address(), u.Target, u.LUN)
 }
 
 // ParseURL reads a URL. Its errors do not repeat what is before the @: somebody may have
 // written a secret there.
 func ParseURL(text string) (URL, error) {
 	u := URL{Port: 3260}
-	rest, ok := strings.CutPrefix(text, schemeTCP)
-	if !ok {
-		if rest, u.IWARP = strings.CutPrefix(text, schemeIWARP); !u.IWARP {
-			return URL{}, errors.New("the URL does not begin with iscsi:// or iser+iwarp://: " + URLForm + " is wanted")
+	var rest string
+	known := false
+	for _, u.Provider = range []string{"", iwarpName, roceName} {
+		if rest, known = strings.CutPrefix(text, scheme(u.Provider)); known {
+			break
 		}
+	}
+	if !known {
+		return URL{}, errors.New("the URL does not begin with iscsi://, iser+iwarp:// or iser+roce://: " + URLForm + " is wanted")
 	}
 	// Neither names nor LUNs have an @.
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {

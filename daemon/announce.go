@@ -9,6 +9,7 @@ import (
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/daemon/plugin"
+	"github.com/lunette-io/lunette/scsi"
 )
 
 // Announce writes what is served where, to whom, and how to attach it.
@@ -87,16 +88,40 @@ func (d *Daemon) announceAttach(b *strings.Builder) {
 	})
 	shown := make(map[string]bool)
 	for _, p := range all {
-		if shown[p.spec.Kind] || p.pair.Kind.Attach == nil || !p.spec.Shows(first.Name) {
+		host := p.pair.Provider.HostLines(p.spec.Address.Text)
+		way := p.spec.Kind + "\n" + strings.Join(host, "\n")
+		if shown[way] || p.pair.Kind.Attach == nil || !p.spec.Shows(first.Name) {
 			continue
 		}
-		shown[p.spec.Kind] = true
+		shown[way] = true
 		for _, line := range p.pair.Kind.Attach(plugin.Attaching{
-			Target: first, Document: d.doc().Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local,
+			Target: first, Document: d.doc().Values, LUN: first.LUNs[0].Number, At: p.reachable(), Local: p.spec.Address.Local, Type: d.typeOf(first.LUNs[0].Unit),
+			Tag: max(1, p.spec.Tag), Host: host, Soft: p.pair.Provider.Soft, SoftLocal: p.pair.Provider.SoftLocal,
 		}) {
 			fmt.Fprintln(b, line)
 		}
 	}
+}
+
+// typeOf is what a logical unit is: as it says itself, or else as its device type does.
+func (d *Daemon) typeOf(name string) scsi.PeripheralType {
+	l, ok := d.units.logicalUnit(name)
+	if !ok {
+		return scsi.TypeDisk
+	}
+	dev := l.device.Load()
+	if dev.err == nil {
+		if x, ok := dev.parts[l.index].LU.(interface{ Identity() scsi.Identity }); ok {
+			return x.Identity().Type
+		}
+	}
+	u, _ := d.units.find(strings.SplitN(name, "/", 2)[0])
+	if u != nil {
+		if kind, err := plugin.Find(d.reg.Devices, "device", u.spec.Device.Kind); err == nil {
+			return kind.Type
+		}
+	}
+	return scsi.TypeDisk
 }
 
 // announceLook says how to see what the daemon does.

@@ -4,7 +4,12 @@ import (
 	"github.com/lunette-io/lunette/daemon/plugin"
 	disk "github.com/lunette-io/lunette/device/disk/kind"
 	library "github.com/lunette-io/lunette/device/library/kind"
+	optical "github.com/lunette-io/lunette/device/optical/kind"
+	passthrough "github.com/lunette-io/lunette/device/passthrough/kind"
+	fcoe "github.com/lunette-io/lunette/network/fc/fcoe/kind"
 	iwarp "github.com/lunette-io/lunette/network/rdma/iwarp/kind"
+	roce "github.com/lunette-io/lunette/network/rdma/roce/kind"
+	verbs "github.com/lunette-io/lunette/network/rdma/verbs/kind"
 	tcp "github.com/lunette-io/lunette/network/tcp/kind"
 	block "github.com/lunette-io/lunette/store/block/kind"
 	file "github.com/lunette-io/lunette/store/file/kind"
@@ -15,6 +20,7 @@ import (
 	verify "github.com/lunette-io/lunette/store/filter/verify/kind"
 	memory "github.com/lunette-io/lunette/store/memory/kind"
 	null "github.com/lunette-io/lunette/store/null/kind"
+	fcp "github.com/lunette-io/lunette/transport/fcp/kind"
 	iscsi "github.com/lunette-io/lunette/transport/iscsi/kind"
 	srp "github.com/lunette-io/lunette/transport/srp/kind"
 )
@@ -39,11 +45,17 @@ func Builtin() Registry {
 
 		disk.Kind(),
 		library.Kind(),
+		optical.Kind(),
+		passthrough.Kind(),
 
 		iscsi.Kind(),
 		srp.Kind(),
+		fcp.Kind(),
 
 		tcp.Kind(),
 		iwarp.Kind(),
+		roce.Kind(),
+		verbs.Kind(),
+		fcoe.Kind(),
 	)
 }

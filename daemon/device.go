@@ -11,6 +11,7 @@ import (
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/device/unready"
+	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -66,8 +67,12 @@ func (c *units) open(ctx context.Context, spec model.Unit, given map[string]*bas
 		return nil, err
 	}
 	log := c.d.log.With("unit", spec.Name)
-	s := &stores{reg: &c.d.reg, spec: spec, log: log, given: given, record: c.d.unitRecord(spec.Name)}
-	some, err := kind.Open(ctx, plugin.Parts{Name: spec.Name, Log: log, Note: s.note, Values: spec.Device.Values, Arena: c.d.arena, Stores: s})
+	s := &stores{reg: &c.d.reg, spec: spec, log: log, given: given, record: c.d.unitRecord(spec.Name), places: &c.places, memory: c.d.arena.Regions()}
+	parts := plugin.Parts{Name: spec.Name, Log: log, Note: s.note, Values: spec.Device.Values, Arena: c.d.arena, Stores: s}
+	if s.record != nil {
+		parts.Keep = func(name string) store.Record { return slot{s.record, "device-" + name} }
+	}
+	some, err := kind.Open(ctx, parts)
 	if err != nil {
 		return nil, errors.Join(err, s.drop())
 	}

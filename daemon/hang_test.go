@@ -191,3 +191,72 @@ func TestChangesWhileSomethingHangs(t *testing.T) {
 		t.Errorf("%d stores are closed", g.closed)
 	}
 }
+
+// While a unit still leaves its file, since a read at it does not end, the file goes to another: that waits until the first change has ended, and
+// the file is open then.
+func TestFileGoesOnWhileItIsLeft(t *testing.T) {
+	for first, spec := range map[string]string{
+		"to memory":             "{name: a, store: {kind: memory, size: 1M}}",
+		"as another device":     "{name: a, store: {kind: file, path: f, size: 1M}, device: {kind: disk, settings: shared}}",
+		"opened in another way": "{name: a, store: {kind: file, path: f, size: 1M, sync: true}}",
+		"to another file":       "{name: a, store: {kind: file, path: g, size: 1M}}",
+	} {
+		for second, units := range map[string]string{
+			"another unit":        "{name: b, store: {kind: file, path: f, size: 1M}}",
+			"another unit beside": "{name: b, store: {kind: file, path: f, size: 1M}}, {name: a, store: {kind: memory, size: 2M}}",
+			"itself":              "{name: a, store: {kind: file, path: f, size: 1M}, device: {kind: disk, revision: '7'}}",
+		} {
+			t.Run(first+", "+second, func(t *testing.T) { fileGoesOn(t, spec, units) })
+		}
+	}
+}
+
+func fileGoesOn(t *testing.T, first, second string) {
+	t.Chdir(t.TempDir())
+	g := &gate{waits: make(chan struct{}, 8)}
+	p := pipe.New()
+	reg := with(p).With(g.kind())
+	text := func(units, lun string) string {
+		return fmt.Sprintf("version: 1\nunits: [%s]\ntargets: [{name: %q, luns: {0: %s}}]\nportals: [{kind: pipe+process, address: /lab, slots: 100}]\nlimits: {stop-timeout: 60s}\n", units, disks, lun)
+	}
+	doc, err := model.Read("", []byte(text("{name: a, store: {kind: file, path: f, size: 1M}, filters: [{kind: gate}]}", "a")), reg.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Start(t.Context(), doc, reg, quiet(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		g.open()
+		if err := d.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	s := guest(t, p, "/lab", disks)
+	g.close()
+	go func() { _, _ = blockOf(t.Context(), s, 0, 0, nil) }()
+	<-g.waits
+	ended := make(chan error, 2)
+	change := func(text string) {
+		_, err := d.engine.Apply(t.Context(), apply.Request{Text: []byte(text), Confirm: []plan.Confirm{plan.ConfirmEndSessions, plan.ConfirmDeleteData, plan.ConfirmReplace}})
+		ended <- err
+	}
+	go change(text(first, "a"))
+	for d.engine.Current().Generation == 1 {
+		time.Sleep(time.Millisecond)
+	}
+	go change(text(second, second[len("{name: "):][:1]))
+	time.Sleep(250 * time.Millisecond) // it may have begun, or not
+	g.open()
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := guest(t, p, "/lab", disks)
+	if _, err := blockOf(t.Context(), after, 0, 0, filled(1)[:512]); err != nil {
+		t.Error(err)
+	}
+	_ = after.Close()
+}

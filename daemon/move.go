@@ -116,6 +116,18 @@ func (c *units) start(moves []*move) {
 	}
 }
 
+// underWay are the moves of u that have not ended.
+func (c *units) underWay(u *unit) (all []*move) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.moves {
+		if m.old != nil && m.old.device == u.device || m.next != nil && m.next.device == u.device {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
 // run does the move; it reports false if ctx ends before.
 func (m *move) run(ctx context.Context) bool {
 	if m.old != nil {

@@ -45,6 +45,12 @@ func (c *networks) need(p plugin.Provider, v model.Values, u *undo) (plugin.Netw
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", p.Name, err)
 	}
+	if l, ok := n.(plugin.Logger); ok {
+		l.LogTo(c.d.log.With("provider", p.Name))
+	}
+	if r, ok := n.(plugin.Registrant); ok {
+		r.Register(c.d.arena.Regions())
+	}
 	c.put(&openNetwork{p, n})
 	u.add(func() error {
 		c.remove(p.Name)

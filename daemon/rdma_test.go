@@ -104,17 +104,7 @@ func TestServeOverRDMA(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	in := make([]byte, 512)
-	for range 4 { // a unit attention may come first
-		k := &srp.Command{CDB: []byte{byte(scsi.OpRead10), 0, 0, 0, 0, 0, 0, 0, 1, 0}, In: in}
-		if err := c.Do(k); err != nil {
-			t.Fatal(err)
-		}
-		if k.Status == scsi.Good {
-			break
-		}
-	}
-	if !bytes.Equal(in, data) {
+	if !bytes.Equal(first512(t, c), data) {
 		t.Error("by SRP another block is read than was written by TCP")
 	}
 	open, err := srp.Dial(ctx, device, d.portals.load()[2].Addr(), srp.Config{Initiator: iu.MakePortID(0, 8), Target: iu.MakePortID(0xe1, 0xe2)})
@@ -215,4 +205,20 @@ func TestPortalsThatShareAPort(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "portal iser+iwarp://127.0.0.1:47913: port 47913 is that of the portal iscsi+tcp://0.0.0.0:47913 already") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// first512 is block 0 of LUN 0, by SRP.
+func first512(t *testing.T, c *srp.Conn) []byte {
+	t.Helper()
+	in := make([]byte, 512)
+	for range 4 { // a unit attention may come first
+		k := &srp.Command{CDB: []byte{byte(scsi.OpRead10), 0, 0, 0, 0, 0, 0, 0, 1, 0}, In: in}
+		if err := c.Do(k); err != nil {
+			t.Fatal(err)
+		}
+		if k.Status == scsi.Good {
+			break
+		}
+	}
+	return in
 }

@@ -42,7 +42,8 @@ func (d *Daemon) shown(t *served) []plugin.Shown {
 		s := plugin.Showing{Target: t.spec}
 		for _, p := range d.portals.load() {
 			if p.pair.Transport.Name == transport.Name && p.spec.Shows(t.Name) {
-				s.At = append(s.At, p.reachable())
+				s.At, s.Tags = append(s.At, p.reachable()), append(s.Tags, max(1, p.spec.Tag))
+				s.Hosts = append(s.Hosts, p.pair.Provider.HostLines(p.spec.Address.Text))
 			}
 		}
 		if len(s.At) > 0 && transport.Show != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
@@ -27,7 +28,11 @@ type stores struct {
 	spec   model.Unit
 	log    *slog.Logger
 	record *unitRecord      // where what outlives the unit is kept; nil: nowhere
+	places *heldPlaces      // what units have opened by paths
+	memory *buffer.Regions  // all that data lies in
 	given  map[string]*base // stores that were open before: they are not opened, and not closed by drop
+
+	paths openPaths
 
 	told string // what was told last of what it has lost; Daemon.watching guards it
 
@@ -121,6 +126,7 @@ func (s *stores) openBase(ctx context.Context, name string) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.list(opened)
 	b := &base{Opened: opened, spec: spec, same: opened.Same}
 	if err := s.keep(b, kind.Volatile, name); err != nil {
 		if b.Undo != nil {
@@ -129,6 +135,13 @@ func (s *stores) openBase(ctx context.Context, name string) (*base, error) {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// list has a store that was just opened put memory of its own into the list of all.
+func (s *stores) list(o plugin.Opened) {
+	if o.List != nil {
+		o.List(s.memory)
+	}
 }
 
 // filtered puts the unit's filters on a store.
@@ -205,6 +218,7 @@ func (s *stores) lost() error {
 	s.mu.Lock()
 	all := slices.Clone(s.losing)
 	s.mu.Unlock()
+	all = append(all, s.paths.losing()...)
 	var errs []error
 	for _, lost := range all {
 		errs = append(errs, lost())

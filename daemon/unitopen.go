@@ -260,7 +260,7 @@ func (p *unitPlan) place(j *unitJob, name string, spec model.Plugin, at *places)
 			}
 		}
 	}
-	if other, ok := p.holder(f.Same); ok {
+	if other, ok := p.holder(f.Same, j.spec.Name); ok {
 		return fmt.Errorf("%s: the unit %q serves it already, perhaps by another name: %w", spec.Values.String("path"), other, errHeld)
 	}
 	p.fresh[f.Same] = j.spec.Name
@@ -319,8 +319,11 @@ func (p *unitPlan) lookedFor(kind plugin.Store, spec model.Plugin) model.Values 
 	return spec.Values
 }
 
-// holder is the unit that has a place, and keeps it.
-func (p *unitPlan) holder(same string) (string, bool) {
+// holder is the unit that has a place, and keeps it; what the unit itself has opened by a path does not count.
+func (p *unitPlan) holder(same, unit string) (string, bool) {
+	if other, ok := p.c.places.holder(same); ok && other != unit {
+		return other, true
+	}
 	if u, ok := p.fresh[same]; ok {
 		return u, true
 	}

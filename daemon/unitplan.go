@@ -49,6 +49,9 @@ func (j *unitJob) key() model.Key {
 // that take the place of others. Daemon.changing is held.
 func (c *units) prepare(ctx context.Context, x *transition) error {
 	p := &unitPlan{c: c, x: x, opened: make(map[*unit]*device), fresh: make(map[string]string)}
+	if err := p.settled(ctx); err != nil {
+		return err
+	}
 	if err := p.gather(); err != nil {
 		return err
 	}
@@ -113,6 +116,27 @@ func (p *unitPlan) looksAgain() {
 			p.x.anew[t.Name] = true
 		}
 	}
+}
+
+// settled waits for the ends of moves that earlier changes have begun, of the units that the steps are about: until then
+// it is open which device has their stores, and a store would be handed over that the other move closes.
+func (p *unitPlan) settled(ctx context.Context) error {
+	for _, s := range p.x.steps(model.UnitObject) {
+		name := s.Key.Name
+		if s.Op == plan.Rename {
+			name = s.From.Name
+		}
+		u, ok := p.c.find(name)
+		if !ok {
+			continue
+		}
+		for _, m := range p.c.underWay(u) {
+			if !ended(ctx, m.done) {
+				return fmt.Errorf("unit %s: an earlier change of it has not ended, since tasks have not: %w", name, context.Cause(ctx))
+			}
+		}
+	}
+	return nil
 }
 
 // gather finds out what the steps mean.

@@ -106,6 +106,7 @@ type units struct {
 	end     context.CancelFunc
 	working sync.WaitGroup
 	later   atomic.Int64 // descriptors that stores may open later
+	places  heldPlaces   // what units have opened by paths
 
 	// mu guards moves: those that are under way.
 	mu    sync.Mutex
@@ -118,6 +119,7 @@ func (d *Daemon) made() {
 	d.unopened = make(chan struct{}, 1)
 	c := &d.units
 	c.life, c.end = context.WithCancel(context.Background())
+	c.places.stored = c.storedAt
 }
 
 // logicalUnit finds a logical unit by its name.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -69,6 +70,9 @@ func TestWholeDaemonAtOnce(t *testing.T) {
 		close(stop)
 		visiting.Wait()
 		w.d.units.working.Wait()
+		for slices.ContainsFunc(w.d.engine.Status().Conditions, func(c apply.Condition) bool { return c.Type == apply.Ending }) {
+			time.Sleep(10 * time.Millisecond) // what has not ended in its time is looked at again until it has
+		}
 		w.doc = w.d.engine.Current().Document
 
 		// Of the sessions that are left those count that the daemon knows.

@@ -40,6 +40,8 @@ type Kind struct {
 	Volatile bool
 	Device   // of the axis "device"
 	Listen   // of the axis "transport"
+	// Tied, of the axis "transport": sessions that have come by a portal end with it, and with what it shows.
+	Tied bool
 }
 
 // Device says what a unit of a device type is made of, and what it gives.

@@ -20,7 +20,7 @@ func parseYAML(text []byte, line int) (root node, p *Problem) {
 		return node{}, &Problem{At: at, Err: fmt.Errorf(format, args...)}
 	}
 	if line := tooDeep(text); line > 0 {
-		return fail(Position{line, 1}, "values are nested deeper than %d", maxDepth)
+		return fail(Position{line, 1}, "values are nested deeper than %d, brackets in texts counted", maxDepth)
 	}
 	defer func() { // the parser is not ours, and the text is anybody's
 		if r := recover(); r != nil {

@@ -34,6 +34,7 @@ func schema() model.Schema {
 			{Axis: "device", Name: "shelf", Device: model.Device{Stores: model.ManyStores, Units: func(model.Values) []string { return []string{"arm", "bay0"} }}},
 			{Axis: "transport", Name: "rope+tcp", Listen: listen, Options: []model.Option{{Name: "digest", Type: model.Bool}}},
 			{Axis: "transport", Name: "wire+tcp", Listen: listen},
+			{Axis: "transport", Name: "cord+tcp", Listen: listen, Tied: true},
 		},
 		Target: []model.Option{
 			{Name: "let-in", Type: model.String, List: true},

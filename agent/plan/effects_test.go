@@ -129,6 +129,29 @@ func TestEffects(t *testing.T) {
 	}
 }
 
+// TestTied: where sessions are nothing without their portal they end with it, and with what it showed.
+func TestTied(t *testing.T) {
+	text := func(portal string) string {
+		return strings.Replace(base, "- wire+tcp://127.0.0.1:3261", portal, 1)
+	}
+	const a, b, at = "iqn.2026-11.io.test:a", "iqn.2026-11.io.test:b", "cord+tcp://127.0.0.1:3261"
+	portal := func(more string) string {
+		return text("- {name: c, kind: cord+tcp, address: \"127.0.0.1:3261\"" + more + "}")
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{portal(""), text(""), "remove portal/c ends-sessions: nobody logs in there any more; sessions that have come by it end"},
+		{portal(""), strings.Replace(portal(""), ":3261", ":3262", 1), "change portal/c ends-sessions: nobody logs in at its old address any more; sessions that have come by it end"},
+		{portal(""), portal(", tag: 2"), "change portal/c ends-sessions: sessions that have come by it end with targets that it does not show as before; it counts for who logs in next"},
+		{portal(""), portal(", targets: [\"" + a + "\"]"), "change portal/c ends-sessions: sessions that have come by it end with targets that it does not show as before; it counts for who logs in next"},
+		{portal(", targets: [\"" + a + "\"]"), portal(", targets: [\"" + a + "\", \"" + b + "\"]"), "change portal/c unseen: it counts for who logs in next"},
+		{text(""), portal(""), "create portal/c unseen: "},
+	} {
+		if got := strings.Join(steps(mustMake(t, read(t, c.old), read(t, c.new), crowdOfB)), "\n"); got != c.want {
+			t.Errorf("%s is\n%s, not\n%s", at, got, c.want)
+		}
+	}
+}
+
 // TestDigest: a plan is good for one document on one generation.
 func TestDigest(t *testing.T) {
 	a, b := read(t, base), read(t, base+"# more\n")

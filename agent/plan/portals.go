@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/lunette-io/lunette/agent/model"
@@ -76,9 +77,26 @@ func (d *differ) portals() {
 			continue
 		}
 		var o outcome
-		o.is(Unseen, "nobody logs in there any more; sessions that have come by it stay")
+		d.leaves(p.Portal, &o, "nobody logs in there any more")
 		d.add(Step{Op: Remove, Key: p.key, Fields: gone(d.portalWritten(p.Portal))}, o)
 	}
+}
+
+// leaves notes what is noticed of a portal that is not there any more.
+func (d *differ) leaves(p *model.Portal, o *outcome, what string) {
+	if d.kind("transport", p.Kind).Tied {
+		o.is(EndsSessions, what+"; sessions that have come by it end")
+		return
+	}
+	o.is(Unseen, what+"; sessions that have come by it stay")
+}
+
+// narrower reports that a portal which has shown the targets of old, none: all, does not show all of them by new.
+func narrower(old, new []string) bool {
+	if len(new) == 0 {
+		return false
+	}
+	return len(old) == 0 || slices.ContainsFunc(old, func(name string) bool { return !slices.Contains(new, name) })
 }
 
 // portal are the fields in which two portals differ.
@@ -87,7 +105,7 @@ func (d *differ) portal(old, new *model.Portal, o *outcome) []change {
 	all = append(all, value("kind", old.Kind, new.Kind)...)
 	all = append(all, value("address", address(old), address(new))...)
 	if len(all) > 0 && (old.Kind != new.Kind || address(old) != address(new)) {
-		o.is(Unseen, "nobody logs in at its old address any more; sessions that have come by it stay")
+		d.leaves(old, o, "nobody logs in at its old address any more")
 	}
 	next := value("targets", set(old.Targets), set(new.Targets))
 	next = append(next, value("tag", tag(old), tag(new))...)
@@ -103,6 +121,9 @@ func (d *differ) portal(old, new *model.Portal, o *outcome) []change {
 	} else {
 		next = append(next, negative(written("", d.kind("transport", old.Kind).Options, old.Values))...)
 		next = append(next, written("", d.kind("transport", new.Kind).Options, new.Values)...)
+	}
+	if d.kind("transport", new.Kind).Tied && old.Kind == new.Kind && (tag(old) != tag(new) || narrower(old.Targets, new.Targets)) {
+		o.is(EndsSessions, "sessions that have come by it end with targets that it does not show as before")
 	}
 	if len(next) > 0 {
 		o.is(Unseen, "it counts for who logs in next")

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,8 +81,22 @@ func TestEvents(t *testing.T) {
 	if got := collect(t, c, 1, false, 0); got != "" {
 		t.Errorf("none: %s", got)
 	}
-	go func() { f.events <- eventsOf(10, 10)[0] }()
-	if got := collect(t, c, 0, true, 1); got != "10" {
+	// The stream before has perhaps not noticed yet that nobody reads it, and takes one: there is one for each.
+	var telling sync.WaitGroup
+	told := make(chan struct{})
+	telling.Go(func() {
+		for {
+			select {
+			case f.events <- eventsOf(10, 10)[0]:
+			case <-told:
+				return
+			}
+		}
+	})
+	got := collect(t, c, 0, true, 1)
+	close(told)
+	telling.Wait()
+	if got != "10" {
 		t.Errorf("from now on: %s", got)
 	}
 	if time.Since(started) > soon {

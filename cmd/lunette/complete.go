@@ -191,6 +191,12 @@ func (l *commandLine) values(v *kong.Value) []candidate {
 		return all
 	case "session":
 		return l.sessions(ctx)
+	case "device":
+		return l.devices()
+	case "drive":
+		return l.drives(ctx)
+	case "disc":
+		return l.discs(ctx)
 	case "library":
 		return l.libraries(ctx)
 	case "cartridge":

@@ -37,7 +37,7 @@ func TestComplete(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"app":                         "apply",
-		"unit ":                       "create set resize delete list show",
+		"unit ":                       "create set resize delete load eject discs list show",
 		"unit re":                     "resize",
 		"unit resize ":                "db old",
 		"unit resize d":               "db",

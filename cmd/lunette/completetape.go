@@ -18,6 +18,12 @@ func (l *commandLine) libraries(ctx context.Context) []candidate {
 		}
 		return all
 	}
+	return l.unitsOf(ctx, "library", "library")
+}
+
+// unitsOf are the units of the daemon whose device is of a kind, with what an option of it says.
+func (l *commandLine) unitsOf(ctx context.Context, kind, option string) []candidate {
+	var all []candidate
 	some, _ := l.daemon(l.socket).Objects(ctx, model.UnitObject)
 	for _, o := range some {
 		v, err := readTree(o.Object)
@@ -26,8 +32,8 @@ func (l *commandLine) libraries(ctx context.Context) []candidate {
 		}
 		unit, _ := v.(fields)
 		device, _ := unit.get("device")
-		if of, ok := device.(fields); ok && of.text("kind") == "library" {
-			all = append(all, candidate{o.Name, of.text("library")})
+		if of, ok := device.(fields); ok && of.text("kind") == kind {
+			all = append(all, candidate{o.Name, of.text(option)})
 		}
 	}
 	return all

@@ -11,6 +11,8 @@ func examples() map[string]string {
 	return map[string]string{
 		"serve": `lunette serve disk.img
 lunette serve new.img --size 10G --portal 0.0.0.0 --chap web:/etc/lunette/web.secret
+lunette serve debian.iso --portal 0.0.0.0
+lunette serve --passthrough naa.5000e11156304001
 lunette serve --config lunette.yaml --state /var/lib/lunette`,
 		"apply": `lunette apply -f lunette.yaml
 lunette apply -f lunette.yaml --end-sessions --comment "the old database goes"
@@ -35,10 +37,13 @@ lunette rollback 3 --state /var/lib/lunette`,
 		"status":             "lunette status -o json",
 		"events":             "lunette events -f",
 		"operations":         "lunette operations\nlunette operations --cancel 12",
-		"unit create":        "lunette unit create db --file /srv/db.img --size 10G\nlunette unit create scratch --memory 1G filters.0.kind=stats",
+		"unit create":        "lunette unit create db --file /srv/db.img --size 10G\nlunette unit create scratch --memory 1G filters.0.kind=stats\nlunette unit create tape --passthrough naa.5000e11156304001 device.detach-driver=true\nlunette unit create cd --optical debian.iso",
 		"unit set":           "lunette unit set db device.read-only=true\nlunette unit set db device.serial=",
 		"unit resize":        "lunette unit resize db 20G\nlunette unit resize db 5G --delete-data",
 		"unit delete":        "lunette unit delete db\nlunette unit delete db --delete-data",
+		"unit load":          "lunette unit load cd ubuntu.iso\nlunette unit load cd /srv/iso/driver.iso --force",
+		"unit eject":         "lunette unit eject cd",
+		"unit discs":         "lunette unit discs cd",
 		"unit list":          "lunette unit list -o wide",
 		"unit show":          "lunette unit show db",
 		"target create":      "lunette target create iqn.2026-11.io.lunette:db --lun 0=db --lun 1=scratch,ro --initiator iqn.1993-08.org.debian:01:web",
@@ -105,6 +110,7 @@ lunette tape copy /opt/mhvtl/E01001L8 E01001L8 --store /srv/vtl`,
 		"sessions":     "lunette sessions -o json",
 		"profile":      "lunette profile cpu --time 10s",
 		"bench":        "lunette bench iscsi://127.0.0.1/iqn.2026-11.io.lunette:db/0 --depth 32 --time 10s",
+		"devices":      "lunette devices\nlunette devices -o json",
 		"check":        "lunette check lunette.yaml\nlunette check - -o json < lunette.yaml",
 		"kinds":        "lunette kinds store",
 		"completion": `lunette completion bash > /usr/share/bash-completion/completions/lunette

@@ -18,6 +18,7 @@ import (
 	"github.com/lunette-io/lunette/agent/plan"
 	"github.com/lunette-io/lunette/agent/state"
 	"github.com/lunette-io/lunette/daemon"
+	"github.com/lunette-io/lunette/initiator/sg/attached"
 )
 
 var _ daemonAPI = (*client.Client)(nil)
@@ -36,6 +37,8 @@ type fakeDaemon struct {
 	operations []apply.Operation
 	sessions   []api.Session
 	results    map[string]string // of actions, in JSON
+	devices    []attached.Unit   // that are attached to the machine
+	users      []string          // of the devices that have a driver
 }
 
 func (f *fakeDaemon) note(format string, args ...any) {
@@ -200,9 +203,20 @@ func (f *fakeDaemon) asks(t *testing.T, people bool, answer string, args ...stri
 	e := &env{
 		ctx: t.Context(), stdin: strings.NewReader(answer), stdout: &out, stderr: &errs, terminal: people,
 		registry: daemon.Builtin(), daemon: func(string) daemonAPI { return f },
+		attached: f,
 	}
 	status = e.run(args)
 	return status, out.String(), errs.String()
+}
+
+// List and Users implement [attachedHost].
+func (f *fakeDaemon) List() ([]attached.Unit, error) { return f.devices, nil }
+
+func (f *fakeDaemon) Users(u attached.Unit) ([]string, error) {
+	if u.Driver == "" {
+		return nil, nil
+	}
+	return f.users, nil
 }
 
 func (f *fakeDaemon) Act(_ context.Context, unit, action string, arguments, result any) error {

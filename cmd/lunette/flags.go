@@ -3,18 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
 // fromFlags makes the document of one target with all units.
-func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
-	args := inOrder(c.File, c.Memory, c.Null)
+func (c *serveCmd) fromFlags(schema model.Schema, stores []plugin.Store) (*model.Document, error) {
+	args := inOrder(c.File, c.Memory, c.Null, c.Passthrough)
 	if len(args) == 0 {
-		return nil, errors.New("there is nothing to serve: name a file or a block device, or give --memory SIZE or --config FILE")
+		return nil, errors.New("there is nothing to serve: name a file or a block device, or give --memory SIZE, --passthrough ID or --config FILE")
 	}
 	d := &model.Document{Version: model.Version}
 	t := model.Target{Name: c.Target}
@@ -28,25 +27,20 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if len(c.SRPInitiator) > 0 {
 		t.Given = t.Given.Put(model.Grouped("srp", model.Texts("initiators", c.SRPInitiator...)))
 	}
+	if len(c.FCPInitiator) > 0 {
+		t.Given = t.Given.Put(model.Grouped("fcp", model.Texts("initiators", c.FCPInitiator...)))
+	}
+	made := units{schema: schema, stores: stores, d: d}
 	for i, a := range args {
-		u, err := c.unit(d, a)
+		u, err := c.unit(&made, a)
 		if err != nil {
 			return nil, err
 		}
 		d.Units = append(d.Units, u)
 		t.LUNs = append(t.LUNs, model.LUN{Number: i, Unit: u.Name})
 	}
-	if c.Size != "" && len(c.File) == 0 {
-		return nil, errors.New("--size is the size of files, and there is none: --memory and --null have their own, such as --memory 1G")
-	}
-	if c.Direct && len(c.File) == 0 {
-		return nil, errors.New("--direct is about files, and there is none")
-	}
-	if c.Serial != "" && len(args) > 1 {
-		return nil, fmt.Errorf("--serial is that of one disk, and there are %d: write a document, with a serial for each", len(args))
-	}
-	if c.Format == "raw" && len(c.File) == 0 {
-		return nil, errors.New("--format is about files, and there is none")
+	if err := c.unused(&made, len(args)); err != nil {
+		return nil, err
 	}
 	if t.Name == "" {
 		t.Name = model.NamePrefix + d.Units[0].Name
@@ -58,10 +52,17 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	d.Label("targets[0].name", "--target")
 	d.Label("targets[0].initiators", "--initiator")
 	d.Label("targets[0].srp.initiators", "--srp-initiator")
+	d.Label("targets[0].fcp.initiators", "--fcp-initiator")
+	networks := 0 // of Fibre Channel: on each the target has a port of its own
 	for i, text := range c.Portal {
 		p, err := schema.ParsePortal(text)
 		if err != nil {
 			return nil, fmt.Errorf("--portal: %w", err)
+		}
+		if p.Transport() == "fcp" {
+			if networks++; networks > 1 {
+				p.Tag = networks
+			}
 		}
 		d.Portals = append(d.Portals, p)
 		d.Label(fmt.Sprintf("portals[%d]", i), "--portal "+text)
@@ -69,21 +70,28 @@ func (c *serveCmd) fromFlags(schema model.Schema) (*model.Document, error) {
 	if err := d.Validate(schema); err != nil {
 		return nil, err
 	}
+	for _, n := range made.notes {
+		d.Notes = append(d.Notes, d.Problem(n.at, n.err))
+	}
 	return d, c.idle(d)
 }
 
 // idle finds flags that have no effect, since no portal is of the transport that they are about: whoever
 // gives them believes that they keep somebody out.
 func (c *serveCmd) idle(d *model.Document) error {
-	var iscsi, srp bool
+	of := make(map[string]bool) // transports
 	for _, p := range d.Portals {
-		srp = srp || p.Transport() == "srp"
-		iscsi = iscsi || p.Transport() != "srp"
+		of[p.Transport()] = true
 	}
 	switch {
-	case len(c.SRPInitiator) > 0 && !srp:
+	case len(c.SRPInitiator) > 0 && !of["srp"]:
 		return errors.New("--srp-initiator is there without a portal of SRP, and would keep nobody out: add --portal srp+iwarp://ADDR, or leave it out")
-	case iscsi:
+	case len(c.FCPInitiator) > 0 && !of["fcp"]:
+		return errors.New("--fcp-initiator is there without a portal of FCP, and would keep nobody out: add --portal fcp+fcoe://INTERFACE, or leave it out")
+	}
+	delete(of, "srp")
+	delete(of, "fcp")
+	if len(of) > 0 {
 		return nil
 	}
 	for _, f := range []struct {
@@ -93,7 +101,7 @@ func (c *serveCmd) idle(d *model.Document) error {
 		{"--initiator", len(c.Initiator) > 0}, {"--chap", len(c.Chap) > 0}, {"--discovery-chap", len(c.DiscoveryChap) > 0},
 	} {
 		if f.given {
-			return fmt.Errorf("%s is about iSCSI, and no portal is of it: add --portal ADDR, or leave it out; SRP has --srp-initiator", f.name)
+			return fmt.Errorf("%s is about iSCSI, and no portal is of it: add --portal ADDR, or leave it out; SRP has --srp-initiator, and FCP has --fcp-initiator", f.name)
 		}
 	}
 	return nil
@@ -107,81 +115,6 @@ func (c *serveCmd) network() (all []model.Flag) {
 		}
 	}
 	return all
-}
-
-// unit makes the unit of one argument.
-func (c *serveCmd) unit(d *model.Document, a unitArg) (model.Unit, error) {
-	at := fmt.Sprintf("units[%d]", len(d.Units))
-	name := a.flag
-	u := model.Unit{Store: model.Plugin{Kind: a.flag}}
-	if a.flag == "file" {
-		name = model.PlainName(a.value)
-		d.Label(at, a.value)
-		d.Label(at+".store.size", "--size")
-		if err := c.place(&u.Store, a.value); err != nil {
-			return u, err
-		}
-	} else {
-		d.Label(at, "--"+a.flag)
-		u.Store = u.Store.With("size", a.value)
-	}
-	u.Name = d.UniqueUnitName(name)
-	if c.ReadOnly {
-		u.Device = u.Device.With("read-only", "true")
-	}
-	if c.Serial != "" {
-		u.Device = u.Device.With("serial", c.Serial)
-		d.Label(at+".device.serial", "--serial")
-	}
-	if c.Settings != "" {
-		u.Device = u.Device.With("settings", c.Settings)
-		d.Label(at+".device.settings", "--settings")
-	}
-	if c.BlockSize != "" {
-		u.Device = u.Device.With("block-size", c.BlockSize)
-		d.Label(at+".device.block-size", "--block-size")
-	}
-	return u, nil
-}
-
-// place makes the store of a file or block device.
-func (c *serveCmd) place(p *model.Plugin, path string) error {
-	p.Kind = "file"
-	*p = p.With("path", c.lasting(path))
-	if c.ReadOnly {
-		*p = p.With("read-only", "true")
-	}
-	info, err := os.Stat(path)
-	to, _ := os.Readlink(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && to != "":
-		return fmt.Errorf("%s: it is a symbolic link to %s, which does not exist: make that first, or name it instead", path, to)
-	case errors.Is(err, fs.ErrNotExist) && c.Size == "":
-		return fmt.Errorf("%s: there is no such file: add --size 10G to make it, sparse, with that size", path)
-	case errors.Is(err, fs.ErrNotExist) && c.ReadOnly:
-		return fmt.Errorf("%s: there is no such file, and --read-only makes none", path)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: %w", path, errors.Unwrap(err))
-	case err == nil && info.IsDir():
-		return fmt.Errorf("%s: it is a directory: name a file or a block device", path)
-	case err == nil && info.Mode().Type() == fs.ModeDevice: // a block device
-		if c.Size != "" {
-			return fmt.Errorf("--size: %s is a block device, which has its own size", path)
-		}
-		p.Kind = "block"
-	case err == nil && info.Mode().IsRegular() && info.Size() == 0 && c.Size == "":
-		return fmt.Errorf("%s: the file is empty: add --size 10G to give it a size", path)
-	}
-	if c.Size != "" {
-		*p = p.With("size", c.Size)
-	}
-	if c.Format == "raw" && p.Kind == "file" {
-		*p = p.With("format", "raw")
-	}
-	if c.Direct && p.Kind == "file" { // a block store knows nothing else
-		*p = p.With("direct", "true")
-	}
-	return nil
 }
 
 // auth reads the flags about CHAP.

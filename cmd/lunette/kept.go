@@ -10,6 +10,7 @@ import (
 	"github.com/lunette-io/lunette/agent/apply"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/agent/state"
+	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
 // file is the document that a reload applies; empty: there is none, or it could be read once at most.
@@ -62,21 +63,21 @@ func (c *serveCmd) kept(log *slog.Logger) (*state.Dir, error) {
 }
 
 // first is the document of the start: the current generation of the state, or else what the flags say.
-func (c *serveCmd) first(kept *state.Dir, schema model.Schema, log *slog.Logger) (*model.Document, error) {
+func (c *serveCmd) first(kept *state.Dir, schema model.Schema, stores []plugin.Store, log *slog.Logger) (*model.Document, error) {
 	if kept == nil {
-		return c.document(schema)
+		return c.document(schema, stores)
 	}
 	if stored, ok := kept.Current(); ok {
 		log.Info("this is the document", "generation", stored.Generation, "time", stored.Time, "author", stored.Author, "state", kept.Path())
 		c.tellOther(stored, log)
 	}
-	return apply.Load(kept, schema, func() (*model.Document, error) { return c.document(schema) })
+	return apply.Load(kept, schema, func() (*model.Document, error) { return c.document(schema, stores) })
 }
 
 // tellOther tells who gives another document than the one that is kept that it is left alone.
 func (c *serveCmd) tellOther(stored state.Stored, log *slog.Logger) {
 	if c.Config == "" {
-		if len(c.File)+len(c.Memory)+len(c.Null) > 0 {
+		if len(c.File)+len(c.Memory)+len(c.Null)+len(c.Passthrough) > 0 {
 			log.Warn("the units of the command line are left alone: they are the first document of a state, and this one has another", "generation", stored.Generation)
 		}
 		return

@@ -24,7 +24,7 @@ func TestKeptPathsAreAbsolute(t *testing.T) {
 	}
 	for state, where := range map[string]string{"": "", "kept": here + "/"} {
 		c := &serveCmd{File: unitArgs{{flag: "file", value: "disk.img"}}, Chap: []string{"me:secret"}, State: state, Format: "auto", Engine: "auto", BusyPoll: "auto"}
-		d, err := c.document(daemon.Builtin().Schema())
+		d, err := c.document(daemon.Builtin().Schema(), daemon.Builtin().Stores)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/client"
 	"github.com/lunette-io/lunette/daemon"
+	"github.com/lunette-io/lunette/initiator/sg/attached"
 )
 
 func main() {
@@ -33,7 +34,7 @@ func main() {
 
 // A cli is all commands with their flags.
 type cli struct {
-	Serve serveCmd `cmd:"" group:"The daemon" help:"Serve files, block devices and memory as SCSI disks."`
+	Serve serveCmd `cmd:"" group:"The daemon" help:"Serve files, block devices and memory as SCSI disks, images of discs in optical drives, and SCSI devices of this machine."`
 
 	Apply      applyCmd      `cmd:"" group:"The document" help:"Make a document the one that is served: by difference, all of it or nothing."`
 	Diff       diffCmd       `cmd:"" group:"The document" help:"Show in what a document differs from the one that is served."`
@@ -49,7 +50,7 @@ type cli struct {
 	Events     eventsCmd     `cmd:"" group:"The document" help:"Show what has happened, and what happens."`
 	Operations operationsCmd `cmd:"" group:"The document" help:"List changes under way, and the last that were."`
 
-	Unit        unitCmd        `cmd:"" group:"Objects of the document" help:"Units: what initiators see as disks."`
+	Unit        unitCmd        `cmd:"" group:"Objects of the document" help:"Units: what initiators see as disks, tape libraries, optical drives."`
 	Target      targetCmd      `cmd:"" group:"Objects of the document" help:"Targets: units at LUNs."`
 	Portal      portalCmd      `cmd:"" group:"Objects of the document" help:"Portals: where it listens."`
 	Access      accessCmd      `cmd:"" group:"Objects of the document" help:"What some initiators see of a target."`
@@ -66,6 +67,7 @@ type cli struct {
 	VTL        vtlCmd        `cmd:"" name:"vtl" group:"Tape libraries" help:"Tape libraries: making them, and the panel where they are operated."`
 	Tape       tapeCmd       `cmd:"" group:"Tape libraries" help:"Tapes without a daemon: what is on a cartridge, copies of it, and from and to drives and files."`
 	Bench      benchCmd      `cmd:"" group:"Tools" help:"Load a logical unit of any iSCSI target, and measure it."`
+	Devices    devicesCmd    `cmd:"" group:"Tools" help:"List the SCSI devices that are attached to this machine, which can be passed through. No daemon is asked."`
 	Check      checkCmd      `cmd:"" group:"Tools" help:"Check a configuration document, and what it names on this machine, and change nothing."`
 	Kinds      kindsCmd      `cmd:"" group:"Tools" help:"List the stores, filters, devices and transports, and their options."`
 	Completion completionCmd `cmd:"" group:"Tools" help:"Print what a shell needs to complete commands of lunette."`
@@ -107,6 +109,7 @@ type env struct {
 	terminal       bool // there are people, whom something can be asked
 	registry       daemon.Registry
 	daemon         func(socket string) daemonAPI
+	attached       attachedHost
 }
 
 // usageError marks an error in what was asked for.
@@ -122,6 +125,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	e := &env{
 		ctx: ctx, stdin: os.Stdin, stdout: stdout, stderr: stderr, terminal: isTerminal(os.Stdin) && isTerminal(stdout),
 		registry: daemon.Builtin(), daemon: func(socket string) daemonAPI { return client.New(socket) },
+		attached: attached.Host{},
 	}
 	return e.run(args)
 }

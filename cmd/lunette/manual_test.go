@@ -13,12 +13,13 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/lunette-io/lunette/daemon"
+	"github.com/lunette-io/lunette/initiator/sg/attached"
 )
 
 var update = flag.Bool("update", false, "write the pages about the command line anew")
 
 func plainEnv(t *testing.T) *env {
-	return &env{ctx: t.Context(), stdin: strings.NewReader(""), stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), registry: daemon.Builtin()}
+	return &env{ctx: t.Context(), stdin: strings.NewReader(""), stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), registry: daemon.Builtin(), attached: attached.Host{}}
 }
 
 // Each command has help, a whole sentence, and examples that are right.

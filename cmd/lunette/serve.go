@@ -12,21 +12,25 @@ import (
 
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/daemon"
+	"github.com/lunette-io/lunette/daemon/plugin"
 )
 
 // serveCmd is the daemon.
 type serveCmd struct {
-	Files []string `arg:"" optional:"" name:"file" complete:"file" help:"A file or block device to serve, as LUN 0, 1, … in the order of all files, --memory and --null. With --size a file that does not exist is made."`
+	Files []string `arg:"" optional:"" name:"file" complete:"file" help:"A file or block device to serve, as a disk, or as a disc if it is the image of one (ISO 9660, UDF), as LUN 0, 1, … in the order of all files, --memory and --null. With --size a file that does not exist is made."`
 
 	File   unitArgs `hidden:"" placeholder:"FILE"`
 	Memory unitArgs `placeholder:"SIZE" group:"Storage" help:"Serve anonymous memory of this size. Repeatable."`
 	Null   unitArgs `placeholder:"SIZE" group:"Storage" help:"Serve a disk of this size that forgets what is written. Repeatable."`
+
+	Passthrough unitArgs `placeholder:"ID" complete:"device" group:"Storage" help:"Serve a SCSI device of this machine, as \"lunette devices\" lists them: a name, a serial number or a device file. Repeatable."`
 
 	Size      string   `placeholder:"SIZE" group:"Storage" help:"Size of files that do not exist yet: 512, 10G, 1.5T (K, M, G … are powers of 1024; kB, MB, GB … of 1000)."`
 	BlockSize string   `placeholder:"BYTES" group:"Storage" help:"Logical block size, 512 or 4096."`
 	ReadOnly  bool     `group:"Storage" help:"Refuse writes."`
 	Serial    string   `placeholder:"TEXT" group:"Storage" help:"Serial number of the disk, where there is one; its NAA name follows from it. Default: one that is kept with the data."`
 	Format    string   `enum:"auto,raw" default:"auto" placeholder:"FORMAT" group:"Storage" help:"raw: serve files as they are, also those that look like images of other formats, such as qcow2."`
+	Device    string   `enum:"auto,disk,optical" default:"auto" placeholder:"KIND" group:"Storage" help:"What files are: disk; optical, discs in drives; auto, discs if they have a file system of discs."`
 	Settings  string   `placeholder:"WHOSE" group:"Storage" help:"For whom it holds what an initiator sets by START STOP UNIT and MODE SELECT: own, for itself, which is the default; shared, for all."`
 	Direct    bool     `group:"Storage" help:"Go past the page cache, by direct I/O, with all files. Block devices always do."`
 	Target    string   `placeholder:"IQN" group:"Network" help:"Name of the target. Default: iqn.2026-11.io.lunette:NAME, NAME from the first unit."`
@@ -40,6 +44,7 @@ type serveCmd struct {
 	Initiator      []string `sep:"none" placeholder:"NAME[,user=USER]" group:"Access" help:"Let in only the initiator of this name; with a user, only if USER proves to be there. Repeatable."`
 	TargetReset    string   `placeholder:"WHO" group:"Access" help:"Who may reset the target, with all sessions: nobody, which is the default, or anybody."`
 	SRPInitiator   []string `name:"srp-initiator" sep:"none" placeholder:"PORT" group:"Access" help:"Let in, by SRP, only the initiator at this port, which is 0x and 32 hexadecimal digits, or at this address. Repeatable."`
+	FCPInitiator   []string `name:"fcp-initiator" sep:"none" placeholder:"WWPN" group:"Access" help:"Let in, by FCP, only the initiator at the port of this worldwide name, such as 20:00:00:1b:21:01:02:03; * in it is any digits, ? is one. Repeatable."`
 
 	Engine   string `default:"auto" env:"LUNETTE_ENGINE" enum:"auto,goroutines,reactors" placeholder:"ENGINE" group:"Tuning" help:"What waits for connections: goroutines, one for each; reactors, a few threads for all; or auto."`
 	BusyPoll string `default:"auto" placeholder:"TIME" group:"Tuning" help:"Look for work this long before sleeping, such as 50us: lower latency for more processor time. 0s: never; auto: where it pays."`
@@ -86,7 +91,7 @@ func (c *serveCmd) Run(e *env) error {
 	}
 	// What was just typed is wrong rather than away for now.
 	opts.Strict = c.Strict || kept == nil && c.Config == ""
-	doc, err := within(e.ctx, func() (*model.Document, error) { return c.first(kept, schema, log) })
+	doc, err := within(e.ctx, func() (*model.Document, error) { return c.first(kept, schema, e.registry.Stores, log) })
 	if err != nil {
 		return c.unstarted(e, log, err)
 	}
@@ -161,13 +166,13 @@ func (c *serveCmd) logger(w io.Writer) *slog.Logger {
 }
 
 // document is the document that the flags mean.
-func (c *serveCmd) document(schema model.Schema) (*model.Document, error) {
+func (c *serveCmd) document(schema model.Schema, stores []plugin.Store) (*model.Document, error) {
 	if c.Config == "" {
-		return c.fromFlags(schema)
+		return c.fromFlags(schema, stores)
 	}
-	units := len(c.File) + len(c.Memory) + len(c.Null)
-	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator)
-	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Format == "raw" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
+	units := len(c.File) + len(c.Memory) + len(c.Null) + len(c.Passthrough)
+	others := len(c.Portal) + len(c.Chap) + len(c.ChapAlgorithms) + len(c.DiscoveryChap) + len(c.Initiator) + len(c.SRPInitiator) + len(c.FCPInitiator)
+	if units+others > 0 || c.ReadOnly || c.Direct || c.OpenDiscovery || c.Format == "raw" || c.Device != model.Auto && c.Device != "" || c.Size+c.BlockSize+c.Serial+c.Target+c.MutualChap+c.TargetReset+c.Settings != "" {
 		return nil, errors.New("--config is there together with units or flags about them: write them into the document, or leave --config out")
 	}
 	return readDocument(c.Config, schema)

@@ -15,6 +15,9 @@ type unitCmd struct {
 	Set    setObject     `cmd:"" help:"Change values of a unit."`
 	Resize unitResizeCmd `cmd:"" help:"Make a unit larger, or smaller."`
 	Delete unitDeleteCmd `cmd:"" help:"Remove a unit; its data stays, unless --delete-data says otherwise."`
+	Load   unitLoadCmd   `cmd:"" help:"Put a disc in an optical drive, in the place of the one that is there."`
+	Eject  unitEjectCmd  `cmd:"" help:"Take the disc out of an optical drive."`
+	Discs  unitDiscsCmd  `cmd:"" help:"List the images in the library of an optical drive."`
 	List   unitsCmd      `cmd:"" help:"List the logical units and what they have done, as \"lunette units\" does."`
 	Show   showObject    `cmd:"" help:"Show a unit as it stands in the document."`
 }
@@ -24,10 +27,14 @@ type unitCreateCmd struct {
 	Name   string   `arg:"" help:"How it is called: up to 64 letters, digits, '.', '-' and '_'."`
 	Values []string `arg:"" optional:"" name:"key=value" sep:"none" help:"Values as \"lunette unit set\" has them: all that a document can say."`
 
-	File      string `placeholder:"PATH" complete:"file" group:"Store" help:"It is on this file. With --size a file that does not exist is made."`
-	Block     string `placeholder:"PATH" complete:"file" group:"Store" help:"It is on this block device."`
-	Memory    string `placeholder:"SIZE" group:"Store" help:"It is anonymous memory of this size, lost when the daemon ends."`
-	Null      string `placeholder:"SIZE" group:"Store" help:"It has this size and forgets what is written."`
+	File    string `placeholder:"PATH" complete:"file" group:"Store" help:"It is on this file. With --size a file that does not exist is made."`
+	Block   string `placeholder:"PATH" complete:"file" group:"Store" help:"It is on this block device."`
+	Memory  string `placeholder:"SIZE" group:"Store" help:"It is anonymous memory of this size, lost when the daemon ends."`
+	Null    string `placeholder:"SIZE" group:"Store" help:"It has this size and forgets what is written."`
+	Optical string `placeholder:"FILE" complete:"file" group:"Device" help:"It is an optical drive, with this disc in it; - is an empty drive."`
+
+	Passthrough string `placeholder:"ID" complete:"device" group:"Device" help:"It is a SCSI device of the daemon's machine, as \"lunette devices\" lists them."`
+
 	Size      string `placeholder:"SIZE" group:"Store" help:"Size of the file: 512, 10G, 1.5T."`
 	ReadOnly  bool   `group:"Device" help:"Refuse writes."`
 	BlockSize string `placeholder:"BYTES" group:"Device" help:"Logical block size, 512 or 4096."`
@@ -46,39 +53,62 @@ func (c *unitCreateCmd) Run(e *env) error {
 
 // flags are the flags as values of the object.
 func (c *unitCreateCmd) flags() ([]string, error) {
+	all, err := c.what()
+	if err != nil {
+		return nil, err
+	}
+	disk := c.Optical == "" && c.Passthrough == ""
+	if c.Size != "" && c.File == "" {
+		return nil, errors.New("--size is the size of a file, and there is no --file: --memory and --null have their own, such as --memory 1G")
+	}
+	for _, v := range []struct{ flag, key, value string }{
+		{"--size", "store.size", c.Size}, {"--block-size", "device.block-size", c.BlockSize}, {"--serial", "device.serial", c.Serial},
+	} {
+		switch {
+		case v.value == "":
+		case !disk && v.flag == "--block-size", c.Passthrough != "" && v.flag == "--serial":
+			return nil, fmt.Errorf("%s is about disks: leave it out", v.flag)
+		default:
+			all = append(all, v.key+"="+v.value)
+		}
+	}
+	switch {
+	case !c.ReadOnly:
+	case !disk:
+		return nil, errors.New("--read-only is about disks: leave it out; who may not write to a unit is said where it is mapped, such as --lun 0=UNIT,ro")
+	default:
+		all = append(all, "device.read-only=true")
+		if c.File != "" || c.Block != "" {
+			all = append(all, "store.read-only=true")
+		}
+	}
+	return all, nil
+}
+
+// what says what the unit is, and on what.
+func (c *unitCreateCmd) what() ([]string, error) {
 	var all []string
-	for _, s := range []struct{ kind, key, value string }{
-		{"file", "path", c.File}, {"block", "path", c.Block}, {"memory", "size", c.Memory}, {"null", "size", c.Null},
+	for _, s := range []struct{ kind, of, key, value string }{
+		{"file", "store", "path", c.File}, {"block", "store", "path", c.Block}, {"memory", "store", "size", c.Memory}, {"null", "store", "size", c.Null},
+		{opticalDevice, "device", "disc", c.Optical}, {"passthrough", "device", "id", c.Passthrough},
 	} {
 		if s.value == "" {
 			continue
 		}
 		if len(all) > 0 {
-			return nil, errors.New("a unit has one store: name one of --file, --block, --memory and --null")
+			return nil, errors.New("a unit has one store, or is one device: name one of --file, --block, --memory, --null, --optical and --passthrough")
 		}
-		if s.key == "path" {
+		all = append(all, s.of+".kind="+s.kind)
+		if s.kind == opticalDevice && s.value == "-" {
+			continue
+		}
+		if s.key == "path" || s.key == "disc" {
 			var err error
 			if s.value, err = filepath.Abs(s.value); err != nil { // the daemon has a directory of its own
 				return nil, err
 			}
 		}
-		all = append(all, "store.kind="+s.kind, "store."+s.key+"="+s.value)
-	}
-	if c.Size != "" && c.File == "" {
-		return nil, errors.New("--size is the size of a file, and there is no --file: --memory and --null have their own, such as --memory 1G")
-	}
-	for _, v := range []struct{ key, value string }{
-		{"store.size", c.Size}, {"device.block-size", c.BlockSize}, {"device.serial", c.Serial},
-	} {
-		if v.value != "" {
-			all = append(all, v.key+"="+v.value)
-		}
-	}
-	if c.ReadOnly {
-		all = append(all, "device.read-only=true")
-		if c.File != "" || c.Block != "" {
-			all = append(all, "store.read-only=true")
-		}
+		all = append(all, s.of+"."+s.key+"="+s.value)
 	}
 	return all, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/scsi"
+	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -51,6 +52,9 @@ type Parts struct {
 	Values model.Values
 	Arena  *buffer.Arena // lends memory for data on its way
 	Stores Stores
+	// Keep is where something that outlives the process is kept, in the state directory, by the unit's name and this one of it: such as the
+	// reservations of a unit that has no store. nil: there is no such directory, and nothing is kept.
+	Keep func(name string) store.Record
 }
 
 // Stores open the stores of a unit, each with the unit's filters on it.
@@ -61,6 +65,10 @@ type Stores interface {
 	// Open opens a store. It may be called for as long as the unit is there, by a device that
 	// takes media out and puts others in; the device closes what it has opened.
 	Open(ctx context.Context, name string) (Opened, error)
+	// OpenPath opens what is at a path that the document does not name as a store, such as a medium that people put in, as the kind of store
+	// that holds it ([Store.Holds]), with the unit's filters on it. It may be called as Open may. The device closes it, by
+	// [Opened.Close]: until then no other unit gets what is there.
+	OpenPath(ctx context.Context, path string, readOnly bool) (Opened, error)
 }
 
 // A Unit is one logical unit of a device.

@@ -128,6 +128,11 @@ func Named(v model.Values) bool { return v.String("serial") != "" || v.String("n
 // Seed makes a seed of what a place says of itself, which is the same on every host.
 func Seed(kind, identity string) string { return strings.Join([]string{kind, identity}, "\x00") }
 
+// UnitSeed names a unit of this host by its name, where nothing that it has lasts longer.
+func UnitSeed(kind, name string) string {
+	return strings.Join([]string{"unit", host(), kind, name}, "\x00")
+}
+
 // PathSeed names a place that says nothing of itself: by its path as it is given, links and all, on
 // this host. Links are there to name what has no lasting name.
 func PathSeed(path string) string {

@@ -3,11 +3,13 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/buffer"
 )
 
 // A Provider is a network below transports. [Opens] or [OpensOn] says how one is opened; the type of
@@ -19,6 +21,11 @@ type Provider struct {
 	Check    func(c *model.Check) // nil: its options say all
 	// Listen is how portals are written that go over it, those whose kind has the port. It must be there.
 	Listen func(port uint16) model.Listen
+	// Host are lines for people: what a host does to get on the network of a portal at an address; nil: nothing.
+	Host func(at string) []string
+	// Soft is the type of the device of RDMA in software that a Linux host makes for it, as "rdma link" has it; empty: there is none, or hosts
+	// have adapters. SoftLocal is what is to be said where the portal is one that only this machine reaches.
+	Soft, SoftLocal string
 	// Explain says what to do about a portal that cannot be bound; nil: the error says it.
 	Explain func(f Failed) string
 	// Busy reports that nothing is wrong with the portal, but that another program has what it takes; nil: that
@@ -37,6 +44,13 @@ type Network interface{ Close() error }
 
 // A Describer is a [Network] that says of itself how it works.
 type Describer interface{ Describe() api.Facts }
+
+// A Logger is a [Network] that has something to say later. LogTo is called once, before anything goes over it.
+type Logger interface{ LogTo(log *slog.Logger) }
+
+// A Registrant is a [Network] whose adapters reach memory of this process. Register is called once, before anything goes over it, with the list of all
+// memory that data lies in: the list is there as long as the network.
+type Registrant interface{ Register(all *buffer.Regions) }
 
 // Failed is a portal that could not be bound.
 type Failed struct {
@@ -74,6 +88,14 @@ func network[N Network](n N, err error) (Network, error) {
 	return n, nil
 }
 
+// HostLines are the lines of Host.
+func (p Provider) HostLines(at string) []string {
+	if p.Host == nil {
+		return nil
+	}
+	return p.Host(at)
+}
+
 // On is the provider below this one; empty: there is none.
 func (p Provider) On() string { return p.on }
 
@@ -103,6 +125,7 @@ func (p Pair) schema() model.Kind {
 		Help:    strings.TrimSpace(p.Kind.Help + " " + p.Provider.Help),
 		Options: model.Merge(p.Kind.Options, p.Provider.Options),
 		Listen:  p.Provider.Listen(p.Kind.Port),
+		Tied:    p.Kind.Tied,
 	}
 }
 

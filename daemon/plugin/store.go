@@ -2,10 +2,15 @@ package plugin
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/store"
 )
 
@@ -18,6 +23,11 @@ type Store struct {
 	Look func(v model.Values) (Found, error)
 	// Volatile: what it holds is gone when it is closed.
 	Volatile bool
+	// Holds reports that what is at a path now is what this kind of store is made of. It opens nothing. nil: no path says where such a
+	// store is.
+	Holds func(path string) bool
+	// At are the options with which Open opens what is at a path, as it is. A kind has it if it has Holds.
+	At func(path string, readOnly bool) model.Values
 }
 
 func (p Store) add(r *Registry) { r.Stores = append(r.Stores, p) }
@@ -80,6 +90,8 @@ type Opened struct {
 	Remove func() error
 	// Later is how many descriptors the store may open later.
 	Later int
+	// List has the store put memory of its own, which it lends, into the list of all that data lies in. The daemon calls it, before the store is used; nil: it lends none.
+	List func(all *buffer.Regions)
 	// Label is the store in words: its kind, and what it is on.
 	Label string
 	// Taken tells that a logical unit has taken the store, so that nobody else closes it. The daemon
@@ -87,6 +99,48 @@ type Opened struct {
 	Taken func()
 	// Describe is what there is to say of the store and the filters on it; nil: nothing.
 	Describe func() api.Facts
+	// Closed tells that a store which [Stores.OpenPath] has opened is closed; nil: nobody has to know. Close calls it.
+	Closed func()
+}
+
+// Close closes the store. Whoever opened it by its path closes it so, and not by its own Close.
+func (o Opened) Close() error {
+	err := o.Store.Close()
+	if o.Closed != nil {
+		o.Closed()
+	}
+	return err
+}
+
+// absent is the error of a path where nothing is.
+type absent string
+
+func (a absent) Error() string        { return string(a) }
+func (a absent) Is(target error) bool { return target == fs.ErrNotExist }
+
+// Holder is the kind of store that what is at a path is made of. The error of a path where nothing is is [fs.ErrNotExist].
+func Holder(all []Store, path string) (Store, error) {
+	for _, s := range all {
+		if s.Holds != nil && s.Holds(path) {
+			return s, nil
+		}
+	}
+	info, err := os.Stat(path)
+	to, _ := os.Readlink(path)
+	var wrong *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && to != "":
+		return Store{}, absent(fmt.Sprintf("%s: it is a symbolic link to %s, which does not exist: make that first, or name it instead", path, to))
+	case errors.Is(err, fs.ErrNotExist):
+		return Store{}, absent(path + ": there is no such file")
+	case errors.As(err, &wrong):
+		return Store{}, fmt.Errorf("%s: %w", path, wrong.Err)
+	case err != nil:
+		return Store{}, err
+	case info.IsDir():
+		return Store{}, fmt.Errorf("%s: it is a directory: name a file or a block device", path)
+	}
+	return Store{}, fmt.Errorf("%s: it is neither a file nor a block device", path)
 }
 
 // A Notice is something for the log.

@@ -10,6 +10,7 @@ import (
 	"github.com/lunette-io/lunette/agent/api"
 	"github.com/lunette-io/lunette/agent/model"
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/target"
 )
 
@@ -118,6 +119,9 @@ type Binding struct {
 type Showing struct {
 	Target model.Target
 	At     []string // what initiators connect to: the portals of the transport that show it
+	// Tags are the tags of these portals, never 0, and Hosts what hosts do to get on their networks ([Provider.Host]).
+	Tags  []int
+	Hosts [][]string
 }
 
 // Shown is what a transport says of a target.
@@ -136,7 +140,27 @@ type Attaching struct {
 	Document model.Values
 	LUN      int
 	At       string // what initiators connect to
+	Tag      int    // of the portal; never 0
 	Local    bool   // the portal is one that only this machine reaches
+	// Host are lines of what a host does to get on the portal's network; Soft and SoftLocal are those of [Provider].
+	Host            []string
+	Soft, SoftLocal string
+	// Type is that of the logical unit at LUN.
+	Type scsi.PeripheralType
+}
+
+// Appears are lines that say as what Linux shows the logical unit once it is attached; nil: as a disk, as everybody expects.
+func (a Attaching) Appears() []string {
+	const indent = "             # "
+	switch a.Type {
+	case scsi.TypeOptical:
+		return []string{indent + "then it is /dev/sr0, or the next: mount /dev/sr0 /mnt"}
+	case scsi.TypeTape:
+		return []string{indent + "then it is /dev/nst0, or the next: mt -f /dev/nst0 status"}
+	case scsi.TypeChanger:
+		return []string{indent + "then it is /dev/sch0 and a /dev/sgN, which lsscsi -g shows: mtx -f /dev/sgN status"}
+	}
+	return nil
 }
 
 // A PortalKind is a kind of portal of a transport: which networks it goes over, and how it listens
@@ -145,6 +169,9 @@ type PortalKind struct {
 	About
 	// Port is that of a portal which names none, on networks that have ports.
 	Port uint16
+	// Tied: there are no sessions without the portal that they have come by. They end when it is closed, and when it does not show their
+	// target any more, or shows it by another tag.
+	Tied bool
 	// Attach are lines for people: how to attach a target by such a portal; nil: there are none.
 	Attach func(a Attaching) []string
 
@@ -171,14 +198,24 @@ func Over[T Node, N any](k PortalKind, listen func(ctx context.Context, node T, 
 }
 
 // SoftRDMA are the lines that make a device of RDMA in software on Linux, behind a label of what it is
-// for. On lo most kernels find no way to one, so that a portal that only this machine reaches needs an
-// address of another network device.
+// for, if the provider has one.
 func (a Attaching) SoftRDMA(label string) []string {
-	lines := []string{fmt.Sprintf("  %-10s rdma link add siw0 type siw netdev DEVICE", label)}
-	if a.Local {
-		lines = append(lines, "             # DEVICE is not lo: there most kernels find no way; listen on the address of another")
+	if a.Soft == "" {
+		return []string{fmt.Sprintf("  %-10s # over an adapter for RDMA that reaches the portal; \"rdma link\" lists them", label)}
+	}
+	lines := []string{fmt.Sprintf("  %-10s rdma link add %s0 type %[2]s netdev DEVICE", label, a.Soft)}
+	if a.Local && a.SoftLocal != "" {
+		lines = append(lines, "             # "+a.SoftLocal)
 	}
 	return lines
+}
+
+// SoftDevice is the name of the device that SoftRDMA makes, or what to write for that of an adapter.
+func (a Attaching) SoftDevice() string {
+	if a.Soft == "" {
+		return "DEVICE"
+	}
+	return a.Soft + "0"
 }
 
 // Counts are the totals of package target as the API has them.
