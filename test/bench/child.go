@@ -106,6 +106,9 @@ func serveTarget(backing, addr, dir string) error {
 	if err != nil {
 		return err
 	}
+	if address, ok := strings.CutPrefix(addr, fcScheme); ok {
+		return serveFC(t, arena, address)
+	}
 	node, err := iscsi.NewNode(iscsi.Config{Arena: arena, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
@@ -125,10 +128,20 @@ func serveTarget(backing, addr, dir string) error {
 		return err
 	}
 	p.Start()
-	return answer(node)
+	return answer(func(c *count) {
+		for _, s := range node.Sessions() {
+			for _, x := range s.Connections {
+				c.Receives += x.Stats.Receives
+				c.NotReady += x.Stats.ReceiveAgain
+				c.Sends += x.Stats.Sends
+				c.Copied += x.Stats.Copied
+			}
+		}
+	})
 }
 
-func answer(node *iscsi.Node) error {
+// answer answers the questions; network counts what the network has done.
+func answer(network func(*count)) error {
 	out := json.NewEncoder(os.Stdout)
 	profiling := false
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
@@ -147,23 +160,16 @@ func answer(node *iscsi.Node) error {
 			}
 			profiling = true
 		}
-		if err := out.Encode(counts(node)); err != nil {
+		if err := out.Encode(counts(network)); err != nil {
 			return err
 		}
 	}
 	return nil // the parent has gone
 }
 
-func counts(node *iscsi.Node) count {
+func counts(network func(*count)) count {
 	var c count
-	for _, s := range node.Sessions() {
-		for _, x := range s.Connections {
-			c.Receives += x.Stats.Receives
-			c.NotReady += x.Stats.ReceiveAgain
-			c.Sends += x.Stats.Sends
-			c.Copied += x.Stats.Copied
-		}
-	}
+	network(&c)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	c.Mallocs, c.Bytes = m.Mallocs, m.TotalAlloc

@@ -69,9 +69,14 @@ func startCounted(at *place, backing string) (*counted, error) {
 	if c.addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
+	return c, c.serve(backing, dir, c.listening)
+}
+
+// serve starts the target in a process of its own, and waits until it is ready.
+func (c *counted) serve(backing, dir string, ready func() bool) error {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.cmd = exec.Command(self)
 	c.cmd.Env = append(os.Environ(), childEnv+"="+backing, childAddr+"="+c.addr, childDir+"="+dir)
@@ -79,19 +84,16 @@ func startCounted(at *place, backing string) (*counted, error) {
 	c.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.out = bufio.NewScanner(out)
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := c.await(c.listening, os.DevNull); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c.await(ready, os.DevNull)
 }
 
 // measureCosts counts what commands cost, and prints it.

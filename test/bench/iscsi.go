@@ -20,6 +20,9 @@ func dialISCSI(ctx context.Context, p *peer, target string, n int, digests bool)
 		Address: p.addr, Target: target, Initiator: fmt.Sprintf("iqn.2026-11.io.lunette.test:bench%d", n),
 		ISID: pdu.ISID{0x80, 0, 0, 0, byte(n >> 8), byte(n)}, HeaderDigest: digests, DataDigest: digests, IWARP: p.iser,
 	}
+	if p.roce != nil {
+		l.Device = p.roce
+	}
 	for u := range units {
 		l.LUNs = append(l.LUNs, scsi.LUN(uint64(p.first+u)<<48))
 	}

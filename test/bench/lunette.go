@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/lunette-io/lunette/network/rdma/roce"
+	"github.com/lunette-io/lunette/network/udp/socket"
 )
 
 // variants are the flags that lunette has under other names.
@@ -14,6 +17,7 @@ var variants = map[string][]string{
 	busy:     {"--busy-poll", "100us"},
 	reactors: {"--engine", "reactors"},
 	iserName: nil,
+	roceName: nil,
 	before:   nil,
 	iserOld:  nil,
 	favoured: nil,
@@ -51,8 +55,17 @@ func startLunette(o options, at *place, name, backing string) (*peer, error) {
 		return p, p.launch(dir, nil, program, append(args, "--config", config)...)
 	}
 	portal := p.addr
-	if name == iserName || name == iserOld {
+	switch name {
+	case iserName, iserOld:
 		p.iser, portal = true, "iser+iwarp://"+p.addr
+		p.what += " --portal " + portal
+	case roceName:
+		// All of RoCE has one port of UDP, so that this one has an address of loopback for itself.
+		p.addr = strings.Replace(p.addr, "127.0.0.1", fmt.Sprintf("127.1.%d.%d", os.Getpid()>>8&0xff, os.Getpid()&0xff|1), 1)
+		if p.roce, err = roce.New(roce.Config{Host: socket.New()}); err != nil {
+			return nil, err
+		}
+		portal = "iser+roce://" + p.addr
 		p.what += " --portal " + portal
 	}
 	args = append(args, "--portal", portal, "--target", targetName)

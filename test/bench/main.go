@@ -37,6 +37,7 @@ type options struct {
 	flat    int64  // bytes; only a long stream over iSCSI
 	beside  bool   // only the greedy and the modest neighbour
 	nice    int    // of the greedy one's client
+	fc      bool   // only FCP over FCoE beside iSCSI over TCP
 }
 
 func main() {
@@ -63,6 +64,7 @@ func main() {
 	tape := flag.Int("tape", 0, "only measure tape drives in this process, with so many `GiB` each time")
 	flat := flag.Int("tape-stream", 0, "only measure tape drives over iSCSI, with so many `GiB` in a stream")
 	flag.IntVar(&o.nice, "nice", 10, "with -neighbour: the `priority` of the greedy one's client, as nice(1) has it")
+	flag.BoolVar(&o.fc, "fc", false, "only measure FCP over FCoE on a pair of virtual interfaces beside iSCSI over TCP; with -profile also write CPU profiles of the targets")
 	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi too: fio with its engine, or iscsi-perf")
 	flag.Parse()
 	o.tape, o.flat = int64(*tape)<<30, int64(*flat)<<30
@@ -99,6 +101,9 @@ func run(ctx context.Context, w io.Writer, o options) error {
 	}
 	if o.flat > 0 {
 		return tapeStream(ctx, w, o)
+	}
+	if o.fc {
+		return fibreChannel(ctx, w, o)
 	}
 	if o.beside {
 		return neighbours(ctx, w, o)

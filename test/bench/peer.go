@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/bench"
+	"github.com/lunette-io/lunette/network/fc"
+	"github.com/lunette-io/lunette/network/rdma/roce"
 )
 
 // The peers, as the tables name them.
@@ -22,6 +25,7 @@ const (
 	busy     = "busy-poll" // lunette with it
 	reactors = "reactors"  // lunette with that engine
 	iserName = "iSER"      // lunette by iSER over iWARP
+	roceName = "RoCE"      // lunette by iSER over RoCE
 	before   = "before"    // another lunette, by both
 	iserOld  = "iSER before"
 	favoured = "nice -10" // lunette with that priority
@@ -36,7 +40,7 @@ const (
 
 // peerNames is the order of the tables.
 func peerNames() []string {
-	return []string{lunette, before, busy, reactors, iserName, iserOld, tgt, tgtTuned, istgt, spdk, raw, ring}
+	return []string{lunette, before, busy, reactors, iserName, iserOld, roceName, tgt, tgtTuned, istgt, spdk, raw, ring}
 }
 
 // A peer is one target with units filled, ready to be measured.
@@ -50,6 +54,8 @@ type peer struct {
 	raw     bool                 // speaks the protocol of raw.go
 	digest  string               // target that insists on digests; none: the usual one agrees to them
 	iser    bool                 // is reached by iSER over iWARP
+	roce    *roce.Device         // with which it is reached by iSER over RoCE; nil: it is not
+	fc      fc.Network           // on which it is reached by FCP; nil: it is not
 	spins   bool                 // burns a processor when idle: it is stopped while others are measured
 	file    string               // what is measured without a server
 	leaves  func(pid int) string // a file that it leaves behind when it is killed
@@ -58,6 +64,9 @@ type peer struct {
 func (p *peer) dial(ctx context.Context, n int, digests bool) (bench.Client, error) {
 	if p.raw {
 		return dialRaw(p.addr)
+	}
+	if p.fc != nil {
+		return dialFC(ctx, p, n)
 	}
 	name := targetName
 	if digests && p.digest != "" {
@@ -69,14 +78,21 @@ func (p *peer) dial(ctx context.Context, n int, digests bool) (bench.Client, err
 // url is that of a unit.
 func (p *peer) url(unit int) string {
 	scheme := "iscsi"
-	if p.iser {
+	switch {
+	case p.iser:
 		scheme = "iser+iwarp"
+	case p.roce != nil:
+		scheme = "iser+roce"
 	}
 	return fmt.Sprintf("%s://%s/%s/%d", scheme, p.addr, targetName, p.first+unit)
 }
 
 // stop kills the process: some of these targets do not end otherwise.
 func (p *peer) stop() {
+	if p.roce != nil {
+		_ = p.roce.Close() // the process ends anyway
+		p.roce = nil
+	}
 	if p.cmd != nil {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
@@ -132,6 +148,14 @@ func (p *peer) launch(dir string, env []string, program string, args ...string) 
 }
 
 func (p *peer) listening() bool {
+	if p.roce != nil { // then nobody else gets its port of UDP
+		host, _, _ := net.SplitHostPort(p.addr)
+		l, err := net.ListenPacket("udp4", net.JoinHostPort(host, strconv.Itoa(roce.Port)))
+		if err == nil {
+			_ = l.Close()
+		}
+		return errors.Is(err, unix.EADDRINUSE)
+	}
 	c, err := net.Dial("tcp", p.addr)
 	if err == nil {
 		_ = c.Close()

@@ -113,7 +113,7 @@ func plan(foreign string, more bool) []group {
 		{inMemory, ours, everybody, memory},
 		{inMemory, ours, []string{busy}, of(1, 1, false, read4k1, write4k1)},
 		{inMemory, ours, []string{lunette, iserName}, of(1, 1, false, read64k, write64k)}, // digests are compared with it too
-		{inMemory, ours, []string{iserName}, of(1, 1, false, theBasics...)},
+		{inMemory, ours, []string{iserName, roceName}, of(1, 1, false, theBasics...)},
 		{inMemory, ours, []string{lunette, tgtTuned}, of(1, 1, true, read64k, write64k, readBig, writeBig)},
 		{inFile, ours, []string{lunette, tgt, tgtTuned}, cached},
 		{onDisk, ours, []string{lunette, tgtTuned, spdk, ring}, of(1, 1, false, deep...)},

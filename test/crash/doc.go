@@ -1,5 +1,5 @@
 // Package crash has the tests that take the daemon, or the power, away in the middle of
-// verified writes, or of a change of its document, and look at what is left (build tag crash).
+// verified writes to disks, tapes and discs, or of a change of its document, and look at what is left (build tag crash).
 //
 //	go test -tags crash ./test/crash/
 //

@@ -31,10 +31,17 @@ type stack struct {
 }
 
 func start(s store.Store, blockSize int) (*stack, error) {
+	return startWith(func(k *stack) (target.LogicalUnit, error) {
+		return disk.New(disk.Config{Store: s, Arena: k.arena, BlockSize: blockSize, Identity: scsi.Identity{
+			Vendor: "LUNETTE", Product: "CRASH", Revision: "1", Serial: "1", NAA: scsi.NAA{0x60},
+		}})
+	})
+}
+
+// startWith is start with a device, which takes its memory from the arena.
+func startWith(device func(*stack) (target.LogicalUnit, error)) (*stack, error) {
 	k := &stack{arena: buffer.NewArena(256 << 20)}
-	d, err := disk.New(disk.Config{Store: s, Arena: k.arena, BlockSize: blockSize, Identity: scsi.Identity{
-		Vendor: "LUNETTE", Product: "CRASH", Revision: "1", Serial: "1", NAA: scsi.NAA{0x60},
-	}})
+	d, err := device(k)
 	if err != nil {
 		return nil, err
 	}

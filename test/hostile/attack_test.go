@@ -101,16 +101,16 @@ func answered(g *gang) bool {
 	return sum.responses > 0
 }
 
-// comes makes a greedy peer that both units are ready for, with room in its window for a number of commands;
+// comes makes a greedy peer that both units are ready for, unless they need not be, with room in its window for a number of commands;
 // nil: it is not let in.
 func (g *gang) comes(name string) (greedy, int) {
 	if g.over == "srp" {
-		if c := g.link(); c != nil && c.ready(onFile) == nil && c.ready(onMemory) == nil {
+		if c := g.link(); c != nil && (g.anyhow || c.ready(onFile) == nil && c.ready(onMemory) == nil) {
 			return c, c.limit
 		}
 		return nil, 0
 	}
-	if p := g.evil(g.who(name)); p != nil && p.ready(onFile) == nil && p.ready(onMemory) == nil {
+	if p := g.evil(g.who(name)); p != nil && (g.anyhow || p.ready(onFile) == nil && p.ready(onMemory) == nil) {
 		return p, 64
 	}
 	return nil, 0

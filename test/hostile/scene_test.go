@@ -207,16 +207,17 @@ func (s *scene) left(when string, before state) {
 
 // A gang is who attacks.
 type gang struct {
-	scene *scene
-	t     testing.TB
-	over  string
-	stop  chan struct{} // closed: it is over
-	all   sync.WaitGroup
-	peers []*peer
-	links []*channel
-	ends  []func()
-	once  sync.Once
-	mu    sync.Mutex // guards peers and links
+	scene  *scene
+	t      testing.TB
+	over   string
+	anyhow bool          // whether the units are ready or not
+	stop   chan struct{} // closed: it is over
+	all    sync.WaitGroup
+	peers  []*peer
+	links  []*channel
+	ends   []func()
+	once   sync.Once
+	mu     sync.Mutex // guards peers and links
 }
 
 // goes runs f beside the others; it returns soon when stop is closed and its connections have ended.

@@ -39,9 +39,10 @@ func tapeLayout(t testing.TB, dir, limits string) string {
 		"portals: [\"127.0.0.1:0\", \"iser+iwarp://127.0.0.1:0\", \"srp+iwarp://127.0.0.1:0\"]\nlimits: %s\n", store, firstSlot, firstDrive, targetName, limits)
 }
 
-// A tapeScene is a daemon with a library that is attacked, and who uses it besides.
+// A tapeScene is a daemon with a library, or optical drives, that is attacked, and who uses it besides.
 type tapeScene struct {
 	*scene
+	slowest time.Duration // of what the operator of optical drives does
 }
 
 func newTapeScene(t testing.TB, limits string) *tapeScene {

@@ -2,10 +2,12 @@
 # Installs what a stage of the tests needs on Debian, and nothing that is already there:
 #
 #   debian.sh STAGE...     interop  libiscsi's tools and its conformance suite
-#                          vm       QEMU and what builds the guest that runs Linux's own initiator
+#                          vm       QEMU, with its own initiator, and what builds the guest that runs those of Linux
 #                          bench    the targets and load generators that lunette is compared with
 #                          fio      what builds fio with the engine libiscsi: fio-libiscsi.sh
 #                          lint     what checks the shell scripts
+#                          network  what makes interfaces of network namespaces, for Ethernet
+#                          verbs    what builds a program that uses adapters for RDMA
 #
 # Needs root, or sudo. No service that comes with a package is started.
 set -euo pipefail
@@ -13,17 +15,19 @@ set -euo pipefail
 packages_of() {
   case $1 in
     interop) echo libiscsi-bin ;;
-    vm) echo qemu-system-x86 mmdebstrap e2fsprogs kmod cpio xz-utils make gcc-12 binutils ;;
+    vm) echo qemu-system-x86 qemu-block-extra mmdebstrap e2fsprogs kmod cpio xz-utils zstd make gcc-12 binutils ;;
     bench) echo tgt istgt libiscsi-bin fio gcc libc6-dev ;;
     fio) echo gcc libc6-dev make dpkg-dev libiscsi-dev libaio-dev zlib1g-dev ;;
     lint) echo shellcheck ;;
-    *) echo "debian.sh: no stage $1: interop, vm, bench, fio or lint" >&2; return 2 ;;
+    network) echo iproute2 ;;
+    verbs) echo gcc libc6-dev libibverbs-dev librdmacm-dev ;;
+    *) echo "debian.sh: no stage $1: interop, vm, bench, fio, lint, network or verbs" >&2; return 2 ;;
   esac
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-(($# > 0)) || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+(($# > 0)) || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 wanted=
 for stage in "$@"; do wanted+=" $(packages_of "$stage")"; done
 missing=()

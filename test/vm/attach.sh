@@ -1,6 +1,7 @@
-# How Linux's initiators for iSER and SRP are attached to a lunette. Sourced by scripts in a lab guest, with lib.sh.
+# How Linux's initiators for iSER, SRP and FCoE are attached to a lunette. Sourced by scripts in a lab guest, with lib.sh.
 # shellcheck shell=bash disable=SC2154 # here, address, iqn and iser are the script's
 
+: "${adapter:=siw}"    # for RDMA
 socket=/run/main.sock # of the server that is asked
 ask() { timeout 10 "$here/lunette" "$@" --socket "$socket"; }
 
@@ -25,7 +26,7 @@ add_target() { ask targets | sed -n "/^to attach $iqn:$1 by SRP/{n; s/^ *//p}"; 
 srp_login() { # NAME [OPTIONS]
   local line; line=$(add_target "$1")
   echo "$line"
-  echo "$line${2:+,$2}" >"/sys/class/infiniband_srp/srp-siw0-1/add_target"
+  echo "$line${2:+,$2}" >"/sys/class/infiniband_srp/srp-${adapter}0-1/add_target"
 }
 # load_srp [PARAMETERS]: it tries again after two seconds, and keeps what is under way for long enough.
 load_srp() { modprobe ib_srp reconnect_delay=2 fast_io_fail_tmo=60 dev_loss_tmo=120 "$@"; }
@@ -48,4 +49,24 @@ iser_discover() {
   dmesg -C
   admin -m discovery -t sendtargets -p "$address:$iser" -I iser && return
   dmesg_has 'Login/Text in progress' >&2 && admin -m discovery -t sendtargets -p "$address:$iser" -I iser
+}
+
+# ctlr INTERFACE: the kernel's directory of what it is by FCoE
+ctlr() {
+  local c
+  for c in /sys/class/net/"$1"/ctlr_*; do [ -d "$c" ] && echo "$c" && return; done
+  return 1
+}
+# create INTERFACE MODE: FCoE on it, as vn2vn or in a fabric
+create() {
+  local c
+  echo "$1" >/sys/bus/fcoe/ctlr_create
+  c=$(ctlr "$1")
+  [ "$2" = fabric ] || echo "$2" >"$c/mode"
+  echo 1 >"$c/enabled"
+}
+# fc_host INTERFACE: the kernel's host there
+fc_host() {
+  local h; for h in "$(ctlr "$1")"/host*; do [ -d "$h" ] && echo "/sys/class/fc_host/${h##*/}" && return; done
+  return 1
 }

@@ -1,36 +1,39 @@
 #!/bin/bash
 # Runs in a lab guest, and prints a table of throughput and processor time for the same load, from Linux's own initiators, on
-# memory of lunette by iSER, of the kernel's target (LIO) by iSER, and of lunette by TCP: all through the loopback interface
-# of one guest, iSER over software iWARP, in rounds of which each has all of them.
+# memory of lunette, of the kernel's target (LIO) by the same transport, and of lunette by TCP: all in one guest, in rounds of which
+# each has all of them. KIND says which transport, iser, roce or fcoe, and is compare-KIND.sh.
 #
-#   make compare, or lab -t 1800 -m 2048 DIR "bash compare.sh [ROUNDS [SECONDS]]"
+#   make compare [COMPARE="KIND [ROUNDS [SECONDS]]"], or lab -t 1800 -m 2048 DIR "bash compare.sh KIND [ROUNDS [SECONDS]]"
 #
 # The figures say how they stand to each other in an emulated guest, and no more.
+# shellcheck disable=SC2154 # address, inside, names and disks are those of compare-KIND.sh
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-rounds=${1:-3} seconds=${2:-4}
-address=10.98.0.1 iqn=iqn.2026-11.io.lunette.compare size=64
+kind=$1 rounds=${2:-3} seconds=${3:-4}
+iqn=iqn.2026-11.io.lunette.compare size=16
 cases=("read 4k 32" "read 64k 16" "read 1m 4" "write 4k 32" "write 64k 16" "write 1m 4")
 
 # shellcheck source-path=SCRIPTDIR source=lio.sh
 . "$here/lio.sh"
+# A kind is names, of what is compared; pairs, of their numbers, which says what with what (without it the first with each other); and the functions setup, which serves and attaches them, has their disks in disks, in
+# the order of names, and sets address, where lunette is by TCP, and inside, behind which it runs; and teardown.
+# shellcheck source=/dev/null
+. "$here/compare-$kind.sh"
+if [ -z "${pairs+set}" ]; then for ((i = 1; i < ${#names[@]}; i++)); do pairs+=("0 $i"); done; fi
 
-setup() {
-  ip link add v0 type veth peer name v1
-  ip link set v0 up
-  ip link set v1 up
-  ip addr add "$address/24" dev v0
-  modprobe -a iscsi_tcp siw ib_iser sd_mod sg
-  rdma link add siw0 type siw netdev v0
+# serve PORTAL...: lunette, on memory; returns when it can be attached
+serve() {
+  "${inside[@]}" "$here/lunette" serve --memory "${size}M" --target "$iqn:lunette" "${@/#/--portal=}" --socket /run/lunette.sock >/run/lunette.log 2>&1 & server=$!
+  until grep -q '^to attach' /run/lunette.log; do
+    if ! kill -0 "$server"; then cat /run/lunette.log; return 1; fi
+    sleep 0.2
+  done
+}
+
+open_iscsi() {
+  modprobe -a iscsi_tcp sd_mod sg
   echo "InitiatorName=iqn.2026-11.io.lunette.test:guest" >/etc/iscsi/initiatorname.iscsi
   iscsid -p /run/iscsid.pid
-  "$here/lunette" serve --memory "${size}M" --target "$iqn:lunette" --portal "$address:3260" --portal "iser+iwarp://$address:3261" \
-    --socket /run/lunette.sock >/run/lunette.log 2>&1 & server=$!
-  lio_start "$iqn:lio" "$address:3262" "$size"
-  until grep -q '^to attach' /run/lunette.log; do sleep 0.2; done
-  attach lunette 3260 default
-  attach lunette 3261 iser
-  attach lio 3262 iser
 }
 
 attach() { # NAME PORT IFACE
@@ -70,39 +73,48 @@ measure() {
 }
 
 setup
-iser=$(disk lunette iser) tcp=$(disk lunette default) lio_disk=$(disk lio iser)
-for d in "$iser" "$tcp" "$lio_disk"; do dd if=/dev/urandom of="$d" bs=1M count="$size" oflag=direct status=none; done
+for d in "${disks[@]}"; do dd if=/dev/urandom of="$d" bs=1M count="$size" oflag=direct status=none; done
 for ((round = 1; round <= rounds; round++)); do
   for c in "${cases[@]}"; do
     read -r op bs depth <<<"$c"
-    measure "lunette iSER" "$iser" "$op" "$bs" "$depth"
-    measure "LIO iSER" "$lio_disk" "$op" "$bs" "$depth"
-    measure "lunette TCP" "$tcp" "$op" "$bs" "$depth"
+    for i in "${!names[@]}"; do measure "${names[i]}" "${disks[i]}" "$op" "$bs" "$depth"; done
   done
 done | tee /run/figures | sed 's/^/# /'
 
-# Medians, and how lunette's iSER stands to the others.
-awk -F'|' '
-  function median(list, n, a, i, j, t) {
+# Medians; and how the first stands to the others: the median of the rounds' ratios, and the least and the greatest.
+awk -F'|' -v names="$(IFS=,; echo "${names[*]}")" -v pairs="$(IFS=,; echo "${pairs[*]}")" '
+  function sort(list, a, n, i, j, t) {
     n = split(list, a, " ")
     for (i = 2; i <= n; i++) for (j = i; j > 1 && a[j] + 0 < a[j - 1] + 0; j--) { t = a[j]; a[j] = a[j - 1]; a[j - 1] = t }
-    return a[int((n + 1) / 2)]
+    return n
+  }
+  function median(list, n, a) { n = sort(list, a); return a[int((n + 1) / 2)] }
+  function ratio(over, under, n, a, b, c, i, list) {
+    n = split(over, a, " ")
+    split(under, b, " ")
+    for (i = 1; i <= n; i++) list = list " " a[i] / b[i]
+    sort(list, c)
+    return sprintf("x %.2f (%.2f to %.2f)", c[int((n + 1) / 2)], c[1], c[n])
   }
   { if (!($1 in seen)) { seen[$1]; order[++cases] = $1 }
     rate[$1, $2] = rate[$1, $2] " " $3; busy[$1, $2] = busy[$1, $2] " " $4; own[$1, $2] = own[$1, $2] " " $5 }
   END {
     printf "%-14s %-13s %10s %14s %14s\n", "load", "target", "MiB/s", "guest ms/MiB", "lunette ms/MiB"
-    split("lunette iSER,LIO iSER,lunette TCP", names, ",")
+    targets = split(names, name, ",")
+    compared = split(pairs, pair, ",")
     for (c = 1; c <= cases; c++) {
       k = order[c]
-      for (i = 1; i <= 3; i++) {
-        n = names[i]
+      for (i = 1; i <= targets; i++) {
+        n = name[i]
         printf "%-14s %-13s %10.1f %14.1f %14.1f\n", k, n, median(rate[k, n]) / 1024, median(busy[k, n]), median(own[k, n])
       }
-      a = "lunette iSER"
-      for (i = 2; i <= 3; i++) printf "%-14s %-13s throughput x %.2f, guest processor time x %.2f\n", k, "to " names[i],
-        median(rate[k, a]) / median(rate[k, names[i]]), median(busy[k, a]) / median(busy[k, names[i]])
+      for (i = 1; i <= compared; i++) {
+        split(pair[i], p, " ")
+        one = name[p[1] + 1]
+        n = name[p[2] + 1]
+        printf "%-14s %-13s to %-13s throughput %s, guest processor time %s\n", k, one, n, ratio(rate[k, one], rate[k, n]), ratio(busy[k, one], busy[k, n])
+      }
     }
   }' /run/figures
-iscsiadm -m node -u >/dev/null
+teardown
 kill "$server" && wait "$server"

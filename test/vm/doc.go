@@ -8,5 +8,12 @@
 //
 //	go test -tags vm,vtl -run VTL ./test/vm
 //
-// The first run builds the guest's image (lab says where), later ones boot it in seconds.
+// Devices to pass through are scsi_debug's and QEMU's, and a tape library of lunette that the guest has by iSCSI: bridge.sh serves them back to the
+// guest. bridge/differences says where the answers of a device and of lunette in its name differ, and why.
+//
+// The first run builds the guest's image (lab says where), later ones boot it in seconds. The images are files in image:
+//
+//	initiators  the kernel of the Debian release that the tests run on, and all programs and modules but those of backup
+//	backports   the same programs, and the newest kernel that Debian has for the next release
+//	backup      initiators, and backup software
 package vm

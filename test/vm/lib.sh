@@ -48,6 +48,13 @@ run_steps() {
   exit "$failed"
 }
 
+# monitor COMMAND...: QEMU's monitor does it
+monitor() {
+  local name; name=$(grep -lx monitor /sys/class/virtio-ports/*/name)
+  name=${name%/name}
+  echo "$*" >"/dev/${name##*/}"
+}
+
 # --- servers --------------------------------------------------------------------------------------------------------
 
 # daemon NAME PORT COMMAND...: runs it in netns target, waits until it listens
@@ -57,8 +64,9 @@ daemon() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   setsid bash -c 'name=$1; shift; bash -c "echo \$\$ >/run/$name.pid; exec \"\$@\"" - "$@" >>"/run/$name.log" 2>&1 </dev/null
     echo $? >"/run/$name.status"' - "$name" ip netns exec target "$@" </dev/null >/dev/null 2>&1 &
-  within 60 listens "$port" || { cat "/run/$name.log"; return 1; }
+  { within 60 began "$name" "$port" && listens "$port"; } || { cat "/run/$name.log"; return 1; }
 }
+began() { listens "$2" || [ -s "/run/$1.status" ]; }
 listens() { inside ss -Hltn "sport = :$1" | grep -q .; }
 
 # end NAME SIGNAL: sends it, waits, returns the exit status

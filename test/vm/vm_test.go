@@ -21,6 +21,7 @@ import (
 const (
 	buildLimit = 10 * time.Minute // the guest image, once; about two minutes of it are work
 	guestLimit = "800"            // seconds; a script takes less than half of that on two slow cores that are its own
+	noKernel   = 3                // the status of lab -b when Debian's archive, or the keys to it, are not what the image needs
 )
 
 // TestISCSI is Linux's own initiator over TCP.
@@ -29,24 +30,79 @@ func TestISCSI(t *testing.T) { inGuest(t, "iscsi.sh", "lunette.sh") }
 // TestManage is Linux's own initiator while the document changes.
 func TestManage(t *testing.T) { inGuest(t, "manage.sh") }
 
-// TestRDMA is Linux's own initiators over software iWARP, and the one over TCP beside them.
-func TestRDMA(t *testing.T) { inGuest(t, "rdma.sh", "attach.sh") }
+// lateAnswer is where ib_iser of Linux 6.1 may hand an answer to a connection that it has just ended, if the adapter is rxe: a pointer is nil there, and the kernel dies. It was seen
+// when a link went down under load.
+const lateAnswer = "iscsi_complete_pdu"
+
+// TestRDMA is Linux's own initiators over the kernel's software adapters, siw and rxe, and the one over TCP beside them.
+func TestRDMA(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"siw iwarp", "rxe roce"} {
+		t.Run(strings.Replace(args, " ", "_to_", 1), func(t *testing.T) {
+			bed{image: "initiators", seconds: "2400", script: "rdma.sh " + args, others: []string{"attach.sh"}, flaw: lateAnswer}.run(t)
+		})
+	}
+}
 
 // TestTape is Linux's own drivers of tapes and robots, and programs above them, with a tape library by each transport.
 func TestTape(t *testing.T) { inGuest(t, "tape.sh", "attach.sh", "tape") }
 
-// inGuest runs a script in the guest that most of them need.
-func inGuest(t *testing.T, script string, others ...string) {
-	inGuestOf(t, "initiators", guestLimit, script, others...)
+// TestWays is the three ways of initiator/sg to the kernel, with devices of scsi_debug: with the kernel of this release, and with one that has the best of them.
+func TestWays(t *testing.T) {
+	t.Parallel()
+	fill := func(t *testing.T, dir string) {
+		cmd := exec.Command("go", "test", "-c", "-trimpath", "-tags", "vm", "-o", filepath.Join(dir, "ways"), "./ways")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go test -c: %v: %s", err, out)
+		}
+	}
+	for _, image := range []string{"initiators", "backports"} {
+		t.Run(image, func(t *testing.T) { bed{image: image, script: "ways.sh", fill: fill, turns: true}.run(t) })
+	}
 }
 
-// inGuestOf runs a script, which may be followed by steps of it, in a guest of that image, with files and folders that it needs; every step of it is a subtest, and
-// every check of a step one of that. The server is the one that LUNETTE names, else this checkout's.
-func inGuestOf(t *testing.T, kind, seconds, script string, others ...string) {
-	image := exec.Command("./lab", "-i", kind, "-b")
+// TestFCoE is Linux's own initiator over Ethernet alone, among neighbours and in a fabric that lunette is, and the one over TCP beside it. It takes
+// longest, and hardly any of that is work, so it should begin early: of tests that run beside others the last one does.
+func TestFCoE(t *testing.T) {
+	bed{image: "initiators", seconds: "1500", script: "fcoe.sh", others: []string{"attach.sh"}}.run(t)
+}
+
+// inGuest runs a script in the guest that most of them need.
+func inGuest(t *testing.T, script string, others ...string) {
+	bed{image: "initiators", script: script, others: others}.run(t)
+}
+
+// A bed is a guest, and what runs there.
+type bed struct {
+	image   string
+	seconds string                         // after which it is ended; empty: guestLimit
+	script  string                         // may be followed by arguments, such as steps of it
+	others  []string                       // files and folders that it needs
+	devices string                         // more of QEMU's arguments
+	turns   bool                           // its processors take turns: it changes its kernel's code (lab -s)
+	flaw    string                         // a function in which the guest's kernel may die by a flaw of its own: then it has a second chance
+	fill    func(t *testing.T, dir string) // puts more files into the directory that the guest sees
+}
+
+// panicked reports that the console ended with a panic of the kernel in a function.
+func panicked(console, function string) bool {
+	return strings.Contains(console, "Kernel panic") && regexp.MustCompile(`(?m)RIP: [0-9a-f]+:`+function+`\+`).MatchString(console)
+}
+
+// run runs it, beside others; every step of the script is a subtest, and every check of a step one of that. The server is the one that LUNETTE names, else
+// this checkout's.
+func (b bed) run(t *testing.T) {
+	t.Parallel()
+	if b.seconds == "" {
+		b.seconds = guestLimit
+	}
+	image := exec.Command("./lab", "-i", b.image, "-b")
 	image.Stderr = os.Stderr
 	limit := time.AfterFunc(buildLimit, func() { _ = image.Process.Signal(os.Interrupt) })
-	if err := image.Run(); err != nil {
+	if err := image.Run(); image.ProcessState.ExitCode() == noKernel {
+		t.Skipf("NOT TESTED: the kernel of the guest %s cannot be had here; lab has said why", b.image)
+	} else if err != nil {
 		t.Fatalf("lab -b: %v", err)
 	}
 	limit.Stop()
@@ -59,13 +115,30 @@ func inGuestOf(t *testing.T, kind, seconds, script string, others ...string) {
 		build(t, filepath.Join(dir, "lunette"), "../../cmd/lunette")
 	}
 	build(t, filepath.Join(dir, "results"), "./results")
-	for _, name := range append(others, strings.Fields(script)[0], "lib.sh") {
+	for _, name := range append(b.others, strings.Fields(b.script)[0], "lib.sh") {
 		copyAll(t, filepath.Join(dir, name), name)
 	}
+	if b.fill != nil {
+		b.fill(t, dir)
+	}
+	args := []string{"-i", b.image, "-t", b.seconds, "-m", "1536", "-d", b.devices}
+	if b.turns {
+		args = append(args, "-s")
+	}
 	var out, trouble bytes.Buffer
-	guest := exec.Command("./lab", "-i", kind, "-t", seconds, "-m", "1536", dir, "bash "+script)
-	guest.Stdout, guest.Stderr = &out, &trouble
-	status := guest.Run()
+	start := func() error {
+		out.Reset()
+		trouble.Reset()
+		guest := exec.Command("./lab", append(args, dir, "bash "+b.script)...)
+		guest.Stdout, guest.Stderr = &out, &trouble
+		return guest.Run()
+	}
+	status := start()
+	if b.flaw != "" && panicked(trouble.String(), b.flaw) {
+		t.Logf("AGAIN: the guest's kernel died in %s, which is a flaw of its own:\n%s", b.flaw, trouble.String())
+		status = start()
+	}
+	dead := b.flaw != "" && panicked(trouble.String(), b.flaw)
 
 	steps, err := parse(&out)
 	for _, s := range steps {
@@ -82,6 +155,9 @@ func inGuestOf(t *testing.T, kind, seconds, script string, others ...string) {
 				t.Errorf("\n%s", s.said)
 			}
 		})
+	}
+	if dead && !t.Failed() {
+		t.Skipf("NOT TESTED to its end: the guest's kernel died in %s twice, which is a flaw of its own: %v\n%s", b.flaw, err, trouble.String())
 	}
 	if err != nil {
 		t.Errorf("%v\n%s", err, trouble.String())

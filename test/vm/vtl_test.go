@@ -6,7 +6,7 @@ import "testing"
 
 // TestVTL is Bacula and Amanda, as they come, with a tape library.
 func TestVTL(t *testing.T) {
-	inGuestOf(t, "backup", "1500", "vtl.sh", "attach.sh", "tape")
+	bed{image: "backup", seconds: "1500", script: "vtl.sh", others: []string{"attach.sh", "tape"}}.run(t)
 }
 
 // TestTapePeer shows that what [TestTape] checks can fail: with the tape library of tgt, where that is known to be wrong.

@@ -1,9 +1,10 @@
-// Command results prints what a disk answers to commands of all kinds, right and wrong ones: status, sense, residual and
+// Command results prints what a device answers to commands of all kinds, right and wrong ones: status, sense, residual and
 // data, a line each. It runs in a guest, and gives the commands to Linux's initiator as they are (SG_IO).
 //
 //	results DEVICE BLOCK-SIZE
+//	results DEVICE cd|tape|changer
 //
-// It uses the first 4096 blocks and puts them into the same state first, so that one unit gives the same text each time,
+// DEVICE is that of a block device, or of any kind of device in /dev/bsg. Of a disk it uses the first 4096 blocks and puts them into the same state first, so that one unit gives the same text each time,
 // whatever lies between it and the initiator. What names the transport is left out.
 package main
 
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 )
 
 func main() {
@@ -25,11 +27,19 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 2 {
-		return fmt.Errorf("usage: results DEVICE BLOCK-SIZE")
+		return fmt.Errorf("usage: results DEVICE BLOCK-SIZE|cd|tape|changer")
 	}
-	block, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
+	all, ok := map[string][]test{"cd": list(cd), "tape": list(tape), "changer": list(changer)}[args[1]]
+	if !ok {
+		block, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		all = tests(block)
+	}
+	command := command
+	if strings.HasPrefix(args[0], "/dev/bsg/") {
+		command = bsgCommand
 	}
 	device, err := os.OpenFile(args[0], os.O_RDWR, 0)
 	if err != nil {
@@ -42,7 +52,7 @@ func run(args []string) error {
 			break
 		}
 	}
-	for _, t := range tests(block) {
+	for _, t := range all {
 		in := make([]byte, t.in)
 		r, err := command(device, t.cdb, t.out, in)
 		if err != nil {
@@ -53,6 +63,9 @@ func run(args []string) error {
 		}
 		if t.over {
 			r.residual = 0
+		}
+		if r.status == 2 && !t.moves {
+			r.residual = len(in) + len(t.out) // adapters say anything here
 		}
 		got := in[:max(0, min(len(in), len(in)-r.residual))]
 		if t.mask != nil && r.status == 0 {
@@ -65,7 +78,9 @@ func run(args []string) error {
 		if len(r.sense) > 0 {
 			fmt.Fprintf(out, " sense %x", bytes.TrimRight(r.sense, "\x00"))
 		}
-		fmt.Fprintf(out, " residual %d", r.residual)
+		if r.status == 0 || t.moves {
+			fmt.Fprintf(out, " residual %d", r.residual)
+		}
 		switch {
 		case len(got) > 256:
 			fmt.Fprintf(out, " data %d bytes %x", len(got), sha256.Sum256(got))

@@ -15,6 +15,7 @@ type test struct {
 	out   []byte
 	quiet bool // it puts the unit into its state
 	over  bool // there is more data than room: initiators do not agree on whether to tell
+	moves bool // data moves although there is CHECK CONDITION
 	mask  func([]byte) []byte
 }
 
@@ -27,8 +28,25 @@ func pattern(n int, seed byte) []byte {
 	return b
 }
 
-// tests are the commands in order; block is the size of a block.
+// tests are the commands for a disk in order; block is the size of a block.
 func tests(block int) []test {
+	return list(func(in inFunc, out outFunc, none noneFunc) {
+		of := func(blocks int) int { return blocks * block }
+		// The same state each time: nothing mapped where there is mapping, zeros in any case.
+		out("unmap", make([]byte, block), "93 08 00 00 00 00 00 00 00 00 00 00 10 00 00 00").quiet = true
+		out("zero", make([]byte, block), "93 00 00 00 00 00 00 00 00 00 00 00 02 00 00 00").quiet = true
+
+		who(in, none)
+		settings(in, out, none)
+		readWrite(in, out, none, of)
+		compareAndSame(in, out, none, of)
+		reservations(in, out, none)
+		absent(in, none)
+	})
+}
+
+// list is what fill makes with the functions that it is given.
+func list(fill func(in inFunc, out outFunc, none noneFunc)) []test {
 	var all []test
 	add := func(name, cdb string, in int, out []byte) *test {
 		b, err := hex.DecodeString(strings.ReplaceAll(cdb, " ", ""))
@@ -41,18 +59,7 @@ func tests(block int) []test {
 	none := func(name, cdb string) *test { return add(name, cdb, 0, nil) }
 	in := func(name string, room int, cdb string) *test { return add(name, cdb, room, nil) }
 	out := func(name string, data []byte, cdb string) *test { return add(name, cdb, 0, data) }
-	of := func(blocks int) int { return blocks * block }
-
-	// The same state each time: nothing mapped where there is mapping, zeros in any case.
-	out("unmap", make([]byte, block), "93 08 00 00 00 00 00 00 00 00 00 00 10 00 00 00").quiet = true
-	out("zero", make([]byte, block), "93 00 00 00 00 00 00 00 00 00 00 00 02 00 00 00").quiet = true
-
-	who(in, none)
-	settings(in, out, none)
-	readWrite(in, out, none, of)
-	compareAndSame(in, out, none, of)
-	reservations(in, out, none)
-	absent(in, none)
+	fill(in, out, none)
 	return all
 }
 
