@@ -129,6 +129,7 @@ type Server struct {
 
 	nexuses      nexus.Table
 	reservations *nexus.Reservations
+	reserving    Reserving
 }
 
 // New returns a server, with what the keepers of cfg have kept. A wrong Config is a
@@ -149,6 +150,7 @@ func New(cfg Config) (*Server, error) {
 	if s.reservations, err = nexus.NewReservations(&s.nexuses, cfg.Reservations); err != nil {
 		return nil, fmt.Errorf("reservations: %w", err)
 	}
+	s.reserving = Reserving{Reservations: s.reservations, FailWith: s.FailWith, Reply: s.Reply}
 	if cfg.Made != nil {
 		cfg.Made(s)
 	}

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -126,6 +127,9 @@ func Designators(id scsi.Identity, port *target.Port) []page.Designator {
 	if port.Group != 0 {
 		all = append(all, page.PortGroupDesignator(port.Protocol, port.Group))
 	}
+	if naa, ok := worldwideName(port.Name); ok {
+		all = append(all, page.PortNameDesignator(port.Protocol, naa))
+	}
 	if isSCSIName(port.Name) {
 		all = append(all, page.SCSINameDesignator(page.OfPort, port.Protocol, port.Name))
 	}
@@ -133,6 +137,16 @@ func Designators(id scsi.Identity, port *target.Port) []page.Designator {
 		all = append(all, page.SCSINameDesignator(page.OfDevice, port.Protocol, port.Target.Name))
 	}
 	return all
+}
+
+// worldwideName is the name of 64 bits in a SCSI name string of that kind, as ports of Fibre Channel have it.
+func worldwideName(name string) (naa [8]byte, ok bool) {
+	digits, found := strings.CutPrefix(name, "naa.")
+	if !found || len(digits) != 2*len(naa) {
+		return naa, false
+	}
+	_, err := hex.Decode(naa[:], []byte(digits))
+	return naa, err == nil
 }
 
 // isSCSIName reports a name that SPC-5 7.7.6.11 allows in a SCSI name string.

@@ -139,10 +139,10 @@ func (s *Server) setBlock(list page.ModeList) (changed bool, err error) {
 	switch {
 	case !list.HasBlock:
 		return false, nil
-	case s.cfg.Block == nil:
-		return false, refused
 	case s.cfg.SetBlock != nil:
 		return s.cfg.SetBlock(list.Block, list.BlockOffset)
+	case s.cfg.Block == nil:
+		return false, refused
 	}
 	now := s.cfg.Block()
 	if b := list.Block; b.BlockSize != now.BlockSize ||

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device/nexus"
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
@@ -8,60 +9,77 @@ import (
 	"github.com/lunette-io/lunette/target"
 )
 
-// reserveUnit is RESERVE(6) and RESERVE(10) of SPC-2, of the whole unit only.
-func (s *Server) reserveUnit(t *target.Task) { s.legacy(t, reserve.ReserveUnit) }
+// Reserving are the commands of reservations, for device servers with a command table and without. Whoever calls them has checked that the CDB has its full
+// length, and no bit that has no meaning.
+type Reserving struct {
+	Reservations *nexus.Reservations
+	// FailWith ends a task with what an error means, Reply with GOOD and data, of which the CDB has room for allocation bytes.
+	FailWith func(t *target.Task, err error)
+	Reply    func(t *target.Task, data []byte, allocation uint32)
+}
 
-// releaseUnit is RELEASE(6) and RELEASE(10) of SPC-2.
-func (s *Server) releaseUnit(t *target.Task) { s.legacy(t, reserve.ReleaseUnit) }
+// Reserve is RESERVE(6) and RESERVE(10) of SPC-2, of the whole unit only.
+func (r *Reserving) Reserve(t *target.Task) { r.legacy(t, reserve.ReserveUnit) }
 
-func (s *Server) legacy(t *target.Task, o reserve.Op) {
-	s.change(t, reserve.Change{Op: o, From: nexus.Of(t.ITL()).Key()}, 0)
+// Release is RELEASE(6) and RELEASE(10) of SPC-2.
+func (r *Reserving) Release(t *target.Task) { r.legacy(t, reserve.ReleaseUnit) }
+
+func (r *Reserving) legacy(t *target.Task, o reserve.Op) {
+	r.change(t, reserve.Change{Op: o, From: nexus.Of(t.ITL()).Key()}, 0)
 }
 
 // change makes a change of the reservations and answers t when it is kept; t has used n bytes
 // of its data-out.
-func (s *Server) change(t *target.Task, c reserve.Change, n int) {
-	s.reservations.Change(t, c, func(err error) {
+func (r *Reserving) change(t *target.Task, c reserve.Change, n int) {
+	r.Reservations.Change(t, c, func(err error) {
 		if err != nil {
-			s.FailWith(t, err)
+			r.FailWith(t, err)
 			return
 		}
-		s.Used(t, n)
+		t.Respond(target.Response{Moves: int64(n)})
 	})
 }
 
-// persistentIn is PERSISTENT RESERVE IN (SPC-5 6.15).
-func (s *Server) persistentIn(t *target.Task) {
+// PersistentIn is PERSISTENT RESERVE IN (SPC-5 6.15).
+func (r *Reserving) PersistentIn(t *target.Task) {
 	c, err := cdb.ParsePersistentIn(t.CDB)
 	if err != nil {
-		s.FailWith(t, err)
+		r.FailWith(t, err)
 		return
 	}
 	var data []byte
-	s.reservations.View(func(now *reserve.State) {
-		data = now.AppendIn(nil, c.Action, s.reservations.MayPersist())
+	r.Reservations.View(func(now *reserve.State) {
+		data = now.AppendIn(nil, c.Action, r.Reservations.MayPersist())
 	})
-	s.Reply(t, data, uint32(c.Allocation))
+	r.Reply(t, data, uint32(c.Allocation))
 }
 
-// persistentOut is PERSISTENT RESERVE OUT (SPC-5 6.16).
-func (s *Server) persistentOut(t *target.Task) {
+// PersistentOut is PERSISTENT RESERVE OUT (SPC-5 6.16).
+func (r *Reserving) PersistentOut(t *target.Task) {
 	c, err := cdb.ParsePersistentOut(t.CDB)
 	switch {
 	case err != nil:
-		s.FailWith(t, err)
-	case c.Length < cdb.PersistentListLen || c.Length > reserve.MaxParameterList:
-		s.Fail(t, scsi.ParameterListLengthError())
+		r.FailWith(t, err)
+	case c.Length < cdb.PersistentListLen || c.Length > reserve.MaxParameterList || int64(c.Length) > t.HaveOut:
+		r.FailWith(t, scsi.ParameterListLengthError())
 	default:
-		s.ReceiveList(t, int64(c.Length), s.prOutReceived)
+		t.ReceiveDataOut(0, int64(c.Length), r.outReceived)
 	}
 }
 
-func (s *Server) prOutReceived(t *target.Task, list []byte) {
-	c, err := reserve.ParseOut(t.CDB, list, s.reservations.Sender(t))
+// outReceived has the parameter list of t, l, which it takes.
+func (r *Reserving) outReceived(t *target.Task, l *buffer.Lease, err error) {
 	if err != nil {
-		s.FailWith(t, err)
+		r.FailWith(t, err)
 		return
 	}
-	s.change(t, c, len(list))
+	list := make([]byte, l.Len())
+	l.Read(0, list)
+	l.Release()
+	c, err := reserve.ParseOut(t.CDB, list, r.Reservations.Sender(t))
+	if err != nil {
+		r.FailWith(t, err)
+		return
+	}
+	r.change(t, c, len(list))
 }

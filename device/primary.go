@@ -27,16 +27,16 @@ func (s *Server) primary() []Command {
 		{Op: scsi.OpModeSelect10, Access: reserve.Writing, Order: target.Reads, Run: s.modeSelect},
 		{Op: scsi.OpLogSense, Access: reserve.Probing, Run: s.logSense},
 		{Op: scsi.OpSendDiagnostic, Access: reserve.Writing, Order: target.Reads, Run: s.sendDiagnostic},
-		{Op: scsi.OpReserve6, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserveUnit},
-		{Op: scsi.OpReserve10, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserveUnit},
-		{Op: scsi.OpRelease6, Access: reserve.Unfenced, Order: target.Reads, Run: s.releaseUnit},
-		{Op: scsi.OpRelease10, Access: reserve.Unfenced, Order: target.Reads, Run: s.releaseUnit},
+		{Op: scsi.OpReserve6, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserving.Reserve},
+		{Op: scsi.OpReserve10, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserving.Reserve},
+		{Op: scsi.OpRelease6, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserving.Release},
+		{Op: scsi.OpRelease10, Access: reserve.Unfenced, Order: target.Reads, Run: s.reserving.Release},
 	}
 	for a := scsi.ActionReadKeys; a <= scsi.ActionReadFullStatus; a++ {
-		rows = append(rows, Command{Op: scsi.OpPersistentReserveIn, Action: a, Access: reserve.Unfenced, Run: s.persistentIn})
+		rows = append(rows, Command{Op: scsi.OpPersistentReserveIn, Action: a, Access: reserve.Unfenced, Run: s.reserving.PersistentIn})
 	}
 	for a := scsi.ActionRegister; a <= scsi.ActionRegisterAndMove; a++ {
-		rows = append(rows, Command{Op: scsi.OpPersistentReserveOut, Action: a, Access: reserve.Probing, Order: target.Reads, Run: s.persistentOut})
+		rows = append(rows, Command{Op: scsi.OpPersistentReserveOut, Action: a, Access: reserve.Probing, Order: target.Reads, Run: s.reserving.PersistentOut})
 	}
 	if s.logsChange() {
 		rows = append(rows, Command{Op: scsi.OpLogSelect, Access: reserve.Writing, Order: target.Reads, Run: s.logSelect})

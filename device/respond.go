@@ -37,25 +37,34 @@ func (s *Server) FailRaw(t *target.Task, sense []byte) {
 	t.Respond(target.Response{Status: scsi.CheckCondition, SenseData: sense})
 }
 
-// FailWith ends t with what err means: the sense in it, RESERVATION CONFLICT, BUSY when a
+// FailWith ends t with what err means: see [Failure].
+func (s *Server) FailWith(t *target.Task, err error) {
+	r := Failure(err)
+	r.Descriptor = s.descriptor(t)
+	t.Respond(r)
+}
+
+// Failure is the response that says what err means: the sense in it, RESERVATION CONFLICT, BUSY when a
 // keeper is not available for now, TASK SET FULL when there is no memory, and HARDWARE ERROR
 // for an error that nobody expects.
-func (s *Server) FailWith(t *target.Task, err error) {
+func Failure(err error) target.Response {
 	var data *target.DataError
+	sense := scsi.Sense{}
 	switch {
 	case errors.Is(err, reserve.ErrConflict):
-		t.Respond(target.Response{Status: scsi.ReservationConflict})
+		return target.Response{Status: scsi.ReservationConflict}
 	case errors.Is(err, reserve.ErrUnavailable):
-		t.Respond(target.Response{Status: scsi.Busy})
+		return target.Response{Status: scsi.Busy}
 	case errors.Is(err, buffer.ErrExhausted):
-		t.Respond(target.Response{Status: scsi.TaskSetFull})
+		return target.Response{Status: scsi.TaskSetFull}
 	case errors.As(err, &data):
-		s.Fail(t, data.Sense)
+		sense = data.Sense
 	case errors.Is(err, target.ErrAborted):
-		s.Fail(t, scsi.AbortedCommand(scsi.ASCNoAdditionalSense)) // nobody gets it
+		sense = scsi.AbortedCommand(scsi.ASCNoAdditionalSense) // nobody gets it
 	default:
-		s.Fail(t, scsi.SenseOf(err))
+		sense = scsi.SenseOf(err)
 	}
+	return target.Response{Status: scsi.CheckCondition, Sense: sense}
 }
 
 // Good ends t with GOOD, no data.

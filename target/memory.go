@@ -8,6 +8,17 @@ import "github.com/lunette-io/lunette/buffer"
 // Memory lends n bytes for t, or returns [buffer.ErrExhausted]; see [buffer.Purse].
 func (t *Task) Memory(n int64) (*buffer.Lease, error) { return t.itl.memory(t.channel).Get(n) }
 
+// Purse pays for memory that a device server has elsewhere for t: see [buffer.Purse.Charge]. What was
+// charged may be uncharged when t has ended.
+func (t *Task) Purse() *buffer.Purse { return t.itl.memory(t.channel) }
+
+// RawSense copies sense data of another device into memory of t, for Response.SenseData: it stays there
+// however long the response waits for its place. The memory stays with t when t is used again.
+func (t *Task) RawSense(data []byte) []byte {
+	t.rawSense = append(t.rawSense[:0], data...)
+	return t.rawSense
+}
+
 // Memory pays for what a transport holds for the initiator of n, in the arena of n's channels. There
 // is none before the first channel.
 func (n *Nexus) Memory() *buffer.Purse { return n.purse.Load() }

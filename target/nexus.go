@@ -28,6 +28,8 @@ type Nexus struct {
 // same port.
 type Initiator struct {
 	Name string // for people, logs and access lists: an iSCSI name, a port name
+	// Also are other ways to write Name, which access lists may have instead of it.
+	Also []string
 	Port scsi.TransportID
 	User string // the name that was proved; "" where nobody proves one
 	// Address is where it has come from; the zero value where there are no addresses.

@@ -6,8 +6,8 @@ import (
 )
 
 // Patience is how long a task may be waited for while its initiator owes it something: data that
-// lands where an atomic command of another initiator wants to, or where a unit is to be paused, data
-// for a command behind which others wait in one task set, or
+// lands where an atomic command of another initiator wants to, or where a unit is to be paused, the taking
+// of data by a command that a pause waits for, data for a command behind which others wait in one task set, or
 // the end of what is on its way of a command that is aborted. A reset or an abort is answered soon,
 // whatever the initiator does whose commands it ends.
 const Patience = 3 * time.Second
@@ -47,6 +47,9 @@ func (u *Unit) overdue() {
 				again = again || !long
 				return long
 			}
+			if u.untaken(o) {
+				return time.Since(u.pause.since) >= Patience
+			}
 			if phase := o.phase.Load(); phase != landing && phase != receiving {
 				return false
 			}
@@ -55,13 +58,16 @@ func (u *Unit) overdue() {
 			return long
 		}) {
 			why := errOverdue
-			if t.Aborted() || t.phase.Load() == responding {
+			switch phase := t.phase.Load(); {
+			case t.Aborted() || phase == responding:
 				why = errLingers
+			case phase == started:
+				why = errUntaken
 			}
 			all = append(all, debt{x, t, why})
 		}
 	}
-	if again {
+	if again || u.pause != nil && !u.pause.reached {
 		u.expect()
 	}
 	u.mu.Unlock()
@@ -69,6 +75,11 @@ func (u *Unit) overdue() {
 		d.t.channel.svc.Overdue(d.t, d.why)
 		d.x.unpin(d.t)
 	}
+}
+
+// untaken reports that a pause waits for o, which waits for its initiator to take data. u.mu is held.
+func (u *Unit) untaken(o *Task) bool {
+	return u.pause != nil && !u.pause.reached && !o.ended && o.phase.Load() == started && o.pace.state.Load()&paceWaits != 0
 }
 
 // HeldUp ends the connection of the initiator of t, a task of x, if the device server waits for leave to send more data-in of

@@ -20,7 +20,7 @@ var ErrPaused = errors.New("target: the unit is paused already")
 // Pause lets no task of the unit start or go on, and returns when none runs: then the unit's
 // store or size can be changed. Tasks that come wait. Those that wait for data of their
 // initiators do not run, unless the data lands in the medium: such an initiator has [Patience]
-// long to deliver it. When ctx ends first the unit goes on, and Pause returns an error.
+// long to deliver it, and as long to take what it reads. When ctx ends first the unit goes on, and Pause returns an error.
 func (u *Unit) Pause(ctx context.Context) error {
 	p := &pause{since: time.Now(), idle: make(chan struct{})}
 	u.mu.Lock()

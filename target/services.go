@@ -152,6 +152,16 @@ type LogicalUnit interface {
 	Close() error
 }
 
+// A Resetter is a LogicalUnit that has to do something for its tasks to end when it is reset, such as
+// one whose commands run in a device behind it.
+type Resetter interface {
+	// Resetting begins a LOGICAL UNIT RESET or a target reset. All tasks are aborted, and those that
+	// the unit has run still; new ones may come. It calls done, once, on any goroutine, when it has
+	// done its part, and waits for nothing itself. The caller holds no lock. When done was called and
+	// the tasks have ended, Event tells that the reset is complete.
+	Resetting(done func())
+}
+
 // An Event is something that a logical unit may have to tell its initiators.
 type Event uint8
 

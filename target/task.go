@@ -58,6 +58,7 @@ type Task struct {
 	loan     atomic.Uint32 // what has become of First: see loan.go
 	taken    atomic.Int64  // how much of First the device server has got
 	response Response      // lent to SendResponse: here, so that none is allocated
+	rawSense []byte        // see RawSense
 
 	step  func(*Task) // the next step, while the task waits for a worker
 	queue *Task       // the next of a queue: of workers, of a unit, or of a channel

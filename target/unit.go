@@ -178,7 +178,8 @@ func (u *Unit) Abort(by *Nexus, match func(*Task) bool, done func()) {
 // Reset is LOGICAL UNIT RESET by management: no initiator has asked for it.
 func (u *Unit) Reset(done func()) { u.reset(LogicalUnitReset, nil, done) }
 
-// reset is LOGICAL UNIT RESET, or the unit's part of a target reset.
+// reset is LOGICAL UNIT RESET, or the unit's part of a target reset. A device server that is a
+// [Resetter] begins with its part when all tasks are aborted, and before their ends are waited for.
 func (u *Unit) reset(e Event, by *ITL, done func()) {
 	g := newGroup(func() {
 		u.server().Event(e, by)
@@ -186,6 +187,10 @@ func (u *Unit) reset(e Event, by *ITL, done func()) {
 	})
 	for _, x := range u.ITLs() {
 		x.abort(everyTask, g)
+	}
+	if r, ok := u.server().(Resetter); ok {
+		g.add()
+		r.Resetting(g.done)
 	}
 	g.done()
 }

@@ -3,6 +3,8 @@ package target
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/lunette-io/lunette/internal/wildcard"
 )
 
 // A View is what some initiators see instead of what all see: those who fit each of its lists that is not
@@ -61,7 +63,7 @@ func (v *Views) of(i *Initiator) Map {
 // fits reports that the view is that of an initiator.
 func (v *View) fits(i *Initiator) bool {
 	address := i.Address.Unmap().WithZone("")
-	return (len(v.Initiators) == 0 || slices.ContainsFunc(v.Initiators, func(p string) bool { return matches(p, i.Name) })) &&
+	return (len(v.Initiators) == 0 || slices.ContainsFunc(v.Initiators, func(p string) bool { return i.called(p) })) &&
 		(len(v.Addresses) == 0 || slices.ContainsFunc(v.Addresses, func(p netip.Prefix) bool { return p.Contains(address) })) &&
 		(len(v.Users) == 0 || i.User != "" && slices.Contains(v.Users, i.User))
 }
@@ -74,28 +76,8 @@ func unmapped(p netip.Prefix) netip.Prefix {
 	return p
 }
 
-// matches reports that a name fits a pattern. It takes no more steps than the product of their lengths.
-func matches(pattern, name string) bool {
-	p, n := []rune(pattern), []rune(name)
-	i, j := 0, 0
-	star, from := -1, 0 // the last * that was met, and what it has eaten up to
-	for j < len(n) {
-		switch {
-		case i < len(p) && p[i] == '*':
-			star, from = i, j
-			i++
-		case i < len(p) && (p[i] == '?' || p[i] == n[j]):
-			i++
-			j++
-		case star >= 0:
-			from++
-			i, j = star+1, from
-		default:
-			return false
-		}
-	}
-	for i < len(p) && p[i] == '*' {
-		i++
-	}
-	return i == len(p)
+// called reports that one of the initiator's names fits a pattern.
+func (i *Initiator) called(pattern string) bool {
+	return wildcard.Matches(pattern, i.Name) ||
+		slices.ContainsFunc(i.Also, func(name string) bool { return wildcard.Matches(pattern, name) })
 }

@@ -1,9 +1,11 @@
 package changer_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
+	"math/bits"
 	"testing"
 	"time"
 
@@ -65,6 +67,39 @@ func TestMove(t *testing.T) {
 	}
 	told := []scsi.ASC{scsi.ASCMediumMayHaveChanged, scsi.ASCImportOrExportElementAccessed}
 	b.attentions(told, told)
+}
+
+// TestLUNInCDB: the LUN where SCSI-2 had it makes no difference to the commands with which initiators are known to say it, and is
+// refused with the others.
+func TestLUNInCDB(t *testing.T) {
+	inv := newInventory(1, 1, 3)
+	inv.put(0x401, "A")
+	b := newBench(t, inv)
+	status := cdb.ReadElementStatus{Type: 2, Tags: true, Count: 3, Allocation: 4096}.Append(nil)
+	search := cdb.SendVolumeTag{Action: 5, Length: cdb.VolumeTagTemplateLen}.Append(nil)
+	want := b.good(status, nil, 4096)
+	for lun := byte(1); lun < 8; lun++ {
+		with := func(c []byte) []byte {
+			c = bytes.Clone(c)
+			c[1] |= lun << 5
+			return c
+		}
+		if got := b.good(with(status), nil, 4096); !bytes.Equal(got, want) {
+			t.Errorf("LUN %d: % x instead of % x", lun, got, want)
+		}
+		b.good(with(moving(0x401, 0x402)), nil, 0)
+		b.good(with(cdb.ExchangeMedium{Source: 0x402, First: 0x401, Second: 0x401}.Append(nil)), nil, 0)
+		b.good(with(cdb.PositionToElement{Destination: 0x401}.Append(nil)), nil, 0)
+		b.good(with(search), cdb.VolumeTagTemplate{Volume: "A"}.Append(nil), 0)
+		for _, c := range [][]byte{
+			cdb.RequestVolumeElementAddress{Count: 1, Allocation: 4096}.Append(nil), {byte(scsi.OpInitializeElementStatusWithRange), 9: 0},
+		} {
+			b.fails(with(c), nil, scsi.InvalidFieldInCDB(1, 4+bits.Len8(lun)))
+		}
+	}
+	with := moving(0x401, 0x402)
+	with[1] = 0x10
+	b.fails(with, nil, scsi.InvalidFieldInCDB(1, 4))
 }
 
 func TestNoExchange(t *testing.T) {

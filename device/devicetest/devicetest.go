@@ -49,6 +49,10 @@ type Device struct {
 	// Start is a CDB that makes the unit ready again after a command with a CDB of zeros has stopped it; nil for
 	// device types of which a reset does that.
 	Start []byte
+	// Partial is a command that has data-in with CHECK CONDITION; nil for device types that have none.
+	Partial *Partial
+	// Change puts another medium in, that can be used; nil for device types whose medium does not change.
+	Change func(t testing.TB, u Unit)
 	// Modes are the pages that MODE SENSE has, in order.
 	Modes []Mode
 	// Bound says that fields of a page depend on each other: a change of one bit alone may be refused, or change others;
@@ -80,6 +84,8 @@ const (
 	everyUnit = 0
 	table     = 1 // a command table
 	kept      = 2 // NewKept
+	partial   = 4 // Partial
+	changing  = 8 // Change
 )
 
 // Run runs the suite.
@@ -112,8 +118,10 @@ func Run(t *testing.T, d Device) {
 		{"parameter lists", everyUnit, (*bench).parameterLists},
 		{"abort", everyUnit, (*bench).abort},
 		{"data-out fails", everyUnit, (*bench).dataOutFails},
+		{"data with CHECK CONDITION", partial, (*bench).partialData},
+		{"the medium changes", changing, (*bench).mediumChanges},
 	} {
-		if c.asks&kept != 0 && d.NewKept == nil {
+		if c.asks&kept != 0 && d.NewKept == nil || c.asks&partial != 0 && d.Partial == nil || c.asks&changing != 0 && d.Change == nil {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {

@@ -101,6 +101,9 @@ type Disk struct {
 	requests ioRequests
 	entries  entries
 
+	// retired is why the blocks cannot be used any more; nil: they can. See [Part.Retire].
+	retired atomic.Pointer[scsi.Sense]
+
 	// life ends with Close: the context of what is no task.
 	life context.Context
 	end  context.CancelFunc
@@ -132,18 +135,8 @@ func New(cfg Config) (*Disk, error) {
 		return nil, fmt.Errorf("disk: %w", err)
 	}
 	cfg.Workers = workersFor(cfg.Workers, info)
-	m := newMedium(cfg.Store, cfg.Arena, cfg.BlockSize)
-	m.log = newErrorLog(cfg.Log)
-	d := &Disk{medium: m, volatile: info.Cached && !info.Volatile}
-	d.readOnly.Store(cfg.ReadOnly || info.ReadOnly)
-	d.rotation.Store(uint32(cfg.Rotation))
-	d.life, d.end = context.WithCancel(context.Background())
-	d.blocking, d.queued, d.sweep = blocking{d}, queued{d}, sweep{d}
-	d.path = d.choosePath()
-	d.requests.done = d.requestEnded
-	d.entries = entries{
-		work: d.work, received: d.received, landed: d.landed, room: d.room, abort: d.cancel,
-	}
+	d := newDisk(cfg)
+	m := d.medium
 	var keeper reserve.Keeper
 	if cfg.Reservations != nil {
 		keeper = kept.New(cfg.Reservations, cfg.Identity.NAA, m.log.notKept)
@@ -177,6 +170,24 @@ func New(cfg Config) (*Disk, error) {
 		return nil, fmt.Errorf("disk: %w", err)
 	}
 	return d, nil
+}
+
+// newDisk returns a disk that has no server yet, with those of cfg that say how blocks are read and written.
+func newDisk(cfg Config) *Disk {
+	info := cfg.Store.Info()
+	m := newMedium(cfg.Store, cfg.Arena, cfg.BlockSize)
+	m.log = newErrorLog(cfg.Log)
+	d := &Disk{medium: m, volatile: info.Cached && !info.Volatile}
+	d.readOnly.Store(cfg.ReadOnly || info.ReadOnly)
+	d.rotation.Store(uint32(cfg.Rotation))
+	d.life, d.end = context.WithCancel(context.Background())
+	d.blocking, d.queued, d.sweep = blocking{d}, queued{d}, sweep{d}
+	d.path = d.choosePath()
+	d.requests.done = d.requestEnded
+	d.entries = entries{
+		work: d.work, received: d.received, landed: d.landed, room: d.room, abort: d.cancel,
+	}
+	return d
 }
 
 // Size is how many bytes initiators see, with what is left behind the last whole block.

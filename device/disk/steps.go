@@ -137,6 +137,10 @@ func (d *Disk) received(t *target.Task, l *buffer.Lease, err error) {
 		return
 	}
 	t.Work.Data = l
+	if why := d.retired.Load(); why != nil {
+		d.fail(t, *why)
+		return
+	}
 	switch s := step(t.Work.Step); s {
 	case writePiece:
 		d.path.arrived(t)

@@ -1,7 +1,9 @@
 package tape_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -56,6 +58,20 @@ func TestSuite(t *testing.T) {
 		Write:    writeCDB(128 << 10),
 		WriteLen: 128 << 10,
 		Start:    cdb.LoadUnload{Load: true}.Append(nil),
+		Partial: &devicetest.Partial{
+			Before: []devicetest.Exchange{{CDB: cdb.Rewind{}.Append(nil)}, {CDB: writeCDB(5000), Out: bytes.Repeat([]byte{7}, 5000)}, {CDB: cdb.Rewind{}.Append(nil)}},
+			CDB:    readCDB(64 << 10), Room: 64 << 10, Data: bytes.Repeat([]byte{7}, 5000),
+		},
+		Change: func(t testing.TB, u devicetest.Unit) {
+			d := u.(*tape.Drive)
+			old, err := d.Unload(context.Background(), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(old.Close(), d.Load(context.Background(), cartridge(1<<30, nil))); err != nil {
+				t.Fatal(err)
+			}
+		},
 		Modes: []devicetest.Mode{
 			{Code: 0x01}, {Code: 0x02}, {Code: 0x0a}, {Code: 0x0a, Subpage: 0x01}, {Code: 0x0a, Subpage: 0xf0}, {Code: 0x0f}, {Code: 0x10},
 			{Code: 0x10, Subpage: 0x01}, {Code: 0x11}, {Code: 0x1c}, {Code: 0x1d},

@@ -14,6 +14,7 @@ var exits = map[string]string{
 	"device/mode.go":                  "as above, a mode page",
 	"transport/loopback/loopback.go":  "Login is for those who know that the port is open; Try is for all others",
 	"device/tape/medium/cartridge.go": "Memory is for tests, which have got the Spec wrong",
+	"network/fc/sim/faults.go":        "a network for tests says at once what its user has got wrong: hardware would send something else",
 	"target/workers.go":               "a task for workers that are closed would never end",
 }
 

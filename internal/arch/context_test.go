@@ -8,13 +8,18 @@ import (
 // ownContexts are the functions of devices and stores that may have a context of their own, each
 // with its reason. All others get theirs: a command's call ends with the abort of the command.
 var ownContexts = map[string]string{
-	"device/disk/disk.go New":                      "the context of the disk itself, which ends with Close",
+	"device/disk/disk.go newDisk":                  "the context of the disk itself, which ends with Close",
 	"device/disk/disk.go Release":                  "what was written is made durable though everybody has gone",
 	"device/tape/drive.go New":                     "the context of the drive itself, which ends with Close",
 	"device/library/open.go empty":                 "what drives have is flushed when the library is closed, though everybody has gone",
 	"device/library/kind/open.go open":             "the context of what operators do, which ends with Close",
 	"device/library/transfer.go bringIn":           "the state has the cartridge in the drive already: it has to come there",
 	"device/library/transfer.go undo":              "what could not be moved goes back, whoever has gone",
+	"device/passthrough/path.go newPath":           "the context of what opens and asks the device, which ends with Close",
+	"device/optical/optical.go New":                "the context of the drive itself, which ends with Close",
+	"device/optical/change.go close":               "what was written is made durable though everybody has gone",
+	"device/optical/kind/kind.go open":             "the context of what people do, which ends with Close",
+	"device/passthrough/kind/source.go Watch":      "looking for devices that come and go, which ends with stop",
 	"device/mode.go init":                          "what is saved is read when the unit is made",
 	"device/tape/medium/cartridge.go openHeads":    "what a crash has left is made good when the cartridge is opened; it is bounded",
 	"device/tape/medium/head.go Room":              "some headers of frames are read at most",

@@ -8,6 +8,8 @@ const (
 	setupCQSize       = 1 << 3  // 5.5
 	setupSubmitAll    = 1 << 7  // 5.18
 	setupCoopTaskrun  = 1 << 8  // 5.19
+	setupSQE128       = 1 << 10 // 5.19
+	setupCQE32        = 1 << 11 // 5.19
 	setupSingleIssuer = 1 << 12 // 6.0
 	setupDeferTaskrun = 1 << 13 // 6.1
 )
@@ -47,7 +49,11 @@ const (
 	opReadFixed   = 4
 	opWriteFixed  = 5
 	opAsyncCancel = 14
+	opCommand     = 46 // 5.19
 )
+
+// Flags of opCommand.
+const commandFixed = 1 << 0 // 5.19
 
 // Flags of opAsyncCancel.
 const (
@@ -70,7 +76,7 @@ type params struct {
 }
 
 // An SQE is struct io_uring_sqe: what the kernel shall do. [Ring.Next] gives it out empty,
-// its own methods fill it in.
+// its own methods fill it in. In a wide ring each is followed by as much again, which [SQE.Command] uses.
 type SQE struct {
 	opcode, _    uint8
 	_            uint16 // priority
@@ -81,10 +87,13 @@ type SQE struct {
 	buffer       uint16
 	_            uint16 // personality
 	_            int32
-	_            [2]uint64
+	payload      [2]uint64
 }
 
-// cqe is struct io_uring_cqe: what has come of it.
+// CommandSize is how many bytes a command has room for: the rest of an SQE of a wide ring.
+const CommandSize = 80
+
+// cqe is struct io_uring_cqe: what has come of it. In a wide ring each is followed by two words more, the first of which is [Ring.Extra].
 type cqe struct {
 	user uint64
 	res  int32

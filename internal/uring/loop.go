@@ -59,6 +59,9 @@ type Loop struct {
 // io_uring the error wraps [ErrUnavailable].
 func Start(entries int, d Driver) (*Loop, error) { return start(entries, d, flagsLadder) }
 
+// StartWide is like Start, with a ring whose entries have room for commands to drivers ([SQE.Command], [Ring.Extra]).
+func StartWide(entries int, d Driver) (*Loop, error) { return start(entries, d, wideLadder) }
+
 // Probe reports whether there is io_uring: what Start would say of it, without anything that stays.
 func Probe() error {
 	runtime.LockOSThread() // a ring is of the thread that makes it

@@ -28,6 +28,11 @@ type Ring struct {
 	cqHead, cqTail *uint32 // shared with the kernel; it moves the tail
 	cqes           []cqe
 
+	// In a wide ring each entry takes two elements of sqes and of cqes: wide is 1, else 0.
+	wide             uint32
+	entries, cqCount uint32
+	extra            uint64
+
 	inFlight int // given out by Next and not reaped
 	buffers  int // slots of the table of registered buffers
 }
@@ -58,6 +63,12 @@ var flagsLadder = []uint32{
 	0,
 }
 
+// wideLadder is the same for a wide ring, which Linux 5.19 has.
+var wideLadder = []uint32{
+	setupSQE128 | setupCQE32 | setupCQSize | setupSubmitAll | setupCoopTaskrun | setupSingleIssuer | setupDeferTaskrun,
+	setupSQE128 | setupCQE32 | setupCQSize | setupSubmitAll | setupCoopTaskrun,
+}
+
 func (r *Ring) setup(entries uint32, ladder []uint32) (*params, error) {
 	for _, flags := range ladder {
 		p := &params{flags: flags}
@@ -72,6 +83,9 @@ func (r *Ring) setup(entries uint32, ladder []uint32) (*params, error) {
 			return nil, explain(errno)
 		}
 		r.fd = int(fd)
+		if flags&setupSQE128 != 0 {
+			r.wide = 1
+		}
 		if p.features&featNeeded != featNeeded {
 			r.close()
 			return nil, fmt.Errorf("%w: the kernel's is too old, Linux 5.7 has what is needed", ErrUnavailable)
@@ -103,7 +117,8 @@ func explain(errno unix.Errno) error {
 
 func (r *Ring) mmap(p *params) error {
 	sq := int(p.sq.array + p.sqEntries*4)
-	cq := int(p.cq.cqes + p.cqEntries*uint32(unsafe.Sizeof(cqe{})))
+	r.entries, r.cqCount = p.sqEntries, p.cqEntries
+	cq := int(p.cq.cqes + p.cqEntries<<r.wide*uint32(unsafe.Sizeof(cqe{})))
 	if p.features&featSingleMmap != 0 {
 		sq = max(sq, cq)
 	}
@@ -117,14 +132,14 @@ func (r *Ring) mmap(p *params) error {
 			return err
 		}
 	}
-	sqes, err := r.mapPart(offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(SQE{})))
+	sqes, err := r.mapPart(offSQEs, int(p.sqEntries<<r.wide)*int(unsafe.Sizeof(SQE{})))
 	if err != nil {
 		return err
 	}
 	r.sqHead, r.sqTail = word(sqRing, p.sq.head), word(sqRing, p.sq.tail)
 	r.cqHead, r.cqTail = word(cqRing, p.cq.head), word(cqRing, p.cq.tail)
-	r.sqes = unsafe.Slice((*SQE)(unsafe.Pointer(&sqes[0])), p.sqEntries)
-	r.cqes = unsafe.Slice((*cqe)(unsafe.Pointer(&cqRing[p.cq.cqes])), p.cqEntries)
+	r.sqes = unsafe.Slice((*SQE)(unsafe.Pointer(&sqes[0])), p.sqEntries<<r.wide)
+	r.cqes = unsafe.Slice((*cqe)(unsafe.Pointer(&cqRing[p.cq.cqes])), p.cqEntries<<r.wide)
 	// SQEs are used in the order in which they lie: the array between them and the
 	// queue never changes.
 	array := unsafe.Slice(word(sqRing, p.sq.array), p.sqEntries)
@@ -159,14 +174,17 @@ func (r *Ring) Next(user uint64) *SQE {
 	if r.full() {
 		return nil
 	}
-	e := &r.sqes[r.tail&uint32(len(r.sqes)-1)]
+	e := &r.sqes[r.tail&(r.entries-1)<<r.wide]
 	*e = SQE{user: user, fd: -1}
 	r.tail++
 	r.inFlight++
 	return e
 }
 
-func (r *Ring) full() bool { return r.tail-atomic.LoadUint32(r.sqHead) == uint32(len(r.sqes)) }
+func (r *Ring) full() bool { return r.tail-atomic.LoadUint32(r.sqHead) == r.entries }
+
+// Extra is the second result of the completion that [Driver.Ended] is being called for, in a wide ring.
+func (r *Ring) Extra() uint64 { return r.extra }
 
 // enter submits what Next has given out, and waits until at least so many completions are
 // there. It may return earlier, with unix.EINTR or another error that passes; what was not
@@ -188,7 +206,11 @@ func (r *Ring) reap(f func(user uint64, res int32)) int {
 	head := atomic.LoadUint32(r.cqHead)
 	n := 0
 	for ; head != atomic.LoadUint32(r.cqTail); n++ {
-		c := r.cqes[head&uint32(len(r.cqes)-1)]
+		at := head & (r.cqCount - 1) << r.wide
+		c := r.cqes[at]
+		if r.wide != 0 {
+			r.extra = r.cqes[at+1].user // the word behind the first 16 bytes
+		}
 		head++
 		atomic.StoreUint32(r.cqHead, head)
 		r.inFlight--

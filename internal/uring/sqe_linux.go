@@ -38,6 +38,17 @@ func (e *SQE) fixed(op uint8, fd int, mem []byte, off int64, index int) {
 	e.buffer = uint16(index)
 }
 
+// Command gives payload to the driver of a file, whose command op it is; in a wide ring alone. What the driver says beside a number
+// is [Ring.Extra]. Memory that payload points to lies in the registered buffer of that index, unless that is negative.
+func (e *SQE) Command(fd int, op uint32, payload *[CommandSize]byte, index int) {
+	e.opcode, e.fd = opCommand, int32(fd)
+	*(*uint32)(unsafe.Pointer(&e.off)) = op // the first half of that word, whatever the byte order
+	if index >= 0 {
+		e.opFlags, e.buffer = commandFixed, uint16(index)
+	}
+	*(*[CommandSize]byte)(unsafe.Pointer(&e.payload)) = *payload
+}
+
 // Cancel ends the operation whose completion has the number user, if it can be ended: one that a
 // disk has already cannot. That operation completes in any case, and so does this one.
 func (e *SQE) Cancel(user uint64) { e.opcode, e.addr = opAsyncCancel, user }
@@ -66,6 +77,16 @@ func (r *Ring) RegisterBuffer(i int, mem []byte) bool {
 	vec.SetLen(len(mem))
 	arg := rsrcUpdate{offset: uint32(i), n: 1, data: uint64(uintptr(unsafe.Pointer(&vec)))}
 	return r.register(registerBuffersUpdate, unsafe.Pointer(&arg), uint32(unsafe.Sizeof(arg))) == nil
+}
+
+// ForgetBuffer lets go of entry i of the table, which no operation uses any more.
+func (r *Ring) ForgetBuffer(i int) {
+	if i < 0 || i >= r.buffers {
+		return
+	}
+	var none unix.Iovec
+	arg := rsrcUpdate{offset: uint32(i), n: 1, data: uint64(uintptr(unsafe.Pointer(&none)))}
+	_ = r.register(registerBuffersUpdate, unsafe.Pointer(&arg), uint32(unsafe.Sizeof(arg)))
 }
 
 func (r *Ring) register(op uintptr, arg unsafe.Pointer, n uint32) error {

@@ -278,7 +278,10 @@ func TestRegistered(t *testing.T) {
 		if r.RegisterBuffer(0, mem) {
 			t.Error("registered without a table")
 		}
-		registered = r.ReserveBuffers(4) && r.RegisterBuffer(3, mem)
+		registered = r.ReserveBuffers(4) && r.RegisterBuffer(3, mem) && r.RegisterBuffer(2, mem)
+		r.ForgetBuffer(2)
+		r.ForgetBuffer(1)
+		r.ForgetBuffer(4)
 		if r.RegisterBuffer(4, mem) || r.RegisterBuffer(-1, mem) || r.RegisterBuffer(0, nil) {
 			t.Error("registered what cannot be")
 		}
@@ -298,6 +301,9 @@ func TestRegistered(t *testing.T) {
 	}
 	if res := b.do(&job{fd: int(f.Fd()), mem: make([]byte, 512), off: 100, fixed: 4}); res != -int32(unix.EFAULT) {
 		t.Errorf("memory outside the buffer: %d", res)
+	}
+	if res := b.do(&job{fd: int(f.Fd()), mem: mem[:512], off: 100, fixed: 3}); res != -int32(unix.EFAULT) {
+		t.Errorf("a buffer that was forgotten: %d", res)
 	}
 }
 

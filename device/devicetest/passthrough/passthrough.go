@@ -5,8 +5,6 @@
 package passthrough
 
 import (
-	"errors"
-
 	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/device"
 	"github.com/lunette-io/lunette/device/nexus"
@@ -45,6 +43,7 @@ type Unit struct {
 	workers      *target.Workers
 	nexuses      nexus.Table
 	reservations *nexus.Reservations
+	reserving    device.Reserving
 }
 
 // New returns a unit.
@@ -54,6 +53,7 @@ func New(cfg Config) (*Unit, error) {
 	if u.reservations, err = nexus.NewReservations(&u.nexuses, cfg.Reservations); err != nil {
 		return nil, err
 	}
+	u.reserving = device.Reserving{Reservations: u.reservations, FailWith: fail, Reply: reply}
 	u.workers = target.NewWorkers(4)
 	return u, nil
 }
@@ -139,13 +139,13 @@ func (u *Unit) Execute(t *target.Task) {
 	case scsi.OpInquiry:
 		u.inquiry(t)
 	case scsi.OpReserve6, scsi.OpReserve10:
-		u.change(t, reserve.Change{Op: reserve.ReserveUnit, From: n.Key()}, 0)
+		u.reserving.Reserve(t)
 	case scsi.OpRelease6, scsi.OpRelease10:
-		u.change(t, reserve.Change{Op: reserve.ReleaseUnit, From: n.Key()}, 0)
+		u.reserving.Release(t)
 	case scsi.OpPersistentReserveIn:
-		u.persistentIn(t)
+		u.reserving.PersistentIn(t)
 	case scsi.OpPersistentReserveOut:
-		u.persistentOut(t)
+		u.reserving.PersistentOut(t)
 	default:
 		u.receive(t, t.HaveOut, func(t *target.Task, out []byte) {
 			t.Work.Any = out
@@ -188,21 +188,7 @@ func (u *Unit) receive(t *target.Task, n int64, then func(*target.Task, []byte))
 }
 
 // fail ends t with what err means.
-func fail(t *target.Task, err error) {
-	var data *target.DataError
-	switch {
-	case errors.Is(err, reserve.ErrConflict):
-		t.Respond(target.Response{Status: scsi.ReservationConflict})
-	case errors.Is(err, reserve.ErrUnavailable):
-		t.Respond(target.Response{Status: scsi.Busy})
-	case errors.Is(err, buffer.ErrExhausted):
-		t.Respond(target.Response{Status: scsi.TaskSetFull})
-	case errors.As(err, &data):
-		t.Fail(data.Sense)
-	default:
-		t.Fail(scsi.SenseOf(err))
-	}
-}
+func fail(t *target.Task, err error) { t.Respond(device.Failure(err)) }
 
 // reply ends t with data of which the CDB has room for n bytes.
 func reply(t *target.Task, data []byte, n uint32) {
@@ -252,46 +238,5 @@ func (u *Unit) inquiry(t *target.Task) {
 		reply(t, page.AppendIdentification(nil, p, device.Designators(u.cfg.Identity, t.Nexus().Port)...), uint32(c.Allocation))
 	default:
 		u.workers.Run(t, u.pass)
-	}
-}
-
-// change makes a change of the reservations; t has used n bytes of its data-out.
-func (u *Unit) change(t *target.Task, c reserve.Change, n int) {
-	u.reservations.Change(t, c, func(err error) {
-		if err != nil {
-			fail(t, err)
-			return
-		}
-		t.Respond(target.Response{Moves: int64(n)})
-	})
-}
-
-func (u *Unit) persistentIn(t *target.Task) {
-	c, err := cdb.ParsePersistentIn(t.CDB)
-	if err != nil {
-		fail(t, err)
-		return
-	}
-	var data []byte
-	u.reservations.View(func(s *reserve.State) { data = s.AppendIn(nil, c.Action, u.reservations.MayPersist()) })
-	reply(t, data, uint32(c.Allocation))
-}
-
-func (u *Unit) persistentOut(t *target.Task) {
-	c, err := cdb.ParsePersistentOut(t.CDB)
-	switch {
-	case err != nil:
-		fail(t, err)
-	case c.Length < cdb.PersistentListLen || c.Length > reserve.MaxParameterList || int64(c.Length) > t.HaveOut:
-		t.Fail(scsi.ParameterListLengthError())
-	default:
-		u.receive(t, int64(c.Length), func(t *target.Task, list []byte) {
-			change, err := reserve.ParseOut(t.CDB, list, u.reservations.Sender(t))
-			if err != nil {
-				fail(t, err)
-				return
-			}
-			u.change(t, change, len(list))
-		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/lunette-io/lunette/daemon/plugin"
@@ -150,7 +151,7 @@ func (u *unit) make(ctx context.Context, p plugin.Parts, k kept) (err error) {
 func (u *unit) logical() []plugin.Unit {
 	const cure = "give one of them another \"serial\""
 	claims := func(serial string, id scsi.NAA) []plugin.Claim {
-		return []plugin.Claim{{What: "serial number", Value: serial, Cure: cure}, {What: "NAA name", Value: id.String(), Cure: cure}}
+		return []plugin.Claim{{What: "serial number", Value: serial, Cure: cure}, {What: "NAA name", Value: strings.TrimPrefix(id.String(), "naa."), Cure: cure}}
 	}
 	all := []plugin.Unit{{
 		Name: robotName, LU: robot{u.robot, u}, Describe: u.describe, Act: u.act,

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/lunette-io/lunette/agent/model"
+	"github.com/lunette-io/lunette/daemon/plugin"
 	"github.com/lunette-io/lunette/device/library"
 	"github.com/lunette-io/lunette/device/personality"
 )
@@ -155,4 +156,15 @@ func FuzzWords(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The names of the robot and the drives are claimed as those of all other units are: as digits.
+func TestClaims(t *testing.T) {
+	m := opened(t, "{store: "+inMemory(t)+", library: ibm-ts3500, drives: [lto8], slots: 2}")
+	for _, u := range m.units {
+		i := slices.IndexFunc(u.Claims, func(c plugin.Claim) bool { return c.What == "NAA name" })
+		if i < 0 || len(u.Claims[i].Value) != 32 || strings.Trim(u.Claims[i].Value, "0123456789abcdef") != "" {
+			t.Errorf("%s: %+v", u.Name, u.Claims)
+		}
+	}
 }
