@@ -56,6 +56,8 @@ type Lease struct {
 	next  *Lease   // in a free list of the owner
 	count *counter // of the Pool that has made the lease, or nil
 
+	foreign bool // see Foreign
+
 	// The accounts that have paid for the memory, and how much; see account.go.
 	by, at *Account
 	paid   int64
@@ -73,8 +75,23 @@ func (l *Lease) Init(owner Owner, segs ...Segment) {
 		l.n += int64(len(segs[i].Mem))
 	}
 	l.owner = owner
+	l.foreign = false
 	l.refs.Store(1)
 }
+
+// InitForeign is Init for memory that is not this process's alone; segs is not copied, and is the lease's until it is taken back.
+func (l *Lease) InitForeign(owner Owner, segs []Segment) {
+	l.Init(owner)
+	l.segs = segs
+	for i := range segs {
+		l.n += int64(len(segs[i].Mem))
+	}
+	l.foreign = true
+}
+
+// Foreign reports that the memory is not this process's alone, as a guest's that is mapped here: others change it while the lease is out, and may take it away, which ends a process that
+// touches it. It is for the kernel to read and write, and for package guard.
+func (l *Lease) Foreign() bool { return l.foreign }
 
 // New returns a lease of segs; owner may be nil for memory that the garbage
 // collector looks after.
@@ -145,7 +162,7 @@ func (l *Lease) Slice(off, n int64) *Lease {
 		panic("buffer: slice outside the lease")
 	}
 	l.refs.Add(1)
-	s := &Lease{owner: part{l}}
+	s := &Lease{owner: part{l}, foreign: l.foreign}
 	s.refs.Store(1)
 	s.segs = s.store[:0]
 	s.n = n

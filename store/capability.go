@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/lunette-io/lunette/buffer"
 )
@@ -20,6 +21,7 @@ const (
 	ComparingAndWriting                   // [CompareWriter]
 	Resizing                              // [Resizer]
 	ResizingLive                          // [LiveResizer]
+	TakingForeign                         // [Foreign]
 )
 
 // A Chooser has methods of capabilities that it does not have in every case: how a file was
@@ -74,6 +76,8 @@ func chosen[T any](c Chooser) bool {
 		return c.Can(Resizing)
 	case *LiveResizer:
 		return c.Can(ResizingLive)
+	case *Foreign:
+		return c.Can(TakingForeign)
 	}
 	return true
 }
@@ -162,3 +166,13 @@ type LiveResizer interface {
 	// them lie inside of the old size and the new one.
 	ResizeLive(ctx context.Context, size int64) error
 }
+
+// A Foreign store takes foreign leases ([buffer.Lease.Foreign]) in all of its calls: memory that others change meanwhile, or take away. It leaves it to the kernel to read and
+// write that memory, and copies it by package guard where it has to; if the memory is gone the call fails, with ErrForeign, and nothing else happens.
+type Foreign interface {
+	// TakesForeign says so by being there.
+	TakesForeign()
+}
+
+// ErrForeign: the memory that a call was to read or write is gone.
+var ErrForeign = errors.New("store: the initiator's memory is gone")
