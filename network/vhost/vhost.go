@@ -6,6 +6,7 @@
 package vhost
 
 import (
+	"errors"
 	"io/fs"
 	"log/slog"
 	"time"
@@ -29,6 +30,16 @@ func (h *Host) Listen(o Options, b Backend) (*Socket, error) { panic("contract")
 // Close returns when everything of the host has ended; all of its sockets are closed.
 func (h *Host) Close() error { panic("contract") }
 
+// Errors of Listen, wrapped with the path. Others are the system's: fs.ErrNotExist of the directory, fs.ErrPermission of the directory, the owner or the group; on other systems than Linux it is
+// errors.ErrUnsupported.
+var (
+	ErrInUse     = errors.New("vhost: a program listens at the socket already")
+	ErrNotSocket = errors.New("vhost: there is a file that is no socket")
+)
+
+// New makes a host that listens nowhere yet.
+func New(cfg Config) *Host { panic("contract") }
+
 // Options say who may use a socket, and how much.
 type Options struct {
 	Path string
@@ -47,6 +58,9 @@ type Socket struct{}
 
 // Start begins to accept. It is called once.
 func (s *Socket) Start() { panic("contract") }
+
+// Set has the options of o count from now on: the file's mode and owner at once, the rest for who attaches next. The path stays what it is. After an error what could be changed is.
+func (s *Socket) Set(o Options) error { panic("contract") }
 
 // Path is that of the socket's file.
 func (s *Socket) Path() string { panic("contract") }
