@@ -6,11 +6,10 @@
 package vhost
 
 import (
+	"errors"
 	"io/fs"
 	"log/slog"
 	"time"
-
-	"github.com/lunette-io/lunette/buffer"
 )
 
 // Config is what a Host is made of. The zero value of a field means its default.
@@ -28,6 +27,16 @@ func (h *Host) Listen(o Options, b Backend) (*Socket, error) { panic("contract")
 
 // Close returns when everything of the host has ended; all of its sockets are closed.
 func (h *Host) Close() error { panic("contract") }
+
+// Errors of Listen, wrapped with the path. Others are the system's: fs.ErrNotExist of the directory, fs.ErrPermission of the directory, the owner or the group; on other systems than Linux it is
+// errors.ErrUnsupported.
+var (
+	ErrInUse     = errors.New("vhost: a program listens at the socket already")
+	ErrNotSocket = errors.New("vhost: there is a file that is no socket")
+)
+
+// New makes a host that listens nowhere yet.
+func New(cfg Config) *Host { panic("contract") }
 
 // Options say who may use a socket, and how much.
 type Options struct {
@@ -47,6 +56,9 @@ type Socket struct{}
 
 // Start begins to accept. It is called once.
 func (s *Socket) Start() { panic("contract") }
+
+// Set has the options of o count from now on: the file's mode and owner at once, the rest for who attaches next. The path stays what it is. After an error what could be changed is.
+func (s *Socket) Set(o Options) error { panic("contract") }
 
 // Path is that of the socket's file.
 func (s *Socket) Path() string { panic("contract") }
@@ -137,54 +149,5 @@ func (d *Driver) ConfigChanged() { panic("contract") }
 // Patience is how long a queue that is to stop waits for its chains before they are aborted.
 const Patience = 5 * time.Second
 
-// A Queue is a ring while it runs.
-type Queue struct{}
-
-// Index is its number.
-func (q *Queue) Index() int { panic("contract") }
-
-// Take takes a chain that the driver has posted for a device to fill when it has something, as of an event queue; nil: there is none. Such a queue has no thread, see [Idle].
-func (q *Queue) Take() *Chain { panic("contract") }
-
-// Flush lets the driver see all chains that were given back, and calls it if it wants that. No lock may be held that Handle takes. (It makes a Queue what a target.Batch flushes.)
-func (q *Queue) Flush() { panic("contract") }
-
 // Idle reports to the host that the back-end takes chains of queue i by Queue.Take and wants no thread for it. A Backend may have it.
 type Idle interface{ Idle(queue int) bool }
-
-// A Chain is a request of the driver (virtio 2.7.4, a chain of descriptors): memory that it has filled, then memory for the device to fill. It belongs to the device until Return. Descriptors are
-// checked and translated: the memory is the guest's, which it changes while we look, and which may go away: it is touched by the methods here, by the kernel, or by package guard, and by nothing else.
-// Methods may be called by one goroutine at a time.
-type Chain struct {
-	// Private is the back-end's own state; it stays with the memory of the chain, which is used again for a later chain.
-	Private any
-}
-
-// Queue is where it came from.
-func (c *Chain) Queue() *Queue { panic("contract") }
-
-// Again reports that a back-end before this one had the chain, and may have done what it says: the driver was never told.
-func (c *Chain) Again() bool { panic("contract") }
-
-// Readable and Writable are how many bytes the driver has filled, and has room for.
-func (c *Chain) Readable() int64 { panic("contract") }
-
-// Writable is how many bytes there are for the device to fill.
-func (c *Chain) Writable() int64 { panic("contract") }
-
-// Read fills dst from what the driver has filled at off, and counts it as copied. It fails if the memory is gone, or not so long.
-func (c *Chain) Read(off int64, dst []byte) error { panic("contract") }
-
-// Write puts src into what the device fills at off, and counts it as copied. It fails if the memory is gone, or not so long.
-func (c *Chain) Write(off int64, src []byte) error { panic("contract") }
-
-// LendReadable makes l a lease of n bytes at off of what the driver has filled; owner takes it back, before Return. Nothing is copied; what is lent is counted. LendWritable is the same for what the
-// device fills. The lease is [buffer.Lease.Foreign].
-func (c *Chain) LendReadable(l *buffer.Lease, owner buffer.Owner, off, n int64) { panic("contract") }
-
-// LendWritable is LendReadable for what the device fills.
-func (c *Chain) LendWritable(l *buffer.Lease, owner buffer.Owner, off, n int64) { panic("contract") }
-
-// Return gives the chain back with written bytes from the first writable byte on, all leases of it having come back. The driver sees it after the queue's next Flush. It may be called on any goroutine,
-// is called exactly once, and c is another chain after that.
-func (c *Chain) Return(written int64) { panic("contract") }

@@ -1,0 +1,6 @@
+package ring
+
+const (
+	packedHeader = 32
+	packedEntry  = 32
+)
