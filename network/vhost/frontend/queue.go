@@ -249,7 +249,9 @@ func (w *waiter) open(call int) (err error) {
 func (w *waiter) Wait(limit time.Duration) error {
 	w.waits.Add(1)
 	var events [2]unix.EpollEvent
+	block := -1
 	if limit > 0 {
+		block = 0
 		t := unix.NsecToTimespec(int64(limit))
 		fds := [1]unix.PollFd{{Fd: int32(w.epoll), Events: unix.POLLIN}}
 		n, err := unix.Ppoll(fds[:], &t, nil)
@@ -261,7 +263,7 @@ func (w *waiter) Wait(limit time.Duration) error {
 		}
 	}
 	for {
-		n, err := unix.EpollWait(w.epoll, events[:], -1)
+		n, err := unix.EpollWait(w.epoll, events[:], block)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
