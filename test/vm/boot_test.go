@@ -65,11 +65,8 @@ func boot(t *testing.T, devices string) string {
 
 // serveDisc serves the file until the test ends, and returns QEMU's name for it.
 func serveDisc(t *testing.T, dir, path string) string {
-	binary := os.Getenv("LUNETTE")
-	if binary == "" {
-		binary = filepath.Join(dir, "lunette")
-		build(t, binary, "../../cmd/lunette")
-	}
+	binary := filepath.Join(dir, "lunette")
+	serverOf(t, binary)
 	const target = "iqn.2026-11.io.lunette:disc"
 	portal := freePort(t)
 	log := &bytes.Buffer{}
