@@ -94,12 +94,7 @@ func (n *Node) RemoveTarget(name string, done func()) error {
 	if t == nil {
 		return fmt.Errorf("virtio: there is no target %s", name)
 	}
-	n.endSessions(func(nx *nexus) bool { return nx.target == t.SCSI }, done, func(later *deferred) {
-		if n.targets[name] == t {
-			delete(n.targets, name)
-			n.arrange(later)
-		}
-	})
+	n.endSessions(func(nx *nexus) bool { return nx.target == t.SCSI }, done, t)
 	return nil
 }
 
@@ -135,9 +130,9 @@ func (n *Node) Drop(id int64) bool {
 	return n.endSessions(func(nx *nexus) bool { return nx.id == id }, nil, nil) > 0
 }
 
-// endSessions ends the sessions that match, which is called with Node.mu, and returns how many there are. before, which may be nil, is called first, with Node.mu. done, which may be nil, is called when the last of
-// them is over.
-func (n *Node) endSessions(match func(*nexus) bool, done func(), before func(*deferred)) int {
+// endSessions ends the sessions that match, which is called with Node.mu, and returns how many there are. done, which may be nil, is called when the last of them is over. removed, if it is not nil, is not shown
+// any more.
+func (n *Node) endSessions(match func(*nexus) bool, done func(), removed *servedTarget) int {
 	var left atomic.Int32
 	left.Store(1)
 	over := func() {
@@ -155,8 +150,9 @@ func (n *Node) endSessions(match func(*nexus) bool, done func(), before func(*de
 			nx.over = append(nx.over, over)
 		}
 	}
-	if before != nil {
-		before(&later)
+	if removed != nil && n.targets[removed.SCSI.Name] == removed {
+		delete(n.targets, removed.SCSI.Name)
+		n.arrange(&later)
 	}
 	touched := make(map[*Portal]bool)
 	for nx := range n.all {
