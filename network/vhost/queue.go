@@ -47,6 +47,8 @@ type setting struct {
 	pollers *pollers // of the host
 	// fail ends the connection. It is called at most once, on any goroutine with no lock of the queue held, and does not wait for the queue.
 	fail func(why error)
+	// unmoved is called when the driver has kicked twice, and nothing has ever been in the ring: once. nil: nobody wants to know.
+	unmoved func()
 }
 
 // traffic is bytes of data, to the guest and from it.
@@ -124,23 +126,27 @@ func (q *Queue) halt() {
 	ringBell(q.bell)
 }
 
-// drain returns when the queue has stopped: it takes no more chains, all have been given back, the driver sees them, and the ring is not touched any more. The handler is asked to abort at the given time.
-// It is called once, after start.
-func (q *Queue) drain(abort time.Time) {
+// drain returns when the queue has stopped: it takes no more chains, all have been given back, the driver sees them, and the ring is not touched any more. The handler is asked to abort them when abort
+// is closed. It is called once, after start.
+func (q *Queue) drain(abort <-chan struct{}) {
 	q.halt()
-	patience := time.NewTimer(time.Until(abort))
-	defer patience.Stop()
 	ended := q.ended
 	for ended != nil || q.inflight.Load() > 0 {
 		select {
 		case <-ended:
 			ended = nil
 		case <-q.empty:
-		case <-patience.C:
+		case <-abort:
+			abort = nil
 			q.handler.Abort(q)
 		}
 	}
 	q.Flush()
+	q.close()
+}
+
+// close lets the descriptors go, of a queue that was drained or never started.
+func (q *Queue) close() {
 	q.mu.Lock()
 	q.broken = true
 	fresh := q.fresh
@@ -153,6 +159,13 @@ func (q *Queue) drain(abort time.Time) {
 	closeDescriptor(fresh)
 	closeDescriptor(call)
 	closeDescriptor(q.bell)
+}
+
+// detach lets chains be forgotten that are given back from now on: the ring and the in-flight area stay as they are, so that who goes on with the ring has them again.
+func (q *Queue) detach() {
+	q.mu.Lock()
+	q.broken = true
+	q.mu.Unlock()
 }
 
 // base is what the ring goes on with, after drain.

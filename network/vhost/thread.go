@@ -101,7 +101,9 @@ func (q *Queue) sleep(kick *int) error {
 			return err
 		}
 		if kicked {
-			q.count.kicks.Add(1)
+			if n := q.count.kicks.Add(1); n == 2 && q.unmoved != nil && q.count.chains.Load() == 0 && !q.device.Moved() {
+				q.unmoved()
+			}
 		}
 	}
 	_, err = q.device.Want(false)

@@ -20,7 +20,7 @@ func InitiatorName(path string) string {
 		return namePrefix + strings.ReplaceAll(path, "/", ":")
 	}
 	sum := sha256.Sum256([]byte(path))
-	return namePrefix + "=" + hex.EncodeToString(sum[:12])
+	return namePrefix + "-" + hex.EncodeToString(sum[:12])
 }
 
 // portISID tells the initiator port of a socket from those of iSCSI sessions of the same name: it is of the random kind, which lunette's own initiator and others never choose to be zero behind it.
