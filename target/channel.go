@@ -14,6 +14,7 @@ import (
 type Channel struct {
 	nexus  *Nexus
 	svc    Services
+	lender Lender // svc, if it is one
 	limits ChannelLimits
 
 	closed atomic.Bool
@@ -47,7 +48,9 @@ func (n *Nexus) Channel(svc Services, limits ChannelLimits) *Channel {
 			p.Close()
 		}
 	}
-	return &Channel{nexus: n, svc: svc, limits: limits}
+	ch := &Channel{nexus: n, svc: svc, limits: limits}
+	ch.lender, _ = svc.(Lender)
+	return ch
 }
 
 // Nexus is the I_T nexus that the channel belongs to.

@@ -36,7 +36,7 @@ func (p blocking) readPieces(t *target.Task) {
 		w.Data = nil
 		if l == nil {
 			var err error
-			if l, err = t.Memory(min(readPiece, n-w.Done)); err != nil {
+			if l, err = p.dataIn(t, w.Done, n); err != nil {
 				p.FailWith(t, err)
 				return
 			}

@@ -17,7 +17,7 @@ func (p cached) read(t *target.Task, n int64) {
 		return
 	}
 	m := p.medium
-	l, err := t.Memory(n)
+	l, err := p.dataIn(t, 0, n)
 	if err != nil {
 		p.FailWith(t, err)
 		return

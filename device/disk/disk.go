@@ -32,6 +32,7 @@ const (
 const (
 	inlineRead = 128 << 10 // at most, on the connection's goroutine
 	readPiece  = 256 << 10 // staging that stays in the cache
+	lentPiece  = 2 << 20   // into the initiator's own memory: what guests read at once, and more
 )
 
 // How much of long work one step does, before others have their turn.

@@ -55,6 +55,11 @@ func (m *medium) failed(err error, kind ioKind, lba uint64) error {
 	switch {
 	case errors.As(err, &sense), errors.Is(err, buffer.ErrExhausted), errors.Is(err, target.ErrAborted):
 		return err // it does not come from the store
+	case errors.Is(err, store.ErrForeign): // nor does it say anything about the store
+		if kind == writing {
+			return scsi.NewSense(scsi.KeyAbortedCommand, scsi.ASCDataOutBufferError)
+		}
+		return scsi.NewSense(scsi.KeyAbortedCommand, scsi.ASCDataInBufferError)
 	case lba >= m.blocks(): // the disk was made smaller while the command was under way
 		return scsi.LBAOutOfRange()
 	case errors.Is(err, context.Canceled):

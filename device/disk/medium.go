@@ -27,6 +27,7 @@ type medium struct {
 	comparer  store.CompareWriter // nil: nobody else changes what the store holds
 	resizer   store.Resizer       // nil: the size is what it is
 	live      store.LiveResizer   // nil: the unit is paused for another size
+	foreign   bool                // the store takes memory that is the initiator's own
 
 	sweepStep int64 // how much is trimmed or made zero at a time
 
@@ -46,6 +47,7 @@ func newMedium(s store.Store, arena *buffer.Arena, blockSize int) *medium {
 	m.comparer, _ = store.As[store.CompareWriter](s)
 	m.resizer, _ = store.As[store.Resizer](s)
 	m.live, _ = store.As[store.LiveResizer](s)
+	_, m.foreign = store.As[store.Foreign](s)
 	m.sweepStep = sweepStep
 	if g := m.info.Granularity; g > 0 {
 		m.sweepStep = max(1, sweepStep/g) * g

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"github.com/lunette-io/lunette/buffer"
 	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/target"
 )
@@ -34,10 +35,32 @@ func (d *Disk) choosePath() path {
 	return d.blocking
 }
 
-// askData asks for the next piece of data-out.
+// dataIn is memory for the next piece of a READ, of which n bytes go out and done are read: the initiator's
+// own, if the store can fill that and the port lends it, else a little that is sent.
+func (d *Disk) dataIn(t *target.Task, done, n int64) (*buffer.Lease, error) {
+	if d.medium.foreign {
+		if l := t.LendDataIn(done, min(lentPiece, n-done)); l != nil {
+			return l, nil
+		}
+	}
+	return t.Memory(min(readPiece, n-done))
+}
+
+// askData asks for the next piece of data-out of a WRITE, which brings n bytes.
 func (d *Disk) askData(t *target.Task, n int64) {
 	d.enter(writePiece, t)
-	t.ReceiveDataOut(t.Work.Done, min(target.MaxPiece, n-t.Work.Done), d.entries.received)
+	d.askMore(t, n)
+}
+
+// askMore asks for the next piece of data-out of a command that writes n bytes: in the initiator's own
+// memory, if nobody but the store looks at it.
+func (d *Disk) askMore(t *target.Task, n int64) {
+	done := t.Work.Done
+	if d.medium.foreign && step(t.Work.Step) == writePiece {
+		t.BorrowDataOut(done, min(target.MaxPiece, n-done), d.entries.received)
+		return
+	}
+	t.ReceiveDataOut(done, min(target.MaxPiece, n-done), d.entries.received)
 }
 
 // wrote goes on with a command whose piece of data-out, t.Work.Data, is written: it asks for more,
@@ -49,7 +72,7 @@ func (d *Disk) wrote(t *target.Task, batch *store.Batch) {
 	w.Done += l.Len()
 	l.Release()
 	if n := min(w.Len, t.HaveOut); w.Done < n {
-		t.ReceiveDataOut(w.Done, min(target.MaxPiece, n-w.Done), d.entries.received)
+		d.askMore(t, n)
 		return
 	}
 	t.Respond(target.Response{Moves: w.Len, Batch: batch})

@@ -10,7 +10,7 @@ import (
 type queued struct{ *Disk }
 
 func (p queued) read(t *target.Task, n int64) {
-	l, err := t.Memory(min(n, readPiece))
+	l, err := p.dataIn(t, 0, n)
 	if err != nil {
 		p.FailWith(t, err)
 		return
@@ -60,6 +60,10 @@ func (p queued) ended(r *ioRequest, err error) {
 // room goes on with a READ when the initiator has taken some of it.
 func (p queued) room(t *target.Task) {
 	r := t.Work.Any.(*ioRequest)
+	if r.Data == nil {
+		p.follow(r)
+		return
+	}
 	if r.ready.Or(pieceRoom)|pieceRoom == pieceGoes {
 		p.send(r, nil) // whoever calls this is in no batch of the store's
 	}
@@ -67,7 +71,8 @@ func (p queued) room(t *target.Task) {
 
 // send sends what has been read, while the next piece is being read already, and ends the
 // command with the last one. So two pieces are held here, next to those that the transport
-// may still have when it says that there is room.
+// may still have when it says that there is room. Of the initiator's own memory there is one piece
+// at a time, and nothing to be sent: the next one is read when it is back.
 // The response leaves with those of batch. Pieces are sent at once: they are large, and the next
 // one waits until they have left.
 func (p queued) send(r *ioRequest, batch *store.Batch) {
@@ -80,6 +85,13 @@ func (p queued) send(r *ioRequest, batch *store.Batch) {
 		if err == nil && at+l.Len() == n {
 			p.requests.end(r)
 			t.Respond(target.Response{Moves: t.Work.Len, DataIn: l, At: at, Batch: batch})
+			return
+		}
+		if err == nil && l.Foreign() {
+			r.at, r.Data = at+l.Len(), nil // before the call: room may be called before it returns
+			if t.SendDataIn(at, l, p.entries.room) {
+				p.follow(r)
+			}
 			return
 		}
 		var following *buffer.Lease
@@ -100,6 +112,18 @@ func (p queued) send(r *ioRequest, batch *store.Batch) {
 			return
 		}
 	}
+}
+
+// follow reads the next piece of a READ whose last one went to the initiator's own memory.
+func (p queued) follow(r *ioRequest) {
+	t := r.t
+	l, err := p.dataIn(t, r.at, p.roomFor(t))
+	if err != nil {
+		p.requests.end(r)
+		p.FailWith(t, err)
+		return
+	}
+	p.readPiece(r, r.at, l, pieceRoom)
 }
 
 func (p queued) write(t *target.Task, n int64) { p.askData(t, n) }

@@ -19,15 +19,6 @@ type Config struct {
 	Poll time.Duration
 }
 
-// A Host is the network of this package: Unix sockets of this host.
-type Host struct{ cfg Config }
-
-// Listen makes the socket of o, which nothing is accepted from before its Start. A socket file that nobody listens to is replaced; any other file is an error.
-func (h *Host) Listen(o Options, b Backend) (*Socket, error) { panic("contract") }
-
-// Close returns when everything of the host has ended; all of its sockets are closed.
-func (h *Host) Close() error { panic("contract") }
-
 // Errors of Listen, wrapped with the path. Others are the system's: fs.ErrNotExist of the directory, fs.ErrPermission of the directory, the owner or the group; on other systems than Linux it is
 // errors.ErrUnsupported.
 var (
@@ -35,8 +26,8 @@ var (
 	ErrNotSocket = errors.New("vhost: there is a file that is no socket")
 )
 
-// New makes a host that listens nowhere yet.
-func New(cfg Config) *Host { panic("contract") }
+// ErrClosed is why a driver's life has ended that was there when its socket was closed.
+var ErrClosed = errors.New("vhost: the socket is closed")
 
 // Options say who may use a socket, and how much.
 type Options struct {
@@ -50,27 +41,6 @@ type Options struct {
 	MaxMemory  int64
 	MaxRegions int
 }
-
-// A Socket is where one front-end at a time attaches: a second one is closed at once, and told in the log.
-type Socket struct{}
-
-// Start begins to accept. It is called once.
-func (s *Socket) Start() { panic("contract") }
-
-// Set has the options of o count from now on: the file's mode and owner at once, the rest for who attaches next. The path stays what it is. After an error what could be changed is.
-func (s *Socket) Set(o Options) error { panic("contract") }
-
-// Path is that of the socket's file.
-func (s *Socket) Path() string { panic("contract") }
-
-// Connection describes the front-end that is attached now; false: there is none.
-func (s *Socket) Connection() (Connection, bool) { panic("contract") }
-
-// Drop ends the connection that is there, as after a fault of its peer; the socket goes on to accept.
-func (s *Socket) Drop(why error) { panic("contract") }
-
-// Close stops accepting, removes the socket's file, ends the connection, and returns when its driver has ended (Handler.Ended).
-func (s *Socket) Close() error { panic("contract") }
 
 // A Connection is what is known of a front-end that is attached.
 type Connection struct {
@@ -124,27 +94,6 @@ type Handler interface {
 	// Ended is the last call, when all chains have been given back: err says why the driver's life has ended; nil: it was reset by its guest or front-end.
 	Ended(err error)
 }
-
-// A Driver is the life of one driver in the guest: from its first queue to the reset of the device, or to the end of the connection. A guest that boots has two lives at
-// least: those of its firmware and of its kernel.
-//
-// When a queue is to stop, its chains are waited for; after [Patience] the handler is asked to abort them.
-type Driver struct{}
-
-// Features are those that were agreed.
-func (d *Driver) Features() uint64 { panic("contract") }
-
-// Connection describes the front-end.
-func (d *Driver) Connection() Connection { panic("contract") }
-
-// Queue is the queue of the number, or nil if it is not running.
-func (d *Driver) Queue(i int) *Queue { panic("contract") }
-
-// Fail ends the connection because of why: the driver has broken the rules of the device type.
-func (d *Driver) Fail(why error) { panic("contract") }
-
-// ConfigChanged tells the front-end that the configuration space has changed, if it can be told.
-func (d *Driver) ConfigChanged() { panic("contract") }
 
 // Patience is how long a queue that is to stop waits for its chains before they are aborted.
 const Patience = 5 * time.Second

@@ -5,6 +5,9 @@ import (
 	"github.com/lunette-io/lunette/store/internal/ringio"
 )
 
+// TakesForeign says that memory which is an initiator's own is left to the kernel: see [store.Foreign].
+func (s *Store) TakesForeign() {}
+
 // Submit starts r: by the ring what is aligned and not FUA, the rest on goroutines.
 func (s *Store) Submit(r *store.Request) {
 	err := s.begin(r.Ctx(), r.Op.String(), r.Off, r.Size(), r.Op.Changes())

@@ -84,6 +84,9 @@ func (s *Store) TryWriteAt(from *buffer.Lease, off int64) (bool, error) {
 	return true, fdio.Error(s.path, "write", n, off, err)
 }
 
+// TakesForeign says that memory which is an initiator's own is left to the kernel: see [store.Foreign].
+func (s *Store) TakesForeign() {}
+
 // Submit starts r: by the ring, if that is for it, else on a goroutine.
 func (s *Store) Submit(r *store.Request) {
 	var err error

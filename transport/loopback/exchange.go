@@ -17,6 +17,8 @@ type exchange struct {
 	s   *Session
 	cmd Command
 
+	lentIn, lentOut loan // with Options.Lend
+
 	mu      sync.Mutex
 	pending *buffer.Lease // ReceiveDataOut that has not ended
 	off     int64
@@ -114,7 +116,9 @@ func of(t *target.Task) *exchange { return t.Private.(*exchange) }
 // options say otherwise.
 func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
 	e := of(t)
-	s.copyIn(e, off, data)
+	if !s.copyIn(e, off, data) {
+		s.gone()
+	}
 	if !s.opt.Pace && !s.opt.Untaken {
 		t.DataInSent()
 		return
@@ -131,21 +135,30 @@ func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
 	})
 }
 
-func (s *Session) copyIn(e *exchange, off int64, data *buffer.Lease) {
+// copyIn copies to the initiator's buffer, unless that is where the data is. It reports false if the buffer is gone. It takes the lease.
+func (s *Session) copyIn(e *exchange, off int64, data *buffer.Lease) bool {
+	if s.filled(e, off, data) {
+		return true
+	}
 	defer data.Release()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if off < 0 || off+data.Len() > e.cmd.WantIn {
 		s.broken("data-in of %d bytes at %d, there is room for %d", data.Len(), off, e.cmd.WantIn)
-		return
+		return true
 	}
 	if e.stopped {
-		return
+		return true
 	}
 	if off < int64(len(e.cmd.In)) {
-		data.Read(0, e.cmd.In[off:])
+		if !s.opt.Lend {
+			data.Read(0, e.cmd.In[off:])
+		} else if !s.guardedIn(e.cmd.In[off:], data) {
+			return false
+		}
 	}
 	e.in = max(e.in, off+data.Len())
+	return true
 }
 
 // ReceiveDataOut copies from the initiator's buffer as the options say.
@@ -177,9 +190,9 @@ func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease, 
 		return
 	}
 	if !s.opt.Later {
-		e.copyOut(off, into, have, into.Len()-have)
+		err := e.copyOut(off, into, have, into.Len()-have)
 		e.mu.Unlock()
-		t.DataOutReceived(nil)
+		t.DataOutReceived(err)
 		return
 	}
 	e.pending, e.off, e.have, e.moving = into, off, have, true
@@ -188,11 +201,20 @@ func (s *Session) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease, 
 }
 
 // copyOut copies n bytes from at on; bytes that the initiator does not have are zeros.
-func (e *exchange) copyOut(off int64, into *buffer.Lease, at, n int64) {
+func (e *exchange) copyOut(off int64, into *buffer.Lease, at, n int64) error {
 	have := int64(len(e.cmd.Out))
 	from := min(off+at, have)
-	got := int64(into.Copy(at, e.cmd.Out[from:min(off+at+n, have)]))
+	out := e.cmd.Out[from:min(off+at+n, have)]
+	if e.s.opt.Lend {
+		if err := e.s.guardedOut(into, at, out); err != nil {
+			return err
+		}
+	} else {
+		into.Copy(at, out)
+	}
+	got := int64(len(out))
 	into.Clear(at+got, n-got)
+	return nil
 }
 
 // move is data-out that comes later, in pieces.
@@ -209,17 +231,19 @@ func (e *exchange) move(t *target.Task) {
 			err = target.ErrAborted
 			break
 		}
-		e.copyOut(e.off, into, at, min(piece, into.Len()-at))
+		if err = e.copyOut(e.off, into, at, min(piece, into.Len()-at)); err != nil {
+			break
+		}
 		e.mu.Unlock() // an abort may come in between
 		e.mu.Lock()
 	}
 	e.pending = nil
-	if err == nil {
+	if err != target.ErrAborted {
 		// The device server may end the task inside the call: nothing touches e after.
 		e.moving = false
 		e.idle.Broadcast()
 		e.mu.Unlock()
-		t.DataOutReceived(nil)
+		t.DataOutReceived(err)
 		return
 	}
 	// TerminateTransfers waits, and with it the end of the task.
@@ -252,10 +276,12 @@ func (s *Session) TerminateTransfers(t *target.Task) {
 // only when Release is called.
 func (s *Session) SendResponse(t *target.Task, r *target.Response) bool {
 	e := of(t)
-	if r.DataIn != nil {
-		s.copyIn(e, r.At, r.DataIn)
+	arrived := r.DataIn == nil || s.copyIn(e, r.At, r.DataIn)
+	if !arrived {
+		s.gone()
 	}
 	e.mu.Lock()
+	e.withdrawn = e.withdrawn || !arrived
 	if e.pending != nil {
 		s.broken("a response while data-out is pending")
 	}
@@ -337,6 +363,9 @@ func (s *Session) drop(e *exchange) {
 
 // Ended ends a command, answered or aborted.
 func (s *Session) Ended(t *target.Task) {
+	if s.opt.Lend {
+		of(t).returned()
+	}
 	s.mu.Lock()
 	s.live--
 	s.mu.Unlock()

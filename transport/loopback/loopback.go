@@ -48,6 +48,10 @@ type Options struct {
 	Arena *buffer.Arena
 	// Solicited is the budget of the channel; 0: plenty.
 	Solicited int64
+	// Lend lends the memory of In and Out to device servers that ask for it: then nothing is copied.
+	Lend bool
+	// LendPiece is of how many bytes each piece of that is; 0: it is one.
+	LendPiece int
 }
 
 // A Session is one I_T nexus. It is a [target.Services]; its own methods may be called
@@ -58,6 +62,8 @@ type Session struct {
 	channel *target.Channel
 	arena   *buffer.Arena // its own, or nil
 	overdue atomic.Int32
+	lent    atomic.Int64 // bytes, with Options.Lend
+	moved   atomic.Int64 // bytes, with Options.Lend
 
 	opt   Options
 	late  sync.WaitGroup // goroutines that move data
@@ -101,7 +107,11 @@ func Try(port *target.Port, from target.Initiator, opt Options) (*Session, error
 		limits.Arena = s.arena
 	}
 	s.Nexus = n
-	s.channel = n.Channel(s, limits)
+	if opt.Lend {
+		s.channel = n.Channel(lending{s}, limits)
+	} else {
+		s.channel = n.Channel(s, limits)
+	}
 	return s, nil
 }
 

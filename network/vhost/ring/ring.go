@@ -22,6 +22,9 @@ type Place struct {
 // Options are the features that both sides have agreed on.
 type Options struct{ Packed, Indirect, EventIndex bool }
 
+// PackedBase is the base of a packed ring that has not been used yet; that of a split ring is 0.
+const PackedBase = 1<<31 | 1<<15
+
 // A Start says where a device goes on with a ring.
 type Start struct {
 	// Base is what Device.Base said when the ring was used last (VHOST_USER_SET_VRING_BASE). It is not believed if Inflight says better.
@@ -73,7 +76,18 @@ func NewDevice(p Place, o Options, m Memory, s Start) (Device, error) {
 	if err := p.check(o.Packed); err != nil {
 		return nil, err
 	}
-	return newSplitDevice(p, o, m, s)
+	if o.Packed {
+		d, err := newPackedDevice(p, o, m, s)
+		if err != nil {
+			return nil, err
+		}
+		return d, nil
+	}
+	d, err := newSplitDevice(p, o, m, s)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // NewDriver is the driver's half of the ring at p, all of which is zeros.
@@ -83,6 +97,9 @@ func NewDriver(p Place, o Options, t Tables) (Driver, error) {
 	}
 	if err := t.check(o, p.Size); err != nil {
 		return nil, err
+	}
+	if o.Packed {
+		return newPackedDriver(p, o, t), nil
 	}
 	return newSplitDriver(p, o, t)
 }

@@ -72,15 +72,7 @@ func newSplitDevice(p Place, o Options, m Memory, s Start) (*splitDevice, error)
 // Next finds the next request.
 func (d *splitDevice) Next(b *Buffers) (bool, error) {
 	b.Again = len(d.again) > 0
-	if d.area != nil {
-		// What the driver posts again as soon as it sees that it has it back is not to be taken before Publish has noted that.
-		d.area.mu.Lock()
-	}
-	err := guard.Do(d.calls.look)
-	if d.area != nil {
-		d.area.mu.Unlock()
-	}
-	switch {
+	switch err := d.looks(); {
 	case err != nil:
 		return false, err
 	case d.wrong != nil:
@@ -100,6 +92,16 @@ func (d *splitDevice) Next(b *Buffers) (bool, error) {
 	}
 	d.held[d.head].Store(true)
 	return true, nil
+}
+
+// looks calls look. What the driver posts again as soon as it sees that it has it back is not to be taken before Publish has noted that in the area.
+func (d *splitDevice) looks() error {
+	if d.area == nil {
+		return guard.Do(d.calls.look)
+	}
+	d.area.mu.Lock()
+	defer d.area.mu.Unlock()
+	return guard.Do(d.calls.look)
 }
 
 // look finds the head of the next request and reads its descriptors.

@@ -19,6 +19,9 @@ func New(s store.Store) *Store { return &Store{filter.Over(s)} }
 // Unwrap returns the store beneath.
 func (s *Store) Unwrap() store.Store { return s.beneath.Store }
 
+// TakesForeign says that leases are passed on, and not looked into.
+func (s *Store) TakesForeign() {}
+
 // Info is that of the store beneath, but for ReadOnly.
 func (s *Store) Info() store.Info {
 	i := s.beneath.Info()

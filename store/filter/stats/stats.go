@@ -28,6 +28,9 @@ func New(s store.Store) *Store {
 // Unwrap returns the store beneath.
 func (s *Store) Unwrap() store.Store { return s.beneath.Store }
 
+// TakesForeign says that leases are passed on, and not looked into.
+func (s *Store) TakesForeign() {}
+
 // Info is that of the store beneath.
 func (s *Store) Info() store.Info { return s.beneath.Info() }
 

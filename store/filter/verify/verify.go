@@ -17,7 +17,7 @@ import (
 // memory, and fails reads of anything else with [store.ErrMedium]. What was not
 // written yet is believed. It has no Lend, since nobody would see what is
 // done to the memory, and no Try and no Submit, since writing parts of blocks reads them
-// first.
+// first. It takes no foreign memory: that changes between the look at it and the write.
 //
 // Nothing else may write to the store beneath. After a write that failed, its range is
 // believed again.

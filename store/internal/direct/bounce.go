@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/store"
 	"github.com/lunette-io/lunette/store/internal/fdio"
 )
 
@@ -51,14 +52,13 @@ func (d *IO) bounceRead(ctx context.Context, into *buffer.Lease, off int64) erro
 		if err := d.move(b[:to-from], from, fdio.ReadAt); err != nil {
 			return err
 		}
-		into.Copy(at-off, b[at-from:at-from+n])
-		return nil
+		return foreign(into.GuardedCopy(at-off, b[at-from:at-from+n]))
 	})
 }
 
 // bounceWrite writes what fill copies into the parts it is asked for, by their offset
-// in the range.
-func (d *IO) bounceWrite(ctx context.Context, off, n int64, fill func(at int64, part []byte)) error {
+// in the range, or fails.
+func (d *IO) bounceWrite(ctx context.Context, off, n int64, fill func(at int64, part []byte) error) error {
 	if from, to := d.whole(off, n); from != off || to != off+n {
 		d.parts.Lock()
 		defer d.parts.Unlock()
@@ -81,9 +81,19 @@ func (d *IO) bounceWrite(ctx context.Context, off, n int64, fill func(at int64, 
 				return err
 			}
 		}
-		fill(at-off, b[at-from:at-from+n])
+		if err := fill(at-off, b[at-from:at-from+n]); err != nil {
+			return err
+		}
 		return d.move(b[:to-from], from, fdio.WriteAt)
 	})
+}
+
+// foreign is the error of a copy that did not find its memory.
+func foreign(err error) error {
+	if err != nil {
+		return store.ErrForeign
+	}
+	return nil
 }
 
 // move moves aligned bytes.
@@ -97,7 +107,10 @@ func (d *IO) move(b []byte, off int64, by func(int, *buffer.Lease, int64, int) (
 // zeroParts writes zeros to the parts of blocks at the ends of a range, and returns
 // the whole blocks in between.
 func (d *IO) zeroParts(ctx context.Context, off, n int64) (from, to int64, err error) {
-	zeros := func(_ int64, part []byte) { clear(part) }
+	zeros := func(_ int64, part []byte) error {
+		clear(part)
+		return nil
+	}
 	end := off + n
 	from, _ = d.whole(off+d.align.Offset-1, 0)
 	to, _ = d.whole(end, 0)

@@ -101,7 +101,7 @@ func (d *IO) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
 // is written with any.
 func (d *IO) WriteAt(ctx context.Context, from *buffer.Lease, off int64, flags int) error {
 	if !d.Aligned(from, off) {
-		return d.bounceWrite(ctx, off, from.Len(), func(at int64, part []byte) { from.Read(at, part) })
+		return d.bounceWrite(ctx, off, from.Len(), func(at int64, part []byte) error { return foreign(from.GuardedRead(at, part)) })
 	}
 	d.parts.RLock()
 	defer d.parts.RUnlock()

@@ -39,6 +39,8 @@ func Error(path, op string, n, off int64, err error) error {
 		return nil
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return err
+	case errors.Is(err, store.ErrForeign):
+		return fmt.Errorf("%s: %s %d bytes at %d: %w", path, op, n, off, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%s: %s %d bytes at %d: %w: it ends before that: was it truncated?", path, op, n, off, store.ErrMedium)
 	}

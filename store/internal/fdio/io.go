@@ -4,30 +4,40 @@ package fdio
 import (
 	"context"
 	"io"
+	"sync"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/lunette-io/lunette/buffer"
+	"github.com/lunette-io/lunette/store"
 )
 
-// batch is how many pieces one system call moves: more than any lease has but the
-// largest; the vectors lie on the stack.
-const batch = 16
+// batch is how many pieces one system call moves: more than any lease of our own memory has but the
+// largest; the vectors lie on the stack. An initiator's own memory may be in many more: then there
+// are as many as the system takes, in memory that is recycled.
+const (
+	batch = 16
+	Most  = 1024 // pieces of one system call (IOV_MAX)
+)
+
+// longs recycles the vectors of leases with many pieces.
+var longs = sync.Pool{New: func() any { return new([Most]unix.Iovec) }}
 
 // zeros is what WriteZeros writes.
 var zeros [64 << 10]byte
 
 // ReadAt fills into from off on and returns the number of bytes; flags are those of
 // preadv2(2). Fewer bytes than into has come with an error, [io.ErrUnexpectedEOF] at
-// the end of the file, or, with RWF_NOWAIT, when only those were there.
+// the end of the file, or, with RWF_NOWAIT, when only those were there. If into is foreign, and
+// gone, that is [store.ErrForeign].
 func ReadAt(fd int, into *buffer.Lease, off int64, flags int) (int64, error) {
 	return transfer(fd, into, off, flags, false, into.Len())
 }
 
 // WriteAt writes from at off and returns the number of bytes; flags are those of
-// pwritev2(2). Fewer bytes than from has come with an error.
+// pwritev2(2). Fewer bytes than from has come with an error, as of ReadAt.
 func WriteAt(fd int, from *buffer.Lease, off int64, flags int) (int64, error) {
 	return transfer(fd, from, off, flags, true, from.Len())
 }
@@ -46,9 +56,21 @@ func WriteCached(fd int, from *buffer.Lease, off int64) (int64, error) {
 
 // transfer moves at most that many bytes with one call.
 func transfer(fd int, l *buffer.Lease, off int64, flags int, write bool, most int64) (int64, error) {
-	var vec [batch]unix.Iovec
+	if l.Segments() <= batch {
+		var vec [batch]unix.Iovec
+		return by(vec[:], fd, l, off, flags, write, most)
+	}
+	vec := longs.Get().(*[Most]unix.Iovec)
+	done, err := by(vec[:], fd, l, off, flags, write, most)
+	clear(vec[:min(l.Segments(), Most)])
+	longs.Put(vec)
+	return done, err
+}
+
+// by is transfer with vec to describe memory in.
+func by(vec []unix.Iovec, fd int, l *buffer.Lease, off int64, flags int, write bool, most int64) (int64, error) {
 	for done := int64(0); ; {
-		n := Vectors(vec[:], l, done)
+		n := Vectors(vec, l, done)
 		if n == 0 {
 			return done, nil
 		}
@@ -56,8 +78,12 @@ func transfer(fd int, l *buffer.Lease, off int64, flags int, write bool, most in
 		moved, errno := call(fd, &vec[0], n, off+done, flags, write)
 		switch {
 		case errno == unix.EINTR:
+		case errno == unix.EFAULT && l.Foreign():
+			return done, store.ErrForeign
 		case errno != 0:
 			return done, errno
+		case moved == 0 && l.Foreign() && (write || off+done < end(fd)):
+			return done, store.ErrForeign // not every file system says EFAULT
 		case moved == 0 && write:
 			return done, io.ErrShortWrite
 		case moved == 0:
@@ -69,6 +95,15 @@ func transfer(fd int, l *buffer.Lease, off int64, flags int, write bool, most in
 			return done, unix.EAGAIN // what is there now was moved; more would wait
 		}
 	}
+}
+
+// end is where the file, or the device, ends.
+func end(fd int) int64 {
+	n, err := unix.Seek(fd, 0, io.SeekEnd) // nobody uses the position
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // Vectors describes what follows the first skip bytes of l in vec, as far as that reaches,

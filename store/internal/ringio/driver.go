@@ -2,6 +2,7 @@ package ringio
 
 import (
 	"io"
+	"math/bits"
 
 	"golang.org/x/sys/unix"
 
@@ -16,14 +17,16 @@ type driver struct {
 	slots slots
 	first *store.Request // taken from the queue, in order
 	batch store.Batch    // those that are ending
+	long  [][]unix.Iovec // vectors for leases of many pieces, of slots that have ended
 }
 
 // A slot is a request that the kernel has.
 type slot struct {
 	*store.Request
 	vec    [16]unix.Iovec
-	next   int  // free slot
-	cancel bool // the kernel was asked to cancel it
+	long   []unix.Iovec // of a lease with more pieces than that
+	next   int          // free slot
+	cancel bool         // the kernel was asked to cancel it
 }
 
 // cancels is set in the numbers of operations that cancel others: the rest is the slot.
@@ -136,12 +139,34 @@ func (d *driver) issue(r *uring.Ring, i int) {
 			return
 		}
 	}
-	n := fdio.Vectors(s.vec[:], s.Data, s.Moved)
+	vec := d.vector(s)
+	vec = vec[:fdio.Vectors(vec, s.Data, s.Moved)]
 	if s.Op == store.OpWrite {
-		e.Writev(d.q.cfg.FD, s.vec[:n], off)
+		e.Writev(d.q.cfg.FD, vec, off)
 	} else {
-		e.Readv(d.q.cfg.FD, s.vec[:n], off)
+		e.Readv(d.q.cfg.FD, vec, off)
 	}
+}
+
+// vector is where the pieces of a request are described. What has more of them than a slot has room for, an
+// initiator's own memory that is, gets a vector that is used again and again, as long as the system takes.
+func (d *driver) vector(s *slot) []unix.Iovec {
+	n := s.Data.Segments()
+	if n <= len(s.vec) {
+		return s.vec[:]
+	}
+	if s.long != nil {
+		return s.long
+	}
+	if last := len(d.long) - 1; last >= 0 {
+		s.long = d.long[last]
+		d.long[last] = nil
+		d.long = d.long[:last]
+	}
+	if n = min(n, fdio.Most); len(s.long) < n { // a short one is left to the garbage collector
+		s.long = make([]unix.Iovec, min(fdio.Most, 1<<bits.Len(uint(max(n, 128)-1))))
+	}
+	return s.long
 }
 
 // Ended goes on with a request that has moved a part of its data, and ends it otherwise.
@@ -158,6 +183,9 @@ func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
 			d.issue(r, i)
 			return
 		}
+	case res == 0 && s.Data.Foreign(): // the memory may be gone: the blocking call finds out
+		d.turnAway(i)
+		return
 	case res == 0 && s.Op == store.OpWrite:
 		err = io.ErrShortWrite
 	case res == 0:
@@ -199,6 +227,11 @@ func (d *driver) leave(i int) *store.Request {
 	r := s.Request
 	s.Request, s.next, s.cancel = nil, d.slots.free, false
 	clear(s.vec[:])
+	if s.long != nil {
+		clear(s.long)
+		d.long = append(d.long, s.long)
+		s.long = nil
+	}
 	d.slots.free = i
 	if d.q.cfg.Left != nil {
 		d.q.cfg.Left(r)
