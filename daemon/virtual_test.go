@@ -204,6 +204,10 @@ func TestVirtualMachinesLive(t *testing.T) {
 		t.Errorf("the LUN that has gone: %v", sense)
 	}
 	// A target has another number, is under maintenance, and is back.
+	var confirm *apply.NeedsConfirmError
+	if _, err := d.engine.Apply(t.Context(), apply.Request{Text: []byte(strings.Replace(text, "number: 3", "number: 200", 1))}); !errors.As(err, &confirm) {
+		t.Errorf("a disk goes to another number, and nobody has been asked: %v", err)
+	}
 	change("number: 3", "number: 200")
 	awaited(t, events)
 	absent(t, a, 3)
