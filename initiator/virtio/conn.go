@@ -37,6 +37,9 @@ func Dial(ctx context.Context, path string, cfg Config) (*Conn, error) {
 		return nil, err
 	}
 	dev, err := frontend.Dial(ctx, path, cfg.Frontend)
+	if errors.Is(err, frontend.ErrGone) {
+		err = fmt.Errorf("%w, before it was set up: a socket takes one monitor at a time, and the log of its program says more: %w", ErrClosed, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -50,22 +50,32 @@ func (e *events) add(features uint64, x event) {
 }
 
 // next takes the next event; false: there is none.
-func (e *events) next() (x iu.Event, ok bool) {
+func (e *events) next() (x event, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.pending) > 0 && !ok {
-		o := e.pending[0]
+	if ok = len(e.pending) > 0; ok {
+		x = e.pending[0]
 		e.pending = slices.Delete(e.pending, 0, 1)
-		x, ok = o.Event, o.of == nil || typeOf(o.of) != scsi.TypeOptical // virtio 1.3, 5.6.6.3: these tell it another way
-	}
-	if !ok {
-		x = iu.Event{}
 	}
 	x.Missed = e.missed
 	ok = ok || e.missed
 	e.missed = false
 	e.waiting.Store(len(e.pending) > 0)
 	return x, ok
+}
+
+// told is next without what is told another way: of discs and their drives, for which there are asynchronous notifications (virtio 1.3, 5.6.6.3).
+func (e *events) told() (x iu.Event, ok bool) {
+	missed := false
+	for {
+		o, ok := e.next()
+		missed = missed || o.Missed
+		if ok && o.of != nil && typeOf(o.of) == scsi.TypeOptical {
+			continue
+		}
+		o.Event.Missed = missed
+		return o.Event, ok || missed
+	}
 }
 
 // lose notes that an event could not be told.
@@ -91,10 +101,7 @@ func (g *guest) tell() {
 		if c == nil {
 			break
 		}
-		x, ok := g.events.next()
-		if !ok {
-			x = iu.Event{} // room that cannot be posted again: no event
-		}
+		x, _ := g.events.told() // no event, if what waited is none: room that was taken has to be used
 		n := int64(iu.EventLen)
 		if c.Writable() < n || c.Write(0, x.Append(b[:0])) != nil {
 			g.events.lose()

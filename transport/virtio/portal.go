@@ -152,7 +152,6 @@ func (p *Portal) wanted() map[string]*servedTarget {
 func (p *Portal) arrange(later *deferred) {
 	want := p.wanted()
 	numbered := p.number(want)
-	highest := p.highest()
 	for name, s := range p.shown {
 		t := want[name]
 		number, ok := numbered[name]
@@ -175,9 +174,6 @@ func (p *Portal) arrange(later *deferred) {
 		if g := p.guest; g != nil && s.nexus == nil && s.target.lets(g.initiator) {
 			g.login(s, true)
 		}
-	}
-	if g := p.guest; g != nil && p.highest() != highest {
-		later.changed = append(later.changed, g)
 	}
 	p.node.wake() // there may be events
 }

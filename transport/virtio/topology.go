@@ -98,7 +98,7 @@ func (n *Node) RemoveTarget(name string, done func()) error {
 	return nil
 }
 
-// Refuses are the sessions with the target of a name that it would not let in if it were as t says, by their IDs.
+// Refuses are the sessions with the target of a name that it would not let in if it were as t says, or would have at another number, by their IDs.
 func (n *Node) Refuses(name string, t Target) (ids []int64) {
 	s, err := newServedTarget(t)
 	if err != nil {
@@ -107,7 +107,8 @@ func (n *Node) Refuses(name string, t Target) (ids []int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for nx := range n.all {
-		if nx.target.Name == name && !s.lets(nx.guest.initiator) {
+		moved := t.Number != AnyNumber && t.Number != int(nx.number)
+		if nx.target.Name == name && (moved || !s.lets(nx.guest.initiator)) {
 			ids = append(ids, nx.id)
 		}
 	}

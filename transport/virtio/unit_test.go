@@ -93,7 +93,7 @@ func TestEvents(t *testing.T) {
 		e.add(all, x)
 	}
 	for _, want := range []event{come(1), come(2), change} {
-		if got, ok := e.next(); !ok || got != want.Event {
+		if got, ok := e.next(); !ok || got != want {
 			t.Errorf("%+v %v, want %+v", got, ok, want)
 		}
 	}
@@ -112,7 +112,7 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	e.lose()
-	if got, ok := e.next(); !ok || got != (iu.Event{Missed: true}) || e.waiting.Load() {
+	if got, ok := e.next(); !ok || got != (event{Event: iu.Event{Missed: true}}) || e.waiting.Load() {
 		t.Errorf("%+v %v", got, ok)
 	}
 }

@@ -257,8 +257,20 @@ func (m *Monitor) Ring(index, size int) (*Ring, error) {
 func (m *Monitor) Start(r *Ring) error {
 	fd := U64(uint64(r.Index))
 	return errors.Join(
-		m.Tell(SetVringNum, State(r.Index, r.Size)), m.Tell(SetVringBase, State(r.Index, r.base())), m.Tell(SetVringAddr, r.addresses()),
+		m.Tell(SetVringNum, State(r.Index, r.Size)), m.Tell(SetVringBase, State(r.Index, r.Base)), m.Tell(SetVringAddr, r.addresses()),
 		m.Tell(SetVringCall, fd, r.CallFD), m.Tell(SetVringKick, fd, r.KickFD), m.Tell(SetVringEnable, State(r.Index, 1)))
+}
+
+// Stop stops a ring, which returns when the back-end has given everything of it back.
+func (m *Monitor) Stop(r *Ring) error {
+	b, err := m.Ask(GetVringBase, State(r.Index, 0))
+	if err == nil && (len(b) != 8 || binary.NativeEndian.Uint32(b) != uint32(r.Index)) {
+		err = fmt.Errorf("vhosttest: ring %d is stopped, and the answer is %x", r.Index, b)
+	}
+	if err == nil {
+		r.Base = int(binary.NativeEndian.Uint32(b[4:]))
+	}
+	return err
 }
 
 // Up does all that a front-end does in good order: it makes memory of size bytes, and starts the first n rings.

@@ -22,6 +22,7 @@ const (
 type Ring struct {
 	Index, Size    int
 	KickFD, CallFD int // eventfds, which the Ring closes
+	Base           int // where the device goes on with it when it is started
 
 	ram   *RAM
 	avail uint16 // entries that were posted
@@ -74,8 +75,6 @@ func Addresses(index int, desc, used, avail uint64) []byte {
 	}
 	return b
 }
-
-func (r *Ring) base() int { return int(r.avail) }
 
 // Descriptor is one as it lies in memory.
 func Descriptor(addr uint64, n uint32, flags, next uint16) (b [16]byte) {
