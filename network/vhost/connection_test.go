@@ -28,7 +28,7 @@ func TestAttach(t *testing.T) {
 	if base := m.stop(2); base != 2 {
 		t.Errorf("the ring goes on at %d", base)
 	}
-	if q := b.device.driver.Queue(2); q != nil {
+	if q := b.device.who().Queue(2); q != nil {
 		t.Error("a queue that was stopped is there")
 	}
 	m.start(2, 2)
@@ -52,7 +52,7 @@ func TestAttach(t *testing.T) {
 	m.layout(2, 16, featureVersion1)
 	m.start(2, 0)
 	m.echoed(2, "firmware")
-	if d := b.device.driver; d.Features() != featureVersion1|message.FeatureProtocol || d.Queue(2) == nil || d.Queue(0) != nil || d.Queue(3) != nil || d.Queue(-1) != nil {
+	if d := b.device.who(); d.Features() != featureVersion1|message.FeatureProtocol || d.Queue(2) == nil || d.Queue(0) != nil || d.Queue(3) != nil || d.Queue(-1) != nil {
 		t.Errorf("%+v", d)
 	}
 

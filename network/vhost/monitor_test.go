@@ -30,6 +30,7 @@ type mirror struct {
 
 	mu     sync.Mutex
 	keep   bool // chains are kept until release
+	slow   bool // Abort releases nothing
 	kept   []*Chain
 	lives  int
 	driver *Driver
@@ -99,7 +100,12 @@ func (d *mirror) Burst(q *Queue) { q.Flush() }
 
 func (d *mirror) Abort(q *Queue) {
 	d.aborts <- q
-	d.release()
+	d.mu.Lock()
+	slow := d.slow
+	d.mu.Unlock()
+	if !slow {
+		d.release()
+	}
 }
 
 func (d *mirror) Ended(err error) { d.ended <- err }
@@ -120,6 +126,20 @@ func (d *mirror) release() {
 func (d *mirror) hold() {
 	d.mu.Lock()
 	d.keep = true
+	d.mu.Unlock()
+}
+
+// who is the driver that lives, or has lived last.
+func (d *mirror) who() *Driver {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.driver
+}
+
+// late has Abort release nothing.
+func (d *mirror) late() {
+	d.mu.Lock()
+	d.slow = true
 	d.mu.Unlock()
 }
 
