@@ -143,3 +143,6 @@ func (s *Session) guardedOut(into *buffer.Lease, at int64, out []byte) error {
 	}
 	return nil
 }
+
+// Aborting reports that the command under way has been aborted: it ends, without an answer, when nothing uses its memory.
+func (s *Session) Aborting(p Pending) bool { return p.e.Aborted() }
