@@ -62,10 +62,10 @@ func (s lending) LendDataIn(t *target.Task, off, n int64) *buffer.Lease {
 	return e.lentIn.lend(e, e.cmd.In[off:off+n], off)
 }
 
-// LendDataOut lends of the command's Out.
+// LendDataOut lends of the command's Out, unless the options say that it comes later, or never.
 func (s lending) LendDataOut(t *target.Task, off, n int64) *buffer.Lease {
 	e := of(t)
-	if off < 0 || n <= 0 || off > int64(len(e.cmd.Out))-n {
+	if s.opt.Later || s.opt.Never || s.opt.FailDataOut != nil || off < 0 || n <= 0 || off > int64(len(e.cmd.Out))-n {
 		return nil
 	}
 	s.lent.Add(n)
