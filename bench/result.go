@@ -18,6 +18,21 @@ type Result struct {
 	Errors map[string]int64 `json:"errors"`
 	// ClientCPU is the processor time of this process, in microseconds per command.
 	ClientCPU float64 `json:"clientCPU"`
+	// Wakes are those of a command, on average; nil: the two sides do not wake each other.
+	Wakes *Wakes `json:"wakes,omitempty"`
+}
+
+// Wakes are how often the two sides of a ring have woken each other: batching makes it less, and so do sides that look without being told.
+type Wakes struct {
+	Kicks float64 `json:"kicks"` // the client woke the device
+	Calls float64 `json:"calls"` // the device woke the client
+	Waits float64 `json:"waits"` // the client slept
+}
+
+// since is what has been added to before, for each of n commands.
+func (w Wakes) since(before Wakes, n int64) *Wakes {
+	d := float64(max(n, 1))
+	return &Wakes{(w.Kicks - before.Kicks) / d, (w.Calls - before.Calls) / d, (w.Waits - before.Waits) / d}
 }
 
 // A Direction is what reads or writes have done.

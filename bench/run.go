@@ -7,19 +7,20 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/lunette-io/lunette/network/rdma"
-	"github.com/lunette-io/lunette/network/rdma/roce"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/transport/iscsi/auth"
 	"github.com/lunette-io/lunette/transport/iscsi/login"
-	"github.com/lunette-io/lunette/transport/iscsi/pdu"
 )
 
 // Bounds of a [Config].
 const (
 	MaxConnections = 1024
 	maxMemory      = 4 << 30 // bytes of all commands
+	maxRings       = 253     // that vhost-user can name beside the two that are not for requests
 )
+
+// DefaultInitiator is the name to log in with if none is given.
+const DefaultInitiator = "iqn.2026-11.io.lunette:bench"
 
 // A Config says how a [Run] loads one logical unit.
 type Config struct {
@@ -62,11 +63,29 @@ func (c *Config) Check() error {
 	case c.Count > 0 && c.Count < int64(c.Connections):
 		return fmt.Errorf("%d commands are less than one for each of %d connections", c.Count, c.Connections)
 	}
+	if c.URL.Rings != nil {
+		return c.checkRings()
+	}
 	if _, err := login.NormalizeName(c.Initiator); err != nil {
 		return fmt.Errorf("the initiator: %w", err)
 	}
 	_, err := c.account()
 	return err
+}
+
+// checkRings checks what is different with vhost-user.
+func (c *Config) checkRings() error {
+	switch {
+	case c.Connections > maxRings:
+		return fmt.Errorf("%d connections: of vhost-user each is a request queue, of which 1 to %d are possible", c.Connections, maxRings)
+	case c.HeaderDigest || c.DataDigest:
+		return errors.New("there are no digests in vhost-user: nothing is sent that they could be of")
+	case c.SecretFile != "":
+		return errors.New("vhost-user has no secrets: who may open the socket may use it")
+	case c.Initiator != "" && c.Initiator != DefaultInitiator:
+		return errors.New("an initiator of vhost-user has the name that the portal gives it: none can be asked for")
+	}
+	return nil
 }
 
 // account is what to prove ourselves with; nil: nothing.
@@ -94,13 +113,23 @@ func (e *Misfit) Error() string { return e.why }
 // A Run is a logical unit with connections to it.
 type Run struct {
 	cfg     Config
-	clients []*ISCSI
-	device  *roce.Device // nil: no connection is over RoCE
-	part    int64        // bytes of each connection
+	clients []Client
+	reach   reach
+	part    int64 // bytes of each connection
 	unit    Unit
 	gens    atomic.Uint64
 	seed    uint64
 	ended   bool // well
+}
+
+// A reach is how a Run reaches its unit: what its clients share.
+type reach interface {
+	// addresses are this side of the connections, as the target sees them.
+	addresses() []string
+	// wakes are how often the two sides have woken each other so far; false: they do not.
+	wakes() (Wakes, bool)
+	// close ends the connections, in good order if everything has gone well.
+	close(well bool) error
 }
 
 // Open logs in. The caller closes the Run.
@@ -108,43 +137,28 @@ func Open(ctx context.Context, cfg Config) (*Run, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	account, err := cfg.account()
-	if err != nil {
-		return nil, err
-	}
 	lun, err := scsi.FlatLUN(cfg.URL.LUN)
 	if err != nil {
 		return nil, err
 	}
-	// The ISIDs are random (RFC 7143 11.12.5), so that two programs do not take each
-	// other's sessions over. So is where they read.
+	r := &Run{cfg: cfg}
+	// Where they read is random, and so are the names of sessions (RFC 7143 11.12.5), so that two programs do not take each other's over.
 	var id [11]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, err
 	}
-	r := &Run{cfg: cfg}
 	for _, b := range id[3:] {
 		r.seed = r.seed<<8 | uint64(b)
 	}
-	var device rdma.Device
-	if cfg.URL.Provider == roceName {
-		if r.device, err = openRoCE(); err != nil {
-			return nil, err
-		}
-		device = r.device
+	if cfg.URL.Rings != nil {
+		err = r.openVHost(ctx, lun)
+	} else {
+		err = r.openISCSI(ctx, lun, [3]byte(id[:]))
 	}
-	for i := range cfg.Connections {
-		c, err := DialISCSI(ctx, Login{
-			IWARP: cfg.URL.Provider == iwarpName, Device: device, Address: cfg.URL.Address(), Target: cfg.URL.Target, Initiator: cfg.Initiator, Account: account,
-			ISID: pdu.ISID{0x80, id[0], id[1], id[2], byte(i >> 8), byte(i)}, LUNs: []scsi.LUN{lun},
-			HeaderDigest: cfg.HeaderDigest, DataDigest: cfg.DataDigest,
-		})
-		if err != nil {
-			return nil, errors.Join(err, r.Close())
-		}
-		r.clients = append(r.clients, c)
+	if err == nil {
+		err = r.divide()
 	}
-	if err := r.divide(); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
@@ -152,7 +166,6 @@ func Open(ctx context.Context, cfg Config) (*Run, error) {
 
 // divide gives each connection its part.
 func (r *Run) divide() error {
-	r.unit = r.clients[0].Units()[0]
 	if r.cfg.Range == 0 {
 		r.cfg.Range = r.unit.Size
 	}
@@ -171,13 +184,7 @@ func (r *Run) divide() error {
 func (r *Run) Unit() Unit { return r.unit }
 
 // LocalAddresses are this side of the connections.
-func (r *Run) LocalAddresses() []string {
-	var all []string
-	for _, c := range r.clients {
-		all = append(all, c.LocalAddress())
-	}
-	return all
-}
+func (r *Run) LocalAddresses() []string { return r.reach.addresses() }
 
 // Go does it all, once. The result is that of the measured part, nil if it has not come
 // to that. See [Plan.Run] about errors.
@@ -213,11 +220,40 @@ func (r *Run) Go(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	}
-	result, err := r.cfg.Plan.Run(ctx, workers...)
+	result, err := r.measure(ctx, workers)
 	if err == nil && r.cfg.Verify && r.cfg.Reads < 100 {
 		err = r.whole(ctx, "reading back", 100, workers)
 	}
 	r.ended = err == nil
+	return result, err
+}
+
+// measure is the measured part.
+func (r *Run) measure(ctx context.Context, workers []*Worker) (*Result, error) {
+	p := r.cfg.Plan
+	if _, ok := r.reach.wakes(); !ok {
+		return p.Run(ctx, workers...)
+	}
+	var before, after Wakes
+	begin, end := p.Begin, p.End
+	p.Begin = func() (err error) {
+		if begin != nil {
+			err = begin()
+		}
+		before, _ = r.reach.wakes()
+		return err
+	}
+	p.End = func() (err error) {
+		after, _ = r.reach.wakes()
+		if end != nil {
+			err = end()
+		}
+		return err
+	}
+	result, err := p.Run(ctx, workers...)
+	if result != nil && after != (Wakes{}) {
+		result.Wakes = after.since(before, result.Commands())
+	}
 	return result, err
 }
 
@@ -247,18 +283,10 @@ func (r *Run) whole(ctx context.Context, phase string, reads int, workers []*Wor
 
 // Close logs out where that works, and closes the connections.
 func (r *Run) Close() error {
-	var errs []error
-	for _, c := range r.clients {
-		if r.ended {
-			errs = append(errs, c.Logout())
-		} else {
-			_ = c.Close() // it may be closed already
-		}
+	if r.reach == nil {
+		return nil
 	}
-	r.clients = nil
-	if r.device != nil {
-		errs = append(errs, r.device.Close())
-		r.device = nil
-	}
-	return errors.Join(errs...)
+	x := r.reach
+	r.clients, r.reach = nil, nil
+	return x.close(r.ended)
 }

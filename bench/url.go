@@ -12,7 +12,7 @@ import (
 )
 
 // URLForm is what a URL looks like, for messages.
-const URLForm = "iscsi://[USER@]HOST[:PORT]/IQN/LUN"
+const URLForm = "iscsi://[USER@]HOST[:PORT]/IQN/LUN or vhost://PATH?target=N&lun=N"
 
 // Schemes of a URL, and which provider of RDMA each is over; "": TCP.
 const (
@@ -30,7 +30,11 @@ func scheme(provider string) string {
 
 // A URL names a logical unit: iscsi://[USER@]HOST[:PORT]/IQN/LUN, with an IPv6 address in
 // brackets. With iser+iwarp:// it is reached by iSER over iWARP, with iser+roce:// over RoCE. It has no place for a secret.
+//
+// vhost://PATH names one behind a socket of vhost-user, see [Rings].
 type URL struct {
+	Rings    *Rings // of vhost-user; nil: it is none of it
+	Number   uint8  // of the target, behind a socket of vhost-user
 	Provider string // of RDMA; "": TCP
 	User     string // for CHAP; "": none
 	Host     string // without brackets
@@ -39,8 +43,11 @@ type URL struct {
 	LUN      uint32
 }
 
-// Address is HOST:PORT, with brackets where they belong.
+// Address is HOST:PORT, with brackets where they belong, or the path of the socket.
 func (u URL) Address() string {
+	if u.Rings != nil {
+		return u.Rings.Path
+	}
 	if strings.Contains(u.Host, ":") {
 		return fmt.Sprintf("[%s]:%d", u.Host, u.Port)
 	}
@@ -49,12 +56,18 @@ func (u URL) Address() string {
 
 // String is the URL without the user.
 func (u URL) String() string {
+	if u.Rings != nil {
+		return u.vhost()
+	}
 	return fmt.Sprintf("%s%s/%s/%d", scheme(u.Provider), u.Address(), u.Target, u.LUN)
 }
 
 // ParseURL reads a URL. Its errors do not repeat what is before the @: somebody may have
 // written a secret there.
 func ParseURL(text string) (URL, error) {
+	if rest, ok := strings.CutPrefix(text, schemeVHost); ok {
+		return parseVHost(rest)
+	}
 	u := URL{Port: 3260}
 	var rest string
 	known := false
@@ -64,7 +77,7 @@ func ParseURL(text string) (URL, error) {
 		}
 	}
 	if !known {
-		return URL{}, errors.New("the URL does not begin with iscsi://, iser+iwarp:// or iser+roce://: " + URLForm + " is wanted")
+		return URL{}, errors.New("the URL does not begin with iscsi://, iser+iwarp://, iser+roce:// or vhost://: " + URLForm + " is wanted")
 	}
 	// Neither names nor LUNs have an @.
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
@@ -87,12 +100,16 @@ func ParseURL(text string) (URL, error) {
 	if u.Target, err = login.NormalizeName(parts[1]); err != nil {
 		return URL{}, err
 	}
-	n, err := strconv.ParseUint(parts[2], 10, 32)
+	u.LUN, err = parseLUN(parts[2])
+	return u, err
+}
+
+func parseLUN(text string) (uint32, error) {
+	n, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || n > scsi.MaxFlatLUN {
-		return URL{}, fmt.Errorf("%q is not a LUN from 0 to %d", parts[2], scsi.MaxFlatLUN)
+		return 0, fmt.Errorf("%q is not a LUN from 0 to %d", text, scsi.MaxFlatLUN)
 	}
-	u.LUN = uint32(n)
-	return u, nil
+	return uint32(n), nil
 }
 
 // setHost reads HOST[:PORT].

@@ -41,6 +41,7 @@ type Worker struct {
 	WorkerConfig
 	grain  int
 	blocks int64    // of the part
+	memory []byte   // of all jobs
 	table  []uint64 // the last write of each block that is known; 0: any
 	rand   *rand.Rand
 	jobs   []*Job
@@ -64,7 +65,10 @@ type Worker struct {
 }
 
 // NewWorker makes a worker. It does not own client.
-func NewWorker(client Client, cfg WorkerConfig) (*Worker, error) {
+func NewWorker(client Client, cfg WorkerConfig) (*Worker, error) { return newWorker(client, cfg, nil) }
+
+// newWorker is NewWorker for one that may use memory.
+func newWorker(client Client, cfg WorkerConfig, memory []byte) (*Worker, error) {
 	w := &Worker{client: client, WorkerConfig: cfg}
 	if cfg.Size > 0 {
 		w.blocks = cfg.Part.Len / int64(cfg.Size)
@@ -77,11 +81,25 @@ func NewWorker(client Client, cfg WorkerConfig) (*Worker, error) {
 		w.table = make([]uint64, w.blocks)
 	}
 	w.rand = rand.New(rand.NewPCG(cfg.Seed, uint64(cfg.Part.From)))
-	memory := make([]byte, cfg.Size*cfg.Depth)
+	var err error
+	if w.memory, err = jobMemory(client, memory, cfg.Size*cfg.Depth); err != nil {
+		return nil, err
+	}
 	for i := range cfg.Depth {
-		w.jobs = append(w.jobs, &Job{Buf: memory[i*cfg.Size:][:cfg.Size:cfg.Size], Unit: cfg.Part.Unit, slot: int64(i)})
+		w.jobs = append(w.jobs, &Job{Buf: w.memory[i*cfg.Size:][:cfg.Size:cfg.Size], Unit: cfg.Part.Unit, slot: int64(i)})
 	}
 	return w, nil
+}
+
+// jobMemory is n bytes for jobs: those that there are already, or the client's if it has some that it need not copy.
+func jobMemory(client Client, there []byte, n int) ([]byte, error) {
+	if n <= cap(there) {
+		return there[:n], nil
+	}
+	if c, ok := client.(interface{ Buffer(n int) ([]byte, error) }); ok {
+		return c.Buffer(n)
+	}
+	return make([]byte, n), nil
 }
 
 // Again returns a worker that does something else with the same client, part and block
@@ -89,7 +107,7 @@ func NewWorker(client Client, cfg WorkerConfig) (*Worker, error) {
 func (w *Worker) Again(load Workload, count int64, rate float64) (*Worker, error) {
 	cfg := w.WorkerConfig
 	cfg.Workload, cfg.Count, cfg.Rate = load, count, rate
-	n, err := NewWorker(w.client, cfg)
+	n, err := newWorker(w.client, cfg, w.memory)
 	if err == nil && n.Size == w.Size {
 		n.table = w.table
 	}

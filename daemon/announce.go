@@ -140,7 +140,7 @@ func (d *Daemon) announceReach(b *strings.Builder, open, ask string) {
 		local = local && p.spec.Address.Local
 		if wider == "" {
 			wider = cmp.Or(p.spec.Address.Open, p.pair.Provider.Listen(p.pair.Kind.Port).Open)
-			if p.spec.Kind != d.reg.Schema().Default("transport") {
+			if wider != "" && p.spec.Kind != d.reg.Schema().Default("transport") {
 				wider = p.spec.Kind + "://" + wider
 			}
 		}

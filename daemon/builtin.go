@@ -11,6 +11,7 @@ import (
 	roce "github.com/lunette-io/lunette/network/rdma/roce/kind"
 	verbs "github.com/lunette-io/lunette/network/rdma/verbs/kind"
 	tcp "github.com/lunette-io/lunette/network/tcp/kind"
+	vhost "github.com/lunette-io/lunette/network/vhost/kind"
 	block "github.com/lunette-io/lunette/store/block/kind"
 	file "github.com/lunette-io/lunette/store/file/kind"
 	delay "github.com/lunette-io/lunette/store/filter/delay/kind"
@@ -23,6 +24,7 @@ import (
 	fcp "github.com/lunette-io/lunette/transport/fcp/kind"
 	iscsi "github.com/lunette-io/lunette/transport/iscsi/kind"
 	srp "github.com/lunette-io/lunette/transport/srp/kind"
+	virtio "github.com/lunette-io/lunette/transport/virtio/kind"
 )
 
 // Registry is all plugins that a daemon has.
@@ -51,11 +53,13 @@ func Builtin() Registry {
 		iscsi.Kind(),
 		srp.Kind(),
 		fcp.Kind(),
+		virtio.Kind(),
 
 		tcp.Kind(),
 		iwarp.Kind(),
 		roce.Kind(),
 		verbs.Kind(),
 		fcoe.Kind(),
+		vhost.Kind(),
 	)
 }

@@ -63,6 +63,11 @@ func (c *portals) prepare(ctx context.Context, x *transition) error {
 		case old.key == key.Name && reflect.DeepEqual(old.spec, spec):
 			now = append(now, old)
 		default:
+			if r, ok := old.Portal.(plugin.Refuser); ok {
+				if err := r.Refuses(binding(old.pair, spec)); err != nil {
+					return explain(old.pair.Provider, err, spec, now)
+				}
+			}
 			p := *old
 			p.key, p.spec = key.Name, spec
 			x.shows = append(x.shows, func() { p.Set(binding(p.pair, spec)) })

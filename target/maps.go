@@ -124,6 +124,7 @@ func (n *Nexus) show(m Map) (lost []*ITL) {
 			x.unit.attach(x)
 		}
 		n.view.Store(v)
+		n.inventoryChanged(gained, lost)
 		for _, x := range kept {
 			x.unit.server().Event(InventoryChanged, x)
 		}

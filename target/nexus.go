@@ -18,6 +18,8 @@ type Nexus struct {
 	purse  atomic.Pointer[buffer.Purse] // set with the first channel
 	absent *ITL                         // for LUNs without a unit
 
+	watcher atomic.Pointer[Watcher] // nil: the transport tells nobody
+
 	// The target's mu guards these.
 	lost    bool              // the view changes no more
 	parting map[*ITL]struct{} // taken out of the view, and not forgotten by their units yet

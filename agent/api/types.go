@@ -127,4 +127,24 @@ type Connection struct {
 	// Of RDMA: bytes that have come by reads of the initiator's memory, and how many of them were copied.
 	Placed       int64 `json:"placed,omitempty"`
 	CopiedPlaced int64 `json:"copiedPlaced,omitempty"`
+
+	// Of memory that the initiator shares: how much of it is mapped now, and bytes that stores have read into it or written from it in place.
+	Mapped int64   `json:"mapped,omitempty"`
+	Lent   int64   `json:"lent,omitempty"`
+	Queues []Queue `json:"queues,omitempty"` // that run now
+}
+
+// A Queue is one of several by which the requests of a connection come, each with a thread of its own. The counters are since the connection was made.
+type Queue struct {
+	ID       int     `json:"id"`
+	Size     int     `json:"size"`             // requests that it has room for
+	Packed   bool    `json:"packed,omitempty"` // of the two layouts that it may have
+	Open     int     `json:"open"`             // requests that have not been answered
+	Oldest   float64 `json:"oldest,omitempty"` // seconds since the oldest of these came
+	Requests int64   `json:"requests"`
+	Wakes    int64   `json:"wakes"`  // times that the initiator has woken us
+	Polled   int64   `json:"polled"` // times that requests were there before that
+	Calls    int64   `json:"calls"`  // times that we have woken the initiator
+	Copied   int64   `json:"copied"` // bytes copied in user space
+	Lent     int64   `json:"lent"`
 }

@@ -14,7 +14,7 @@ const hostPortForm = "ADDR[:PORT], such as 127.0.0.1:3260, [::1]:3260 or 0.0.0.0
 // is that of a portal which names none; 0: every portal must. Port 0 of a portal takes any free one.
 func HostPort(space string, port uint16) Listen {
 	return Listen{
-		Space: space,
+		Space: space, Thing: "port", Since: "both connect by " + strings.ToUpper(space),
 		Parse: func(kind, text, written string) (Address, error) {
 			host, n, named, why := hostPort(text)
 			switch {

@@ -112,7 +112,7 @@ func TestParsePortal(t *testing.T) {
 }
 
 func FuzzParsePortal(f *testing.F) {
-	for _, seed := range []string{"127.0.0.1:3260", "[::1]:1", "iscsi+tcp://h:2", "::", "[]", "[fe80::1%eth0]:1", "[fe80::1%e]:1]:2"} {
+	for _, seed := range []string{"tube+room:///run/a.sock", "tube+room:////a//./b/../c", "pipe+room://a", "127.0.0.1:3260", "[::1]:1", "iscsi+tcp://h:2", "::", "[]", "[fe80::1%eth0]:1", "[fe80::1%e]:1]:2"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,11 +124,19 @@ func (c *checker) portals() {
 		case ok && other.Kind == p.Kind:
 			c.fail(path, "%s is here twice", p)
 		case ok:
-			c.fail(path, "%s has the same port as %s, since both connect by %s: give one of them another, such as %s",
-				p, other, strings.ToUpper(kind.Space), Portal{Kind: p.Kind, Written: p.Address.Next})
+			c.fail(path, "%s has %s: give one of them another, such as %s", p, kind.clash(other), Portal{Kind: p.Kind, Written: p.Address.Next})
 		}
 		taken[takes] = *p
 	}
+}
+
+// clash says that a portal has what another has taken.
+func (l Listen) clash(other Portal) string {
+	text := fmt.Sprintf("the same %s as %s", cmp.Or(l.Thing, "address"), other)
+	if l.Since != "" {
+		text += ", since " + l.Since
+	}
+	return text
 }
 
 // shows checks the targets that a portal shows, and puts their names in the form that counts.

@@ -32,6 +32,8 @@ var testSchema = Schema{
 		{Axis: "transport", Name: "iser+iwarp", Listen: HostPort("tcp", 3260)},
 		{Axis: "transport", Name: "srp+iwarp", Listen: HostPort("tcp", 5555)},
 		{Axis: "transport", Name: "fcp+roce", Listen: HostPort("rocket", 0), Options: []Option{{Name: "speed", Type: Int, Default: "32"}}},
+		{Axis: "transport", Name: "tube+room", Listen: SocketPath("socket")},
+		{Axis: "transport", Name: "pipe+room", Listen: SocketPath("socket")},
 	},
 	Document: []Option{
 		{Name: "network", Type: Group, Options: []Option{
@@ -182,7 +184,7 @@ func TestReadRefuses(t *testing.T) {
 		{"iqn.2026-11.io.lunette:t", "disk", `targets[0].name: "disk" is not an iSCSI name`},
 		{"[::1]:3261", "[::1:3261", `is not a portal`},
 		{"iscsi+tcp", "iscsi+udp", `there is no provider "udp" for the transport iscsi: there is tcp`},
-		{"iscsi+tcp", "nvme+tcp", `there is no transport "nvme": there is fcp, iscsi, iser or srp (as iscsi+tcp, iser+iwarp, srp+iwarp or fcp+roce)`},
+		{"iscsi+tcp", "nvme+tcp", `there is no transport "nvme": there is fcp, iscsi, iser, pipe, srp or tube (as iscsi+tcp, iser+iwarp, srp+iwarp, fcp+roce, tube+room or pipe+room)`},
 		{"{kind: iser+iwarp, address: 10.0.0.1, targets: [\"iqn.2026-11.io.lunette:t\"]}", "\"10.0.0.1:5555\"", `srp+iwarp://10.0.0.1:5555 has the same port as iscsi+tcp://10.0.0.1:5555, since both connect by TCP: give one of them another, such as srp+iwarp://10.0.0.1:5556`},
 		{"address: 10.0.0.1", "address: 0.0.0.0", `iser+iwarp://0.0.0.0:3260 has the same port as iscsi+tcp://0.0.0.0:3260`},
 		{"kind: iser+iwarp", "kind: fcp+roce", `fcp+roce has no port of its own: write fcp+roce://10.0.0.1:PORT`},

@@ -82,6 +82,8 @@ type Listen struct {
 	Parse func(kind, text, written string) (Address, error)
 	// Space is what kind of thing portals take: two cannot take the same thing of a space.
 	Space string
+	// Thing says in an error what two portals of different kinds have both taken: "port", with what makes it one thing for both; empty: "address".
+	Thing, Since string
 	// Default is the address of the portal of a document that has none: of this machine alone.
 	// Open is one that others reach as well. Both are as Parse reads them.
 	Default, Open string

@@ -45,7 +45,36 @@ func parseYAML(text []byte, line int) (root node, p *Problem) {
 	if body == nil {
 		return node{form: nullNode}, nil
 	}
+	if n := astray(body); n != nil {
+		return fail(position(n), "this is no element of the list above it: an element stands behind its dash, or is indented more than the dash")
+	}
 	return fromYAML(body, line-1), nil
+}
+
+// astray finds what the parser takes for the element of a dash with nothing behind it, though it begins in the dash's column or before it (YAML 1.2.2, 8.2.1): it is the next key of what
+// is around the list. nil: there is nothing of the kind.
+func astray(n ast.Node) ast.Node {
+	switch s := n.(type) {
+	case *ast.SequenceNode:
+		for _, v := range s.Values {
+			at := position(v)
+			if _, none := v.(*ast.NullNode); !none && !s.IsFlowStyle && s.Start != nil && at.Line > 0 && at.Column <= s.Start.Position.Column {
+				return v
+			}
+			if a := astray(v); a != nil {
+				return a
+			}
+		}
+	case *ast.MappingNode:
+		for _, v := range s.Values {
+			if a := astray(v.Value); a != nil {
+				return a
+			}
+		}
+	case *ast.MappingValueNode:
+		return astray(s.Value)
+	}
+	return nil
 }
 
 // said takes an error of the parser apart. Its text shows the surroundings, whose making takes long.

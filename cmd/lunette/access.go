@@ -13,7 +13,7 @@ import (
 type portalCmd struct {
 	Create portalCreateCmd `cmd:"" help:"Listen at an address."`
 	Set    setObject       `cmd:"" help:"Change values of a portal."`
-	Delete deleteObject    `cmd:"" help:"Listen no more; sessions stay, but for those by FCP."`
+	Delete deleteObject    `cmd:"" help:"Listen no more; sessions stay, but for those by FCP and virtio."`
 	List   listObjects     `cmd:"" help:"List the portals of the document."`
 	Show   showObject      `cmd:"" help:"Show a portal as it stands in the document."`
 }

@@ -18,9 +18,9 @@ import (
 
 // benchCmd is the load generator.
 type benchCmd struct {
-	URL string `arg:"" name:"url" help:"The logical unit: iscsi://[USER@]HOST[:PORT]/IQN/LUN, IPv6 addresses in brackets."`
+	URL string `arg:"" name:"url" help:"The logical unit: iscsi://[USER@]HOST[:PORT]/IQN/LUN, IPv6 addresses in brackets; or vhost://PATH?target=N&lun=N, behind a socket for virtual machines that none is attached to."`
 
-	Connections int            `default:"1" placeholder:"N" help:"Connections, each a session of its own, on its own part of the range. Default: ${default}."`
+	Connections int            `default:"1" placeholder:"N" help:"Connections, each a session of its own (of vhost: a request queue), on its own part of the range. Default: ${default}."`
 	Depth       int            `default:"32" placeholder:"N" help:"Commands that each connection keeps outstanding. Default: ${default}."`
 	BlockSize   string         `default:"4K" placeholder:"SIZE" help:"Size of a command. Default: ${default}."`
 	Read        int            `default:"100" placeholder:"PERCENT" help:"How many of the commands read; the others write. Default: ${default}."`
@@ -122,6 +122,8 @@ func unconnected(at string, err error) error {
 		return fmt.Errorf("the name %s cannot be resolved", dns.Name)
 	case !errors.As(err, &dial) || dial.Op != "dial":
 		return err
+	case errors.Is(err, syscall.ENOENT) && dial.Net == "unix":
+		return fmt.Errorf("there is no socket %s: the path is that of a portal virtio+vhost://PATH", at)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no target listens at %s: connection refused", at)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -177,8 +179,12 @@ func (r *benchReport) print(w io.Writer) error {
 		verified = ", every byte verified"
 	}
 	fmt.Fprintf(w, "%s: %v, blocks of %d bytes\n", r.Unit, model.Size(r.Size), r.LogicalSize)
-	fmt.Fprintf(w, "%v %s, %d%% reads, %d connections with %d commands each, digests %s: %d commands in %.1f s%s\n\n",
-		model.Size(r.Load.BlockSize), r.Load.Pattern, r.Load.Read, r.Load.Connections, r.Load.Depth, r.Load.Digests, r.Commands(), r.Seconds, verified)
+	digests := ", digests " + r.Load.Digests
+	if r.Wakes != nil { // nothing is sent that they could be of
+		digests = ""
+	}
+	fmt.Fprintf(w, "%v %s, %d%% reads, %d connections with %d commands each%s: %d commands in %.1f s%s\n\n",
+		model.Size(r.Load.BlockSize), r.Load.Pattern, r.Load.Read, r.Load.Connections, r.Load.Depth, digests, r.Commands(), r.Seconds, verified)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tIOPS\tMB/s\tp50 us\tp90 us\tp99 us\tp99.9 us\tmax us\t")
 	for _, x := range []struct {
@@ -201,6 +207,9 @@ func (r *benchReport) print(w io.Writer) error {
 		if s.Switches != nil {
 			fmt.Fprintf(w, ", %.3f voluntary and %.3f involuntary context switches", s.Switches.Voluntary, s.Switches.Involuntary)
 		}
+	}
+	if x := r.Wakes; x != nil {
+		fmt.Fprintf(w, "\nwakes per command: %.3f kicks of the device, %.3f calls of the client, which slept %.3f times", x.Kicks, x.Calls, x.Waits)
 	}
 	fmt.Fprintln(w)
 	for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {

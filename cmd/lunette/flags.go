@@ -91,6 +91,7 @@ func (c *serveCmd) idle(d *model.Document) error {
 	}
 	delete(of, "srp")
 	delete(of, "fcp")
+	delete(of, "virtio")
 	if len(of) > 0 {
 		return nil
 	}
@@ -101,7 +102,7 @@ func (c *serveCmd) idle(d *model.Document) error {
 		{"--initiator", len(c.Initiator) > 0}, {"--chap", len(c.Chap) > 0}, {"--discovery-chap", len(c.DiscoveryChap) > 0},
 	} {
 		if f.given {
-			return fmt.Errorf("%s is about iSCSI, and no portal is of it: add --portal ADDR, or leave it out; SRP has --srp-initiator, and FCP has --fcp-initiator", f.name)
+			return fmt.Errorf("%s is about iSCSI, and no portal is of it: add --portal ADDR, or leave it out; SRP has --srp-initiator, FCP has --fcp-initiator, and a socket of virtio is for who may open it", f.name)
 		}
 	}
 	return nil

@@ -106,6 +106,10 @@ type Portal interface {
 	Close() error
 }
 
+// A Refuser is a [Portal] that cannot be everything that Set may say. Refuses is asked in the preparation of a change, and changes
+// nothing: its error is told as that of a portal that cannot be bound.
+type Refuser interface{ Refuses(b Binding) error }
+
 // Binding is what a portal is made of.
 type Binding struct {
 	Provider string   // its name

@@ -45,6 +45,12 @@ func (n *Nexus) Pending() bool { return n.attentions.pending.Load() }
 // says that none is pending any more.
 func (n *Nexus) Take() (scsi.ASC, bool) { return n.attentions.take() }
 
+// establish establishes a unit attention condition, and tells who watches the nexus of it.
+func (n *Nexus) establish(a scsi.ASC) {
+	n.attentions.establish(a)
+	n.itl.Attention(a)
+}
+
 // Denied are the classes of commands that reservations deny n now. It takes no lock.
 func (n *Nexus) Denied() reserve.Mask { return reserve.Mask(n.denied.Load()) }
 

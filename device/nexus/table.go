@@ -100,7 +100,7 @@ func (tb *Table) Establish(to reserve.Nexus, a scsi.ASC) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	for _, n := range tb.present[to] {
-		n.attentions.establish(a)
+		n.establish(a)
 	}
 	if len(tb.present[to]) == 0 {
 		tb.absent.establish(to, a)
@@ -114,7 +114,7 @@ func (tb *Table) Announce(a scsi.ASC, x *target.ITL) {
 	defer tb.mu.Unlock()
 	for n := range tb.all {
 		if n.itl != x {
-			n.attentions.establish(a)
+			n.establish(a)
 		}
 	}
 	for n := range tb.absent.conditions {
@@ -128,15 +128,15 @@ func (tb *Table) Event(e target.Event, x *target.ITL) {
 	case target.LogicalUnitReset, target.TargetReset:
 		tb.Announce(scsi.ASCPowerOnResetOrBusDeviceReset, nil)
 	case target.NexusReset:
-		Of(x).attentions.establish(scsi.ASCNexusLossOccurred)
+		Of(x).establish(scsi.ASCNexusLossOccurred)
 	case target.CommandsCleared:
-		Of(x).attentions.establish(scsi.ASCCommandsClearedByAnotherInitiator)
+		Of(x).establish(scsi.ASCCommandsClearedByAnotherInitiator)
 	case target.InventoryChanged:
-		Of(x).attentions.establish(scsi.ASCReportedLUNsDataChanged)
+		Of(x).establish(scsi.ASCReportedLUNsDataChanged)
 	case target.Replaced:
 		tb.Announce(scsi.ASCInquiryDataChanged, nil)
 	case target.ProtectionChanged:
-		Of(x).attentions.establish(scsi.ASCModeParametersChanged)
+		Of(x).establish(scsi.ASCModeParametersChanged)
 	}
 }
 

@@ -63,14 +63,14 @@ func dialFake(t *testing.T, say func(w *Wire)) *Conn {
 		_ = w.CloseWrite()
 		_, _ = io.Copy(io.Discard, w)
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // only what never ends takes as long
 	defer cancel()
 	c, err := Dial(ctx, l.Addr().String(), Config{InitiatorName: "iqn.2026-11.io.lunette.test:i", TargetName: "iqn.2026-11.io.lunette.test:t", Login: DefaultLogin()})
 	_ = l.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { _ = c.Close(); <-done })
 	return c
 }

@@ -19,7 +19,7 @@ var rules = []rule{
 	{"device/library/panel", []string{"device/library", "device/changer", "device/tape/medium"}, "what people do with a library is the same with a daemon and without"},
 	{"device/library/kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi", "store", "store/record", "device/library/panel", "device/changer", "device/tape/...", "device/personality"}, "a library is a robot and drives, which it puts together"},
 	{"device/passthrough/kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "target", "device/kept", "device/reserve", "initiator/sg", "initiator/sg/attached"}, "a device of this host is found by one package, opened by another, and served by a third"},
-	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "store/image", "buffer", "target", "network/rdma", "network/fc", "network/ethernet/...", "network/udp/...", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
+	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "store/image", "buffer", "target", "network/rdma", "network/fc", "network/vhost", "network/ethernet/...", "network/udp/...", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
 
 	{"scsi/...", []string{"scsi"}, "vocabulary: everybody reads it, so it reads nobody"},
 	{"buffer", []string{"internal/guard"}, "data on the move: everybody holds it, so it knows nobody"},
@@ -64,6 +64,11 @@ var rules = []rule{
 	{"network/ethernet/...", []string{"network/ethernet", "buffer"}, "Ethernet carries frames: it knows none of the protocols in them"},
 	{"network/udp/...", []string{"network/udp"}, "datagrams carry protocols: it knows none of them, and no other network"},
 	{"network/fc/...", []string{"network/fc/...", "network/ethernet", "buffer", "internal/ratelog"}, "Fibre Channel carries sequences for ports, and knows no tasks"},
+	{"network/vhost/message", nil, "what a front-end says is bytes and descriptors: it knows neither memory nor queues"},
+	{"network/vhost/ring", []string{"buffer", "internal/guard"}, "rings are memory, and what two ends of them agree on: it knows neither threads nor descriptors"},
+	{"network/vhost/frontend", []string{"network/vhost/message", "network/vhost/ring"}, "the other end: it knows nothing of a back-end"},
+	{"network/vhost/vhosttest", []string{"network/vhost", "network/vhost/...", "buffer"}, "the suite holds front-ends and back-ends to the same"},
+	{"network/vhost", []string{"network/vhost/message", "network/vhost/ring", "buffer", "internal/guard", "internal/ratelog"}, "queues in a guest's memory carry requests: it knows none of the devices that they are for"},
 	{"network/...", []string{"buffer", "network", "internal/handed"}, "a network moves data, not tasks"},
 
 	{"transport/iscsi/pdu", []string{"scsi", "internal/serial"}, "wire elements know no session"},
@@ -82,10 +87,16 @@ var rules = []rule{
 	{"initiator/sg", []string{"scsi", "buffer", "internal/uring"}, "the kernel as an initiator: what it is asked to send it does not read"},
 	{"initiator/st", nil, "the other end of a real drive: what it reads and writes is a tape to nobody here"},
 	{"initiator/srp", []string{"transport/srp/iu", "scsi/...", "buffer", "network/rdma"}, "the other end of the wire, for tests and benchmarks"},
+	{"initiator/virtio", []string{"transport/virtio/iu", "scsi/...", "network/vhost/frontend", "network/vhost/message", "network/vhost/ring"}, "the other end of the queues, for tests and benchmarks"},
 	{"initiator/fcp", []string{"transport/fcp/iu", "scsi/...", "buffer", "network/fc", "network/fc/els", "network/fc/nport"}, "the other end of the wire, for tests and benchmarks"},
 	{"transport/srp", []string{"transport/srp/iu", "target", "scsi/...", "buffer", "network/rdma", "internal/ratelog", "internal/share", "internal/tagtable"}, "a transport knows its network, and no other transport"},
+	{"transport/virtio/iu", []string{"scsi"}, "wire elements know no queue"},
+	{"transport/virtio", []string{"transport/virtio/iu", "target", "scsi/...", "buffer", "network/vhost", "internal/ratelog", "internal/share", "internal/wildcard"}, "a transport knows its network, and no other transport"},
 	{"transport/fcp/iu", []string{"scsi"}, "wire elements know no exchange"},
 	{"transport/fcp", []string{"transport/fcp/iu", "target", "scsi/...", "buffer", "network/fc", "network/fc/nport", "internal/ratelog", "internal/share", "internal/wildcard"}, "a transport knows its network, and no other transport"},
+
+	{"transport/virtio/iu", []string{"scsi"}, "wire elements know no queue"},
+	{"transport/virtio", []string{"transport/virtio/iu", "target", "scsi/...", "buffer", "network/vhost", "internal/ratelog", "internal/share", "internal/wildcard"}, "a transport knows its network, and no other transport"},
 
 	{"agent/model", []string{"scsi"}, "the document is data; the names of targets in it are SCSI's"},
 	{"agent/state", []string{"internal/failpoint"}, "generations are texts: what stands in them is nobody's business there"},
@@ -190,6 +201,7 @@ var outside = []struct {
 	{"go.uber.org/goleak", nil, "for tests alone"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},
 	{"github.com/anchore/go-lzo", []string{"archive/mhvtl"}, "a format of another program, for what is read of it"},
+	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "test/..."}, "for tests and shared suites"},
 	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "initiator/sg/sgtest", "internal/golden", "internal/guard/guardtest", "test/..."}, "for tests and shared suites"},
 }
 

@@ -12,7 +12,7 @@ import (
 var neutral = []string{"agent/...", "daemon", "daemon/plugin"}
 
 // names are words of plugins, as a part of a string or of a name in the code.
-var names = regexp.MustCompile(`(?i)iscsi|iser\b|\bsrp|\bfcp|fcoe|\bwwp?n|iwarp|\btcp\b|chap\b|\biqn\b|\bdisks?\b|\bblocks?\b`)
+var names = regexp.MustCompile(`(?i)iscsi|iser\b|\bsrp|virtio|vhost|\bfcp|fcoe|\bwwp?n|iwarp|\btcp\b|chap\b|\biqn\b|\bdisks?\b|\bblocks?\b`)
 
 // named are the files where such words stand for something else, each with its reason.
 var named = map[string]string{

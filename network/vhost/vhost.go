@@ -6,11 +6,10 @@
 package vhost
 
 import (
+	"errors"
 	"io/fs"
 	"log/slog"
 	"time"
-
-	"github.com/lunette-io/lunette/buffer"
 )
 
 // Config is what a Host is made of. The zero value of a field means its default.
@@ -20,14 +19,15 @@ type Config struct {
 	Poll time.Duration
 }
 
-// A Host is the network of this package: Unix sockets of this host.
-type Host struct{ cfg Config }
+// Errors of Listen, wrapped with the path. Others are the system's: fs.ErrNotExist of the directory, fs.ErrPermission of the directory, the owner or the group; on other systems than Linux it is
+// errors.ErrUnsupported.
+var (
+	ErrInUse     = errors.New("vhost: a program listens at the socket already")
+	ErrNotSocket = errors.New("vhost: there is a file that is no socket")
+)
 
-// Listen makes the socket of o, which nothing is accepted from before its Start. A socket file that nobody listens to is replaced; any other file is an error.
-func (h *Host) Listen(o Options, b Backend) (*Socket, error) { panic("contract") }
-
-// Close returns when everything of the host has ended; all of its sockets are closed.
-func (h *Host) Close() error { panic("contract") }
+// ErrClosed is why a driver's life has ended that was there when its socket was closed.
+var ErrClosed = errors.New("vhost: the socket is closed")
 
 // Options say who may use a socket, and how much.
 type Options struct {
@@ -41,24 +41,6 @@ type Options struct {
 	MaxMemory  int64
 	MaxRegions int
 }
-
-// A Socket is where one front-end at a time attaches: a second one is closed at once, and told in the log.
-type Socket struct{}
-
-// Start begins to accept. It is called once.
-func (s *Socket) Start() { panic("contract") }
-
-// Path is that of the socket's file.
-func (s *Socket) Path() string { panic("contract") }
-
-// Connection describes the front-end that is attached now; false: there is none.
-func (s *Socket) Connection() (Connection, bool) { panic("contract") }
-
-// Drop ends the connection that is there, as after a fault of its peer; the socket goes on to accept.
-func (s *Socket) Drop(why error) { panic("contract") }
-
-// Close stops accepting, removes the socket's file, ends the connection, and returns when its driver has ended (Handler.Ended).
-func (s *Socket) Close() error { panic("contract") }
 
 // A Connection is what is known of a front-end that is attached.
 type Connection struct {
@@ -113,78 +95,8 @@ type Handler interface {
 	Ended(err error)
 }
 
-// A Driver is the life of one driver in the guest: from its first queue to the reset of the device, or to the end of the connection. A guest that boots has two lives at
-// least: those of its firmware and of its kernel.
-//
-// When a queue is to stop, its chains are waited for; after [Patience] the handler is asked to abort them.
-type Driver struct{}
-
-// Features are those that were agreed.
-func (d *Driver) Features() uint64 { panic("contract") }
-
-// Connection describes the front-end.
-func (d *Driver) Connection() Connection { panic("contract") }
-
-// Queue is the queue of the number, or nil if it is not running.
-func (d *Driver) Queue(i int) *Queue { panic("contract") }
-
-// Fail ends the connection because of why: the driver has broken the rules of the device type.
-func (d *Driver) Fail(why error) { panic("contract") }
-
-// ConfigChanged tells the front-end that the configuration space has changed, if it can be told.
-func (d *Driver) ConfigChanged() { panic("contract") }
-
 // Patience is how long a queue that is to stop waits for its chains before they are aborted.
 const Patience = 5 * time.Second
 
-// A Queue is a ring while it runs.
-type Queue struct{}
-
-// Index is its number.
-func (q *Queue) Index() int { panic("contract") }
-
-// Take takes a chain that the driver has posted for a device to fill when it has something, as of an event queue; nil: there is none. Such a queue has no thread, see [Idle].
-func (q *Queue) Take() *Chain { panic("contract") }
-
-// Flush lets the driver see all chains that were given back, and calls it if it wants that. No lock may be held that Handle takes. (It makes a Queue what a target.Batch flushes.)
-func (q *Queue) Flush() { panic("contract") }
-
 // Idle reports to the host that the back-end takes chains of queue i by Queue.Take and wants no thread for it. A Backend may have it.
 type Idle interface{ Idle(queue int) bool }
-
-// A Chain is a request of the driver (virtio 2.7.4, a chain of descriptors): memory that it has filled, then memory for the device to fill. It belongs to the device until Return. Descriptors are
-// checked and translated: the memory is the guest's, which it changes while we look, and which may go away: it is touched by the methods here, by the kernel, or by package guard, and by nothing else.
-// Methods may be called by one goroutine at a time.
-type Chain struct {
-	// Private is the back-end's own state; it stays with the memory of the chain, which is used again for a later chain.
-	Private any
-}
-
-// Queue is where it came from.
-func (c *Chain) Queue() *Queue { panic("contract") }
-
-// Again reports that a back-end before this one had the chain, and may have done what it says: the driver was never told.
-func (c *Chain) Again() bool { panic("contract") }
-
-// Readable and Writable are how many bytes the driver has filled, and has room for.
-func (c *Chain) Readable() int64 { panic("contract") }
-
-// Writable is how many bytes there are for the device to fill.
-func (c *Chain) Writable() int64 { panic("contract") }
-
-// Read fills dst from what the driver has filled at off, and counts it as copied. It fails if the memory is gone, or not so long.
-func (c *Chain) Read(off int64, dst []byte) error { panic("contract") }
-
-// Write puts src into what the device fills at off, and counts it as copied. It fails if the memory is gone, or not so long.
-func (c *Chain) Write(off int64, src []byte) error { panic("contract") }
-
-// LendReadable makes l a lease of n bytes at off of what the driver has filled; owner takes it back, before Return. Nothing is copied; what is lent is counted. LendWritable is the same for what the
-// device fills. The lease is [buffer.Lease.Foreign].
-func (c *Chain) LendReadable(l *buffer.Lease, owner buffer.Owner, off, n int64) { panic("contract") }
-
-// LendWritable is LendReadable for what the device fills.
-func (c *Chain) LendWritable(l *buffer.Lease, owner buffer.Owner, off, n int64) { panic("contract") }
-
-// Return gives the chain back with written bytes from the first writable byte on, all leases of it having come back. The driver sees it after the queue's next Flush. It may be called on any goroutine,
-// is called exactly once, and c is another chain after that.
-func (c *Chain) Return(written int64) { panic("contract") }

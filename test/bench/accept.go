@@ -89,7 +89,7 @@ func claims() []claim {
 			})
 		}
 	}
-	return all
+	return append(all, vhostClaims()...)
 }
 
 // A ceiling is what one command may cost at most.

@@ -80,7 +80,9 @@ func compare(ctx context.Context, o options, r *result) (err error) {
 		return err
 	}
 	foreign := withFio
-	if c.fio, err = findFio(o.fio); err != nil {
+	if o.vhost {
+		c.foreign = false // no guest, and so nobody else's client
+	} else if c.fio, err = findFio(o.fio); err != nil {
 		r.absent(withFio, err)
 		foreign = withPerf
 		if _, err := exec.LookPath(withPerf); err != nil && o.foreign {
@@ -88,7 +90,11 @@ func compare(ctx context.Context, o options, r *result) (err error) {
 			c.foreign = false
 		}
 	}
-	c.groups = only(c.options, plan(foreign, o.all))
+	all := plan(foreign, o.all)
+	if o.vhost {
+		all = vhostPlan()
+	}
+	c.groups = only(c.options, all)
 	defer func() {
 		for _, p := range c.peers {
 			p.stop()
@@ -181,6 +187,8 @@ func (c *comparison) launch(backing, name string) (*peer, error) {
 		return startISTGT(c.at, backing)
 	case spdk:
 		return startSPDK(c.options, c.at, backing)
+	case spdkVM:
+		return startSPDKVHost(c.options, c.at, backing)
 	case raw:
 		return startRaw(c.at)
 	case ring:

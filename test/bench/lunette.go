@@ -18,8 +18,10 @@ var variants = map[string][]string{
 	reactors: {"--engine", "reactors"},
 	iserName: nil,
 	roceName: nil,
+	vhost:    nil,
 	before:   nil,
 	iserOld:  nil,
+	vhostOld: nil,
 	favoured: nil,
 	other:    nil,
 }
@@ -27,13 +29,18 @@ var variants = map[string][]string{
 // startLunette starts the daemon as a user does.
 func startLunette(o options, at *place, name, backing string) (*peer, error) {
 	program := o.program
-	if name == before || name == iserOld {
+	if name == before || name == iserOld || name == vhostOld {
 		program = o.before
 	}
 	p := &peer{name: name, backing: backing, what: strings.Join(append([]string{program}, variants[name]...), " ")}
 	dir, err := p.at(at)
 	if err != nil {
 		return nil, err
+	}
+	portal, ready := p.addr, p.listening
+	if name == vhost || name == vhostOld {
+		p.rings, portal, ready = behind(socketOf(dir)), vhostPortal(dir), func() bool { return listens(socketOf(dir)) }
+		p.what += " --portal " + portal
 	}
 	args := append([]string{"serve", "--socket", filepath.Join(dir, "sock"), "--log-level", "error"}, variants[name]...)
 	switch backing {
@@ -48,13 +55,12 @@ func startLunette(o options, at *place, name, backing string) (*peer, error) {
 		}
 		args = append(args, all...)
 	case onDisk:
-		config, err := directConfig(dir, p.addr)
+		config, err := directConfig(dir, portal)
 		if err != nil {
 			return nil, err
 		}
-		return p, p.launch(dir, nil, program, append(args, "--config", config)...)
+		return p, p.start(dir, ready, nil, program, append(args, "--config", config)...)
 	}
-	portal := p.addr
 	switch name {
 	case iserName, iserOld:
 		p.iser, portal = true, "iser+iwarp://"+p.addr
@@ -73,7 +79,7 @@ func startLunette(o options, at *place, name, backing string) (*peer, error) {
 		program, args = "nice", append([]string{"-n", "-10", program}, args...)
 		p.what = "nice -n -10 " + p.what
 	}
-	return p, p.launch(dir, nil, program, args...)
+	return p, p.start(dir, ready, nil, program, args...)
 }
 
 // directConfig writes a document with files that are opened with O_DIRECT.

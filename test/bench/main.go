@@ -38,6 +38,7 @@ type options struct {
 	beside  bool   // only the greedy and the modest neighbour
 	nice    int    // of the greedy one's client
 	fc      bool   // only FCP over FCoE beside iSCSI over TCP
+	vhost   bool   // only vhost-user beside iSCSI over TCP
 }
 
 func main() {
@@ -65,6 +66,7 @@ func main() {
 	flat := flag.Int("tape-stream", 0, "only measure tape drives over iSCSI, with so many `GiB` in a stream")
 	flag.IntVar(&o.nice, "nice", 10, "with -neighbour: the `priority` of the greedy one's client, as nice(1) has it")
 	flag.BoolVar(&o.fc, "fc", false, "only measure FCP over FCoE on a pair of virtual interfaces beside iSCSI over TCP; with -profile also write CPU profiles of the targets")
+	flag.BoolVar(&o.vhost, "vhost", false, "only measure vhost-user beside iSCSI over TCP, on units in memory, in files and on files opened with O_DIRECT")
 	flag.BoolVar(&o.foreign, "foreign", true, "measure with libiscsi too: fio with its engine, or iscsi-perf")
 	flag.Parse()
 	o.tape, o.flat = int64(*tape)<<30, int64(*flat)<<30
@@ -108,9 +110,12 @@ func run(ctx context.Context, w io.Writer, o options) error {
 	if o.beside {
 		return neighbours(ctx, w, o)
 	}
-	costs, err := measureCosts(ctx, w, o)
-	if err != nil || o.cost {
-		return err
+	var costs []cost
+	if !o.vhost {
+		var err error
+		if costs, err = measureCosts(ctx, w, o); err != nil || o.cost {
+			return err
+		}
 	}
 	r := &result{Machine: machine(), Rounds: o.rounds, Seconds: o.time.Seconds(), Costs: costs}
 	if err := compare(ctx, o, r); err != nil {

@@ -29,12 +29,12 @@ const warmUp = 100 * time.Millisecond
 // connections are there and at work.
 func load(ctx context.Context, p *peer, w workload, d time.Duration, gens *atomic.Uint64, begin, end func() error) (*bench.Result, error) {
 	workers := make([]*bench.Worker, w.conns)
-	for i := range workers {
-		c, err := p.dial(ctx, i, w.digests)
-		if err != nil {
-			return nil, err
-		}
-		defer c.Close()
+	clients, detach, err := p.attach(ctx, attaching{clients: w.conns, digests: w.digests, depth: w.Depth, memory: int64(w.conns * w.Depth * w.Size)})
+	if err != nil {
+		return nil, err
+	}
+	defer detach()
+	for i, c := range clients {
 		share := int64(marked / (w.conns / w.units))
 		workers[i], err = bench.NewWorker(c, bench.WorkerConfig{
 			Workload: w.Workload, Part: bench.Part{Unit: i % w.units, From: int64(i/w.units) * share, Len: share},
@@ -54,12 +54,12 @@ func load(ctx context.Context, p *peer, w workload, d time.Duration, gens *atomi
 // prefill writes all units of p once, so that every grain has a mark.
 func prefill(ctx context.Context, p *peer, gens *atomic.Uint64) error {
 	var workers []*bench.Worker
-	for u := range units {
-		c, err := p.dial(ctx, 1000+u, false)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
+	clients, detach, err := p.attach(ctx, attaching{first: 1000, clients: units, depth: fillDepth, memory: units * fillDepth * fillSize})
+	if err != nil {
+		return err
+	}
+	defer detach()
+	for u, c := range clients {
 		w, err := filler(c, u, unitSize, gens)
 		if err != nil {
 			return err
@@ -76,12 +76,17 @@ func prefill(ctx context.Context, p *peer, gens *atomic.Uint64) error {
 	return nil
 }
 
+// What a filler has out.
+const (
+	fillSize  = 64 << 10
+	fillDepth = 16
+)
+
 // filler writes a unit once, in pieces that every target takes without asking for data.
 func filler(c bench.Client, unit int, size int64, gens *atomic.Uint64) (*bench.Worker, error) {
-	const each = 64 << 10
 	return bench.NewWorker(c, bench.WorkerConfig{
-		Workload: bench.Workload{Size: each, Sequential: true, Depth: 16},
-		Part:     bench.Part{Unit: unit, Len: size}, Count: size / each, Gens: gens,
+		Workload: bench.Workload{Size: fillSize, Sequential: true, Depth: fillDepth},
+		Part:     bench.Part{Unit: unit, Len: size}, Count: size / fillSize, Gens: gens,
 	})
 }
 

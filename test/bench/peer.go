@@ -28,6 +28,9 @@ const (
 	roceName = "RoCE"      // lunette by iSER over RoCE
 	before   = "before"    // another lunette, by both
 	iserOld  = "iSER before"
+	vhost    = "vhost" // lunette by vhost-user
+	vhostOld = "vhost before"
+	spdkVM   = "SPDK vhost"
 	favoured = "nice -10" // lunette with that priority
 	other    = "another"  // another lunette beside it
 	tgt      = "tgt"
@@ -40,7 +43,7 @@ const (
 
 // peerNames is the order of the tables.
 func peerNames() []string {
-	return []string{lunette, before, busy, reactors, iserName, iserOld, roceName, tgt, tgtTuned, istgt, spdk, raw, ring}
+	return []string{lunette, before, busy, reactors, iserName, iserOld, roceName, vhost, vhostOld, spdkVM, tgt, tgtTuned, istgt, spdk, raw, ring}
 }
 
 // A peer is one target with units filled, ready to be measured.
@@ -56,6 +59,7 @@ type peer struct {
 	iser    bool                 // is reached by iSER over iWARP
 	roce    *roce.Device         // with which it is reached by iSER over RoCE; nil: it is not
 	fc      fc.Network           // on which it is reached by FCP; nil: it is not
+	rings   *bench.VHostLogin    // by which it is reached by vhost-user; nil: it is not
 	spins   bool                 // burns a processor when idle: it is stopped while others are measured
 	file    string               // what is measured without a server
 	leaves  func(pid int) string // a file that it leaves behind when it is killed

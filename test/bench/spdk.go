@@ -26,7 +26,7 @@ func startSPDK(o options, at *place, backing string) (*peer, error) {
 	}
 	socket := filepath.Join(dir, "rpc")
 	// A build has its libraries beside its programs.
-	env := []string{"LD_LIBRARY_PATH=" + filepath.Join(filepath.Dir(o.spdk), "..", "lib") + ":" + os.Getenv("LD_LIBRARY_PATH")}
+	env := []string{"LD_LIBRARY_PATH=" + filepath.Join(filepath.Dir(o.spdk), "..", "lib") + ":" + libraryPath()}
 	ready := func() bool {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
@@ -54,10 +54,31 @@ func (p *peer) configureSPDK(dir, socket string) error {
 	defer c.Close()
 	rpc := &rpcClient{conn: c, in: json.NewDecoder(c)}
 	type object = map[string]any
+	names, err := p.bdevs(rpc, dir)
+	if err != nil {
+		return err
+	}
+	var luns []object
+	for u, name := range names {
+		luns = append(luns, object{"bdev_name": name, "lun_id": u})
+	}
+	rpc.call("iscsi_create_portal_group", object{"tag": 1, "portals": []object{{"host": "127.0.0.1", "port": p.port()}}})
+	rpc.call("iscsi_create_initiator_group", object{"tag": 1, "initiators": []string{"ANY"}, "netmasks": []string{"127.0.0.1"}})
+	rpc.call("iscsi_create_target_node", object{
+		"name": targetName, "alias_name": "bench", "luns": luns, "pg_ig_maps": []object{{"pg_tag": 1, "ig_tag": 1}},
+		"queue_depth": 64, "disable_chap": true,
+	})
+	return rpc.err
+}
+
+// bdevs makes what the units are made of, and says what each is called.
+func (p *peer) bdevs(rpc *rpcClient, dir string) ([]string, error) {
+	type object = map[string]any
 	kind, all := "bdev_malloc_create", make([]string, units)
 	if p.backing == onDisk {
+		var err error
 		if all, err = files(dir); err != nil {
-			return err
+			return nil, err
 		}
 		// Not every build has io_uring for files.
 		kind = "bdev_uring_create"
@@ -69,7 +90,7 @@ func (p *peer) configureSPDK(dir, socket string) error {
 		}
 	}
 	p.what += ", " + kind
-	var luns []object
+	var names []string
 	for u, path := range all {
 		name := fmt.Sprintf("unit%d", u)
 		unit := object{"name": name, "block_size": blockSize}
@@ -79,16 +100,13 @@ func (p *peer) configureSPDK(dir, socket string) error {
 			unit["num_blocks"] = unitSize / blockSize
 		}
 		rpc.call(kind, unit)
-		luns = append(luns, object{"bdev_name": name, "lun_id": u})
+		names = append(names, name)
 	}
-	rpc.call("iscsi_create_portal_group", object{"tag": 1, "portals": []object{{"host": "127.0.0.1", "port": p.port()}}})
-	rpc.call("iscsi_create_initiator_group", object{"tag": 1, "initiators": []string{"ANY"}, "netmasks": []string{"127.0.0.1"}})
-	rpc.call("iscsi_create_target_node", object{
-		"name": targetName, "alias_name": "bench", "luns": luns, "pg_ig_maps": []object{{"pg_tag": 1, "ig_tag": 1}},
-		"queue_depth": 64, "disable_chap": true,
-	})
-	return rpc.err
+	return names, rpc.err
 }
+
+// libraryPath is where this process looks for libraries beside the usual places.
+func libraryPath() string { return os.Getenv("LD_LIBRARY_PATH") }
 
 // An rpcClient calls by JSON-RPC 2.0, one call after the other. The first error stays.
 type rpcClient struct {

@@ -109,7 +109,7 @@ func plan(foreign string, more bool) []group {
 	if foreign == withPerf { // which reads, with one connection
 		abroad = of(1, 1, false, read4k1, read4k, readBig)
 	}
-	return []group{
+	return append([]group{
 		{inMemory, ours, everybody, memory},
 		{inMemory, ours, []string{busy}, of(1, 1, false, read4k1, write4k1)},
 		{inMemory, ours, []string{lunette, iserName}, of(1, 1, false, read64k, write64k)}, // digests are compared with it too
@@ -118,7 +118,7 @@ func plan(foreign string, more bool) []group {
 		{inFile, ours, []string{lunette, tgt, tgtTuned}, cached},
 		{onDisk, ours, []string{lunette, tgtTuned, spdk, ring}, of(1, 1, false, deep...)},
 		{inMemory, foreign, []string{lunette, tgtTuned, istgt, spdk}, abroad},
-	}
+	}, group{inMemory, ours, []string{vhost, spdkVM}, vhostPlan()[0].workloads}) // beside those of lunette
 }
 
 // only leaves out the workloads that o does not ask for, and the peers.
@@ -135,7 +135,7 @@ func only(o options, all []group) []group {
 			if p == lunette || o.peers.MatchString(p) {
 				n.peers = append(n.peers, p)
 			}
-			if old := map[string]string{lunette: before, iserName: iserOld}[p]; old != "" && o.before != "" && slices.Contains(n.peers, p) {
+			if old := map[string]string{lunette: before, iserName: iserOld, vhost: vhostOld}[p]; old != "" && o.before != "" && slices.Contains(n.peers, p) {
 				n.peers = append(n.peers, old)
 			}
 		}

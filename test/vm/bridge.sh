@@ -141,17 +141,17 @@ answers() {
 
 # --- once, and not lost ---------------------------------------------------------------------------------------------
 
+dispatched=events/scsi/scsi_dispatch_cmd_start
+
 # traced FROM TO CODES COMMAND...: of the commands with these codes, each that the host FROM was given, an initiator to the bridge, TO was given, the
 # device's host: once, and no other one.
 traced() {
   local t=/sys/kernel/tracing from=${1#host} to=${2#host} codes=$3 h; shift 3
-  local event=$t/events/scsi/scsi_dispatch_cmd_start
-  echo 8192 >"$t"/buffer_size_kb
-  echo "host_no == $from || host_no == $to" >"$event"/filter
+  echo "host_no == $from || host_no == $to" >"$t"/$dispatched/filter
   echo >"$t"/trace
-  echo 1 >"$event"/enable
+  echo 1 >"$t"/tracing_on
   "$@"
-  echo 0 >"$event"/enable
+  echo 0 >"$t"/tracing_on
   for h in "$from" "$to"; do sed -n "s/.* host_no=$h .*raw=\([0-9a-f ]*\)).*/\1/p" "$t"/trace | grep -E "^($codes) " | sort >"/run/dispatched.$h"; done
   echo "$(wc -l <"/run/dispatched.$from") commands to the bridge, $(wc -l <"/run/dispatched.$to") to the device"
   [ -s "/run/dispatched.$from" ] || return
@@ -197,17 +197,28 @@ meanwhile() {
 
 kinds=(disk cd hd tape changer) disk=disk
 
+# traces_dispatched: from now on the kernel notes which commands it gives to hosts, whenever it notes anything. That changes the kernel's code, so it is done once,
+# and while nobody runs that code, which means before there are devices: see lab's -s.
+traces_dispatched() {
+  local t=/sys/kernel/tracing
+  echo 0 >"$t"/tracing_on
+  echo 8192 >"$t"/buffer_size_kb
+  echo 1 >"$t"/$dispatched/enable
+}
+
 setup() {
   # udev would lock the trays of drives that it sees, also through the bridge, and nobody but its host could open them.
   ln -sf /dev/null /etc/udev/rules.d/60-cdrom_id.rules
   udevadm control --reload
   network
-  modprobe -a iscsi_tcp siw virtio_scsi sr_mod sd_mod st ch sg
+  modprobe -a iscsi_tcp siw
+  mount -t tracefs tracefs /sys/kernel/tracing
+  traces_dispatched
+  modprobe -a virtio_scsi sr_mod sd_mod st ch sg
   modprobe scsi_debug dev_size_mb=32 vpd_use_hostno=0
   # shellcheck disable=SC2119 # its parameters are those of the module
   load_srp
   rdma link add siw0 type siw netdev v0
-  mount -t tracefs tracefs /sys/kernel/tracing
   open_iscsi
   library_create 32
   library_document reactors | sed "s/$address:$tcp/$address:$library/; s#, 'srp+iwarp[^]]*##" >/run/library.yaml

@@ -25,8 +25,7 @@ of_srp() { units "$(srp_host vtl)"; }
 of_peer() { units "$(session_host peer "$peer")"; }
 
 # How many checks there are; a script that says less has left something out.
-tools=84 blank=9 filled=8 demands=49
-tools() { timeout 200 "$here/tape/tools.sh" "$changer" "${drives[@]}" "${generic[@]}"; }
+blank=9 filled=8 demands=49
 # loaded SLOT COMMAND...: with that cartridge in the first drive
 loaded() {
   local slot=$1 status=0; shift

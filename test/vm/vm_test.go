@@ -5,6 +5,7 @@ package vm
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -21,7 +22,7 @@ import (
 const (
 	buildLimit = 10 * time.Minute // the guest image, once; about two minutes of it are work
 	guestLimit = "800"            // seconds; a script takes less than half of that on two slow cores that are its own
-	noKernel   = 3                // the status of lab -b when Debian's archive, or the keys to it, are not what the image needs
+	notHad     = 3                // the status of lab -b when Debian's archive, or the keys to it, are not what the image or the QEMU needs
 )
 
 // TestISCSI is Linux's own initiator over TCP.
@@ -75,14 +76,16 @@ func inGuest(t *testing.T, script string, others ...string) {
 
 // A bed is a guest, and what runs there.
 type bed struct {
-	image   string
-	seconds string                         // after which it is ended; empty: guestLimit
-	script  string                         // may be followed by arguments, such as steps of it
-	others  []string                       // files and folders that it needs
-	devices string                         // more of QEMU's arguments
-	turns   bool                           // its processors take turns: it changes its kernel's code (lab -s)
-	flaw    string                         // a function in which the guest's kernel may die by a flaw of its own: then it has a second chance
-	fill    func(t *testing.T, dir string) // puts more files into the directory that the guest sees
+	image    string
+	emulator string                         // the release of Debian whose QEMU it is; empty: that of this machine
+	seconds  string                         // after which it is ended; empty: guestLimit
+	memory   string                         // in MiB; empty: 1536
+	script   string                         // may be followed by arguments, such as steps of it
+	others   []string                       // files and folders that it needs
+	devices  string                         // more of QEMU's arguments
+	turns    bool                           // its processors take turns: it changes its kernel's code (lab -s)
+	flaw     string                         // a function in which the guest's kernel may die by a flaw of its own: then it has a second chance
+	fill     func(t *testing.T, dir string) // puts more files into the directory that the guest sees
 }
 
 // panicked reports that the console ended with a panic of the kernel in a function.
@@ -90,30 +93,53 @@ func panicked(console, function string) bool {
 	return strings.Contains(console, "Kernel panic") && regexp.MustCompile(`(?m)RIP: [0-9a-f]+:`+function+`\+`).MatchString(console)
 }
 
-// run runs it, beside others; every step of the script is a subtest, and every check of a step one of that. The server is the one that LUNETTE names, else
-// this checkout's.
+// run runs it, beside others.
 func (b bed) run(t *testing.T) {
 	t.Parallel()
-	if b.seconds == "" {
-		b.seconds = guestLimit
-	}
-	image := exec.Command("./lab", "-i", b.image, "-b")
-	image.Stderr = os.Stderr
-	limit := time.AfterFunc(buildLimit, func() { _ = image.Process.Signal(os.Interrupt) })
-	if err := image.Run(); image.ProcessState.ExitCode() == noKernel {
-		t.Skipf("NOT TESTED: the kernel of the guest %s cannot be had here; lab has said why", b.image)
-	} else if err != nil {
-		t.Fatalf("lab -b: %v", err)
-	}
-	limit.Stop()
-
-	// The guest sees this directory as /host.
+	b.need(t)
 	dir := t.TempDir()
-	if from := os.Getenv("LUNETTE"); from != "" {
-		copyFile(t, filepath.Join(dir, "lunette"), from)
-	} else {
-		build(t, filepath.Join(dir, "lunette"), "../../cmd/lunette")
+	b.furnish(t, dir)
+	b.boot(dir).report(t)
+}
+
+// need skips the test if there cannot be such a guest here; else there is all that it takes.
+func (b bed) need(t *testing.T) {
+	t.Helper()
+	if _, ok := lab(t, "-i", b.image); !ok {
+		t.Skipf("NOT TESTED: the kernel of the guest %s cannot be had here; lab has said why", b.image)
 	}
+	if _, ok := qemu(t, b.emulator); !ok {
+		t.Skipf("NOT TESTED: QEMU of %s cannot be had here; lab has said why", b.emulator)
+	}
+}
+
+// qemu is the path of QEMU of that release of Debian, or of this machine's; false: it cannot be had.
+func qemu(t *testing.T, release string) (string, bool) {
+	t.Helper()
+	if release == "" {
+		return "qemu-system-x86_64", true
+	}
+	return lab(t, "-q", release)
+}
+
+// lab makes what guests are made of, and returns what lab prints; false: it cannot be had.
+func lab(t *testing.T, args ...string) (string, bool) {
+	t.Helper()
+	cmd := exec.Command("./lab", append(args, "-b")...)
+	cmd.Stderr = os.Stderr
+	limit := time.AfterFunc(buildLimit, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	defer limit.Stop()
+	out, err := cmd.Output()
+	if err != nil && cmd.ProcessState.ExitCode() != notHad {
+		t.Fatalf("lab %v: %v", args, err)
+	}
+	return strings.TrimSpace(string(out)), err == nil
+}
+
+// furnish fills the directory that the guest sees as /host. The server there is the one that LUNETTE names, else this checkout's.
+func (b bed) furnish(t *testing.T, dir string) {
+	t.Helper()
+	serverOf(t, filepath.Join(dir, "lunette"))
 	build(t, filepath.Join(dir, "results"), "./results")
 	for _, name := range append(b.others, strings.Fields(b.script)[0], "lib.sh") {
 		copyAll(t, filepath.Join(dir, name), name)
@@ -121,26 +147,50 @@ func (b bed) run(t *testing.T) {
 	if b.fill != nil {
 		b.fill(t, dir)
 	}
-	args := []string{"-i", b.image, "-t", b.seconds, "-m", "1536", "-d", b.devices}
+}
+
+// A visit is what has become of a guest.
+type visit struct {
+	out, trouble bytes.Buffer // what the script has said, and what lab has
+	err          error        // how lab has ended
+	flaw         string       // where the kernel died by a flaw of its own, twice
+	first        string       // and what was said when it did for the first time
+}
+
+// boot starts it, and returns when it has ended.
+func (b bed) boot(dir string) *visit {
+	args := []string{"-i", b.image, "-t", cmp.Or(b.seconds, guestLimit), "-m", cmp.Or(b.memory, "1536"), "-d", b.devices}
+	if b.emulator != "" {
+		args = append(args, "-q", b.emulator)
+	}
 	if b.turns {
 		args = append(args, "-s")
 	}
-	var out, trouble bytes.Buffer
-	start := func() error {
-		out.Reset()
-		trouble.Reset()
+	v := &visit{}
+	start := func() {
+		v.out.Reset()
+		v.trouble.Reset()
 		guest := exec.Command("./lab", append(args, dir, "bash "+b.script)...)
-		guest.Stdout, guest.Stderr = &out, &trouble
-		return guest.Run()
+		guest.Stdout, guest.Stderr = &v.out, &v.trouble
+		v.err = guest.Run()
 	}
-	status := start()
-	if b.flaw != "" && panicked(trouble.String(), b.flaw) {
-		t.Logf("AGAIN: the guest's kernel died in %s, which is a flaw of its own:\n%s", b.flaw, trouble.String())
-		status = start()
+	start()
+	if b.flaw != "" && panicked(v.trouble.String(), b.flaw) {
+		v.first = v.trouble.String()
+		start()
+		if panicked(v.trouble.String(), b.flaw) {
+			v.flaw = b.flaw
+		}
 	}
-	dead := b.flaw != "" && panicked(trouble.String(), b.flaw)
+	return v
+}
 
-	steps, err := parse(&out)
+// report makes every step of the script a subtest, and every check of a step one of that.
+func (v *visit) report(t *testing.T) {
+	if v.first != "" {
+		t.Logf("AGAIN: the guest's kernel died of a flaw of its own:\n%s", v.first)
+	}
+	steps, err := parse(&v.out)
 	for _, s := range steps {
 		t.Run(s.name, func(t *testing.T) {
 			t.Logf("%s s in the guest", s.seconds)
@@ -156,14 +206,14 @@ func (b bed) run(t *testing.T) {
 			}
 		})
 	}
-	if dead && !t.Failed() {
-		t.Skipf("NOT TESTED to its end: the guest's kernel died in %s twice, which is a flaw of its own: %v\n%s", b.flaw, err, trouble.String())
+	if v.flaw != "" && !t.Failed() {
+		t.Skipf("NOT TESTED to its end: the guest's kernel died in %s twice, which is a flaw of its own: %v\n%s", v.flaw, err, v.trouble.String())
 	}
 	if err != nil {
-		t.Errorf("%v\n%s", err, trouble.String())
+		t.Errorf("%v\n%s", err, v.trouble.String())
 	}
-	if status != nil && !t.Failed() {
-		t.Errorf("the guest ended with %v although every step passed\n%s", status, trouble.String())
+	if v.err != nil && !t.Failed() {
+		t.Errorf("the guest ended with %v although every step passed\n%s", v.err, v.trouble.String())
 	}
 }
 
@@ -239,6 +289,16 @@ func TestParse(t *testing.T) {
 		if _, err := parse(strings.NewReader(cut)); err == nil {
 			t.Errorf("%q is taken for a whole run", cut)
 		}
+	}
+}
+
+// serverOf puts the server at path: the one that LUNETTE names, else this checkout's.
+func serverOf(t *testing.T, path string) {
+	t.Helper()
+	if from := os.Getenv("LUNETTE"); from != "" {
+		copyFile(t, path, from)
+	} else {
+		build(t, path, "../../cmd/lunette")
 	}
 }
 

@@ -45,7 +45,7 @@ func FuzzConnection(f *testing.F) {
 		}
 		_ = w.SetLinger(0)
 		defer w.Close()
-		_ = w.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = w.SetDeadline(time.Now().Add(transporttest.Patience))
 		if how&afterLogin != 0 {
 			cfg := s.Config(1)
 			if how&withDigests != 0 {

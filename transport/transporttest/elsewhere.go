@@ -53,6 +53,12 @@ func (e *Elsewhere) ResetsAtOnce(f target.Function) {
 	}
 }
 
+// Performs performs a function on LUN 0, however long it takes.
+func (e *Elsewhere) Performs(f target.Function) {
+	e.tb.Helper()
+	e.performs(f)
+}
+
 // performs performs a function on LUN 0, and returns how long that has taken.
 func (e *Elsewhere) performs(f target.Function) time.Duration {
 	e.tb.Helper()

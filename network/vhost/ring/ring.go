@@ -1,7 +1,11 @@
 // Package ring is virtio's rings (virtio 1.3, 2.7 and 2.8): split and packed, indirect descriptors and event index, in both roles. The device's half trusts nothing that it finds in them.
 package ring
 
-import "github.com/lunette-io/lunette/buffer"
+import (
+	"fmt"
+
+	"github.com/lunette-io/lunette/buffer"
+)
 
 // Memory finds the guest's memory.
 type Memory interface {
@@ -18,9 +22,21 @@ type Place struct {
 // Options are the features that both sides have agreed on.
 type Options struct{ Packed, Indirect, EventIndex bool }
 
+// PackedBase is the base of a packed ring that has not been used yet; that of a split ring is 0.
+const PackedBase = 1<<31 | 1<<15
+
+// A Start says where a device goes on with a ring.
+type Start struct {
+	// Base is what Device.Base said when the ring was used last (VHOST_USER_SET_VRING_BASE). It is not believed if Inflight says better.
+	Base uint32
+	// Inflight is the queue's part of the memory in which the front-end keeps for us what the device has, see InflightSize; nil: there is none. It is the ring's while that is used.
+	Inflight []byte
+}
+
 // Buffers are those of one request as the device's half finds them: checked and translated. The slices are used again.
 type Buffers struct {
-	ID                       uint16 // what it is given back by
+	ID                       uint16 // what it is given back by: less than the size of the ring
+	Again                    bool   // a device before this one had the request and has not given it back
 	Readable                 []buffer.Segment
 	Writable                 []buffer.Segment
 	ReadableLen, WritableLen int64
@@ -53,6 +69,63 @@ type Driver interface {
 	Get() (token uint64, written uint32, ok bool, err error)
 	// Want asks the device to call for the next that it gives back (on), or not to. It reports that there is one already.
 	Want(on bool) (already bool)
+}
+
+// NewDevice is the device's half of the ring at p. It fails if no ring can be there, or if Inflight is not what a device may have left.
+func NewDevice(p Place, o Options, m Memory, s Start) (Device, error) {
+	if err := p.check(o.Packed); err != nil {
+		return nil, err
+	}
+	if o.Packed {
+		d, err := newPackedDevice(p, o, m, s)
+		if err != nil {
+			return nil, err
+		}
+		return d, nil
+	}
+	d, err := newSplitDevice(p, o, m, s)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// NewDriver is the driver's half of the ring at p, all of which is zeros.
+func NewDriver(p Place, o Options, t Tables) (Driver, error) {
+	if err := p.check(o.Packed); err != nil {
+		return nil, err
+	}
+	if err := t.check(o, p.Size); err != nil {
+		return nil, err
+	}
+	if o.Packed {
+		return newPackedDriver(p, o, t), nil
+	}
+	return newSplitDriver(p, o, t)
+}
+
+// Tables are where a driver has its indirect tables: one of Entries descriptors for each entry of the ring. With none, all requests are chains in the ring.
+type Tables struct {
+	Mem     []byte
+	Addr    uint64 // the guest's address of Mem
+	Entries int
+}
+
+func (t *Tables) check(o Options, size int) error {
+	if !o.Indirect || t.Entries == 0 {
+		t.Entries = 0
+		return nil
+	}
+	if t.Entries < 0 || t.Entries > MaxPieces || len(t.Mem) < t.Entries*descriptorSize*size {
+		return fmt.Errorf("ring: %d bytes for %d indirect tables of %d descriptors", len(t.Mem), size, t.Entries)
+	}
+	return nil
+}
+
+// of is table i, and its guest's address.
+func (t *Tables) of(i uint16) ([]byte, uint64) {
+	n := t.Entries * descriptorSize
+	return t.Mem[int(i)*n:][:n], t.Addr + uint64(int(i)*n)
 }
 
 // A Piece is memory of the guest.

@@ -97,6 +97,10 @@ checked() {
   return 1
 }
 
+# tools.sh, with the library whose units were found, and how many checks it has
+tools=84
+tools() { timeout 200 "$here/tape/tools.sh" "$changer" "${drives[@]}" "${generic[@]}"; }
+
 # failing COUNT FILE COMMAND...: of so many checks exactly those fail that the file has, a line each
 failing() {
   local count=$1 file=$2; shift 2

@@ -96,7 +96,7 @@ func (a *auditor) sent(w *rdma.Work) bool {
 // FuzzPeer has a hostile initiator say anything, in full feature phase or before. Nothing is
 // reached that it has not advertised, and it leaves nothing behind.
 func FuzzPeer(f *testing.F) {
-	s := start(f, sim.New(), iser.Options{}, initiator.RDMA{}, iscsi.Config{Window: 16, Limits: iscsi.Limits{LoginTimeout: 2 * time.Second}})
+	s := start(f, sim.New(), iser.Options{}, initiator.RDMA{}, iscsi.Config{Window: 16, Limits: iscsi.Limits{LoginTimeout: time.Hour}}) // a login is as slow as the machine
 	desired, portal := s.Node.Login(), s.Node.AddPortal("iser", "")
 	desired.Keys = append(keys.RDMA{TargetRecv: 8192, InitiatorRecv: 8192, Unexpected: 64, MaxAHS: 256}.Keys(), desired.Keys...)
 	request := func(offers string) []byte {

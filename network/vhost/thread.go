@@ -1,0 +1,111 @@
+package vhost
+
+import "runtime"
+
+// run is the queue's thread. It is one of its own, as a thread that waits for a kick is woken by the kernel at once, on the processor that it had.
+func (q *Queue) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(q.ended)
+	kick := none
+	err := q.serve(&kick)
+	q.poller.found()
+	closeDescriptor(kick)
+	if err != nil {
+		q.breaks(err)
+	}
+}
+
+// looks is how often a thread looks at its ring between two looks at the clock.
+const looks = 16
+
+// serve takes chains until the queue halts or its ring breaks. kick is what the driver kicks by.
+func (q *Queue) serve(kick *int) error {
+	if _, err := q.device.Want(false); err != nil {
+		return err
+	}
+	for {
+		q.renew(kick)
+		if q.halting.Load() {
+			return nil
+		}
+		n, err := q.burst()
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		if q.poller.more() {
+			for range looks {
+				if q.device.Moved() {
+					break
+				}
+			}
+			continue
+		}
+		if err := q.sleep(kick); err != nil {
+			return err
+		}
+	}
+}
+
+// renew takes over what the driver kicks by from now on.
+func (q *Queue) renew(kick *int) {
+	q.mu.Lock()
+	fresh := q.fresh
+	q.fresh = none
+	q.mu.Unlock()
+	if fresh == none {
+		return
+	}
+	closeDescriptor(*kick)
+	if *kick = fresh; fresh == forgotten {
+		*kick = none
+	}
+}
+
+// burst handles the chains that are there, as many as the ring has entries at the most, so that what is put off until Burst is not put off for ever.
+func (q *Queue) burst() (n int, err error) {
+	now := int64(0)
+	for n < q.size {
+		var c *Chain
+		if c, err = q.next(max(now, 1)); c == nil {
+			break
+		}
+		if now == 0 {
+			if q.poller.found() {
+				q.count.polled.Add(1)
+			}
+			now = q.now()
+			c.since.Store(now)
+		}
+		n++
+		q.handler.Handle(c)
+	}
+	if n > 0 {
+		q.handler.Burst(q)
+	}
+	return n, err
+}
+
+// sleep asks the driver for a kick and waits for it, or for the bell.
+func (q *Queue) sleep(kick *int) error {
+	already, err := q.device.Want(true)
+	if err != nil {
+		return err
+	}
+	if !already {
+		kicked, err := await(kick, q.bell)
+		if err != nil {
+			return err
+		}
+		if kicked {
+			if n := q.count.kicks.Add(1); n == 2 && q.unmoved != nil && q.count.chains.Load() == 0 && !q.device.Moved() {
+				q.unmoved()
+			}
+		}
+	}
+	_, err = q.device.Want(false)
+	return err
+}
