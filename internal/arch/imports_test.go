@@ -31,7 +31,7 @@ var rules = []rule{
 	{"store/internal/ringio", []string{"store", "buffer", "store/internal/fdio", "internal/uring"}, "what stores share knows no store; io_uring itself knows nothing of them"},
 	{"store/nbd", []string{"store", "store/internal/...", "buffer", "network/nbd"}, "a store on a network is a client of it: it knows the network's requests, not sockets"},
 	{"store/record", []string{"store"}, "what is kept with data knows neither what it means nor which store it is"},
-	{"store/storetest", []string{"store", "buffer"}, "the suite holds every store to the same"},
+	{"store/storetest", []string{"store", "buffer", "internal/guard/guardtest"}, "the suite holds every store to the same"},
 	{"store/image", nil, "what a file holds is read, and means nothing to a store"},
 	{"store/...", []string{"store", "store/record", "store/image", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
 	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},
@@ -114,6 +114,7 @@ var rules = []rule{
 	{"archive/vtl", []string{"archive", "archive/mhvtl", "device/library", "device/library/panel", "device/changer", "device/tape", "device/tape/medium", "device/personality"}, "libraries with no daemon: what opens them for people knows no command"},
 	{"archive", []string{"device/tape/medium", "device/personality", "initiator/st", "buffer"}, "tapes go into files and out of them with nobody's help: it knows cartridges and drives, neither libraries nor the daemon"},
 	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive/...", "daemon/plugin", "device/library/panel", "store/image", "initiator/sg/attached"}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too, as are devices of this machine and what files hold"},
+	{"internal/guard/guardtest", nil, "memory that goes away, for tests"},
 	{"internal/...", nil, "no words of the domain, so nothing to import"},
 	{"test/...", []string{"..."}, "tests from outside"},
 }
@@ -200,7 +201,7 @@ var outside = []struct {
 	{"go.uber.org/goleak", nil, "for tests alone"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},
 	{"github.com/anchore/go-lzo", []string{"archive/mhvtl"}, "a format of another program, for what is read of it"},
-	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "test/..."}, "for tests and shared suites"},
+	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "internal/guard/guardtest", "test/..."}, "for tests and shared suites"},
 }
 
 func TestOutsideImports(t *testing.T) {
