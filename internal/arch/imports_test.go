@@ -203,6 +203,7 @@ var outside = []struct {
 	{"github.com/anchore/go-lzo", []string{"archive/mhvtl"}, "a format of another program, for what is read of it"},
 	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "test/..."}, "for tests and shared suites"},
 	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "initiator/sg/sgtest", "internal/golden", "internal/guard/guardtest", "test/..."}, "for tests and shared suites"},
+	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "internal/guard/guardtest", "test/..."}, "for tests and shared suites"},
 }
 
 func TestOutsideImports(t *testing.T) {
