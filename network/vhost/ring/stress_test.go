@@ -10,7 +10,7 @@ import (
 // Both halves work at the same time, each on a goroutine, and sleep when they have nothing to do: what is written before an index is there for who sees the index, and nobody sleeps for ever. The device gives back on
 // a third goroutine.
 func TestBothAtOnce(t *testing.T) {
-	const requests = 5000
+	const requests = 2000
 	for _, o := range kinds() {
 		for _, area := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%+v/%v", o, area), func(t *testing.T) { atOnce(t, o, area, requests) })
