@@ -243,13 +243,22 @@ func (m *Monitor) Give(r *RAM) error {
 	return m.Tell(SetMemTable, append(table, r.Region()...), int(r.File.Fd()))
 }
 
-// Ring sets ring index up, and starts it: it lies at At(index) of the memory.
-func (m *Monitor) Ring(index, size int) (*Ring, error) {
+// Prepare sets ring index up: it lies at At(index) of the memory, and waits for Start.
+func (m *Monitor) Prepare(index, size int) (*Ring, error) {
 	r, err := newRing(m.RAM, index, size)
 	if err != nil {
 		return nil, err
 	}
 	m.Rings = append(m.Rings, r)
+	return r, nil
+}
+
+// Ring sets ring index up, and starts it.
+func (m *Monitor) Ring(index, size int) (*Ring, error) {
+	r, err := m.Prepare(index, size)
+	if err != nil {
+		return nil, err
+	}
 	return r, m.Start(r)
 }
 
