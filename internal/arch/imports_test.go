@@ -109,7 +109,7 @@ var rules = []rule{
 
 	{"daemon/plugin", []string{"agent/model", "agent/api", "target", "scsi", "store", "buffer"}, "what the daemon and its plugins agree on knows none of them"},
 	{"daemon", []string{"..."}, "the one place that knows everything, and puts it together"},
-	{"bench", []string{"scsi/...", "initiator/iscsi", "initiator/fcp", "network/fc", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma", "network/rdma/iwarp", "network/rdma/roce", "network/udp/socket", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
+	{"bench", []string{"scsi/...", "initiator/iscsi", "initiator/fcp", "initiator/virtio", "network/fc", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma", "network/rdma/iwarp", "network/rdma/roce", "network/udp/socket", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
 	{"archive/mhvtl", []string{"archive", "device/tape/medium"}, "it reads files of another program: it knows what a tape is, not where it goes"},
 	{"archive/vtl", []string{"archive", "archive/mhvtl", "device/library", "device/library/panel", "device/changer", "device/tape", "device/tape/medium", "device/personality"}, "libraries with no daemon: what opens them for people knows no command"},
 	{"archive", []string{"device/tape/medium", "device/personality", "initiator/st", "buffer"}, "tapes go into files and out of them with nobody's help: it knows cartridges and drives, neither libraries nor the daemon"},
@@ -201,8 +201,7 @@ var outside = []struct {
 	{"go.uber.org/goleak", nil, "for tests alone"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},
 	{"github.com/anchore/go-lzo", []string{"archive/mhvtl"}, "a format of another program, for what is read of it"},
-	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "test/..."}, "for tests and shared suites"},
-	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "initiator/sg/sgtest", "internal/golden", "internal/guard/guardtest", "test/..."}, "for tests and shared suites"},
+	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "internal/guard/guardtest", "test/..."}, "for tests and shared suites"},
 }
 
 func TestOutsideImports(t *testing.T) {
