@@ -114,7 +114,7 @@ func (s *Sockets) Portal(n byte) *virtio.Portal {
 	if p := s.portals[n]; p != nil {
 		return p
 	}
-	o := virtio.PortalOptions{Initiator: fmt.Sprintf("%s.%d", InitiatorName, n)}
+	o := virtio.PortalOptions{Initiator: fmt.Sprintf("%s.%d", InitiatorName, n), Queues: 8}
 	o.Path, o.UID, o.GID = filepath.Join(s.dir, fmt.Sprintf("%d.sock", n)), -1, -1
 	p, err := virtio.Listen(s.host, o, s.node)
 	if err != nil {

@@ -26,7 +26,7 @@ type nexus struct {
 	door   *target.Channel
 	since  time.Time
 
-	lost atomic.Bool // its tasks end as those of a target that is not there
+	lost atomic.Bool // it is lost, and the guest does not see the target any more: its tasks end as those of one that is not there
 
 	mu     sync.Mutex
 	aborts []abort // functions that abort tasks, and have not ended
@@ -70,8 +70,11 @@ func (nx *nexus) detach(later *deferred) bool {
 // lose ends the nexus, which was detached: its tasks are aborted, and the guest is told that its units have gone, unless it sees the same target there again. No lock is held.
 func (nx *nexus) lose() {
 	g := nx.guest
-	nx.lost.Store(true)
-	if again := g.nexuses[nx.number].Load(); !g.over.Load() && (again == nil || again.target != nx.target) {
+	again := g.nexuses[nx.number].Load()
+	if again == nil || again.target != nx.target { // else it has its session back, and may send again what was under way
+		nx.lost.Store(true)
+	}
+	if nx.lost.Load() && !g.over.Load() {
 		for _, lun := range nx.scsi.LUNs() {
 			g.events.add(g.features, nx.transportReset(lun, iu.ResetRemoved))
 		}
