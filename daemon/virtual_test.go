@@ -54,8 +54,8 @@ func sockets(t *testing.T) string {
 	return dir
 }
 
-// guest attaches a driver, which is closed with the test.
-func guest(t *testing.T, path string, cfg initiator.Config) *initiator.Conn {
+// attachGuest attaches a driver, which is closed with the test.
+func attachGuest(t *testing.T, path string, cfg initiator.Config) *initiator.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -107,13 +107,13 @@ func TestServeVirtualMachines(t *testing.T) {
 	d := start(t, fmt.Sprintf(virtualDocument, dir))
 	defer stopped(t, d)
 	data := bytes.Repeat([]byte("lunette!"), 64)
-	a := guest(t, dir+"/a.sock", initiator.Config{})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{})
 	overVirtio(a, 0).block(t, 0, data)
 	if got := overVirtio(a, 3).block(t, 0, nil); !bytes.Equal(got, data) {
 		t.Error("by another target another block is read than was written")
 	}
 	absent(t, a, 1)
-	b := guest(t, dir+"/b.sock", initiator.Config{Packed: true, Queues: 2})
+	b := attachGuest(t, dir+"/b.sock", initiator.Config{Packed: true, Queues: 2})
 	if got := overVirtio(b, 0).block(t, 0, nil); bytes.Equal(got, data) {
 		t.Error("who has another view sees the same unit")
 	}
@@ -178,8 +178,8 @@ func TestVirtualMachinesLive(t *testing.T) {
 	d := start(t, text)
 	defer stopped(t, d)
 	events := make(chan iu.Event, 64)
-	a := guest(t, dir+"/a.sock", initiator.Config{Events: func(e iu.Event) { events <- e }})
-	b := guest(t, dir+"/b.sock", initiator.Config{})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{Events: func(e iu.Event) { events <- e }})
+	b := attachGuest(t, dir+"/b.sock", initiator.Config{})
 	data := bytes.Repeat([]byte("lunette!"), 64)
 	overVirtio(a, 0).block(t, 0, data)
 	overVirtio(b, 0).block(t, 0, data)
@@ -252,7 +252,7 @@ func TestVirtualMachinesLive(t *testing.T) {
 		t.Errorf("the socket is there: %v", err)
 	}
 	asked(t, d, text)
-	overVirtio(guest(t, dir+"/b.sock", initiator.Config{}), 200).block(t, 0, nil)
+	overVirtio(attachGuest(t, dir+"/b.sock", initiator.Config{}), 200).block(t, 0, nil)
 	overVirtio(a, 0).block(t, 0, nil)
 }
 
@@ -283,7 +283,7 @@ func TestVirtualMachinesAtStop(t *testing.T) {
 	dir := sockets(t)
 	text := strings.Replace(fmt.Sprintf(virtualDocument, dir), "- {name: m, ", "- {name: m, filters: [{kind: delay, read: 20ms}], ", 1)
 	d := start(t, text)
-	a := guest(t, dir+"/a.sock", initiator.Config{Queues: 2})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{Queues: 2})
 	overVirtio(a, 0).told(t, 0)
 	var workers sync.WaitGroup
 	began := make(chan struct{}, 64)
@@ -321,7 +321,7 @@ func TestVirtualMachinesAfterRestart(t *testing.T) {
 	}
 	text := strings.Replace(fmt.Sprintf(virtualDocument, dir), "- {name: m, store: {kind: memory, size: 1M}}", "- {name: m, store: {kind: file, path: disk.img}}", 1)
 	d := start(t, text)
-	a := guest(t, dir+"/a.sock", initiator.Config{Reconnect: true})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{Reconnect: true})
 	data := bytes.Repeat([]byte("lunette!"), 64)
 	overVirtio(a, 0).block(t, 0, data)
 	for range 2 {

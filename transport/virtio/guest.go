@@ -120,7 +120,7 @@ func (g *guest) Ended(err error) {
 	}
 	for i := range g.nexuses {
 		if nx := g.nexuses[i].Load(); nx != nil {
-			nx.detach(&later)
+			nx.detach(&later, false)
 		}
 	}
 	n.mu.Unlock()

@@ -53,8 +53,9 @@ func newNexus(g *guest, s *showing, id int64, x *target.Nexus) *nexus {
 	return nx
 }
 
-// detach takes the nexus from the guest's sight, for lose to end it, and reports whether it was in sight. guest.portal.node.mu is held.
-func (nx *nexus) detach(later *deferred) bool {
+// detach takes the nexus from the guest's sight, for lose to end it, and reports whether it was in sight. If another is to come in its place it stays where requests look for it until then: those that come meanwhile
+// end as its tasks do, and are sent once more. guest.portal.node.mu is held.
+func (nx *nexus) detach(later *deferred, again bool) bool {
 	if nx.going {
 		return false
 	}
@@ -62,25 +63,39 @@ func (nx *nexus) detach(later *deferred) bool {
 	if nx.shown.nexus == nx {
 		nx.shown.nexus = nil
 	}
+	if again {
+		later.replaced = append(later.replaced, nx)
+		return true
+	}
 	nx.guest.nexuses[nx.number].CompareAndSwap(nx, nil)
 	later.lost = append(later.lost, nx)
 	return true
 }
 
-// lose ends the nexus, which was detached: its tasks are aborted, and the guest is told that its units have gone, unless it sees the same target there again. No lock is held.
+// lose ends the nexus, which was detached: its tasks are aborted. No lock is held.
 func (nx *nexus) lose() {
-	g := nx.guest
-	again := g.nexuses[nx.number].Load()
-	if again == nil || again.target != nx.target { // else it has its session back, and may send again what was under way
+	if !nx.seen() { // else the guest has a session with it again, and may send again what was under way
 		nx.lost.Store(true)
 	}
-	if nx.lost.Load() && !g.over.Load() {
-		for _, lun := range nx.scsi.LUNs() {
-			g.events.add(g.features, nx.transportReset(lun, iu.ResetRemoved))
-		}
-		g.portal.node.wake()
+	nx.scsi.Lost(func() { nx.guest.portal.node.forget(nx) })
+}
+
+// seen reports that the guest sees the target, by this nexus or by one that has taken its place.
+func (nx *nexus) seen() bool {
+	now := nx.guest.nexuses[nx.number].Load()
+	return now != nil && now.target == nx.target
+}
+
+// vanish tells the guest that the units have gone, unless it sees them by another nexus.
+func (nx *nexus) vanish() {
+	g := nx.guest
+	if g.over.Load() || nx.seen() {
+		return
 	}
-	nx.scsi.Lost(func() { g.portal.node.forget(nx) })
+	for _, lun := range nx.scsi.LUNs() {
+		g.events.add(g.features, nx.transportReset(lun, iu.ResetRemoved))
+	}
+	g.portal.node.wake()
 }
 
 // forget takes a nexus without tasks out of the node's books.
@@ -114,7 +129,7 @@ func (nx *nexus) aborted(a abort) {
 
 // endCode says how a command ends that was aborted. Linux sends those that end by a reset once more, and gives up on the others: so all that the guest has not asked for itself is one.
 func (nx *nexus) endCode(t *target.Task) iu.Code {
-	if nx.lost.Load() {
+	if nx.lost.Load() && !nx.seen() {
 		return iu.CodeBadTarget
 	}
 	nx.mu.Lock()
