@@ -26,7 +26,7 @@ type nexus struct {
 	door   *target.Channel
 	since  time.Time
 
-	lost atomic.Bool // its tasks end as those of a target that is not there
+	lost atomic.Bool // it is lost, and the guest does not see the target any more: its tasks end as those of one that is not there
 
 	mu     sync.Mutex
 	aborts []abort // functions that abort tasks, and have not ended
@@ -74,7 +74,9 @@ func (nx *nexus) detach(later *deferred, again bool) bool {
 
 // lose ends the nexus, which was detached: its tasks are aborted. No lock is held.
 func (nx *nexus) lose() {
-	nx.lost.Store(true)
+	if !nx.seen() { // else the guest has a session with it again, and may send again what was under way
+		nx.lost.Store(true)
+	}
 	nx.scsi.Lost(func() { nx.guest.portal.node.forget(nx) })
 }
 

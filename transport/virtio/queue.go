@@ -66,7 +66,7 @@ func (q *queue) handle(c *vhost.Chain) {
 	}
 	x, _ := iu.ParseRequest(q.head[:]) // it is as long as it has to be
 	number, lun, ok := x.Address.Unit()
-	nx := q.g.nexuses[number].Load()
+	nx := q.g.nexus(number)
 	switch {
 	case !ok || nx == nil:
 		q.answer(c, &iu.Response{Code: iu.CodeBadTarget})

@@ -78,11 +78,15 @@ type Monitor struct {
 
 // Dial connects to a back-end's socket, and says nothing.
 func Dial(path string) (*Monitor, error) {
-	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, err
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+		if err == nil {
+			return &Monitor{Conn: c}, nil
+		}
+		if !errors.Is(err, unix.EAGAIN) || time.Since(begin) > Patience { // that: as many as it has room for wait to be accepted
+			return nil, err
+		}
 	}
-	return &Monitor{Conn: c}, nil
 }
 
 // Close ends the connection, and gives back the memory and all descriptors of its rings.
