@@ -33,17 +33,6 @@ func newGuest(p *Portal, d *vhost.Driver) *guest {
 	return &guest{portal: p, driver: d, features: d.Features()}
 }
 
-// nexus is that with the target of a number; nil: there is none. A session that is just ending while another takes its place is looked at when that is there: no command of the guest's falls between them.
-func (g *guest) nexus(number uint8) *nexus {
-	if nx := g.nexuses[number].Load(); nx != nil {
-		return nx
-	}
-	n := g.portal.node
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return g.nexuses[number].Load()
-}
-
 // login makes a nexus with a target that the portal shows, and lets the guest know if it is to be told. portal.node.mu is held.
 func (g *guest) login(s *showing, tell bool) {
 	p := g.portal

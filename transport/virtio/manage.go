@@ -64,7 +64,7 @@ func (g *guest) giveBack(c *vhost.Chain, answer []byte) {
 // notify answers for asynchronous notifications, of which there are none: units tell what has happened with commands, and the events of virtio need no subscription.
 func (g *guest) notify(c *vhost.Chain, x *iu.Notification) {
 	a := iu.Notified{Code: iu.CodeOK}
-	if number, _, ok := x.Address.Unit(); !ok || g.nexus(number) == nil {
+	if number, _, ok := x.Address.Unit(); !ok || g.nexuses[number].Load() == nil {
 		a.Code = iu.CodeBadTarget
 	}
 	g.giveBack(c, a.Append(nil))
@@ -73,7 +73,7 @@ func (g *guest) notify(c *vhost.Chain, x *iu.Notification) {
 // manage performs a task management function. It is answered when all requests that it ends are back in their rings, and the driver can see them there.
 func (g *guest) manage(c *vhost.Chain, x *iu.Management) {
 	number, lun, ok := x.Address.Unit()
-	nx := g.nexus(number)
+	nx := g.nexuses[number].Load()
 	answer := func(code iu.Code) { g.giveBack(c, []byte{byte(code)}) }
 	switch {
 	case !ok || nx == nil:

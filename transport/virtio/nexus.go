@@ -74,7 +74,7 @@ func (nx *nexus) detach(later *deferred, again bool) bool {
 
 // lose ends the nexus, which was detached: its tasks are aborted. No lock is held.
 func (nx *nexus) lose() {
-	if !nx.seen() { // else the guest has a session with it again, and may send again what was under way
+	if !nx.seen() { // else another takes its place, and what was under way may be sent again
 		nx.lost.Store(true)
 	}
 	nx.scsi.Lost(func() { nx.guest.portal.node.forget(nx) })
@@ -129,7 +129,7 @@ func (nx *nexus) aborted(a abort) {
 
 // endCode says how a command ends that was aborted. Linux sends those that end by a reset once more, and gives up on the others: so all that the guest has not asked for itself is one.
 func (nx *nexus) endCode(t *target.Task) iu.Code {
-	if nx.lost.Load() && !nx.seen() {
+	if nx.lost.Load() {
 		return iu.CodeBadTarget
 	}
 	nx.mu.Lock()
