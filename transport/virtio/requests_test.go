@@ -285,10 +285,9 @@ func TestAgain(t *testing.T) {
 			t.Errorf("%v: %v instead of %v", ops[i], sense, want[i])
 		}
 	}
-	close(d.ran)
 	var ran []scsi.Opcode
-	for op := range d.ran {
-		ran = append(ran, op)
+	for len(d.ran) > 0 {
+		ran = append(ran, <-d.ran)
 	}
 	if len(ran) != 2 || ran[0] != scsi.OpInquiry || ran[1] != scsi.OpSpace6 {
 		t.Errorf("%v have run", ran)
