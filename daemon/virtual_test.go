@@ -35,8 +35,8 @@ targets:
 - {name: "` + closed + `", luns: {0: m}, virtio: {number: 3}}
 portals:
 - "127.0.0.1:0"
-- {name: a, kind: virtio+vhost, address: %[1]s/a.sock}
-- {name: b, kind: virtio+vhost, address: %[1]s/b.sock, mode: 0660, initiator: "iqn.2026-11.io.lunette:you", targets: ["` + disks + `"]}
+- {name: a, kind: virtio+vhost, address: %[1]s/a.sock, queues: 2}
+- {name: b, kind: virtio+vhost, address: %[1]s/b.sock, mode: 0660, queues: 2, initiator: "iqn.2026-11.io.lunette:you", targets: ["` + disks + `"]}
 limits: {stop-timeout: 1s}
 `
 
@@ -54,8 +54,8 @@ func sockets(t *testing.T) string {
 	return dir
 }
 
-// guest attaches a driver, which is closed with the test.
-func guest(t *testing.T, path string, cfg initiator.Config) *initiator.Conn {
+// attachGuest attaches a driver, which is closed with the test.
+func attachGuest(t *testing.T, path string, cfg initiator.Config) *initiator.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -107,13 +107,13 @@ func TestServeVirtualMachines(t *testing.T) {
 	d := start(t, fmt.Sprintf(virtualDocument, dir))
 	defer stopped(t, d)
 	data := bytes.Repeat([]byte("lunette!"), 64)
-	a := guest(t, dir+"/a.sock", initiator.Config{})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{})
 	overVirtio(a, 0).block(t, 0, data)
 	if got := overVirtio(a, 3).block(t, 0, nil); !bytes.Equal(got, data) {
 		t.Error("by another target another block is read than was written")
 	}
 	absent(t, a, 1)
-	b := guest(t, dir+"/b.sock", initiator.Config{Packed: true, Queues: 2})
+	b := attachGuest(t, dir+"/b.sock", initiator.Config{Packed: true, Queues: 2})
 	if got := overVirtio(b, 0).block(t, 0, nil); bytes.Equal(got, data) {
 		t.Error("who has another view sees the same unit")
 	}
@@ -178,8 +178,8 @@ func TestVirtualMachinesLive(t *testing.T) {
 	d := start(t, text)
 	defer stopped(t, d)
 	events := make(chan iu.Event, 64)
-	a := guest(t, dir+"/a.sock", initiator.Config{Events: func(e iu.Event) { events <- e }})
-	b := guest(t, dir+"/b.sock", initiator.Config{})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{Events: func(e iu.Event) { events <- e }})
+	b := attachGuest(t, dir+"/b.sock", initiator.Config{})
 	data := bytes.Repeat([]byte("lunette!"), 64)
 	overVirtio(a, 0).block(t, 0, data)
 	overVirtio(b, 0).block(t, 0, data)
@@ -204,6 +204,10 @@ func TestVirtualMachinesLive(t *testing.T) {
 		t.Errorf("the LUN that has gone: %v", sense)
 	}
 	// A target has another number, is under maintenance, and is back.
+	var confirm *apply.NeedsConfirmError
+	if _, err := d.engine.Apply(t.Context(), apply.Request{Text: []byte(strings.Replace(text, "number: 3", "number: 200", 1))}); !errors.As(err, &confirm) {
+		t.Errorf("a disk goes to another number, and nobody has been asked: %v", err)
+	}
 	change("number: 3", "number: 200")
 	awaited(t, events)
 	absent(t, a, 3)
@@ -223,7 +227,7 @@ func TestVirtualMachinesLive(t *testing.T) {
 	absent(t, b, 0)
 	overVirtio(b, 200).block(t, 0, nil)
 	// Its file has another mode, and what cannot be is refused: nothing has changed then.
-	change("mode: 0660", "mode: 0620, memory: 1G, queues: 9")
+	change("mode: 0660", "mode: 0620, memory: 1G")
 	if info, err := os.Stat(dir + "/b.sock"); err != nil || info.Mode() != fs.ModeSocket|0o620 {
 		t.Errorf("%v, %v", info, err)
 	}
@@ -248,7 +252,7 @@ func TestVirtualMachinesLive(t *testing.T) {
 		t.Errorf("the socket is there: %v", err)
 	}
 	asked(t, d, text)
-	overVirtio(guest(t, dir+"/b.sock", initiator.Config{}), 200).block(t, 0, nil)
+	overVirtio(attachGuest(t, dir+"/b.sock", initiator.Config{}), 200).block(t, 0, nil)
 	overVirtio(a, 0).block(t, 0, nil)
 }
 
@@ -279,7 +283,7 @@ func TestVirtualMachinesAtStop(t *testing.T) {
 	dir := sockets(t)
 	text := strings.Replace(fmt.Sprintf(virtualDocument, dir), "- {name: m, ", "- {name: m, filters: [{kind: delay, read: 20ms}], ", 1)
 	d := start(t, text)
-	a := guest(t, dir+"/a.sock", initiator.Config{Queues: 2})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{Queues: 2})
 	overVirtio(a, 0).told(t, 0)
 	var workers sync.WaitGroup
 	began := make(chan struct{}, 64)
@@ -317,7 +321,7 @@ func TestVirtualMachinesAfterRestart(t *testing.T) {
 	}
 	text := strings.Replace(fmt.Sprintf(virtualDocument, dir), "- {name: m, store: {kind: memory, size: 1M}}", "- {name: m, store: {kind: file, path: disk.img}}", 1)
 	d := start(t, text)
-	a := guest(t, dir+"/a.sock", initiator.Config{Reconnect: true})
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{Reconnect: true})
 	data := bytes.Repeat([]byte("lunette!"), 64)
 	overVirtio(a, 0).block(t, 0, data)
 	for range 2 {
@@ -340,6 +344,44 @@ func TestVirtualMachinesAfterRestart(t *testing.T) {
 	}
 	_ = a.Close()
 	stopped(t, d)
+}
+
+// There are no more sessions than the document says: a guest for whose targets there is no room does not see them, and does as soon as others have gone.
+func TestVirtualMachinesCrowded(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := sockets(t)
+	text := strings.Replace(fmt.Sprintf(virtualDocument, dir), "limits: {", "limits: {connections: 9, ", 1)
+	d := start(t, text)
+	defer stopped(t, d)
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{})
+	overVirtio(a, 0).told(t, 0)
+	b := attachGuest(t, dir+"/b.sock", initiator.Config{})
+	overVirtio(b, 0).told(t, 0)
+	asked(t, d, strings.Replace(text, "connections: 9", "connections: 2", 1))
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a = attachGuest(t, dir+"/a.sock", initiator.Config{})
+	seen := 0
+	for _, s := range d.Sessions() {
+		if s.Transport == "virtio" {
+			seen++
+		}
+	}
+	if seen > 2 {
+		t.Errorf("there are %d sessions, of which two are allowed", seen)
+	}
+	asked(t, d, text)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) { // the node looks once a second
+		_, _, first := overVirtio(a, 0)(0, make([]byte, 6), nil, nil)
+		_, _, second := overVirtio(a, 3)(0, make([]byte, 6), nil, nil)
+		if first == nil && second == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(first, second)
+		}
+	}
 }
 
 // What is in the way of a socket is told, and left alone.

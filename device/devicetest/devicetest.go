@@ -43,6 +43,8 @@ type Device struct {
 	Access map[Name]reserve.Class
 	// Default says that commands without a row are passed on, and end with GOOD.
 	Default bool
+	// Lend has the initiators' memory lent, in pieces of 4 KiB.
+	Lend bool
 	// Write is a CDB that takes WriteLen bytes of data-out.
 	Write    []byte
 	WriteLen int
@@ -190,6 +192,9 @@ func (b *bench) close() {
 // attach logs in as initiator id and leaves its unit attentions.
 func (b *bench) attach(id byte, opt loopback.Options) *loopback.Session {
 	opt.Arena = b.arena
+	if b.d.Lend {
+		opt.Lend, opt.LendPiece = true, 4<<10
+	}
 	return loopback.Login(b.port, target.Initiator{
 		Name: "iqn.host", Port: scsi.ISCSIPort("iqn.host", [6]byte{5: id}),
 	}, opt)

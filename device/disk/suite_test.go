@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"fmt"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -11,6 +12,7 @@ import (
 	"github.com/lunette-io/lunette/device/reserve"
 	"github.com/lunette-io/lunette/scsi"
 	"github.com/lunette-io/lunette/scsi/cdb"
+	"github.com/lunette-io/lunette/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,11 +47,24 @@ func access() map[devicetest.Name]reserve.Class {
 }
 
 func TestSuite(t *testing.T) {
-	for _, name := range []string{"lending", "trying", "waiting", "submitting", "missing", "comparing"} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		lend bool // the initiators' memory is lent
+	}{
+		{"lending", false}, {"trying", false}, {"waiting", false}, {"submitting", false}, {"missing", false}, {"comparing", false},
+		{"lending", true}, {"trying", true}, {"file", true}, {"file waiting", true}, {"file submitting", true}, {"file missing", true},
+	} {
+		t.Run(fmt.Sprintf("%s/lent=%v", c.name, c.lend), func(t *testing.T) {
 			devicetest.Run(t, devicetest.Device{
+				Lend: c.lend,
 				New: func(t testing.TB, arena *buffer.Arena) devicetest.Unit {
-					d, err := disk.New(disk.Config{Store: kinds(t, 4<<20)[name], Arena: arena, Identity: identity})
+					var st store.Store
+					if foreign := foreignKind(t, c.name, 4<<20); foreign != nil {
+						st = foreign
+					} else {
+						st = kinds(t, 4<<20)[c.name]
+					}
+					d, err := disk.New(disk.Config{Store: st, Arena: arena, Identity: identity})
 					if err != nil {
 						t.Fatal(err)
 					}

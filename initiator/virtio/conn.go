@@ -72,8 +72,13 @@ func (c *Conn) attach() (err error) {
 	if c.host.SenseSize != iu.SenseLen || c.host.CDBSize != iu.CDBLen {
 		return fmt.Errorf("virtio: the host has CDBs of %d bytes and sense data of %d", c.host.CDBSize, c.host.SenseSize)
 	}
-	if c.cfg.Queues > int(c.host.Queues) {
-		return fmt.Errorf("virtio: %d queues are wanted, and the host has %d for requests", c.cfg.Queues, c.host.Queues)
+	// How many queues there are is the front-end's to say, up to what the back-end has; what is in the configuration space is for guests.
+	most, err := c.dev.MaxQueues()
+	if err != nil {
+		return err
+	}
+	if most = max(most-queues, int(c.host.Queues)); c.cfg.Queues > most {
+		return fmt.Errorf("virtio: %d queues are wanted, and the host has %d for requests", c.cfg.Queues, most)
 	}
 	if c.control, err = newControl(c); err != nil {
 		return err

@@ -15,6 +15,7 @@ var exits = map[string]string{
 	"transport/loopback/loopback.go":  "Login is for those who know that the port is open; Try is for all others",
 	"device/tape/medium/cartridge.go": "Memory is for tests, which have got the Spec wrong",
 	"network/fc/sim/faults.go":        "a network for tests says at once what its user has got wrong: hardware would send something else",
+	"internal/guard/guard.go":         "a panic that is no fault of the memory goes on as it came",
 	"target/workers.go":               "a task for workers that are closed would never end",
 }
 

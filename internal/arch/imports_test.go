@@ -31,7 +31,7 @@ var rules = []rule{
 	{"store/internal/ringio", []string{"store", "buffer", "store/internal/fdio", "internal/uring"}, "what stores share knows no store; io_uring itself knows nothing of them"},
 	{"store/nbd", []string{"store", "store/internal/...", "buffer", "network/nbd"}, "a store on a network is a client of it: it knows the network's requests, not sockets"},
 	{"store/record", []string{"store"}, "what is kept with data knows neither what it means nor which store it is"},
-	{"store/storetest", []string{"store", "buffer"}, "the suite holds every store to the same"},
+	{"store/storetest", []string{"store", "buffer", "internal/guard/guardtest"}, "the suite holds every store to the same"},
 	{"store/image", nil, "what a file holds is read, and means nothing to a store"},
 	{"store/...", []string{"store", "store/record", "store/image", "store/internal/...", "buffer", "internal/uring"}, "a store knows bytes, not commands"},
 	{"device/devicetest", []string{"device/...", "target", "scsi/...", "store", "buffer", "transport/loopback"}, "the suite holds every device type to the same"},
@@ -40,7 +40,7 @@ var rules = []rule{
 	{"device/reserve", []string{"scsi/..."}, "rules and data: who waits, locks and answers is above them"},
 	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
 	{"device/personality", []string{"scsi"}, "what machines call themselves and can do, as data: it knows no command"},
-	{"device/tape/medium", []string{"buffer", "internal/failpoint"}, "a cartridge is files: it knows neither SCSI nor drives"},
+	{"device/tape/medium", []string{"buffer", "internal/failpoint", "internal/guard"}, "a cartridge is files: it knows neither SCSI nor drives"},
 	{"device/tape/encryption", []string{"device", "device/nexus", "device/tape/medium", "target", "scsi/...", "buffer"}, "keys and ciphers: it knows neither positions nor which drive it is in"},
 	{"device/timestamp", []string{"device", "device/reserve", "target", "scsi", "scsi/cdb"}, "the clock of drives and robots: it knows neither"},
 	{"device/alert", []string{"target", "scsi/page"}, "flags of drives and robots: it knows neither"},
@@ -109,11 +109,12 @@ var rules = []rule{
 
 	{"daemon/plugin", []string{"agent/model", "agent/api", "target", "scsi", "store", "buffer"}, "what the daemon and its plugins agree on knows none of them"},
 	{"daemon", []string{"..."}, "the one place that knows everything, and puts it together"},
-	{"bench", []string{"scsi/...", "initiator/iscsi", "initiator/fcp", "network/fc", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma", "network/rdma/iwarp", "network/rdma/roce", "network/udp/socket", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
+	{"bench", []string{"scsi/...", "initiator/iscsi", "initiator/fcp", "initiator/virtio", "network/fc", "transport/iscsi/login", "transport/iscsi/auth", "transport/iscsi/pdu", "network/rdma", "network/rdma/iwarp", "network/rdma/roce", "network/udp/socket", "network/tcp"}, "a load generator is an initiator: it knows nothing of the target that it measures"},
 	{"archive/mhvtl", []string{"archive", "device/tape/medium"}, "it reads files of another program: it knows what a tape is, not where it goes"},
 	{"archive/vtl", []string{"archive", "archive/mhvtl", "device/library", "device/library/panel", "device/changer", "device/tape", "device/tape/medium", "device/personality"}, "libraries with no daemon: what opens them for people knows no command"},
 	{"archive", []string{"device/tape/medium", "device/personality", "initiator/st", "buffer"}, "tapes go into files and out of them with nobody's help: it knows cartridges and drives, neither libraries nor the daemon"},
 	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive/...", "daemon/plugin", "device/library/panel", "store/image", "initiator/sg/attached"}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too, as are devices of this machine and what files hold"},
+	{"internal/guard/guardtest", nil, "memory that goes away, for tests"},
 	{"internal/...", nil, "no words of the domain, so nothing to import"},
 	{"test/...", []string{"..."}, "tests from outside"},
 }
@@ -200,7 +201,7 @@ var outside = []struct {
 	{"go.uber.org/goleak", nil, "for tests alone"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, "for tests alone: the schema is ours, and so is what reads documents"},
 	{"github.com/anchore/go-lzo", []string{"archive/mhvtl"}, "a format of another program, for what is read of it"},
-	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "test/..."}, "for tests and shared suites"},
+	{"testing", []string{"store/storetest", "device/devicetest", "transport/transporttest", "transport/iscsi/movertest", "network/rdma/rdmatest", "network/fc/fctest", "network/ethernet/ethertest", "network/ethernet/packet/packettest", "network/udp/udptest", "network/vhost/vhosttest", "initiator/sg/sgtest", "internal/golden", "internal/guard/guardtest", "test/..."}, "for tests and shared suites"},
 }
 
 func TestOutsideImports(t *testing.T) {

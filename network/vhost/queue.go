@@ -28,7 +28,9 @@ type Queue struct {
 	kept   int        // pieces of memory that chains have room for which are given back
 	copied traffic
 	lent   traffic
-	fresh  int // the next kick, of which the thread does not know yet; none: there is none
+	fresh  int      // the next kick, of which the thread does not know yet; none: there is none
+	off    bool     // there is no thread that takes chains
+	behind []func() // what CatchUp was given, and nobody has taken yet
 
 	calling sync.Mutex // guards call
 	call    int
@@ -62,7 +64,7 @@ const maxKept = 1 << 18
 
 // newQueue makes a queue that is not started yet.
 func newQueue(s setting) (*Queue, error) {
-	q := &Queue{setting: s, epoch: time.Now(), chains: make([]atomic.Pointer[Chain], s.size), ended: make(chan struct{}), empty: make(chan struct{}, 1), fresh: none, call: none}
+	q := &Queue{setting: s, epoch: time.Now(), chains: make([]atomic.Pointer[Chain], s.size), ended: make(chan struct{}), empty: make(chan struct{}, 1), fresh: none, call: none, off: true}
 	q.poller.all = s.pollers
 	var err error
 	q.bell, err = newBell()
@@ -76,6 +78,9 @@ func (q *Queue) Index() int { return q.index }
 func (q *Queue) start() {
 	q.signal()
 	if !q.idle {
+		q.mu.Lock()
+		q.off = false
+		q.mu.Unlock()
 		go q.run()
 		return
 	}
@@ -223,6 +228,20 @@ func (q *Queue) next(now int64) (*Chain, error) {
 
 // now is a time since epoch, never 0.
 func (q *Queue) now() int64 { return max(1, int64(time.Since(q.epoch))) }
+
+// CatchUp calls f when all chains have been handled that the driver has posted in q before: on the thread of q, with no lock, or here and now if no thread takes chains of it. Between queues there is no order
+// but what a driver sees: so a back-end makes one where it matters. f must not wait.
+func (q *Queue) CatchUp(f func()) {
+	q.mu.Lock()
+	if q.off {
+		q.mu.Unlock()
+		f()
+		return
+	}
+	q.behind = append(q.behind, f)
+	ringBell(q.bell) // it is there as long as the thread is
+	q.mu.Unlock()
+}
 
 // giveBack gives c back, which has been another chain since if it is the ring's again. q.mu is held.
 func (q *Queue) giveBack(c *Chain, written int64) (err error) {

@@ -9,6 +9,12 @@ func (q *Queue) run() {
 	defer close(q.ended)
 	kick := none
 	err := q.serve(&kick)
+	q.mu.Lock()
+	q.off = true
+	behind := q.behind
+	q.behind = nil
+	q.mu.Unlock()
+	call(behind)
 	q.poller.found()
 	closeDescriptor(kick)
 	if err != nil {
@@ -25,11 +31,13 @@ func (q *Queue) serve(kick *int) error {
 		return err
 	}
 	for {
-		q.renew(kick)
+		behind := q.renew(kick)
 		if q.halting.Load() {
+			call(behind)
 			return nil
 		}
 		n, err := q.burst()
+		call(behind)
 		if err != nil {
 			return err
 		}
@@ -50,18 +58,27 @@ func (q *Queue) serve(kick *int) error {
 	}
 }
 
-// renew takes over what the driver kicks by from now on.
-func (q *Queue) renew(kick *int) {
+// renew takes over what the driver kicks by from now on, and what is to be called when what is in the ring now has been handled.
+func (q *Queue) renew(kick *int) (behind []func()) {
 	q.mu.Lock()
 	fresh := q.fresh
 	q.fresh = none
+	behind, q.behind = q.behind, nil
 	q.mu.Unlock()
 	if fresh == none {
-		return
+		return behind
 	}
 	closeDescriptor(*kick)
 	if *kick = fresh; fresh == forgotten {
 		*kick = none
+	}
+	return behind
+}
+
+// call calls what CatchUp was given.
+func call(behind []func()) {
+	for _, f := range behind {
+		f()
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 
 // Late makes a [store.Submitter] of any store. What is submitted is done by one goroutine
 // later, the youngest first, and can be held back. What waits ends in batches. Of the other
-// capabilities of the store it passes on those that requests are for: trimming and zeroing.
+// capabilities of the store it passes on those that requests are for, trimming and zeroing, and that it takes
+// foreign memory.
 type Late struct {
 	store.Store
 	trimmer store.Trimmer // nil: the store has none
@@ -54,9 +55,15 @@ func (l *Late) Can(c store.Capability) bool {
 		return l.trimmer != nil
 	case store.Zeroing:
 		return l.zeroer != nil
+	case store.TakingForeign:
+		_, takes := store.As[store.Foreign](l.Store)
+		return takes
 	}
 	return true
 }
+
+// TakesForeign implements [store.Foreign].
+func (l *Late) TakesForeign() {}
 
 // Submit implements [store.Submitter].
 func (l *Late) Submit(r *store.Request) {

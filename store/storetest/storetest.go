@@ -61,6 +61,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"CompareAndWrite", (*fixture).compareAndWrite, true},
 		{"Resize", (*fixture).resize, true},
 		{"ResizeLive", (*fixture).resizeLive, true},
+		{"Foreign", (*fixture).foreign, true},
+		{"ForeignGone", (*fixture).foreignGone, true},
 		{"Faults", (*fixture).faults, true},
 		{"Closed", (*fixture).closed, false},
 	} {

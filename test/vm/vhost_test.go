@@ -133,10 +133,10 @@ func vhostDocument(t *testing.T, dir, tcp string) string {
 	library(t, dir)
 	const document = `version: 1
 portals:
-- {address: "iscsi+tcp://TCP", targets: ["IQN:main", "IQN:same"]}
-- {address: "virtio+vhost://DIR/first.sock", targets: ["IQN:main", "IQN:media", "IQN:same"], initiator: "IQN.test:first"}
-- {address: "virtio+vhost://DIR/second.sock", targets: ["IQN:second"], initiator: "IQN.test:second"}
-- {address: "virtio+vhost://DIR/third.sock", targets: ["IQN:main", "IQN:media"], initiator: "IQN.test:third"}
+- {kind: iscsi+tcp, address: "TCP", targets: ["IQN:main", "IQN:same"]}
+- {kind: virtio+vhost, address: "DIR/first.sock", targets: ["IQN:main", "IQN:media", "IQN:same"], initiator: "IQN.test:first"}
+- {kind: virtio+vhost, address: "DIR/second.sock", targets: ["IQN:second"], initiator: "IQN.test:second"}
+- {kind: virtio+vhost, address: "DIR/third.sock", targets: ["IQN:main", "IQN:media"], initiator: "IQN.test:third"}
 units:
 - {name: disk, store: {kind: file, path: DIR/disk, size: 64M}}
 - {name: ram, store: {kind: memory, size: 48M}}

@@ -62,10 +62,10 @@ func (s lending) LendDataIn(t *target.Task, off, n int64) *buffer.Lease {
 	return e.lentIn.lend(e, e.cmd.In[off:off+n], off)
 }
 
-// LendDataOut lends of the command's Out.
+// LendDataOut lends of the command's Out, unless the options say that it comes later, or never.
 func (s lending) LendDataOut(t *target.Task, off, n int64) *buffer.Lease {
 	e := of(t)
-	if off < 0 || n <= 0 || off > int64(len(e.cmd.Out))-n {
+	if s.opt.Later || s.opt.Never || s.opt.FailDataOut != nil || off < 0 || n <= 0 || off > int64(len(e.cmd.Out))-n {
 		return nil
 	}
 	s.lent.Add(n)
@@ -143,3 +143,6 @@ func (s *Session) guardedOut(into *buffer.Lease, at int64, out []byte) error {
 	}
 	return nil
 }
+
+// Aborting reports that the command under way has been aborted: it ends, without an answer, when nothing uses its memory.
+func (s *Session) Aborting(p Pending) bool { return p.e.Aborted() }

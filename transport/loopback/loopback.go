@@ -48,7 +48,8 @@ type Options struct {
 	Arena *buffer.Arena
 	// Solicited is the budget of the channel; 0: plenty.
 	Solicited int64
-	// Lend lends the memory of In and Out to device servers that ask for it: then nothing is copied.
+	// Lend lends the memory of In and Out to device servers that ask for it: then nothing is copied. Data-out that
+	// comes later, or never, is not lent.
 	Lend bool
 	// LendPiece is of how many bytes each piece of that is; 0: it is one.
 	LendPiece int

@@ -82,6 +82,12 @@ func (s *Virtio) Socket(n byte) string {
 	return s.sockets.Portal(n).Addr()
 }
 
+// Portal is socket n, which is made if it is not there.
+func (s *Virtio) Portal(n byte) *virtio.Portal {
+	s.tb.Helper()
+	return s.sockets.Portal(n)
+}
+
 // Again tells that the test has shut the node down itself.
 func (s *Virtio) Again() { s.shut = true }
 
@@ -114,7 +120,7 @@ func (s *Sockets) Portal(n byte) *virtio.Portal {
 	if p := s.portals[n]; p != nil {
 		return p
 	}
-	o := virtio.PortalOptions{Initiator: fmt.Sprintf("%s.%d", InitiatorName, n)}
+	o := virtio.PortalOptions{Initiator: fmt.Sprintf("%s.%d", InitiatorName, n), Queues: 8}
 	o.Path, o.UID, o.GID = filepath.Join(s.dir, fmt.Sprintf("%d.sock", n)), -1, -1
 	p, err := virtio.Listen(s.host, o, s.node)
 	if err != nil {

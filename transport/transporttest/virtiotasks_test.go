@@ -75,7 +75,7 @@ func tasksVirtio(t *testing.T, cfg initiator.Config) {
 	}{
 		{iu.AbortTask, [4]bool{true}, iu.CodeOK},
 		{iu.AbortTaskSet, [4]bool{true, true}, iu.CodeOK},
-		{iu.ClearTaskSet, [4]bool{true, true, false, true}, iu.CodeOK},
+		{iu.ClearTaskSet, [4]bool{true, true}, iu.CodeOK}, // each nexus has a task set of its own
 		{iu.UnitReset, [4]bool{true, true, false, true}, iu.CodeOK},
 		{iu.NexusReset, [4]bool{true, true, true}, iu.CodeOK},
 		{iu.QueryTask, [4]bool{}, iu.CodeSucceeded},

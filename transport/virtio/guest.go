@@ -51,8 +51,8 @@ func (g *guest) login(s *showing, tell bool) {
 	nx := newNexus(g, s, n.numbers, x)
 	s.nexus = nx
 	n.all[nx] = struct{}{}
-	g.nexuses[s.number].Store(nx)
-	if tell {
+	before := g.nexuses[s.number].Swap(nx)
+	if tell && (before == nil || before.target != nx.target) { // else the guest sees the target already
 		g.events.add(g.features, event{Event: iu.Event{
 			Kind: iu.EventTransportReset, Address: iu.EventAddress(s.number, 0), Reason: iu.ResetRescan,
 		}})
@@ -109,7 +109,7 @@ func (g *guest) Ended(err error) {
 	}
 	for i := range g.nexuses {
 		if nx := g.nexuses[i].Load(); nx != nil {
-			nx.detach(&later)
+			nx.detach(&later, false)
 		}
 	}
 	n.mu.Unlock()

@@ -2,6 +2,7 @@ package virtio
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/network/vhost"
 	"github.com/lunette-io/lunette/target"
@@ -88,14 +89,35 @@ func (g *guest) manage(c *vhost.Chain, x *iu.Management) {
 	if aborts {
 		nx.aborting(a)
 	}
-	nx.scsi.Manage(functions[x.Function], lun, x.ID, func(r target.FunctionResult) {
-		if aborts {
-			nx.aborted(a)
-		}
-		g.functions.Add(-1)
-		g.flush()
-		answer(code(r))
+	g.caughtUp(func() {
+		nx.scsi.Manage(functions[x.Function], lun, x.ID, func(r target.FunctionResult) {
+			if aborts {
+				nx.aborted(a)
+			}
+			g.functions.Add(-1)
+			g.flush()
+			answer(code(r))
+		})
 	})
+}
+
+// caughtUp calls then when the target has all requests that the driver has posted so far. Queues have no order among them, but a driver that has a command aborted and finds it back nowhere takes it that it will never
+// be run, and uses its memory for something else: so a function waits for what may be before it.
+func (g *guest) caughtUp(then func()) {
+	var left atomic.Int32
+	left.Store(1)
+	one := func() {
+		if left.Add(-1) == 0 {
+			then()
+		}
+	}
+	for i := iu.QueueRequests; i < iu.QueueRequests+maxQueues; i++ {
+		if vq := g.driver.Queue(i); vq != nil {
+			left.Add(1)
+			vq.CatchUp(one)
+		}
+	}
+	one()
 }
 
 // code translates a service response. A task that is not there is as good as aborted (SAM-5 7.2).

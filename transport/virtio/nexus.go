@@ -26,7 +26,7 @@ type nexus struct {
 	door   *target.Channel
 	since  time.Time
 
-	lost atomic.Bool // its tasks end as those of a target that is not there
+	lost atomic.Bool // it is lost, and the guest does not see the target any more: its tasks end as those of one that is not there
 
 	mu     sync.Mutex
 	aborts []abort // functions that abort tasks, and have not ended
@@ -53,8 +53,9 @@ func newNexus(g *guest, s *showing, id int64, x *target.Nexus) *nexus {
 	return nx
 }
 
-// detach takes the nexus from the guest's sight, for lose to end it, and reports whether it was in sight. guest.portal.node.mu is held.
-func (nx *nexus) detach(later *deferred) bool {
+// detach takes the nexus from the guest's sight, for lose to end it, and reports whether it was in sight. If another is to come in its place it stays where requests look for it until then: those that come meanwhile
+// end as its tasks do, and are sent once more. guest.portal.node.mu is held.
+func (nx *nexus) detach(later *deferred, again bool) bool {
 	if nx.going {
 		return false
 	}
@@ -62,22 +63,39 @@ func (nx *nexus) detach(later *deferred) bool {
 	if nx.shown.nexus == nx {
 		nx.shown.nexus = nil
 	}
+	if again {
+		later.replaced = append(later.replaced, nx)
+		return true
+	}
 	nx.guest.nexuses[nx.number].CompareAndSwap(nx, nil)
 	later.lost = append(later.lost, nx)
 	return true
 }
 
-// lose ends the nexus, which was detached: its tasks are aborted, and the guest is told that its units have gone, unless it sees the same target there again. No lock is held.
+// lose ends the nexus, which was detached: its tasks are aborted. No lock is held.
 func (nx *nexus) lose() {
-	g := nx.guest
-	nx.lost.Store(true)
-	if again := g.nexuses[nx.number].Load(); !g.over.Load() && (again == nil || again.target != nx.target) {
-		for _, lun := range nx.scsi.LUNs() {
-			g.events.add(g.features, nx.transportReset(lun, iu.ResetRemoved))
-		}
-		g.portal.node.wake()
+	if !nx.seen() { // else another takes its place, and what was under way may be sent again
+		nx.lost.Store(true)
 	}
-	nx.scsi.Lost(func() { g.portal.node.forget(nx) })
+	nx.scsi.Lost(func() { nx.guest.portal.node.forget(nx) })
+}
+
+// seen reports that the guest sees the target, by this nexus or by one that has taken its place.
+func (nx *nexus) seen() bool {
+	now := nx.guest.nexuses[nx.number].Load()
+	return now != nil && now.target == nx.target
+}
+
+// vanish tells the guest that the units have gone, unless it sees them by another nexus.
+func (nx *nexus) vanish() {
+	g := nx.guest
+	if g.over.Load() || nx.seen() {
+		return
+	}
+	for _, lun := range nx.scsi.LUNs() {
+		g.events.add(g.features, nx.transportReset(lun, iu.ResetRemoved))
+	}
+	g.portal.node.wake()
 }
 
 // forget takes a nexus without tasks out of the node's books.

@@ -160,7 +160,7 @@ func (p *Portal) arrange(later *deferred) {
 			continue
 		}
 		if s.nexus != nil {
-			s.nexus.detach(later)
+			s.nexus.detach(later, false)
 		}
 		p.hide(s)
 	}

@@ -27,7 +27,8 @@ type request struct {
 	// uses counts who uses the chain: the target until it answers the command or forgets it, and each loan.
 	uses  atomic.Int32
 	state atomic.Uint32
-	loans [maxLoans]loan
+	in    loan // of data-in; one at a time is lent
+	out   loan // of data-out
 }
 
 // The states of a request.
@@ -36,9 +37,6 @@ const (
 	answered        // its response is in its chain
 	dropped         // the same, and the target has forgotten it: it was aborted
 )
-
-// maxLoans is how many pieces of a request's data are lent at a time; a device server that is lent no more gets memory of ours. Of data-in two are on their way at a time.
-const maxLoans = 4
 
 // A loan is guest's memory that is lent to the device server.
 type loan struct {
@@ -50,9 +48,7 @@ type loan struct {
 func newRequest(q *queue) *request {
 	k := &request{q: q}
 	k.Private = k
-	for i := range k.loans {
-		k.loans[i].k = k
-	}
+	k.in.k, k.out.k = k, k
 	return k
 }
 
@@ -101,21 +97,13 @@ func (k *request) drop() bool {
 	return true
 }
 
-// lend lends n bytes at off of the chain; nil: there is no such piece, or too much is lent.
-func (k *request) lend(out bool, off, n int64) *buffer.Lease {
-	for i := range k.loans {
-		if x := &k.loans[i]; !x.busy.Load() {
-			x.busy.Store(true)
-			k.uses.Add(1)
-			if out {
-				k.chain.LendReadable(&x.Lease, x, iu.RequestLen+off, n)
-			} else {
-				k.chain.LendWritable(&x.Lease, x, iu.ResponseLen+off, n)
-			}
-			return &x.Lease
-		}
+// begin notes a loan; false: the last one is still out.
+func (x *loan) begin() bool {
+	if x.busy.Swap(true) {
+		return false
 	}
-	return nil
+	x.k.uses.Add(1)
+	return true
 }
 
 // Reclaim implements [buffer.Owner].

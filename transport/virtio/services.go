@@ -62,18 +62,22 @@ var errGone = &target.DataError{Sense: scsi.AbortedCommand(scsi.ASCDataOutBuffer
 
 // LendDataIn implements target.Lender.
 func (nx *nexus) LendDataIn(t *target.Task, off, n int64) *buffer.Lease {
-	if off < 0 || n <= 0 || n > t.WantIn-off {
+	x := &of(t).in
+	if off < 0 || n <= 0 || n > t.WantIn-off || !x.begin() {
 		return nil
 	}
-	return of(t).lend(false, off, n)
+	x.k.chain.LendWritable(&x.Lease, x, iu.ResponseLen+off, n)
+	return &x.Lease
 }
 
 // LendDataOut implements target.Lender.
 func (nx *nexus) LendDataOut(t *target.Task, off, n int64) *buffer.Lease {
-	if off < 0 || n <= 0 || n > t.HaveOut-off {
+	x := &of(t).out
+	if off < 0 || n <= 0 || n > t.HaveOut-off || !x.begin() {
 		return nil
 	}
-	return of(t).lend(true, off, n)
+	x.k.chain.LendReadable(&x.Lease, x, iu.RequestLen+off, n)
+	return &x.Lease
 }
 
 // SendResponse implements target.Services. The chain is given back here, and not when the target has forgotten the task, so that those of a batch can be seen together.

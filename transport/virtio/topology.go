@@ -98,7 +98,7 @@ func (n *Node) RemoveTarget(name string, done func()) error {
 	return nil
 }
 
-// Refuses are the sessions with the target of a name that it would not let in if it were as t says, by their IDs.
+// Refuses are the sessions with the target of a name that it would not let in if it were as t says, or would have at another number, by their IDs.
 func (n *Node) Refuses(name string, t Target) (ids []int64) {
 	s, err := newServedTarget(t)
 	if err != nil {
@@ -107,7 +107,8 @@ func (n *Node) Refuses(name string, t Target) (ids []int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for nx := range n.all {
-		if nx.target.Name == name && !s.lets(nx.guest.initiator) {
+		moved := t.Number != AnyNumber && t.Number != int(nx.number)
+		if nx.target.Name == name && (moved || !s.lets(nx.guest.initiator)) {
 			ids = append(ids, nx.id)
 		}
 	}
@@ -154,19 +155,43 @@ func (n *Node) endSessions(match func(*nexus) bool, done func(), removed *served
 		delete(n.targets, removed.SCSI.Name)
 		n.arrange(&later)
 	}
-	touched := make(map[*Portal]bool)
 	for nx := range n.all {
-		if match(nx) && nx.detach(&later) {
-			touched[nx.guest.portal] = true
+		if match(nx) {
+			nx.detach(&later, nx.again())
 		}
-	}
-	for p := range touched {
-		p.arrange(&later)
 	}
 	n.mu.Unlock()
 	later.run()
+	n.replace(later.replaced)
 	over()
 	return count
+}
+
+// again reports that the guest of a nexus would have another with the same target if this one ended. The node's mu is held.
+func (nx *nexus) again() bool {
+	p := nx.guest.portal
+	return p.guest == nx.guest && p.shown[nx.shown.name] == nx.shown && nx.shown.target.lets(nx.guest.initiator)
+}
+
+// replace makes nexuses in place of those that are lost.
+func (n *Node) replace(lost []*nexus) {
+	if len(lost) == 0 {
+		return
+	}
+	var later deferred
+	n.mu.Lock()
+	for _, nx := range lost {
+		if p := nx.guest.portal; p.guest == nx.guest {
+			p.arrange(&later)
+		}
+	}
+	n.mu.Unlock()
+	later.run()
+	for _, nx := range lost {
+		if nx.guest.nexuses[nx.number].CompareAndSwap(nx, nil) { // there is none: something has changed, or there was no room
+			nx.vanish()
+		}
+	}
 }
 
 var errNoNumber = errors.New("all 256 numbers behind the socket are taken")

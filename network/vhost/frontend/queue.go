@@ -34,8 +34,8 @@ type Queue struct {
 	tables []byte
 	driver ring.Driver
 	base   uint32
-	known  bool // base is what the back-end has said
-	on     bool // it is started, as far as we know
+	known  bool         // base is what the back-end has said
+	on     bool         // it is started, as far as we know
 	renew  func() error // makes the ring a new one
 
 	waiter

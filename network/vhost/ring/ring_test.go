@@ -10,6 +10,8 @@ import (
 	"github.com/lunette-io/lunette/buffer"
 )
 
+type segment = buffer.Segment
+
 // A guest is memory that a driver and a device share: its addresses start at base. It is mapped, as a real guest's is, so that the race detector does not look at it: the two sides agree by the words of the ring.
 type guest struct {
 	mem  []byte
