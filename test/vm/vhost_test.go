@@ -20,7 +20,7 @@ const (
 )
 
 const (
-	vhostMemory = "768" // of a guest, in MiB
+	vhostMemory = "768"  // of a guest, in MiB
 	vhostLimit  = "2400" // seconds, in which a guest waits for the other one as well
 )
 
