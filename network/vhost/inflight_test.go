@@ -24,7 +24,7 @@ func (m *monitor) area(queues, size uint16) (message.Inflight, int) {
 
 // TestInflight: a driver goes on with the next back-end as if nothing had been. What was not answered is done again; what was is not.
 func TestInflight(t *testing.T) {
-	for _, features := range []uint64{usual} {
+	for _, features := range []uint64{usual, usual | featurePacked} {
 		b := newBed(t, Options{})
 		m := newMonitor(t).connect(b.socket.Path())
 		m.greet()
@@ -34,7 +34,11 @@ func TestInflight(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 		m.layout(2, 16, features)
-		m.start(2, 0)
+		first := uint32(0)
+		if features&featurePacked != 0 {
+			first = 1<<31 | 1<<15 // both wrap counters are 1
+		}
+		m.start(2, first)
 		m.echoed(2, "one")
 		m.echoed(2, "two")
 		b.device.hold()
@@ -51,7 +55,7 @@ func TestInflight(t *testing.T) {
 		m.must(message.SetFeatures, message.AppendNumber(nil, features))
 		m.must(message.AddMemReg, message.AppendMemReg(nil, m.region()), m.file)
 		m.must(message.SetInflightFD, x.Append(nil), fd)
-		m.start(2, 0) // a base that is wrong, as after a crash
+		m.start(2, first) // a base that is wrong, as after a crash
 		m.wait(2)
 		m.wait(2)
 		if string(in) != "eerht" || string(in2) != "ruof" {

@@ -156,7 +156,10 @@ func (a *packedArea) recover(was []byte, d *packedDevice) error {
 	d.used = is.used
 	d.last = d.add(d.used, total)
 	d.out.Store(int32(total))
-	return guard.Do(func() { a.settle(d.lap, is, free) })
+	return guard.Do(func() {
+		a.settle(d.lap, is, free)
+		d.unsay()
+	})
 }
 
 // walkFree goes through the list of free entries.
@@ -238,6 +241,16 @@ func (a *packedArea) settle(l lap, is header, free []bool) {
 		if f {
 			a.entry(uint16(i))[0] = 0
 		}
+	}
+}
+
+// unsay takes back what a device has written into the ring before it died and the driver was not to see yet: of many that are given back at a time the first is written last. The driver would see the others as soon as it
+// sees one that is given back now.
+func (d *packedDevice) unsay() {
+	for p := d.used; p != d.last; p = d.add(p, 1) {
+		entry, wrap := d.split(p)
+		at := entry*descriptorSize + 12
+		store32(d.Desc, at, load32(d.Desc, at)&0xffff|uint32(available(wrap))<<16)
 	}
 }
 
