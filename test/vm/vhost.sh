@@ -86,7 +86,7 @@ mix() {
 
 # during EVENT: it happens two seconds into eight of writes, which must all succeed and read back
 during() {
-  local d pid; d=$(at 0 0)
+  local d; d=$(at 0 0)
   attended "$d"
   calm
   load "$d" 8 & pid=$!
