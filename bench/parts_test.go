@@ -171,6 +171,21 @@ var urls = []struct {
 	{text: "iscsi://h/iqn.2026-11.io.x:a/-1", err: "not a LUN"},
 	{text: "iscsi://h/iqn.2026-11.io.x:a/", err: "not a LUN"},
 	{text: "", err: "does not begin"},
+	{text: "vhost:///run/lunette/vm1.sock", want: URL{Rings: Rings{Path: "/run/lunette/vm1.sock"}}},
+	{text: "vhost:///a?target=255&lun=16383", want: URL{Rings: Rings{Path: "/a"}, Number: 255, LUN: 16383}},
+	{text: "vhost:///a?packed=on&indirect_desc=off&event_idx=off&poll=20us", want: URL{Rings: Rings{Path: "/a", Packed: true, Direct: true, Simple: true, Poll: 20 * time.Microsecond}}},
+	{text: "vhost:///a?packed=off&indirect_desc=on&event_idx=on&poll=0", want: URL{Rings: Rings{Path: "/a"}}},
+	{text: "vhost://run/a", err: "not the absolute path"},
+	{text: "vhost://", err: "not the absolute path"},
+	{text: "vhost:///a%20b", err: "no %"},
+	{text: "vhost:///a?target=256", err: "from 0 to 255"},
+	{text: "vhost:///a?lun=16384", err: "not a LUN"},
+	{text: "vhost:///a?lun=1&lun=1", err: "2 times"},
+	{text: "vhost:///a?unit=1", err: "means nothing"},
+	{text: "vhost:///a?packed=yes", err: "on or off"},
+	{text: "vhost:///a?poll=-1s", err: "a duration up to 1s"},
+	{text: "vhost:///a?poll=2s", err: "a duration up to 1s"},
+	{text: "vhost:///a?%zz", err: "%zz"},
 }
 
 func TestParseURL(t *testing.T) {

@@ -80,7 +80,7 @@ type attachment struct{ *VHost }
 func (r *Run) openVHost(ctx context.Context, lun scsi.LUN) error {
 	cfg := &r.cfg
 	v, err := DialVHost(ctx, VHostLogin{
-		Rings: *cfg.URL.Rings, Units: []VHostUnit{{cfg.URL.Number, lun}}, Queues: cfg.Connections, Depth: cfg.Depth, Memory: int64(cfg.Size) * int64(cfg.Depth) * int64(cfg.Connections),
+		Rings: cfg.URL.Rings, Units: []VHostUnit{{cfg.URL.Number, lun}}, Queues: cfg.Connections, Depth: cfg.Depth, Memory: int64(cfg.Size) * int64(cfg.Depth) * int64(cfg.Connections),
 	})
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func (c *Config) Check() error {
 	case c.Count > 0 && c.Count < int64(c.Connections):
 		return fmt.Errorf("%d commands are less than one for each of %d connections", c.Count, c.Connections)
 	}
-	if c.URL.Rings != nil {
+	if c.URL.IsVHost() {
 		return c.checkRings()
 	}
 	if _, err := login.NormalizeName(c.Initiator); err != nil {
@@ -124,7 +124,7 @@ type Run struct {
 
 // A reach is how a Run reaches its unit: what its clients share.
 type reach interface {
-	// addresses are this side of the connections, as the target sees them.
+	// addresses are this side of the connections, as the target sees them: of vhost-user the path of the socket, which is ours alone.
 	addresses() []string
 	// wakes are how often the two sides have woken each other so far; false: they do not.
 	wakes() (Wakes, bool)
@@ -150,7 +150,7 @@ func Open(ctx context.Context, cfg Config) (*Run, error) {
 	for _, b := range id[3:] {
 		r.seed = r.seed<<8 | uint64(b)
 	}
-	if cfg.URL.Rings != nil {
+	if cfg.URL.IsVHost() {
 		err = r.openVHost(ctx, lun)
 	} else {
 		err = r.openISCSI(ctx, lun, [3]byte(id[:]))
@@ -183,7 +183,7 @@ func (r *Run) divide() error {
 // Unit is what the unit says of itself.
 func (r *Run) Unit() Unit { return r.unit }
 
-// LocalAddresses are this side of the connections.
+// LocalAddresses are this side of the connections, as the target sees them; of vhost-user, the path of the socket.
 func (r *Run) LocalAddresses() []string { return r.reach.addresses() }
 
 // Go does it all, once. The result is that of the measured part, nil if it has not come

@@ -33,7 +33,7 @@ func scheme(provider string) string {
 //
 // vhost://PATH names one behind a socket of vhost-user, see [Rings].
 type URL struct {
-	Rings    *Rings // of vhost-user; nil: it is none of it
+	Rings    Rings  // with a path: it is one of vhost-user
 	Number   uint8  // of the target, behind a socket of vhost-user
 	Provider string // of RDMA; "": TCP
 	User     string // for CHAP; "": none
@@ -45,7 +45,7 @@ type URL struct {
 
 // Address is HOST:PORT, with brackets where they belong, or the path of the socket.
 func (u URL) Address() string {
-	if u.Rings != nil {
+	if u.IsVHost() {
 		return u.Rings.Path
 	}
 	if strings.Contains(u.Host, ":") {
@@ -56,7 +56,7 @@ func (u URL) Address() string {
 
 // String is the URL without the user.
 func (u URL) String() string {
-	if u.Rings != nil {
+	if u.IsVHost() {
 		return u.vhost()
 	}
 	return fmt.Sprintf("%s%s/%s/%d", scheme(u.Provider), u.Address(), u.Target, u.LUN)
@@ -100,8 +100,10 @@ func ParseURL(text string) (URL, error) {
 	if u.Target, err = login.NormalizeName(parts[1]); err != nil {
 		return URL{}, err
 	}
-	u.LUN, err = parseLUN(parts[2])
-	return u, err
+	if u.LUN, err = parseLUN(parts[2]); err != nil {
+		return URL{}, err
+	}
+	return u, nil
 }
 
 func parseLUN(text string) (uint32, error) {

@@ -25,8 +25,7 @@ const maxPoll = time.Second
 // parseVHost reads what is behind vhost://.
 func parseVHost(rest string) (URL, error) {
 	path, query, _ := strings.Cut(rest, "?")
-	r := &Rings{Path: path}
-	u := URL{Rings: r}
+	u := URL{Rings: Rings{Path: path}}
 	switch {
 	case !strings.HasPrefix(path, "/"):
 		return URL{}, fmt.Errorf("%q is not the absolute path of a socket, as in vhost:///run/lunette/vm1.sock", path)
@@ -39,7 +38,7 @@ func parseVHost(rest string) (URL, error) {
 	}
 	for key, values := range all {
 		if len(values) > 1 {
-			return URL{}, fmt.Errorf("%s= is there %d times", key, len(values))
+			return URL{}, fmt.Errorf("%q is there %d times", key, len(values))
 		}
 		if err := u.ring(key, values[0]); err != nil {
 			return URL{}, err
@@ -50,7 +49,7 @@ func parseVHost(rest string) (URL, error) {
 
 // ring takes what is said by key=value.
 func (u *URL) ring(key, value string) (err error) {
-	r := u.Rings
+	r := &u.Rings
 	onOff := func(to *bool, word bool) error {
 		switch value {
 		case "on":
@@ -58,7 +57,7 @@ func (u *URL) ring(key, value string) (err error) {
 		case "off":
 			*to = !word
 		default:
-			return fmt.Errorf("%s=%s: on or off is possible", key, value)
+			return fmt.Errorf("%s=%q: on or off is possible", key, value)
 		}
 		return nil
 	}
@@ -79,13 +78,16 @@ func (u *URL) ring(key, value string) (err error) {
 		err = onOff(&r.Simple, false)
 	case "poll":
 		if r.Poll, err = time.ParseDuration(value); err != nil || r.Poll < 0 || r.Poll > maxPoll {
-			err = fmt.Errorf("poll=%s: a duration up to %v is possible, such as 20us", value, maxPoll)
+			err = fmt.Errorf("poll=%q: a duration up to %v is possible, such as 20us", value, maxPoll)
 		}
 	default:
-		err = fmt.Errorf("%s= means nothing: there are target, lun, packed, indirect_desc, event_idx and poll", key)
+		err = fmt.Errorf("%q means nothing: there are target, lun, packed, indirect_desc, event_idx and poll", key)
 	}
 	return err
 }
+
+// IsVHost reports that u is one of vhost-user.
+func (u URL) IsVHost() bool { return u.Rings.Path != "" }
 
 // vhost is the URL of a unit behind a socket.
 func (u URL) vhost() string {

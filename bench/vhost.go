@@ -114,8 +114,12 @@ func vhostStatus(k *initiator.Command) error {
 	return nil
 }
 
-// Buffer is memory that is shared with the device, for a worker.
-func (c *vhostClient) Buffer(n int) ([]byte, error) { return c.host.conn.Buffer(n) }
+// Buffer is memory that is shared with the device, for a worker. It is there, as a guest's is that has been used: what making pages costs is not a command's.
+func (c *vhostClient) Buffer(n int) ([]byte, error) {
+	b, err := c.host.conn.Buffer(n)
+	clear(b)
+	return b, err
+}
 
 // Submit implements [Client].
 func (c *vhostClient) Submit(j *Job) error {
@@ -158,5 +162,5 @@ func (c *vhostClient) Close() error {
 	return nil
 }
 
-// Address is this side of the attachment, as the target sees it.
+// Address is what the target knows the attachment by: the socket, which takes no other.
 func (v *VHost) Address() string { return v.path }

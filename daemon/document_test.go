@@ -90,7 +90,7 @@ func TestDocumentNamesUsers(t *testing.T) {
 // Every wrong document is the good one with one change.
 func TestDocumentRefuses(t *testing.T) {
 	for _, test := range []struct{ old, now, want string }{
-		{"alias: ", "alais: ", `x.yaml:11:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, access, maintenance, auth, initiators, target-reset, srp, fcp. Did you mean "alias"?`},
+		{"alias: ", "alais: ", `x.yaml:11:5: targets[0]: there is no key "alais" here: the keys are name, alias, luns, access, maintenance, auth, initiators, target-reset, srp, fcp, virtio. Did you mean "alias"?`},
 		{"discovery: ", "discvery: ", `x.yaml:19:1: there is no key "discvery" here: the keys are version, users, units, targets, portals, limits, discovery, iscsi, network. Did you mean "discovery"?`},
 		{"secret-file: /s/d", "secret: geheim", "secrets are not part of the document"},
 		{"00000000000000AB", "00AB", `x.yaml:17:19: targets[0].srp.id-ext: "00ab" is not an identifier: it has 16 hexadecimal digits`},

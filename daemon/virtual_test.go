@@ -346,6 +346,44 @@ func TestVirtualMachinesAfterRestart(t *testing.T) {
 	stopped(t, d)
 }
 
+// There are no more sessions than the document says: a guest for whose targets there is no room does not see them, and does as soon as others have gone.
+func TestVirtualMachinesCrowded(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := sockets(t)
+	text := strings.Replace(fmt.Sprintf(virtualDocument, dir), "limits: {", "limits: {connections: 9, ", 1)
+	d := start(t, text)
+	defer stopped(t, d)
+	a := attachGuest(t, dir+"/a.sock", initiator.Config{})
+	overVirtio(a, 0).told(t, 0)
+	b := attachGuest(t, dir+"/b.sock", initiator.Config{})
+	overVirtio(b, 0).told(t, 0)
+	asked(t, d, strings.Replace(text, "connections: 9", "connections: 2", 1))
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a = attachGuest(t, dir+"/a.sock", initiator.Config{})
+	seen := 0
+	for _, s := range d.Sessions() {
+		if s.Transport == "virtio" {
+			seen++
+		}
+	}
+	if seen > 2 {
+		t.Errorf("there are %d sessions, of which two are allowed", seen)
+	}
+	asked(t, d, text)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) { // the node looks once a second
+		_, _, first := overVirtio(a, 0)(0, make([]byte, 6), nil, nil)
+		_, _, second := overVirtio(a, 3)(0, make([]byte, 6), nil, nil)
+		if first == nil && second == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(first, second)
+		}
+	}
+}
+
 // What is in the way of a socket is told, and left alone.
 func TestVirtualMachinesInTheWay(t *testing.T) {
 	t.Chdir(t.TempDir())

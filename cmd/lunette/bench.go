@@ -203,7 +203,11 @@ func (r *benchReport) print(w io.Writer) error {
 		if s.CPU != nil {
 			fmt.Fprintf(w, ", server %.2f us", *s.CPU)
 		}
-		fmt.Fprintf(w, "\nserver per command: %.3f receives, %.3f sends, %.0f bytes copied", s.Receives, s.Sends, s.Copied)
+		if r.Wakes == nil {
+			fmt.Fprintf(w, "\nserver per command: %.3f receives, %.3f sends, %.0f bytes copied", s.Receives, s.Sends, s.Copied)
+		} else {
+			fmt.Fprintf(w, "\nserver per command: %.3f wakes, %.3f calls, %.0f bytes copied, %.0f bytes read or written in place", s.Receives, s.Sends, s.Copied, s.Lent)
+		}
 		if s.Switches != nil {
 			fmt.Fprintf(w, ", %.3f voluntary and %.3f involuntary context switches", s.Switches.Voluntary, s.Switches.Involuntary)
 		}

@@ -21,7 +21,8 @@ type serverCost struct {
 	CPU      *float64 `json:"cpu,omitempty"`
 	Receives float64  `json:"receives"` // system calls
 	Sends    float64  `json:"sends"`
-	Copied   float64  `json:"copied"` // bytes of payload copied in user space
+	Copied   float64  `json:"copied"`         // bytes of payload copied in user space
+	Lent     float64  `json:"lent,omitempty"` // bytes that stores have read or written in place, in memory of ours
 	// Switches are those of the whole daemon; nil without a PID.
 	Switches *contextSwitches `json:"contextSwitches,omitempty"`
 }
@@ -36,7 +37,7 @@ type contextSwitches struct {
 type server struct {
 	ctx           context.Context
 	path          string
-	ours          []string // our addresses
+	ours          []string // our addresses, or the socket that is ours alone
 	pid           int
 	before, after serverCount
 }
@@ -87,19 +88,25 @@ func (s *server) count() (n serverCount, err error) {
 	if err != nil {
 		return n, err
 	}
-	found := 0
+	found := make(map[string]bool) // all sessions behind a socket have the same connection
 	for _, x := range all {
 		for _, c := range x.Connections {
-			if slices.Contains(s.ours, c.Remote) {
-				found++
-				n.Receives += c.Receives
-				n.Sends += c.Sends
-				n.Copied += c.Copied
+			at := c.Remote
+			if c.Network == "vhost" {
+				at = c.Local
 			}
+			if !slices.Contains(s.ours, at) || found[at] {
+				continue
+			}
+			found[at] = true
+			n.Receives += c.Receives
+			n.Sends += c.Sends
+			n.Copied += c.Copied
+			n.Lent += c.Lent
 		}
 	}
-	if found != len(s.ours) {
-		return n, fmt.Errorf("the daemon at %s has %d of our %d connections: it is not the one that serves this unit", s.path, found, len(s.ours))
+	if len(found) != len(s.ours) {
+		return n, fmt.Errorf("the daemon at %s has %d of our %d connections: it is not the one that serves this unit", s.path, len(found), len(s.ours))
 	}
 	return n, nil
 }
@@ -109,6 +116,7 @@ func (s *server) cost(commands int64) *serverCost {
 	c := &serverCost{
 		PID: s.pid, Receives: per(float64(s.after.Receives - s.before.Receives)),
 		Sends: per(float64(s.after.Sends - s.before.Sends)), Copied: per(float64(s.after.Copied - s.before.Copied)),
+		Lent: per(float64(s.after.Lent - s.before.Lent)),
 	}
 	if s.pid != 0 {
 		cpu := per(s.after.cpu-s.before.cpu) * 1e6

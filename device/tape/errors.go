@@ -23,6 +23,8 @@ func (d *Drive) readError(err error) error {
 		return target.ErrAborted
 	case errors.As(err, &s): // also that of package encryption
 		return s
+	case errors.Is(err, medium.ErrMemory): // it says nothing about drive and cartridge
+		return scsi.AbortedCommand(scsi.ASCDataInBufferError)
 	case errors.Is(err, medium.ErrKey):
 		return scsi.DataProtect(scsi.ASCIncorrectDataEncryptionKey)
 	}

@@ -158,11 +158,18 @@ func (d *Drive) block(t *target.Task, s *setting) (*buffer.Lease, outcome) {
 	if s.LBPR {
 		guard = guardLen
 	}
-	l, err := t.Memory(max(min(n, o.Len+guard), 1))
-	if err != nil {
-		return nil, outcome{err: err}
+	var l *buffer.Lease
+	if alone && o.Plain {
+		l = t.LendDataIn(0, min(n, o.Len))
 	}
-	if _, err = c.head.Read(t.Context(), l, 0, min(n, o.Len), d.encryptor.Opener(x)); err != nil {
+	if l == nil {
+		var err error
+		if l, err = t.Memory(max(min(n, o.Len+guard), 1)); err != nil {
+			return nil, outcome{err: err}
+		}
+	}
+	lent := l.Foreign()
+	if _, err := c.head.Read(t.Context(), l, 0, min(n, o.Len), d.encryptor.Opener(x)); err != nil {
 		l.Release()
 		d.moved()
 		return nil, d.unread(err)
@@ -173,7 +180,9 @@ func (d *Drive) block(t *target.Task, s *setting) (*buffer.Lease, outcome) {
 	}
 	d.counters.fromTape.Add(uint64(o.Len))
 	c.at.Object++
-	if d.reader.streak++; alone && d.reader.streak >= aheadAfter {
+	if lent { // what is read ahead would have to be copied
+		d.reader.streak = 0
+	} else if d.reader.streak++; alone && d.reader.streak >= aheadAfter {
 		d.reader.start(c.head)
 	}
 	return l, outcome{length: o.Len + guard, moved: true}
@@ -231,7 +240,7 @@ func (d *Drive) readFixed(t *target.Task) {
 	w := &t.Work
 	for {
 		count := min(int64(w.Blocks-w.LBA), max(readPiece/w.Len, 1))
-		l, err := t.Memory(count * w.Len)
+		l, err := d.fixedMemory(t, count*w.Len)
 		if err != nil {
 			d.FailWith(t, err)
 			d.readEnds()
@@ -255,6 +264,17 @@ func (d *Drive) readFixed(t *target.Task) {
 		d.fixedEnds(t, l, at, o)
 		return
 	}
+}
+
+// fixedMemory is memory for n bytes of blocks of a fixed length: the initiator's own, if the port lends it and nothing but the medium touches it.
+func (d *Drive) fixedMemory(t *target.Task, n int64) (*buffer.Lease, error) {
+	w := &t.Work
+	if w.Flags&(backwards|recovering) == 0 && !w.Any.(*setting).LBPR {
+		if l := t.LendDataIn(w.Done, n); l != nil {
+			return l, nil
+		}
+	}
+	return t.Memory(n)
 }
 
 // send sends a piece of data-in, as far as the initiator has room for it, and reports false if t goes on later.

@@ -45,8 +45,14 @@ func access() map[devicetest.Name]reserve.Class {
 	return all
 }
 
-func TestSuite(t *testing.T) {
+func TestSuite(t *testing.T) { suite(t, false) }
+
+// The initiators' memory is lent.
+func TestSuiteLent(t *testing.T) { suite(t, true) }
+
+func suite(t *testing.T, lend bool) {
 	devicetest.Run(t, devicetest.Device{
+		Lend: lend,
 		New: func(t testing.TB, arena *buffer.Arena) devicetest.Unit {
 			d := newDrive(t, arena, func(c *tape.Config) { c.Buffer = 4 << 20 })
 			if err := d.Load(context.Background(), cartridge(1<<30, nil)); err != nil {

@@ -40,7 +40,7 @@ var rules = []rule{
 	{"device/reserve", []string{"scsi/..."}, "rules and data: who waits, locks and answers is above them"},
 	{"device/nexus", []string{"device/reserve", "target", "scsi"}, "a device server without a command table uses it too"},
 	{"device/personality", []string{"scsi"}, "what machines call themselves and can do, as data: it knows no command"},
-	{"device/tape/medium", []string{"buffer", "internal/failpoint"}, "a cartridge is files: it knows neither SCSI nor drives"},
+	{"device/tape/medium", []string{"buffer", "internal/failpoint", "internal/guard"}, "a cartridge is files: it knows neither SCSI nor drives"},
 	{"device/tape/encryption", []string{"device", "device/nexus", "device/tape/medium", "target", "scsi/...", "buffer"}, "keys and ciphers: it knows neither positions nor which drive it is in"},
 	{"device/timestamp", []string{"device", "device/reserve", "target", "scsi", "scsi/cdb"}, "the clock of drives and robots: it knows neither"},
 	{"device/alert", []string{"target", "scsi/page"}, "flags of drives and robots: it knows neither"},

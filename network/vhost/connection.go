@@ -79,7 +79,7 @@ func (c *connection) serve() {
 	if c.before != nil {
 		waiting.Go(c.await)
 	}
-	c.drop(c.receive())
+	c.cancel(c.receive())
 	c.end()
 	waiting.Wait()
 }
@@ -179,6 +179,7 @@ func (c *connection) end() {
 	} else {
 		c.log.Warn("the connection to a front-end has ended", "error", why)
 	}
+	c.conn.Close() // when it stands in the log why
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true

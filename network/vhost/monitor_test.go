@@ -24,11 +24,9 @@ import (
 // A mirror is a device that answers each chain with what it has read, backwards. It is the Backend, and the Handler of all lives.
 type mirror struct {
 	queues int
-	refuse map[uint64]string
-	idle   int // queue without a thread; 0: all have one
-	config [36]byte
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows
+	config [36]byte
 	keep   bool // chains are kept until release
 	slow   bool // Abort releases nothing
 	kept   []*Chain
@@ -44,11 +42,15 @@ func newMirror() *mirror {
 	return &mirror{queues: 3, aborts: make(chan *Queue, 64), ended: make(chan error, 64), came: make(chan *Chain, 1024)}
 }
 
-func (d *mirror) Features() (uint64, map[uint64]string) { return 1<<1 | 1<<2, d.refuse }
-func (d *mirror) Queues() int                           { return d.queues }
-func (d *mirror) Idle(i int) bool                       { return d.idle != 0 && i == d.idle }
+func (d *mirror) Features() (uint64, map[uint64]string) {
+	return 1<<1 | 1<<2, map[uint64]string{1 << 3: "VIRTIO_SCSI_F_T10_PI: switch it off (QEMU: t10_pi=off)"}
+}
+func (d *mirror) Queues() int     { return d.queues }
+func (d *mirror) Idle(i int) bool { return i == 1 }
 
 func (d *mirror) ReadConfig(b []byte, off uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if int64(off) < int64(len(d.config)) {
 		copy(b, d.config[off:])
 	}
@@ -58,6 +60,8 @@ func (d *mirror) WriteConfig(b []byte, off uint32) error {
 	if off != 20 || len(b) != 4 {
 		return errors.New("only sense_size can be written")
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	copy(d.config[off:], b)
 	return nil
 }

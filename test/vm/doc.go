@@ -8,6 +8,9 @@
 //
 //	go test -tags vm,vtl -run VTL ./test/vm
 //
+// In all tests but those of vhost-user the daemon runs in the guest. There (vhost_test.go) it runs outside, where QEMU does, which hands it the guest's memory; the script asks the test
+// for what has to be done outside (outside_test.go). Two of these guests have QEMUs of other releases of Debian, which lab -q unpacks once, with their own libraries.
+//
 // Devices to pass through are scsi_debug's and QEMU's, and a tape library of lunette that the guest has by iSCSI: bridge.sh serves them back to the
 // guest. bridge/differences says where the answers of a device and of lunette in its name differ, and why.
 //

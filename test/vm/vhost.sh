@@ -31,7 +31,7 @@ outside() {
   name=${name%/name}
   exec {port}<>"/dev/${name##*/}" || return
   echo "$*" >&"$port"
-  while IFS= read -r -t 300 line <&"$port"; do
+  while IFS= read -r -t 1800 line <&"$port"; do
     case $line in
       '= '*) exec {port}>&-; return "${line#= }" ;;
       *) echo "${line#  }" ;;
@@ -86,7 +86,7 @@ mix() {
 
 # during EVENT: it happens two seconds into eight of writes, which must all succeed and read back
 during() {
-  local d pid; d=$(at 0 0)
+  local d; d=$(at 0 0)
   attended "$d"
   calm
   load "$d" 8 & pid=$!
@@ -142,6 +142,7 @@ results() {
     set_node "$t" "$tcp" 'node.conn[0].timeo.noop_out_interval' 10 'node.conn[0].timeo.noop_out_timeout' 60
     login "$t" "$tcp"
   done
+  udevadm settle
   udevadm control --stop-exec-queue # which would look at the disks, and all that they hold
   trap 'udevadm control --start-exec-queue' EXIT
   for lun in "${!same[@]}"; do
@@ -180,7 +181,7 @@ grown() {
 unplugged() {
   lunette target unmap "$iqn:main" 7
   within 60 no at 0 7
-  lunette unit delete hot
+  lunette unit delete hot --delete-data
   has_size 0 0 64
 }
 
@@ -234,7 +235,7 @@ reservations() {
   outside meet registered
   sg_persist --no-inquiry --in --read-full-status "$a" | tee /run/keys
   [ "$(grep -c 'Key=0x[abc]$' /run/keys)" = 3 ]
-  local each; for each in first second iscsi; do grep "$iqn.test:$each" /run/keys; done
+  local each; for each in first second guest; do grep "$iqn.test:$each" /run/keys; done
   reserve "$a" reserve --param-rk=0xa --prout-type=1 # write exclusive
   writes "$a"
   no writes "$c"
@@ -279,6 +280,7 @@ alone() { outside alone; }
 # It is killed under load, twice: nothing fails, and what was written is there.
 killed() { during crash; during crash; }
 crash() { outside kill; sleep 1; outside start; }
+killed_again() { during crash; }
 restarted() { during restart; }
 restart() { outside end; sleep 1; outside start; }
 # What is written to a tape when the daemon dies is not written twice: the command fails, and what is on the tape is the beginning of what was written.
@@ -346,7 +348,6 @@ case $role in
     after=(machine_reset killed_again finish)
     ;;
 esac
-killed_again() { during crash; }
 
 (($# == 0)) || run_steps "$@"
 echo "1..$((${#before[@]} + ${#after[@]}))"

@@ -20,8 +20,8 @@ const (
 )
 
 const (
-	vhostMemory = "768" // of a guest, in MiB
-	vhostLimit  = "1500"
+	vhostMemory = "768"  // of a guest, in MiB
+	vhostLimit  = "2400" // seconds, in which a guest waits for the other one as well
 )
 
 // TestVhost is Linux's own virtio_scsi in guests that have their units by vhost-user-scsi. Other than in all other tests the daemon runs here, beside QEMU.

@@ -82,6 +82,12 @@ func (s *Virtio) Socket(n byte) string {
 	return s.sockets.Portal(n).Addr()
 }
 
+// Portal is socket n, which is made if it is not there.
+func (s *Virtio) Portal(n byte) *virtio.Portal {
+	s.tb.Helper()
+	return s.sockets.Portal(n)
+}
+
 // Again tells that the test has shut the node down itself.
 func (s *Virtio) Again() { s.shut = true }
 

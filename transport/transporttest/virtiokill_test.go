@@ -48,7 +48,7 @@ func serveUntilKilled(t *testing.T, dir string) {
 	if err := node.TakeTarget(virtio.Target{SCSI: disk}); err != nil {
 		t.Fatal(err)
 	}
-	o := virtio.PortalOptions{Queues: 2}
+	o := virtio.PortalOptions{Queues: 4}
 	o.Path, o.UID, o.GID = filepath.Join(dir, "s"), -1, -1
 	p, err := virtio.Listen(vhost.New(vhost.Config{}), o, node)
 	if err != nil {

@@ -63,6 +63,18 @@ func TestTasksVirtio(t *testing.T) {
 	}
 }
 
+// controls is how many requests have come by the control queue of socket 1.
+func controls(s *transporttest.Virtio) uint64 {
+	for _, x := range s.Node.Sessions() {
+		for _, q := range x.Connection.Queues {
+			if x.Socket == s.Socket(1) && q.Index == iu.QueueControl {
+				return q.Chains
+			}
+		}
+	}
+	return 0
+}
+
 func tasksVirtio(t *testing.T, cfg initiator.Config) {
 	s := transporttest.StartVirtio(t, vhost.Config{}, virtio.Config{}, nil)
 	a, b := s.Dial(1, cfg), s.Dial(2, cfg)
@@ -91,6 +103,7 @@ func tasksVirtio(t *testing.T, cfg initiator.Config) {
 			over [4]bool
 		}
 		done := make(chan answer, 1)
+		before := controls(s)
 		go func() {
 			code, err := a.Manage(x.f, 0, 0, all[0].ID)
 			r := answer{code: code, err: err}
@@ -99,7 +112,11 @@ func tasksVirtio(t *testing.T, cfg initiator.Config) {
 			}
 			done <- r
 		}()
-		// A unit that holds a task does so whether it was aborted or not: it is released when the function waits for that, or has nothing to wait for.
+		// A unit holds a task whether it was aborted or not: it is let go when the function has begun, which those before another in the control queue have when that is answered.
+		transporttest.Eventually(t, "the function has come", func() bool { return controls(s) > before })
+		if code, err := a.Manage(iu.QueryTask, 0, 1<<48, all[0].ID); err != nil || code != iu.CodeOK {
+			t.Errorf("QUERY TASK of another unit's: %v, %v", code, err)
+		}
 		var r answer
 		ends := x.ends != [4]bool{}
 		if ends {

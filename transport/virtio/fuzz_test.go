@@ -65,6 +65,7 @@ type fuzzGuest struct {
 	next    [fuzzQueues]int           // the descriptor that is used next
 	of      [fuzzQueues][fuzzRing]int // of which chain a descriptor is: one more than its head
 	out     map[head]int              // how often each head was posted more than it came back
+	posted  [fuzzQueues]uint16
 	seen    [fuzzQueues]uint16
 	bad     bool   // the driver has broken a rule, so that the connection may end
 	may     []bool // which bytes of the memory the device was let write to
@@ -139,6 +140,7 @@ func (x *fuzzGuest) post(q, first int) {
 		x.bad = true
 	}
 	r := x.m.Rings[q]
+	x.posted[q]++
 	r.Post(uint16(first))
 	at := vhosttest.At(q)
 	copy(x.was[at+16*fuzzRing:], x.m.RAM.Mem[at+16*fuzzRing:r.AtUsed()])
@@ -282,14 +284,14 @@ func (x *fuzzGuest) chain(q int, head, out []byte, in int) {
 	x.post(q, first)
 }
 
-// open reports that the device has chains of a queue.
-func (x *fuzzGuest) open(q int) bool {
+// open is how many chains of a queue have not come back.
+func (x *fuzzGuest) open(q int) (open int) {
 	for h, n := range x.out {
-		if h.queue == q && n > 0 {
-			return true
+		if h.queue == q {
+			open += n
 		}
 	}
-	return false
+	return open
 }
 
 // take looks at what came back.
@@ -326,8 +328,8 @@ func (x *fuzzGuest) finish() {
 			break
 		}
 		x.take(q)
-		if q != 1 && !x.bad && x.open(q) {
-			x.t.Fatalf("queue %d has stopped, and chains are not given back: %v", q, x.out)
+		if n := x.posted[q] - uint16(x.m.Rings[q].Base); q != 1 && !x.bad && x.open(q) != int(n) {
+			x.t.Fatalf("queue %d has stopped before %d chains, and %d are not given back: %v", q, n, x.open(q), x.out)
 		}
 	}
 	_ = x.m.Conn.Close()

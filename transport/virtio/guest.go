@@ -51,8 +51,8 @@ func (g *guest) login(s *showing, tell bool) {
 	nx := newNexus(g, s, n.numbers, x)
 	s.nexus = nx
 	n.all[nx] = struct{}{}
-	g.nexuses[s.number].Store(nx)
-	if tell {
+	before := g.nexuses[s.number].Swap(nx)
+	if tell && (before == nil || before.target != nx.target) { // else the guest sees the target already
 		g.events.add(g.features, event{Event: iu.Event{
 			Kind: iu.EventTransportReset, Address: iu.EventAddress(s.number, 0), Reason: iu.ResetRescan,
 		}})

@@ -26,7 +26,7 @@ type nexus struct {
 	door   *target.Channel
 	since  time.Time
 
-	lost atomic.Bool // its tasks end as those of a target that is not there
+	lost atomic.Bool // it is lost, and the guest does not see the target any more: its tasks end as those of one that is not there
 
 	mu     sync.Mutex
 	aborts []abort // functions that abort tasks, and have not ended
@@ -74,7 +74,9 @@ func (nx *nexus) detach(later *deferred, again bool) bool {
 
 // lose ends the nexus, which was detached: its tasks are aborted. No lock is held.
 func (nx *nexus) lose() {
-	nx.lost.Store(true)
+	if !nx.seen() { // else another takes its place, and what was under way may be sent again
+		nx.lost.Store(true)
+	}
 	nx.scsi.Lost(func() { nx.guest.portal.node.forget(nx) })
 }
 
@@ -127,7 +129,7 @@ func (nx *nexus) aborted(a abort) {
 
 // endCode says how a command ends that was aborted. Linux sends those that end by a reset once more, and gives up on the others: so all that the guest has not asked for itself is one.
 func (nx *nexus) endCode(t *target.Task) iu.Code {
-	if nx.lost.Load() && !nx.seen() {
+	if nx.lost.Load() {
 		return iu.CodeBadTarget
 	}
 	nx.mu.Lock()

@@ -48,7 +48,9 @@ var attributes = [...]target.Attr{
 
 // handle takes a request. What the target never sees is answered at once.
 func (q *queue) handle(c *vhost.Chain) {
-	q.handling.Store(true)
+	if !q.handling.Load() {
+		q.handling.Store(true)
+	}
 	out, in := c.Readable()-iu.RequestLen, c.Writable()-iu.ResponseLen
 	if in < 0 {
 		c.Return(0)

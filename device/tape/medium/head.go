@@ -94,7 +94,7 @@ func (h *head) Next(ctx context.Context) (Object, error) {
 	case kindMarks:
 		return Object{Kind: Filemark}, nil
 	case kindBlocks:
-		o := Object{Kind: Block, Len: f.length, Sealed: f.sealed}
+		o := Object{Kind: Block, Len: f.length, Sealed: f.sealed, Plain: f.fine()}
 		if f.sealed {
 			if _, ok, err := h.readHead(f.at.offset); !ok || err != nil {
 				return Object{}, errors.Join(err, h.corrupt(h.pos.Object, "its header is damaged"))

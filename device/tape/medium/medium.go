@@ -157,6 +157,7 @@ type Object struct {
 	Kind   Kind
 	Len    int64  // of the block, as it was written
 	Sealed bool   // it is encrypted
+	Plain  bool   // it is kept as it was written, with a checksum of its own: it can be read into any memory
 	Header []byte // with Sealed: what Cipher.Header was; valid until the head moves
 }
 
@@ -218,7 +219,8 @@ type (
 		// Read reads the block that comes next, up to n bytes of it from its start, into the memory at off, and moves behind
 		// it. It returns the length of the block. With ErrFilemark it has moved behind a filemark; with ErrEndOfData it is there.
 		// o decrypts, and may be nil: then an encrypted block is ErrKey. After any other error it has not moved: over a damaged block
-		// (*CorruptError) Space moves.
+		// (*CorruptError) Space moves. The memory may be an initiator's own, in which nothing but a block that is Plain is read without a copy;
+		// if it is gone that is ErrMemory.
 		Read(ctx context.Context, into *buffer.Lease, off, n int64, o Opener) (length int64, err error)
 		// Raw reads as Read does, but what is kept, neither decrypted nor decompressed; for copies and for raw reads. Blocks of a frame
 		// that is compressed or sealed come as one, at the first of them, and it moves behind all of them.

@@ -118,7 +118,7 @@ func (f *osFile) fail(op string, err error) error {
 
 func (f *osFile) readv(v [][]byte, off int64) (int64, error) {
 	return move(v, func(v [][]byte, done int64) (int, error) {
-		n, err := unix.Preadv(f.fd, v, off+done)
+		n, err := unix.Preadv(f.fd, v[:min(len(v), mostPieces)], off+done)
 		if err != nil && err != unix.EINTR {
 			return 0, f.fail("read", err)
 		}
@@ -131,7 +131,7 @@ func (f *osFile) readv(v [][]byte, off int64) (int64, error) {
 
 func (f *osFile) writev(v [][]byte, off int64) (int64, error) {
 	return move(v, func(v [][]byte, done int64) (int, error) {
-		n, err := unix.Pwritev(f.fd, v, off+done)
+		n, err := unix.Pwritev(f.fd, v[:min(len(v), mostPieces)], off+done)
 		if err != nil && err != unix.EINTR {
 			return 0, f.fail("write", err)
 		}

@@ -27,9 +27,12 @@ func (h *head) Read(ctx context.Context, into *buffer.Lease, off, n int64, o Ope
 		return 0, err
 	}
 	n = max(min(n, f.length, into.Len()-off), 0)
-	if f.fine() {
+	switch {
+	case f.fine() && into.Foreign():
+		err = h.readForeign(f, into, off, n)
+	case f.fine():
 		err = h.readFine(f, into, off, n)
-	} else {
+	default:
 		err = h.readPacked(f, into, off, n, o)
 	}
 	if err != nil {
@@ -84,19 +87,28 @@ func (h *head) readFine(f *frame, into *buffer.Lease, off, n int64) error {
 	for _, p := range h.vec {
 		sum = crc32.Update(sum, castagnoli, p)
 	}
-	for left := f.length - n; left > 0; { // the checksum is that of all
-		h.rest = grow(h.rest, min(left, 256<<10))
-		h.vec = append(h.vec[:0], h.rest)
-		if err := h.readExactly(h.vec, at+f.length-left); err != nil {
-			return err
-		}
-		sum = crc32.Update(sum, castagnoli, h.rest)
-		left -= int64(len(h.rest))
+	sum, err := h.sumRest(f, at, n, sum)
+	if err != nil {
+		return err
 	}
 	if sum != h.sum(f, i) {
 		return h.corrupt(h.pos.Object, "its checksum is wrong")
 	}
 	return nil
+}
+
+// sumRest goes on with the checksum of a block at a place in the log, which is that of all of it, behind its first n bytes.
+func (h *head) sumRest(f *frame, at, n int64, sum uint32) (uint32, error) {
+	for left := f.length - n; left > 0; {
+		h.rest = grow(h.rest, min(left, 256<<10))
+		h.vec = append(h.vec[:0], h.rest)
+		if err := h.readExactly(h.vec, at+f.length-left); err != nil {
+			return 0, err
+		}
+		sum = crc32.Update(sum, castagnoli, h.rest)
+		left -= int64(len(h.rest))
+	}
+	return sum, nil
 }
 
 // readExactly fills v from the log.
@@ -141,7 +153,7 @@ func (h *head) readPacked(f *frame, into *buffer.Lease, off, n int64, o Opener) 
 	if d := &h.decoded; !d.is || d.at != f.at.offset || f.sealed && !same(d.opener, o) {
 		// The one block of a frame is decoded where it is to be, if it is to be there in one piece.
 		var direct []byte
-		if mem := into.At(off); f.all == 1 && n == f.length && int64(len(mem)) >= n {
+		if mem := into.At(off); !into.Foreign() && f.all == 1 && n == f.length && int64(len(mem)) >= n {
 			direct = mem[:0:n]
 		}
 		b, err := h.decode(f, direct, o)
@@ -153,8 +165,7 @@ func (h *head) readPacked(f *frame, into *buffer.Lease, off, n int64, o Opener) 
 		}
 		*d = decoded{true, f.at.offset, o, b}
 	}
-	into.Copy(off, h.decoded.b[i:i+n])
-	return nil
+	return intoMemory(into, off, h.decoded.b[i:i+n])
 }
 
 // same reports that two Openers are one.
@@ -269,7 +280,9 @@ func (h *head) Raw(ctx context.Context, into *buffer.Lease, off, n int64) (int64
 	if err != nil {
 		return 0, err
 	}
-	into.Copy(off, b[:max(min(n, f.stored, into.Len()-off), 0)])
+	if err := intoMemory(into, off, b[:max(min(n, f.stored, into.Len()-off), 0)]); err != nil {
+		return 0, err
+	}
 	h.pos.Object += f.count
 	return f.stored, nil
 }

@@ -78,11 +78,15 @@ type Monitor struct {
 
 // Dial connects to a back-end's socket, and says nothing.
 func Dial(path string) (*Monitor, error) {
-	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, err
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+		if err == nil {
+			return &Monitor{Conn: c}, nil
+		}
+		if !errors.Is(err, unix.EAGAIN) || time.Since(begin) > Patience { // that: as many as it has room for wait to be accepted
+			return nil, err
+		}
 	}
-	return &Monitor{Conn: c}, nil
 }
 
 // Close ends the connection, and gives back the memory and all descriptors of its rings.
@@ -243,13 +247,22 @@ func (m *Monitor) Give(r *RAM) error {
 	return m.Tell(SetMemTable, append(table, r.Region()...), int(r.File.Fd()))
 }
 
-// Ring sets ring index up, and starts it: it lies at At(index) of the memory.
-func (m *Monitor) Ring(index, size int) (*Ring, error) {
+// Prepare sets ring index up: it lies at At(index) of the memory, and waits for Start.
+func (m *Monitor) Prepare(index, size int) (*Ring, error) {
 	r, err := newRing(m.RAM, index, size)
 	if err != nil {
 		return nil, err
 	}
 	m.Rings = append(m.Rings, r)
+	return r, nil
+}
+
+// Ring sets ring index up, and starts it.
+func (m *Monitor) Ring(index, size int) (*Ring, error) {
+	r, err := m.Prepare(index, size)
+	if err != nil {
+		return nil, err
+	}
 	return r, m.Start(r)
 }
 

@@ -14,6 +14,9 @@ func check(c *model.Check) {
 		if p.Transport() != "virtio" {
 			continue
 		}
+		if p.Tag > 0 {
+			c.Note(fmt.Sprintf("portals[%d].tag", i), "this has no effect: a guest has its targets by one socket")
+		}
 		numbers := make(map[int]string)
 		for j, t := range c.Document.Targets {
 			if !p.Shows(t.Name) || c.Document.SameName(j) { // that has been said

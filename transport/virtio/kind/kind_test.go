@@ -71,7 +71,11 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	d, err := read(t, ";, virtio: {number: 3}", "/a, "+a)
+	d, err := read(t, "", "/a, tag: 2")
+	if err != nil || !slices.ContainsFunc(d.Notes, func(n *model.Problem) bool { return strings.Contains(n.Error(), "portals[0].tag: this has no effect") }) {
+		t.Errorf("notes are %v: %v", d.Notes, err)
+	}
+	d, err = read(t, ";, virtio: {number: 3}", "/a, "+a)
 	if err != nil {
 		t.Fatal(err)
 	}
