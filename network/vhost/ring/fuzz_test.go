@@ -2,6 +2,8 @@ package ring
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/lunette-io/lunette/buffer"
@@ -64,92 +66,111 @@ func FuzzDevice(f *testing.F) {
 		f.Add(append([]byte{kind, 3}, make([]byte, 64)...))
 		f.Add([]byte{kind, 2, 0, 0, 0, 1, 1, 0, 0, 16, 0, 0, 3, 1, 0, 5, 5, 5, 7, 8, 6, 6, 7, 5, 9, 5})
 	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		s := script(text)
-		kind := s.byte()
-		o := Options{Packed: kind&1 != 0, Indirect: kind&2 != 0, EventIndex: kind&4 != 0}
-		size := 1 << (s.byte() % 6)
-		h := &holes{guest: newGuest(t, 1<<16)}
-		place := h.place(size, o.Packed)
-		start := o.start()
-		if kind&8 != 0 {
-			start.Inflight, _ = h.cut(InflightSize(size, o.Packed))
-		}
-		h.regions = [4][2]int{{0, 20000}, {20000, 30000}, {30000, 30001 + int(s.word())%8192}, {50000, 1 << 16}}
-		parts := [][]byte{place.Desc, place.Avail, place.Used, start.Inflight, h.mem[20000-64 : 20000+256]}
-		for range s.byte() % 8 {
-			for i := range parts {
-				h.scribble(parts[i], &s)
+	f.Fuzz(hostile)
+}
+
+// TestHostileDrivers is the same with scripts by chance: so many that no fuzzer is needed to find the plain mistakes.
+func TestHostileDrivers(t *testing.T) {
+	for i := range uint64(300) {
+		r := rand.New(rand.NewPCG(i, 1))
+		text := make([]byte, 20+r.IntN(800))
+		for j := range text {
+			text[j] = byte(r.Uint32())
+			if r.IntN(2) == 0 {
+				text[j] %= 8
 			}
 		}
-		d, err := NewDevice(place, o, h, start)
-		if err != nil {
+		if !t.Run(fmt.Sprint(i), func(t *testing.T) { hostile(t, text) }) {
 			return
 		}
-		held := make(map[uint16]bool)
-		var b Buffers
-		for range 4 * size {
-			switch s.byte() % 10 {
-			case 0, 1:
-				h.scribble(parts[s.byte()%5], &s)
-			case 2: // as a driver does that is right, but for what the request says
-				if !o.Packed {
-					store16(place.Avail, 2, load16(place.Avail, 2)+1)
-				}
-			case 3:
-				if _, err := d.Want(s.byte()&1 != 0); err != nil {
-					t.Fatal(err)
-				}
-			case 4:
-				d.Moved()
-				if _, err := d.Publish(); err != nil {
-					t.Fatal(err)
-				}
-			case 5, 6, 7:
-				ok, err := d.Next(&b)
-				if err != nil {
-					if !errors.Is(err, ErrBroken) {
-						t.Fatal(err)
-					}
-					if ok, again := d.Next(&b); ok || again != err {
-						t.Fatal("a broken ring goes on")
-					}
-					continue
-				}
-				if !ok {
-					continue
-				}
-				if int(b.ID) >= size || held[b.ID] {
-					t.Fatalf("request %d of %d, again", b.ID, size)
-				}
-				held[b.ID] = true
-				for i, n := range []int64{b.ReadableLen, b.WritableLen} {
-					for _, x := range [][]segment{b.Readable, b.Writable}[i] {
-						if len(x.Mem) == 0 || !h.has(x.Mem) {
-							t.Fatalf("%d bytes at %#x", len(x.Mem), h.address(x.Mem))
-						}
-						n -= int64(len(x.Mem))
-					}
-					if n != 0 {
-						t.Fatalf("%d bytes too many", n)
-					}
-				}
-				if b.ReadableLen+b.WritableLen == 0 || b.ReadableLen+b.WritableLen > MaxBytes {
-					t.Fatalf("%d and %d bytes", b.ReadableLen, b.WritableLen)
-				}
-			case 8, 9:
-				id := uint16(s.byte())
-				for held := range held {
-					id = held // any
-				}
-				if err := d.Put(id, uint32(s.word())); (err == nil) != held[id] {
-					t.Fatalf("request %d: %v", id, err)
-				}
-				delete(held, id)
-			}
+	}
+}
+
+func hostile(t *testing.T, text []byte) {
+	s := script(text)
+	kind := s.byte()
+	o := Options{Packed: kind&1 != 0, Indirect: kind&2 != 0, EventIndex: kind&4 != 0}
+	size := 1 << (s.byte() % 6)
+	h := &holes{guest: newGuest(t, 1<<16)}
+	place := h.place(size, o.Packed)
+	start := o.start()
+	if kind&8 != 0 {
+		start.Inflight, _ = h.cut(InflightSize(size, o.Packed))
+	}
+	h.regions = [4][2]int{{0, 20000}, {20000, 30000}, {30000, 30001 + int(s.word())%8192}, {50000, 1 << 16}}
+	parts := [][]byte{place.Desc, place.Avail, place.Used, start.Inflight, h.mem[20000-64 : 20000+256]}
+	for range s.byte() % 8 {
+		for i := range parts {
+			h.scribble(parts[i], &s)
 		}
-		d.Base()
-	})
+	}
+	d, err := NewDevice(place, o, h, start)
+	if err != nil {
+		return
+	}
+	held := make(map[uint16]bool)
+	var b Buffers
+	for range 4 * size {
+		switch s.byte() % 10 {
+		case 0, 1:
+			h.scribble(parts[s.byte()%5], &s)
+		case 2: // as a driver does that is right, but for what the request says
+			if !o.Packed {
+				store16(place.Avail, 2, load16(place.Avail, 2)+1)
+			}
+		case 3:
+			if _, err := d.Want(s.byte()&1 != 0); err != nil {
+				t.Fatal(err)
+			}
+		case 4:
+			d.Moved()
+			if _, err := d.Publish(); err != nil {
+				t.Fatal(err)
+			}
+		case 5, 6, 7:
+			ok, err := d.Next(&b)
+			if err != nil {
+				if !errors.Is(err, ErrBroken) {
+					t.Fatal(err)
+				}
+				if ok, again := d.Next(&b); ok || again != err {
+					t.Fatal("a broken ring goes on")
+				}
+				continue
+			}
+			if !ok {
+				continue
+			}
+			if int(b.ID) >= size || held[b.ID] {
+				t.Fatalf("request %d of %d, again", b.ID, size)
+			}
+			held[b.ID] = true
+			for i, n := range []int64{b.ReadableLen, b.WritableLen} {
+				for _, x := range [][]segment{b.Readable, b.Writable}[i] {
+					if len(x.Mem) == 0 || !h.has(x.Mem) {
+						t.Fatalf("%d bytes at %#x", len(x.Mem), h.address(x.Mem))
+					}
+					n -= int64(len(x.Mem))
+				}
+				if n != 0 {
+					t.Fatalf("%d bytes too many", n)
+				}
+			}
+			if b.ReadableLen+b.WritableLen == 0 || b.ReadableLen+b.WritableLen > MaxBytes {
+				t.Fatalf("%d and %d bytes", b.ReadableLen, b.WritableLen)
+			}
+		case 8, 9:
+			id := uint16(s.byte())
+			for held := range held {
+				id = held // any
+			}
+			if err := d.Put(id, uint32(s.word())); (err == nil) != held[id] {
+				t.Fatalf("request %d: %v", id, err)
+			}
+			delete(held, id)
+		}
+	}
+	d.Base()
 }
 
 // scribble writes words over part of b: where and what a driver would, or anything.

@@ -11,7 +11,7 @@ import (
 
 // A device may die anywhere: the driver gets each request back once all the same, and what the next device has again, oldest first, is what the driver was never given back, and nothing else.
 func TestDeathAnywhere(t *testing.T) {
-	for _, o := range kinds() {
+	for _, o := range few() {
 		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				size := sizes(o.Packed).Draw(rt, "size")

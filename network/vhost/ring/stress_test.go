@@ -11,7 +11,7 @@ import (
 // a third goroutine.
 func TestBothAtOnce(t *testing.T) {
 	const requests = 2000
-	for _, o := range kinds() {
+	for _, o := range few() {
 		for _, area := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%+v/%v", o, area), func(t *testing.T) { atOnce(t, o, area, requests) })
 		}
