@@ -218,7 +218,7 @@ has() {
 }
 # told DEVICE WHAT: TEST UNIT READY says so next
 told() {
-  sg_turs -v "/dev/$(basename /sys/block/"${1#/dev/}"/device/scsi_generic/sg*)" 2>&1 | tr '\n' '|' | tee /run/told
+  { sg_turs -v "/dev/$(basename /sys/block/"${1#/dev/}"/device/scsi_generic/sg*)" 2>&1 || true; } | tr '\n' '|' | tee /run/told
   grep -qi "$2" /run/told
 }
 
