@@ -344,7 +344,7 @@ case $role in
     ;;
   second) before=(setup attach raw reservations_too alone killed restarted finish) ;;
   third)
-    before=(setup attach file_system plugged grown unplugged paused killed tape_killed)
+    before=(setup attach plugged grown unplugged paused killed tape_killed)
     after=(machine_reset killed_again finish)
     ;;
 esac
