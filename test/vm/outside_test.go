@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -147,5 +148,28 @@ func (m *meeting) meet(name string) error {
 		return nil
 	default:
 		return fmt.Errorf("the other guest does not come to %s", name)
+	}
+}
+
+func TestMeeting(t *testing.T) {
+	m := newMeeting()
+	met := make(chan error)
+	go func() { met <- m.meet("a") }()
+	if err := m.meet("a"); err != nil {
+		t.Error(err)
+	}
+	if err := <-met; err != nil {
+		t.Error(err)
+	}
+	go func() { met <- m.meet("b") }()
+	alone := make(chan struct{})
+	go func() { m.alone(); close(alone) }()
+	if err := <-met; err == nil {
+		t.Error("one has met who meets nobody")
+	}
+	m.leave()
+	<-alone
+	if err := m.meet("c"); err == nil {
+		t.Error("one has met who has ended")
 	}
 }
