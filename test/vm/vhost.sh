@@ -296,7 +296,7 @@ tape_killed() {
   no write_and_crash "$t"
   attended "${generic[0]}"
   mt -f "$t" rewind
-  dd if="$t" of=/run/read bs=32k
+  dd if="$t" of=/run/read bs=32k || true # behind the last block there is no mark, and so an error
   size=$(stat -c %s /run/read)
   echo "$size bytes are there"
   ((size >= 64 * 32768))
