@@ -18,8 +18,10 @@ import (
 // A rig is a queue with its driver: memory of a guest from address rigBase on, a ring in it, and what both are told by.
 type rig struct {
 	t          testing.TB
+	fd         int // the file of mem
 	mem        []byte
 	next       int
+	place      ring.Place
 	drv        ring.Driver
 	q          *Queue
 	kick, call int
@@ -44,12 +46,12 @@ func (r *rig) Translate(dst []buffer.Segment, addr uint64, n uint32) ([]buffer.S
 // newRig makes a queue, which is not started. change, if there is one, changes how.
 func newRig(t testing.TB, size int, o ring.Options, h Handler, change func(*setting)) *rig {
 	t.Helper()
-	r := &rig{t: t, failed: make(chan error, 1)}
+	r := &rig{t: t, failed: make(chan error, 9)}
 	fd, err := unix.MemfdCreate("guest", unix.MFD_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = unix.Close(fd) }()
+	r.fd = fd
 	const bytes = 16 << 20
 	if err := unix.Ftruncate(fd, bytes); err != nil {
 		t.Fatal(err)
@@ -62,6 +64,7 @@ func newRig(t testing.TB, size int, o ring.Options, h Handler, change func(*sett
 	p.Desc, _ = r.cut(d)
 	p.Avail, _ = r.cut(a)
 	p.Used, _ = r.cut(u)
+	r.place = p
 	tables := ring.Tables{Entries: 8}
 	tables.Mem, tables.Addr = r.cut(size * 8 * 16)
 	if r.drv, err = ring.NewDriver(p, o, tables); err != nil {
@@ -69,7 +72,7 @@ func newRig(t testing.TB, size int, o ring.Options, h Handler, change func(*sett
 	}
 	start := ring.Start{}
 	if o.Packed {
-		start.Base = 0x80008000
+		start.Base = ring.PackedBase
 	}
 	dev, err := ring.NewDevice(p, o, r, start)
 	if err != nil {
@@ -98,6 +101,7 @@ func (r *rig) end() {
 	r.q.drain(nil) // nobody loses patience
 	_ = unix.Close(r.kick)
 	_ = unix.Close(r.call)
+	_ = unix.Close(r.fd)
 	_ = unix.Munmap(r.mem)
 }
 
@@ -154,7 +158,7 @@ func (h handling) Ended(error) {}
 
 // options are the kinds of rings.
 func options() []ring.Options {
-	return []ring.Options{{EventIndex: true, Indirect: true}, {}}
+	return []ring.Options{{EventIndex: true, Indirect: true}, {}, {Packed: true, EventIndex: true, Indirect: true}, {Packed: true}}
 }
 
 // echo answers a chain with what it says.
@@ -192,10 +196,7 @@ func TestQueueEchoes(t *testing.T) {
 			r := newRig(t, size, o, h, nil)
 			data, at := r.cut(2 * each * size)
 			r.q.start()
-			requests := 20000
-			if testing.Short() {
-				requests = 2000
-			}
+			const requests = 3000
 			free := make([]int, 0, size)
 			for i := range size {
 				free = append(free, i)

@@ -195,7 +195,7 @@ func ringAbuses() []abuse {
 		}},
 		{"rings of noise", func(t *testing.T, path string, r *rand.Rand) {
 			for _, features := range []uint64{0, vhosttest.Indirect | vhosttest.EventIndex, vhosttest.Packed, vhosttest.Packed | vhosttest.Indirect | vhosttest.EventIndex} {
-				rounds(t, path, 60, features, func(i int, g *guest) {
+				rounds(t, path, 25, features, func(i int, g *guest) {
 					noise(r, g.RAM.Mem[atHeader:atData])
 					for _, x := range g.Rings {
 						at := vhosttest.At(x.Index)

@@ -298,3 +298,27 @@ func TestParameters(t *testing.T) {
 		t.Error(code)
 	}
 }
+
+// TestParametersOfDisk: a disk's device server lets the guest know by itself, whoever else has caused it.
+func TestParametersOfDisk(t *testing.T) {
+	s, c, events := start(t, virtio.Config{}, initiator.Config{})
+	made, done := transporttest.ScriptTarget(t, s.Arena)
+	disk, err := target.NewTarget("iqn.2026-11.io.lunette.test:another", made.Mappings(target.Initiator{})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take(t, s, virtio.Target{SCSI: disk, Number: 3})
+	told(t, events, iu.EventTransportReset, iu.ResetRescan, 3, 0)
+	x := disk.Nexuses()[0].ITLs()[0]
+	x.Unit().LogicalUnit().Event(target.ProtectionChanged, x)
+	told(t, events, iu.EventParamChange, 0x012a, 3, 0)
+	if code := reaches(t, c, 3); code != iu.CodeOK {
+		t.Error(code)
+	}
+	gone := make(chan struct{})
+	if err := s.Node.RemoveTarget(disk.Name, func() { close(gone) }); err != nil {
+		t.Fatal(err)
+	}
+	<-gone
+	done()
+}
