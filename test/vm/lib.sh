@@ -21,6 +21,7 @@ step() {
   sed 's/^/    /' "$log"
   dmesg | tail -n 10 | sed 's/^/    dmesg: /'
   for log in /run/*.log; do
+    [ -e "$log" ] || continue
     # what the servers said during this step
     tail -c +$((${said[$log]:-0} + 1)) "$log" | tail -n 20 | sed "s#^#    ${log##*/}: #"
     echo
