@@ -76,7 +76,7 @@ abuse: build
 
 # One takes all, and the others are served.
 hostile: build
-	test/loud.sh -tags hostile -count=1 -timeout 600s ./test/hostile/...
+	test/loud.sh -tags hostile -count=1 -timeout 1200s ./test/hostile/...
 
 # As root the daemon is in a memory control group. Nothing waits longer than two minutes, so that no time-out is needed.
 siege: build
