@@ -70,7 +70,7 @@ attended() { sg_turs --num=4 "$1" >/dev/null 2>&1 || true; }
 fs() {
   mkfs.ext4 -q -F "$1"
   mount "$1" /mnt
-  timeout 120 fio --name=fs --directory=/mnt --size=4m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
+  timeout 400 fio --name=fs --directory=/mnt --size=4m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
   cp /usr/bin/fio /mnt/
   umount /mnt
   mount "$1" /mnt
