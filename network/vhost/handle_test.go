@@ -199,8 +199,8 @@ func TestRunning(t *testing.T) {
 	}
 }
 
-// TestDescriptorsChange: a driver may be called, and kick, by other descriptors while its ring runs.
-func TestDescriptorsChange(t *testing.T) {
+// TestNewDescriptors: a driver may be called, and kick, by other descriptors while its ring runs.
+func TestNewDescriptors(t *testing.T) {
 	b := newBed(t, Options{})
 	m := b.up(usual)
 	m.echoed(2, "one")

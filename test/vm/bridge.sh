@@ -98,7 +98,7 @@ text() {
 commands() {
   local as=$1
   case $1 in disk | hd) as=512 ;; esac
-  timeout 120 "$here/results" "$2" "$as"
+  timeout 300 "$here/results" "$2" "$as"
 }
 # everything KIND BSG: what tools show of it, and what it answers to commands of all kinds
 everything() {

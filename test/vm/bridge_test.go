@@ -17,7 +17,7 @@ const bridged = "-device virtio-scsi-pci,id=bus" +
 
 // TestBridge is devices of a guest, real ones and such that its kernel and QEMU make up, that lunette serves to the guest itself.
 func TestBridge(t *testing.T) {
-	bed{image: "initiators", seconds: "1200", script: "bridge.sh", others: []string{"attach.sh", "tape", "bridge"}, devices: bridged, fill: bridgedFiles}.run(t)
+	bed{image: "initiators", seconds: "1800", script: "bridge.sh", others: []string{"attach.sh", "tape", "bridge"}, devices: bridged, fill: bridgedFiles}.run(t)
 }
 
 // bridgedFiles are what is behind bridged, and another disc.

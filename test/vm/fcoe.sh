@@ -412,7 +412,7 @@ results() {
   udevadm control --start-exec-queue
 }
 unit_results() { # LUN NAME
-  timeout 90 "$here/results" "$(disk same "$1")" "${2##*-}" >"/run/$2.tcp" && timeout 90 "$here/results" "$(over x0 same "$1")" "${2##*-}" >"/run/$2.fcp" || return
+  timeout 300 "$here/results" "$(disk same "$1")" "${2##*-}" >"/run/$2.tcp" && timeout 300 "$here/results" "$(over x0 same "$1")" "${2##*-}" >"/run/$2.fcp" || return
   if [ "$(grep -c ': status 00' "/run/$2.tcp")" -lt 70 ] || [ "$(grep -c ': status 02' "/run/$2.tcp")" -lt 20 ]; then
     cat "/run/$2.tcp" # hardly anything was done, or refused
     return 1

@@ -78,7 +78,7 @@ file_system() {
   local d; d=$(disk main 0)
   calm
   mkfs.ext4 -q -F "$d" && mount "$d" /mnt
-  timeout 60 fio --name=fs --directory=/mnt --size=8m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
+  timeout 240 fio --name=fs --directory=/mnt --size=8m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
   sync && umount /mnt
   e2fsck -fn "$d"
   undisturbed

@@ -21,6 +21,7 @@ step() {
   sed 's/^/    /' "$log"
   dmesg | tail -n 10 | sed 's/^/    dmesg: /'
   for log in /run/*.log; do
+    [ -e "$log" ] || continue
     # what the servers said during this step
     tail -c +$((${said[$log]:-0} + 1)) "$log" | tail -n 20 | sed "s#^#    ${log##*/}: #"
     echo
@@ -30,7 +31,7 @@ step() {
 
 # within SECONDS COMMAND...: repeats it until it succeeds
 within() {
-  local deadline=$((SECONDS + $1)); shift
+  local deadline=$((SECONDS + 4 * $1)); shift # guests are slow where others run beside them
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < deadline)) || { echo "not in time: $*"; return 1; }
     sleep 0.1
@@ -145,12 +146,12 @@ undisturbed() {
 load_size=16 # MiB
 # load DEVICE SECONDS: direct writes all over $load_size for about that long, read back and checked
 load() {
-  timeout 150 fio --name=load --filename="$1" --size="${load_size}m" --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
+  timeout 500 fio --name=load --filename="$1" --size="${load_size}m" --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
     --rate_iops=$((load_size * 256 / $2)) --verify=crc32c --verify_fatal=1 --randseed=7 --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
 }
 # check DEVICE: what load wrote is still there
 check() {
-  timeout 60 fio --name=load --filename="$1" --size="${load_size}m" --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
+  timeout 240 fio --name=load --filename="$1" --size="${load_size}m" --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 \
     --verify=crc32c --verify_fatal=1 --randseed=7 --verify_only --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
 }
 
@@ -160,5 +161,5 @@ quiet() { no dmesg_has 'I/O error|critical (target|medium|nexus) error|rejecting
 dmesg_has() { dmesg | grep -E "$1"; }
 
 # scribble DEVICE: random bytes on its first 8 MiB, in large writes, in a time that allows no stall
-scribble() { timeout 20 dd if=/dev/urandom of="$1" bs=1M count=8 oflag=direct status=none; }
+scribble() { timeout 80 dd if=/dev/urandom of="$1" bs=1M count=8 oflag=direct status=none; }
 zeros() { cmp -n "$3" -i "$2:0" "$1" /dev/zero; }

@@ -200,7 +200,7 @@ read_only() {
 burn() {
   local d; d=$(tcp "$1")
   dvd+rw-mediainfo "$d" || true
-  timeout 120 growisofs -use-the-force-luke=notray -use-the-force-luke=tty -Z "$d=$here/$2.iso" </dev/null
+  timeout 400 growisofs -use-the-force-luke=notray -use-the-force-luke=tty -Z "$d=$here/$2.iso" </dev/null
   within 20 sg_turs "$d"
   has "$d" "$2"
   cmp -n "$(stat -c %s "$here/$2.iso")" "$here/$2.iso" "$d"

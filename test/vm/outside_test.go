@@ -5,11 +5,11 @@ package vm
 import (
 	"bufio"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -67,11 +67,6 @@ func (o outside) do(q *qmp, words []string) (string, int) {
 		err = o.daemon.end(syscall.SIGTERM)
 	case "start":
 		err = o.daemon.start()
-	case "cut": // a file is cut short, or made longer
-		var size int64
-		if _, err = fmt.Sscan(args[1], &size); err == nil {
-			err = os.Truncate(filepath.Join(o.daemon.dir, args[0]), size)
-		}
 	case "pause": // the machine stands still for that long
 		var long time.Duration
 		if long, err = time.ParseDuration(args[0]); err == nil {
@@ -87,7 +82,7 @@ func (o outside) do(q *qmp, words []string) (string, int) {
 	case "meet":
 		err = o.meeting.meet(args[0])
 	case "alone":
-		<-o.meeting.left
+		o.meeting.alone()
 	default:
 		err = fmt.Errorf("there is no %q", what)
 	}
@@ -105,21 +100,30 @@ func pause(q *qmp, long time.Duration) error {
 	return q.do("cont", nil)
 }
 
-// A meeting is where two guests wait for each other.
+// A meeting is where two guests wait for each other, until one of them does no more.
 type meeting struct {
-	left chan struct{} // closed when one of them has ended
+	over, left   chan struct{} // closed when one of them meets nobody any more, and when one has ended
+	ends, leaves sync.Once
 
-	mu   sync.Mutex
-	once sync.Once
-	at   map[string]chan struct{}
+	mu sync.Mutex
+	at map[string]chan struct{} // the places where one of them is or has been; closed: both
 }
 
 func newMeeting() *meeting {
-	return &meeting{left: make(chan struct{}), at: make(map[string]chan struct{})}
+	return &meeting{over: make(chan struct{}), left: make(chan struct{}), at: make(map[string]chan struct{})}
 }
 
-// leave says that one of them has ended: nobody waits for it any more.
-func (m *meeting) leave() { m.once.Do(func() { close(m.left) }) }
+// leave says that one of them has ended.
+func (m *meeting) leave() {
+	m.ends.Do(func() { close(m.over) })
+	m.leaves.Do(func() { close(m.left) })
+}
+
+// alone returns when the other one has ended, which meets nobody any more.
+func (m *meeting) alone() {
+	m.ends.Do(func() { close(m.over) })
+	<-m.left
+}
 
 // meet returns when the other one has come to the place of that name too.
 func (m *meeting) meet(name string) error {
@@ -137,7 +141,35 @@ func (m *meeting) meet(name string) error {
 	select {
 	case <-both:
 		return nil
-	case <-m.left:
-		return fmt.Errorf("the other guest has ended, and not come to %s", name)
+	case <-m.over:
+	}
+	select {
+	case <-both:
+		return nil
+	default:
+		return fmt.Errorf("the other guest does not come to %s", name)
+	}
+}
+
+func TestMeeting(t *testing.T) {
+	m := newMeeting()
+	met := make(chan error)
+	go func() { met <- m.meet("a") }()
+	if err := m.meet("a"); err != nil {
+		t.Error(err)
+	}
+	if err := <-met; err != nil {
+		t.Error(err)
+	}
+	go func() { met <- m.meet("b") }()
+	alone := make(chan struct{})
+	go func() { m.alone(); close(alone) }()
+	if err := <-met; err == nil {
+		t.Error("one has met who meets nobody")
+	}
+	m.leave()
+	<-alone
+	if err := m.meet("c"); err == nil {
+		t.Error("one has met who has ended")
 	}
 }

@@ -95,7 +95,7 @@ over() {
 
 # mix DEVICE [SIZE]: 4 KiB and 1 MiB in any order, 128 at a time, written, read back and checked
 mix() {
-  timeout 150 fio --name=mix --filename="$1" --size="${2:-24m}" --rw=randwrite --bssplit=4k/95:1m/5 --direct=1 --ioengine=libaio --iodepth=128 \
+  timeout 500 fio --name=mix --filename="$1" --size="${2:-24m}" --rw=randwrite --bssplit=4k/95:1m/5 --direct=1 --ioengine=libaio --iodepth=128 \
     --verify=crc32c --verify_fatal=1 --randseed=11 --minimal >/run/fio.out || { cat /run/fio.out; return 1; }
 }
 
@@ -103,7 +103,7 @@ mix() {
 fs() {
   mkfs.ext4 -q -F "$1"
   mount "$1" /mnt
-  timeout 60 fio --name=fs --directory=/mnt --size=4m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
+  timeout 240 fio --name=fs --directory=/mnt --size=4m --nrfiles=4 --rw=randwrite --bs=4k --end_fsync=1 --verify=crc32c --verify_fatal=1 --minimal
   cp /usr/bin/fio /mnt/
   umount /mnt
   mount "$1" /mnt
@@ -423,7 +423,7 @@ impair() { tc qdisc "$1" dev v0 root "${@:2}"; inside tc qdisc "$1" dev v1 root 
 lost() {
   local d; d=$(over "$1" main 1)
   echo 2 >"/sys/block/${d#/dev/}/queue/nomerges"
-  timeout 250 fio --name=lossy --filename="$d" --size=2m --rw=randwrite --bssplit="$2" --direct=1 --ioengine=libaio --iodepth=32 \
+  timeout 500 fio --name=lossy --filename="$d" --size=2m --rw=randwrite --bssplit="$2" --direct=1 --ioengine=libaio --iodepth=32 \
     --verify=crc32c --verify_fatal=1 --randseed=13 --max_latency=25s
 }
 
@@ -456,7 +456,7 @@ together() {
   ask sessions
   calm
   for t in tcp iser srp; do
-    timeout 120 fio --name="$t" --filename="$(over "$t" main 1)" --offset=$((at * 8))m --size=8m --rw=randwrite --bs=16k --direct=1 --ioengine=libaio \
+    timeout 400 fio --name="$t" --filename="$(over "$t" main 1)" --offset=$((at * 8))m --size=8m --rw=randwrite --bs=16k --direct=1 --ioengine=libaio \
       --iodepth=16 --verify=crc32c --verify_fatal=1 --randseed="$at" --minimal >"/run/fio.$t" & pids+=($!)
     at=$((at + 1))
   done
@@ -511,7 +511,7 @@ results() {
 }
 unit_results() { # LUN NAME
   local t
-  for t in tcp iser srp; do timeout 90 "$here/results" "$(over "$t" same "$1")" "${2##*-}" >"/run/$2.$t" || return; done
+  for t in tcp iser srp; do timeout 300 "$here/results" "$(over "$t" same "$1")" "${2##*-}" >"/run/$2.$t" || return; done
   if [ "$(grep -c ': status 00' "/run/$2.tcp")" -lt 70 ] || [ "$(grep -c ': status 02' "/run/$2.tcp")" -lt 20 ]; then
     cat "/run/$2.tcp" # hardly anything was done, or refused
     return 1

@@ -34,9 +34,9 @@ loaded() {
   mtx -f "$changer" unload "$slot" 0 >/dev/null || return
   return "$status"
 }
-blank() { loaded 5 timeout 60 "$here/tape/eot.py" "${drives[0]}"; }
-filled() { loaded 6 timeout 60 "$here/tape/eot.py" "${drives[0]}" fill; }
-demands() { loaded 5 timeout 60 "$here/tape/demands.py" "${generic[0]}" "$changer"; }
+blank() { loaded 5 timeout 240 "$here/tape/eot.py" "${drives[0]}"; }
+filled() { loaded 6 timeout 240 "$here/tape/eot.py" "${drives[0]}" fill; }
+demands() { loaded 5 timeout 240 "$here/tape/demands.py" "${generic[0]}" "$changer"; }
 
 # --- what is tested -------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ import (
 
 const (
 	buildLimit = 10 * time.Minute // the guest image, once; about two minutes of it are work
-	guestLimit = "800"            // seconds; a script takes less than half of that on two slow cores that are its own
+	guestLimit = "1500"           // seconds; a script takes less than a third of that on two slow cores that are its own
 	notHad     = 3                // the status of lab -b when Debian's archive, or the keys to it, are not what the image or the QEMU needs
 )
 

@@ -32,7 +32,7 @@ setup() {
 # tested NAME: a test of the program; each of its ways, and what it does for each, is a check
 tested() {
   local status=0
-  LUNETTE_WAYS_DEVICES=$(tr '\n' ' ' </run/devices) timeout 120 "$here/ways" -test.v -test.timeout 100s -test.run "^Test$1\$" >/run/out 2>&1 || status=$?
+  LUNETTE_WAYS_DEVICES=$(tr '\n' ' ' </run/devices) timeout 400 "$here/ways" -test.v -test.timeout 380s -test.run "^Test$1\$" >/run/out 2>&1 || status=$?
   sed -nE 's/^ +--- (PASS|FAIL): ([^ ]*) .*/\1 \2/p' /run/out | sed 's/^PASS/ok/; s/^FAIL/BAD/' >/run/checks
   grep -E '^ +[a-z_]*\.go:' /run/out >>/run/notes || true
   if ((status != 0)) || no grep -q '^--- PASS' /run/out; then cat /run/out; return 1; fi
