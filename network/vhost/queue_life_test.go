@@ -414,3 +414,22 @@ func TestPoller(t *testing.T) {
 		never.found()
 	}
 }
+
+// A front-end that makes what its driver kicks by wait, and takes the kicks itself, holds up nobody: the thread does not wait for them.
+func TestKicksAreTakenByAnother(t *testing.T) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	empty(fd) // returns
+	ringBell(fd)
+	empty(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	var n [8]byte
+	if _, err := unix.Read(fd, n[:]); err != unix.EAGAIN {
+		t.Errorf("it is not empty: %v", err)
+	}
+}

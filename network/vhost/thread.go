@@ -84,18 +84,14 @@ func call(behind []func()) {
 
 // burst handles the chains that are there, as many as the ring has entries at the most, so that what is put off until Burst is not put off for ever.
 func (q *Queue) burst() (n int, err error) {
-	now := int64(0)
+	now := q.now()
 	for n < q.size {
 		var c *Chain
-		if c, err = q.next(max(now, 1)); c == nil {
+		if c, err = q.next(now); c == nil {
 			break
 		}
-		if now == 0 {
-			if q.poller.found() {
-				q.count.polled.Add(1)
-			}
-			now = q.now()
-			c.since.Store(now)
+		if n == 0 && q.poller.found() {
+			q.count.polled.Add(1)
 		}
 		n++
 		q.handler.Handle(c)

@@ -105,7 +105,7 @@ func TestOneRequest(t *testing.T) {
 }
 
 func BenchmarkRing(b *testing.B) {
-	for _, o := range []Options{{EventIndex: true}, {EventIndex: true, Indirect: true}, {}} {
+	for _, o := range kinds() {
 		b.Run(fmt.Sprintf("%+v", o), func(b *testing.B) {
 			g := newGuest(b, 4<<20)
 			p := g.place(256, o.Packed)
@@ -113,7 +113,7 @@ func BenchmarkRing(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			dev, err := NewDevice(p, o, g, Start{})
+			dev, err := NewDevice(p, o, g, o.start())
 			if err != nil {
 				b.Fatal(err)
 			}
