@@ -131,7 +131,7 @@ raw() { calm; mix "$(at 0 1)"; quiet; }
 # The same commands have the same results by the adapter and by iSCSI.
 results() {
   local lun t pid
-  modprobe iscsi_tcp virtio_net
+  modprobe -a iscsi_tcp virtio_net
   udevadm settle
   local card; card=$(command find /sys/class/net -mindepth 1 ! -name lo -printf '%f\n')
   ip addr add 10.0.2.15/24 dev "$card"
