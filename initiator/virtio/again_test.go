@@ -63,7 +63,7 @@ func load(t *testing.T, c *initiator.Conn, worker int, stop <-chan struct{}) {
 			for {
 				k.CDB, k.Out, k.In, k.ID = x.cdb, x.out, x.in, 0
 				err := doGood(c, k)
-				if k.Sense.Key == scsi.KeyUnitAttention {
+				if k.Sense.Key == scsi.KeyUnitAttention || errors.Is(err, initiator.ErrReset) {
 					continue
 				}
 				if err != nil {
@@ -77,6 +77,31 @@ func load(t *testing.T, c *initiator.Conn, worker int, stop <-chan struct{}) {
 			t.Errorf("worker %d, round %d: other data", worker, round)
 			return
 		}
+	}
+}
+
+// TestReset: a driver's life ends with the next one's beginning, under load, and what was open ends with an error that says so.
+func TestReset(t *testing.T) {
+	for name, cfg := range map[string]initiator.Config{"split": {Queues: 2}, "packed": {Queues: 2, Packed: true, Direct: true, Depth: 8}} {
+		t.Run(name, func(t *testing.T) {
+			h := serve(t)
+			c := dial(t, h, cfg)
+			ready(t, c)
+			stop := make(chan struct{})
+			var all sync.WaitGroup
+			for worker := range 4 {
+				all.Go(func() { load(t, c, worker, stop) })
+			}
+			for range 5 {
+				must(t, c.Reset())
+			}
+			close(stop)
+			all.Wait()
+			must(t, c.Do(&initiator.Command{CDB: cdb.AppendTestUnitReady(nil)}))
+			if _, err := c.Manage(iu.UnitReset, 0, 0, 0); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

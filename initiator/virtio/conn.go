@@ -23,12 +23,14 @@ type Conn struct {
 
 	turn sync.Mutex // for methods of dev
 
+	ctx  context.Context // ends with the connection
+	end  context.CancelFunc
+	gone chan struct{}
+
 	mu      sync.Mutex
 	err     error // why it has ended
-	closing chan struct{}
-	gone    chan struct{}
+	again   int   // times that it has come back
 	threads sync.WaitGroup
-	again   int // times that it has come back
 }
 
 // Dial attaches to the host at the socket path. The caller closes it.
@@ -43,10 +45,12 @@ func Dial(ctx context.Context, path string, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{cfg: cfg, dev: dev, closing: make(chan struct{}), gone: make(chan struct{})}
+	c := &Conn{cfg: cfg, dev: dev, gone: make(chan struct{})}
+	c.ctx, c.end = context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, func() { _ = dev.Socket().Close() })
 	defer stop()
 	if err := c.attach(); err != nil {
+		c.end()
 		return nil, errors.Join(err, context.Cause(ctx), dev.Close())
 	}
 	c.start()
@@ -96,7 +100,7 @@ func (c *Conn) attach() (err error) {
 	if err := c.dev.Start(); err != nil {
 		return err
 	}
-	c.events.flush()
+	c.events.ring.Flush()
 	return nil
 }
 
@@ -207,7 +211,7 @@ func (c *Conn) watch() {
 		c.turn.Unlock()
 		select {
 		case <-lost:
-		case <-c.closing:
+		case <-c.ctx.Done():
 			return
 		}
 		if !c.cfg.Reconnect {
@@ -225,20 +229,9 @@ const pause = 20 * time.Millisecond
 
 // comeBack tries until there is a back-end again; false: the connection is closed.
 func (c *Conn) comeBack() bool {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		select {
-		case <-c.closing:
-			cancel()
-		case <-stop:
-		}
-	}()
 	for {
 		c.turn.Lock()
-		err := c.dev.Reconnect(ctx)
+		err := c.dev.Reconnect(c.ctx)
 		c.turn.Unlock()
 		if err == nil {
 			c.mu.Lock()
@@ -248,7 +241,7 @@ func (c *Conn) comeBack() bool {
 		}
 		select {
 		case <-time.After(pause):
-		case <-c.closing:
+		case <-c.ctx.Done():
 			return false
 		}
 	}
@@ -265,7 +258,7 @@ func (c *Conn) fail(err error) {
 		err = fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	c.err = err
-	close(c.closing)
+	c.end()
 	c.mu.Unlock()
 	for _, q := range c.queues {
 		q.finish(err)
@@ -273,6 +266,54 @@ func (c *Conn) fail(err error) {
 	c.control.finish(err)
 	c.events.ring.Wake()
 	close(c.gone)
+}
+
+// Reset resets the host and begins another driver's life, as a guest does that boots again: commands that the host does not give back before that end with ErrReset, and what is asked of the Conn
+// meanwhile waits. Events that were not told yet are lost.
+func (c *Conn) Reset() error {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if err := c.dev.Stop(); err != nil {
+		return err
+	}
+	for _, q := range c.queues {
+		q.gather()
+	}
+	var open []*Command
+	err := c.halted(func() error {
+		for _, q := range c.queues {
+			open = append(open, q.drop(ErrReset)...)
+		}
+		c.control.drop()
+		if err := c.dev.Reset(); err != nil {
+			return err
+		}
+		if err := c.events.postAll(); err != nil {
+			return err
+		}
+		if err := c.dev.Start(); err != nil {
+			return err
+		}
+		c.events.ring.Flush()
+		return nil
+	})
+	for _, k := range open {
+		k.end()
+	}
+	return err
+}
+
+// halted calls f while nobody uses a ring.
+func (c *Conn) halted(f func() error) error {
+	for _, q := range c.queues {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+	}
+	c.control.mu.Lock()
+	defer c.control.mu.Unlock()
+	c.events.mu.Lock()
+	defer c.events.mu.Unlock()
+	return f()
 }
 
 // Abandon breaks the connection off: what is open ends with ErrClosed. Buffers stay, until Close.

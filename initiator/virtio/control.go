@@ -1,6 +1,7 @@
 package virtio
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 
@@ -60,7 +61,7 @@ func (c *Conn) Ask(b []byte, n int) ([]byte, error) {
 	}
 	answer, ok := <-done
 	if !ok {
-		return nil, c.Err()
+		return nil, cmp.Or(c.Err(), ErrReset)
 	}
 	return answer, nil
 }

@@ -2,18 +2,21 @@ package virtio
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/lunette-io/lunette/network/vhost/frontend"
 	"github.com/lunette-io/lunette/network/vhost/ring"
 	"github.com/lunette-io/lunette/transport/virtio/iu"
 )
 
-// An eventQueue is the event queue, in which buffers wait for what the host has to tell. It is used by its own thread.
+// An eventQueue is the event queue, in which buffers wait for what the host has to tell.
 type eventQueue struct {
 	conn *Conn
-	ring *frontend.Queue
 	mem  []byte
 	addr uint64
+
+	mu   sync.Mutex // for the ring
+	ring *frontend.Queue
 }
 
 func newEventQueue(c *Conn) (*eventQueue, error) {
@@ -42,20 +45,19 @@ func (x *eventQueue) post(i uint64) error {
 	return x.ring.Add(nil, []ring.Piece{{Addr: x.addr + i*iu.EventLen, Len: iu.EventLen}}, i)
 }
 
-func (x *eventQueue) flush() { x.ring.Flush() }
-
 // run tells what comes until the end.
 func (x *eventQueue) run() {
 	for {
-		select {
-		case <-x.conn.closing:
+		if x.conn.ctx.Err() != nil {
 			return
-		default:
 		}
-		n, late, err := x.take()
+		e, n, late, err := x.take()
 		if err != nil {
 			x.conn.fail(err)
 			return
+		}
+		if n > 0 && x.conn.cfg.Events != nil {
+			x.conn.cfg.Events(e)
 		}
 		if n > 0 || late {
 			continue
@@ -67,28 +69,26 @@ func (x *eventQueue) run() {
 	}
 }
 
-// take tells one event.
-func (x *eventQueue) take() (n int, late bool, err error) {
+// take takes an event, and posts its buffer again; with none it asks the host to call for the next. late: there is one after all.
+func (x *eventQueue) take() (e iu.Event, n int, late bool, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	i, written, ok, err := x.ring.Get()
 	if err != nil {
-		return 0, false, err
+		return e, 0, false, err
 	}
 	if !ok {
-		return 0, x.ring.Want(true), nil
+		return e, 0, x.ring.Want(true), nil
 	}
 	if written != iu.EventLen {
-		return 0, false, fmt.Errorf("virtio: an event of %d bytes", written)
+		return e, 0, false, fmt.Errorf("virtio: an event of %d bytes", written)
 	}
-	e, err := iu.ParseEvent(x.mem[i*iu.EventLen:][:iu.EventLen])
-	if err != nil {
-		return 0, false, err
+	if e, err = iu.ParseEvent(x.mem[i*iu.EventLen:][:iu.EventLen]); err != nil {
+		return e, 0, false, err
 	}
 	if err := x.post(i); err != nil {
-		return 0, false, err
+		return e, 0, false, err
 	}
-	x.flush()
-	if x.conn.cfg.Events != nil {
-		x.conn.cfg.Events(e)
-	}
-	return 1, false, nil
+	x.ring.Flush()
+	return e, 1, false, nil
 }
