@@ -12,7 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 role=$1; shift
 user=alice iqn=iqn.2026-11.io.lunette
-address=10.0.2.2 # QEMU's name for its machine
+address=10.0.2.100 # leads to the daemon's portal, see the test
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$here/lib.sh"

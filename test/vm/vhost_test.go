@@ -39,6 +39,7 @@ func vhostTwo(t *testing.T) {
 	tcp := freePort(t)
 	d := newDaemon(t, dir, vhostDocument(t, dir, tcp))
 	first, second := vhostBed(d, "first", ""), vhostBed(d, "second", newerQEMU)
+	first.devices += forwarded(t, dir, tcp)
 	if _, ok := qemu(t, newerQEMU); !ok {
 		t.Run("second", func(t *testing.T) { t.Skipf("NOT TESTED: QEMU of %s cannot be had here; lab has said why", newerQEMU) })
 		second = vhostBed(d, "second", "") // which attaches, and is there for reservations
@@ -106,6 +107,21 @@ func vhostDevices(socket, memory string, again bool) string {
 	}
 	return " -object memory-backend-memfd,id=ram,size=" + memory + "M,share=on -machine memory-backend=ram" +
 		" -chardev socket,id=adapter,path=" + socket + reconnect + " -device vhost-user-scsi-pci,chardev=adapter"
+}
+
+// forwarded are QEMU's arguments for a network card that leads to the daemon's portal for iSCSI, and nowhere else. What carries a connection is made in dir.
+func forwarded(t *testing.T, dir, portal string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(portal)
+	path := filepath.Join(dir, "forward")
+	if err == nil {
+		script := "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/" + port + "\ncat <&3 &\nexec cat >&3\n"
+		err = os.WriteFile(path, []byte(script), 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return " -netdev user,id=card,restrict=on,guestfwd=tcp:10.0.2.100:" + port + "-cmd:" + path + " -device virtio-net-pci,netdev=card"
 }
 
 // settings leaves for the script what is known here alone.
