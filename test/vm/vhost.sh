@@ -108,7 +108,7 @@ attach() {
   modprobe virtio_scsi
   within 120 at 0 0
   within 30 at 0 1
-  udevadm settle
+  within 30 udevadm settle # which fails while its daemon is busy with the first devices
   lsscsi -g
   has_size 0 0 64
   has_size 0 1 48
@@ -159,7 +159,8 @@ unit_results() { # LUN
     cat "/run/$name.tcp" # hardly anything was done, or refused
     return 1
   fi
-  diff -u "/run/$name.tcp" "/run/$name.virtio"
+  # Too little room has an answer of its own here, since there is no field for how much (virtio 1.3, 5.6.6.1.1: OVERRUN), which Linux has the host say.
+  diff -u "/run/$name.tcp" <(sed -E '/^(READ\(10\), (less|no) room|WRITE\(10\), (less|no) data): /s/ host 07 driver 00 / /' "/run/$name.virtio")
 }
 
 # Units come, grow and go while the guest looks at nothing: it is told by events.
