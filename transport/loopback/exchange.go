@@ -137,7 +137,7 @@ func (s *Session) SendDataIn(t *target.Task, off int64, data *buffer.Lease) {
 
 // copyIn copies to the initiator's buffer, unless that is where the data is. It reports false if the buffer is gone. It takes the lease.
 func (s *Session) copyIn(e *exchange, off int64, data *buffer.Lease) bool {
-	if s.filled(e, off, data) {
+	if s.opt.Lend && s.filled(e, off, data) {
 		return true
 	}
 	defer data.Release()
