@@ -69,6 +69,43 @@ func TestBenchTable(t *testing.T) {
 	}
 }
 
+// A socket for virtual machines is measured as any portal is, from the side of its daemon as well.
+func TestBenchVHost(t *testing.T) {
+	sandbox(t)
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := dir + "/vm.sock"
+	s := serve(t, "--memory", "4M", "--portal", "virtio+vhost://"+path)
+	var out, errs bytes.Buffer
+	status := run(t.Context(), []string{"bench", "vhost://" + path + "?target=0&lun=0", "--connections", "2", "--depth", "8", "--read", "70", "--count", "1001",
+		"--verify", "--destroy-data", "--socket", s.socket, "-o", "json"}, &out, &errs)
+	var r benchReport
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || status != exitOK || errs.Len() > 0 {
+		t.Fatalf("status %d, %v, %s%s", status, err, &out, &errs)
+	}
+	if r.Commands() != 1001 || !r.Load.Verified || r.Wakes == nil || r.Wakes.Kicks <= 0 || r.Wakes.Waits <= 0 {
+		t.Errorf("%+v, %+v", r, r.Wakes)
+	}
+	if x := r.Server; x == nil || x.Receives <= 0 || x.Sends <= 0 || x.Copied < 4096 || x.Copied > 4096+iuBytes {
+		t.Errorf("server: %+v", x)
+	}
+	out.Reset()
+	if status := run(t.Context(), []string{"bench", "vhost://" + path, "--count", "10", "--socket", s.socket}, &out, &errs); status != exitOK ||
+		!regexp.MustCompile(`(?m)^wakes per command: [\d.]+ kicks of the device, [\d.]+ calls of the client, which slept [\d.]+ times$`).MatchString(out.String()) ||
+		!regexp.MustCompile(`(?m)^server per command: [\d.]+ wakes, [\d.]+ calls, \d+ bytes copied, 0 bytes read or written in place,`).MatchString(out.String()) {
+		t.Errorf("status %d, %s%s", status, &out, &errs)
+	}
+	errs.Reset()
+	if status := run(t.Context(), []string{"bench", "vhost://" + path + "x"}, &out, &errs); status != exitFailed || !strings.Contains(errs.String(), "there is no socket "+path+"x") {
+		t.Errorf("status %d, %s", status, &errs)
+	}
+}
+
+// iuBytes is what a request and its response have beside their data.
+const iuBytes = 51 + 108
+
 // A unit that fails is an error with its sense, and the rest is measured.
 func TestBenchCountsErrors(t *testing.T) {
 	sandbox(t)

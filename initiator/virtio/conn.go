@@ -279,41 +279,21 @@ func (c *Conn) Reset() error {
 	for _, q := range c.queues {
 		q.gather()
 	}
-	var open []*Command
-	err := c.halted(func() error {
-		for _, q := range c.queues {
-			open = append(open, q.drop(ErrReset)...)
-		}
-		c.control.drop()
-		if err := c.dev.Reset(); err != nil {
-			return err
-		}
-		if err := c.events.postAll(); err != nil {
-			return err
-		}
-		if err := c.dev.Start(); err != nil {
-			return err
-		}
-		c.events.ring.Flush()
-		return nil
-	})
-	for _, k := range open {
-		k.end()
-	}
-	return err
-}
-
-// halted calls f while nobody uses a ring.
-func (c *Conn) halted(f func() error) error {
 	for _, q := range c.queues {
-		q.mu.Lock()
-		defer q.mu.Unlock()
+		q.hold()
+		defer q.release()
 	}
-	c.control.mu.Lock()
-	defer c.control.mu.Unlock()
-	c.events.mu.Lock()
-	defer c.events.mu.Unlock()
-	return f()
+	c.control.hold()
+	defer c.control.release()
+	c.events.hold()
+	defer c.events.release()
+	if err := c.dev.Reset(); err != nil {
+		return err
+	}
+	if err := c.events.postAll(); err != nil {
+		return err
+	}
+	return c.dev.Start()
 }
 
 // Abandon breaks the connection off: what is open ends with ErrClosed. Buffers stay, until Close.

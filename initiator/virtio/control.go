@@ -22,6 +22,7 @@ type control struct {
 	room  sync.Cond
 	free  []int
 	open  [managed]chan []byte // who waits; nil: nobody
+	held  bool                 // the ring is made anew
 	ended error
 }
 
@@ -69,7 +70,7 @@ func (c *Conn) Ask(b []byte, n int) ([]byte, error) {
 func (x *control) post(b []byte, n int, done chan []byte) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for x.ended == nil && len(x.free) == 0 {
+	for x.ended == nil && (x.held || len(x.free) == 0) {
 		x.room.Wait()
 	}
 	if x.ended != nil {
@@ -111,7 +112,7 @@ func (x *control) take() (late bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for {
-		if x.ended != nil {
+		if x.ended != nil || x.held {
 			return false, x.ended
 		}
 		token, written, ok, err := x.ring.Get()
@@ -138,6 +139,22 @@ func (x *control) finish(err error) {
 		x.ended = err
 	}
 	x.drop()
+	x.ring.Wake()
+}
+
+// hold and release are those of a Queue.
+func (x *control) hold() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.held = true
+	x.drop()
+}
+
+func (x *control) release() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.held = false
+	x.room.Broadcast()
 	x.ring.Wake()
 }
 

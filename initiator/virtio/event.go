@@ -17,6 +17,7 @@ type eventQueue struct {
 
 	mu   sync.Mutex // for the ring
 	ring *frontend.Queue
+	held bool // the ring is made anew
 }
 
 func newEventQueue(c *Conn) (*eventQueue, error) {
@@ -73,6 +74,9 @@ func (x *eventQueue) run() {
 func (x *eventQueue) take() (e iu.Event, n int, late bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.held {
+		return e, 0, false, nil
+	}
 	i, written, ok, err := x.ring.Get()
 	if err != nil {
 		return e, 0, false, err
@@ -91,4 +95,19 @@ func (x *eventQueue) take() (e iu.Event, n int, late bool, err error) {
 	}
 	x.ring.Flush()
 	return e, 1, false, nil
+}
+
+// hold and release are those of a Queue.
+func (x *eventQueue) hold() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.held = true
+}
+
+func (x *eventQueue) release() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.held = false
+	x.ring.Flush()
+	x.ring.Wake()
 }

@@ -15,11 +15,12 @@ type Queue struct {
 	over bool         // guarded by life
 
 	mu    sync.Mutex
-	room  sync.Cond // a slot is free, or ended is set
+	room  sync.Cond // a slot is free, the ring is there again, or ended is set
 	mem   []byte
 	slots []slot
 	free  []int
 	next  uint64 // the ID of the next command that has none
+	held  bool   // the ring is made anew
 	ended error  // why there are no more commands
 
 	done []*Command // of the last Wait
@@ -51,11 +52,13 @@ func (q *Queue) Submit(k *Command) error {
 	k.begin()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.ended == nil && len(q.free) == 0 {
-		if q.conn.cfg.Manual {
+	for q.ended == nil && (q.held || len(q.free) == 0) {
+		if q.conn.cfg.Manual && !q.held {
 			return ErrFull
 		}
-		q.ring.Flush() // who waits behind what nobody sees waits for ever
+		if !q.held {
+			q.ring.Flush() // who waits behind what nobody sees waits for ever
+		}
 		q.room.Wait()
 	}
 	if q.ended != nil {
@@ -83,7 +86,7 @@ func (q *Queue) Submit(k *Command) error {
 func (q *Queue) Flush() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.ended == nil {
+	if q.ended == nil && !q.held {
 		q.ring.Flush()
 	}
 }
@@ -95,6 +98,9 @@ func (q *Queue) Stats() frontend.QueueStats { return q.ring.Stats() }
 func (q *Queue) take(dst []*Command, want bool) (all []*Command, late bool, err error) {
 	if q.ended != nil {
 		return dst, false, q.ended
+	}
+	if q.held {
+		return dst, false, nil
 	}
 	for {
 		token, written, ok, err := q.ring.Get()
@@ -226,6 +232,26 @@ func (q *Queue) finish(err error) {
 	for _, k := range open {
 		k.end()
 	}
+}
+
+// hold keeps everybody from the ring, and ends what is open with ErrReset.
+func (q *Queue) hold() {
+	q.mu.Lock()
+	q.held = true
+	open := q.drop(ErrReset)
+	q.mu.Unlock()
+	for _, k := range open {
+		k.end()
+	}
+}
+
+// release lets everybody go on, with a ring that is new.
+func (q *Queue) release() {
+	q.mu.Lock()
+	q.held = false
+	q.room.Broadcast()
+	q.mu.Unlock()
+	q.ring.Wake()
 }
 
 // drop takes what is open out of its slots. q.mu is held.
