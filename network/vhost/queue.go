@@ -135,11 +135,9 @@ func (q *Queue) halt() {
 // is closed. It is called once, after start.
 func (q *Queue) drain(abort <-chan struct{}) {
 	q.halt()
-	ended := q.ended
-	for ended != nil || q.inflight.Load() > 0 {
+	<-q.ended // soon, as the handler does not wait; so the handler is not given chains after it was asked to abort all
+	for q.inflight.Load() > 0 {
 		select {
-		case <-ended:
-			ended = nil
 		case <-q.empty:
 		case <-abort:
 			abort = nil

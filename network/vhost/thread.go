@@ -85,7 +85,7 @@ func call(behind []func()) {
 // burst handles the chains that are there, as many as the ring has entries at the most, so that what is put off until Burst is not put off for ever.
 func (q *Queue) burst() (n int, err error) {
 	now := q.now()
-	for n < q.size {
+	for n < q.size && !q.halting.Load() {
 		var c *Chain
 		if c, err = q.next(now); c == nil {
 			break
