@@ -60,7 +60,7 @@ steady_begins() {
   local d; d=$(disk steady 0)
   setsid bash -c ': >/run/steady.running
     timeout 1400 fio --name=steady --filename="$1" --size=16m --rw=randwrite --bs=4k --direct=1 --ioengine=libaio --iodepth=8 --rate_iops=400 \
-      --time_based --runtime=600 --verify=crc32c --verify_backlog=64 --verify_fatal=1 --randseed=7 --minimal >/run/steady.out 2>&1 &
+      --time_based --runtime=1350 --verify=crc32c --verify_backlog=64 --verify_fatal=1 --randseed=7 --minimal >/run/steady.out 2>&1 &
     echo $! >/run/steady.pid; wait $!; echo $? >/run/steady.status' - "$d" </dev/null >/dev/null 2>&1 &
   within 10 test -s /run/steady.pid
   sleep 1
