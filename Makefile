@@ -18,7 +18,7 @@ SIEGE ?= 1h
 BENCH ?=
 COMPARE ?= iser
 # Packages whose tests run whole targets: with each engine (see docs/design/datapath.md).
-WHOLE = ./bench/... ./cmd/... ./daemon/... ./transport/...
+WHOLE = ./bench/... ./daemon/... ./transport/...
 # Packages that do more without the race detector (allocations are counted, more rounds): for all others the run with it is the harder one.
 UNRACED = $$(grep -rl --include='*.go' '^//go:build !race' . | xargs -n1 dirname | sort -u)
 
@@ -63,7 +63,7 @@ test: deps build verbs lint
 	test/loud.sh -race -timeout 600s ./...
 	test/loud.sh -timeout 600s $(UNRACED)
 	LUNETTE_ENGINE=reactors test/loud.sh -race -timeout 600s $(WHOLE)
-	test/fuzz.sh 2s
+	test/fuzz.sh 1s
 	$(MAKE) --no-print-directory abuse hostile scale crash interop vm
 	LUNETTE_ENGINE=reactors $(MAKE) --no-print-directory abuse interop
 	@echo "ok   make test"
