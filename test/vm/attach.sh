@@ -29,7 +29,7 @@ srp_login() { # NAME [OPTIONS]
   echo "$line${2:+,$2}" >"/sys/class/infiniband_srp/srp-${adapter}0-1/add_target"
 }
 # load_srp [PARAMETERS]: it tries again after two seconds, and keeps what is under way for long enough.
-load_srp() { modprobe ib_srp reconnect_delay=2 fast_io_fail_tmo=60 dev_loss_tmo=120 "$@"; }
+load_srp() { modprobe ib_srp reconnect_delay=2 fast_io_fail_tmo=240 dev_loss_tmo=480 "$@"; }
 # srp_host NAME: the kernel's host of it
 srp_host() {
   local h id; id=$(add_target "$1" | sed 's/^id_ext=\([0-9a-f]*\),.*/0x\1/')

@@ -94,7 +94,7 @@ open_iscsi() {
   cat >/etc/iscsi/iscsid.conf <<-CONF
 	iscsid.startup = /sbin/iscsid
 	node.startup = manual
-	node.session.timeo.replacement_timeout = 60
+	node.session.timeo.replacement_timeout = 240
 	node.conn[0].timeo.login_timeout = 5
 	node.conn[0].timeo.logout_timeout = 5
 	node.conn[0].timeo.noop_out_interval = 2
