@@ -49,16 +49,23 @@ func (d *IO) pieces(ctx context.Context, off, n int64, do func(b []byte, at, n i
 func (d *IO) bounceRead(ctx context.Context, into *buffer.Lease, off int64) error {
 	return d.pieces(ctx, off, into.Len(), func(b []byte, at, n int64) error {
 		from, to := d.whole(at, n)
-		if err := d.move(b[:to-from], from, fdio.ReadAt); err != nil {
+		if err := d.move(b[:to-from], from, 0, fdio.ReadAt); err != nil {
 			return err
 		}
 		return foreign(into.GuardedCopy(at-off, b[at-from:at-from+n]))
 	})
 }
 
+// bounceFrom writes from, by bounceWrite.
+func (d *IO) bounceFrom(ctx context.Context, from *buffer.Lease, off int64, flags int) error {
+	return d.bounceWrite(ctx, off, from.Len(), flags, func(at int64, part []byte) error {
+		return foreign(from.GuardedRead(at, part))
+	})
+}
+
 // bounceWrite writes what fill copies into the parts it is asked for, by their offset
-// in the range, or fails.
-func (d *IO) bounceWrite(ctx context.Context, off, n int64, fill func(at int64, part []byte) error) error {
+// in the range, or fails. The flags are those of pwritev2(2), for whole blocks alone.
+func (d *IO) bounceWrite(ctx context.Context, off, n int64, flags int, fill func(at int64, part []byte) error) error {
 	if from, to := d.whole(off, n); from != off || to != off+n {
 		d.parts.Lock()
 		defer d.parts.Unlock()
@@ -71,20 +78,20 @@ func (d *IO) bounceWrite(ctx context.Context, off, n int64, fill func(at int64, 
 		from, to := d.whole(at, n)
 		// What is kept of the first block and of the last must be there first.
 		if from != at {
-			if err := d.move(b[:block], from, fdio.ReadAt); err != nil {
+			if err := d.move(b[:block], from, 0, fdio.ReadAt); err != nil {
 				return err
 			}
 		}
 		last := to - block
 		if to != at+n && (last != from || from == at) {
-			if err := d.move(b[last-from:to-from], last, fdio.ReadAt); err != nil {
+			if err := d.move(b[last-from:to-from], last, 0, fdio.ReadAt); err != nil {
 				return err
 			}
 		}
 		if err := fill(at-off, b[at-from:at-from+n]); err != nil {
 			return err
 		}
-		return d.move(b[:to-from], from, fdio.WriteAt)
+		return d.move(b[:to-from], from, flags, fdio.WriteAt)
 	})
 }
 
@@ -97,10 +104,10 @@ func foreign(err error) error {
 }
 
 // move moves aligned bytes.
-func (d *IO) move(b []byte, off int64, by func(int, *buffer.Lease, int64, int) (int64, error)) error {
+func (d *IO) move(b []byte, off int64, flags int, by func(int, *buffer.Lease, int64, int) (int64, error)) error {
 	var l buffer.Lease
 	l.Init(nil, buffer.Segment{Mem: b})
-	_, err := by(d.fd, &l, off, 0)
+	_, err := by(d.fd, &l, off, flags)
 	return err
 }
 
@@ -115,13 +122,13 @@ func (d *IO) zeroParts(ctx context.Context, off, n int64) (from, to int64, err e
 	from, _ = d.whole(off+d.align.Offset-1, 0)
 	to, _ = d.whole(end, 0)
 	if from > to { // a part of one block
-		return off, off, d.bounceWrite(ctx, off, n, zeros)
+		return off, off, d.bounceWrite(ctx, off, n, 0, zeros)
 	}
 	if off < from {
-		err = d.bounceWrite(ctx, off, from-off, zeros)
+		err = d.bounceWrite(ctx, off, from-off, 0, zeros)
 	}
 	if err == nil && to < end {
-		err = d.bounceWrite(ctx, to, end-to, zeros)
+		err = d.bounceWrite(ctx, to, end-to, 0, zeros)
 	}
 	return from, to, err
 }

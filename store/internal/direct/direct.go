@@ -88,21 +88,33 @@ func (d *IO) Aligned(l *buffer.Lease, off int64) bool {
 	return true
 }
 
-// ReadAt fills into.
+// ReadAt fills into. Of a block device the kernel says EIO too when foreign memory is gone, if that is so large that it
+// takes several operations of the device. So after EIO such memory is copied, which tells whose fault it is.
 func (d *IO) ReadAt(ctx context.Context, into *buffer.Lease, off int64) error {
 	if !d.Aligned(into, off) {
 		return d.bounceRead(ctx, into, off)
 	}
 	_, err := fdio.ReadAt(d.fd, into, off, 0)
+	if err == unix.EIO && into.Foreign() {
+		return d.bounceRead(ctx, into, off)
+	}
 	return err
 }
 
 // WriteAt writes from. The flags are those of pwritev2(2), for what is aligned: nothing else
-// is written with any.
+// is written with any. Of EIO see ReadAt.
 func (d *IO) WriteAt(ctx context.Context, from *buffer.Lease, off int64, flags int) error {
 	if !d.Aligned(from, off) {
-		return d.bounceWrite(ctx, off, from.Len(), func(at int64, part []byte) error { return foreign(from.GuardedRead(at, part)) })
+		return d.bounceFrom(ctx, from, off, 0)
 	}
+	err := d.writeWhole(from, off, flags)
+	if err == unix.EIO && from.Foreign() {
+		return d.bounceFrom(ctx, from, off, flags)
+	}
+	return err
+}
+
+func (d *IO) writeWhole(from *buffer.Lease, off int64, flags int) error {
 	d.parts.RLock()
 	defer d.parts.RUnlock()
 	_, err := fdio.WriteAt(d.fd, from, off, flags)
@@ -132,6 +144,6 @@ func (d *IO) Zero(ctx context.Context, off, n int64, whole func(off, n int64) er
 func (d *IO) WriteZeros(ctx context.Context, off, n int64) error {
 	return d.pieces(ctx, off, n, func(b []byte, at, n int64) error {
 		clear(b[:n])
-		return d.move(b[:n], at, fdio.WriteAt)
+		return d.move(b[:n], at, 0, fdio.WriteAt)
 	})
 }

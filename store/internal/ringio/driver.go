@@ -195,7 +195,7 @@ func (d *driver) Ended(r *uring.Ring, user uint64, res int32) {
 		if err = s.Canceled(); err != nil && (errno == unix.ECANCELED || errno == unix.EINTR) {
 			break
 		}
-		if passes(errno) {
+		if passes(errno) || errno == unix.EIO && s.Data.Foreign() { // see direct.IO.ReadAt
 			d.turnAway(i)
 			return
 		}
