@@ -17,7 +17,7 @@ FUZZTIME ?= 30s
 SIEGE ?= 1h
 BENCH ?=
 COMPARE ?= iser
-# Packages whose tests run whole targets: with each engine (see docs/design/datapath.md).
+# Packages whose tests run whole targets: with each engine (see docs/design/datapath.md). Those of cmd do as well, but are about what is printed.
 WHOLE = ./bench/... ./daemon/... ./transport/...
 # Packages that do more without the race detector (allocations are counted, more rounds): for all others the run with it is the harder one.
 UNRACED = $$(grep -rl --include='*.go' '^//go:build !race' . | xargs -n1 dirname | sort -u)

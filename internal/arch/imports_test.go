@@ -95,8 +95,6 @@ var rules = []rule{
 	{"transport/fcp/iu", []string{"scsi"}, "wire elements know no exchange"},
 	{"transport/fcp", []string{"transport/fcp/iu", "target", "scsi/...", "buffer", "network/fc", "network/fc/nport", "internal/ratelog", "internal/share", "internal/wildcard"}, "a transport knows its network, and no other transport"},
 
-	{"transport/virtio/iu", []string{"scsi"}, "wire elements know no queue"},
-	{"transport/virtio", []string{"transport/virtio/iu", "target", "scsi/...", "buffer", "network/vhost", "internal/ratelog", "internal/share", "internal/wildcard"}, "a transport knows its network, and no other transport"},
 
 	{"agent/model", []string{"scsi"}, "the document is data; the names of targets in it are SCSI's"},
 	{"agent/state", []string{"internal/failpoint"}, "generations are texts: what stands in them is nobody's business there"},
