@@ -95,7 +95,6 @@ var rules = []rule{
 	{"transport/fcp/iu", []string{"scsi"}, "wire elements know no exchange"},
 	{"transport/fcp", []string{"transport/fcp/iu", "target", "scsi/...", "buffer", "network/fc", "network/fc/nport", "internal/ratelog", "internal/share", "internal/wildcard"}, "a transport knows its network, and no other transport"},
 
-
 	{"agent/model", []string{"scsi"}, "the document is data; the names of targets in it are SCSI's"},
 	{"agent/state", []string{"internal/failpoint"}, "generations are texts: what stands in them is nobody's business there"},
 	{"agent/plan", []string{"agent/model"}, "a plan is data about two documents: it asks nothing and does nothing"},
