@@ -168,7 +168,8 @@ func (p *path) lose(l *link, why error) {
 // look is called when it may be that the device has come or gone.
 func (p *path) look() { p.desk.order(func(j *jobs) { j.look = true }) }
 
-// probe finds out whether the device, which nobody knows to be gone, is: it may have been taken out and put in again. One that has commands says so with their ends.
+// probe finds out whether the device, which nobody knows to be gone, is: it may have been taken out and put in again. One that has
+// commands says so with the ends of those that come to it, and is looked for again when it has none.
 func (p *path) probe() {
 	l := p.queue.quiet()
 	if l == nil {

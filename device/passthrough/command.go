@@ -171,9 +171,16 @@ func (p *path) finish(c *command) {
 		c.task.OnAbort(nil) // whoever notes the abort of c has come back then
 		p.answer(c)
 	}
-	p.queue.release(c)
+	p.release(c)
 	p.drop(c)
 	p.advance()
+}
+
+// release lets the next command have the place of c, and looks for the device if that was put off because of c.
+func (p *path) release(c *command) {
+	if p.queue.release(c) {
+		p.look()
+	}
 }
 
 // unsent ends the command of a task, or of lunette's own, which the device has not got because of err.
@@ -186,7 +193,7 @@ func (p *path) unsent(c *command, err error) {
 	}
 	t.OnAbort(nil)
 	t.Work.Any = nil
-	p.queue.release(c)
+	p.release(c)
 	p.drop(c)
 	p.policy.failWith(t, err)
 	p.advance()

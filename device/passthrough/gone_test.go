@@ -319,3 +319,31 @@ func TestAttentionReachesAll(t *testing.T) {
 	}
 	b.good(y, rw6(scsi.OpRead6, 512), nil, 512)
 }
+
+// What says that the device may have come or gone is not forgotten because of a command that ends well.
+func TestLooksBehindCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := disk(sgtest.Config{})
+		b := newBench(t, k.Device, Config{})
+		defer b.close()
+		s := b.login(1, loopback.Options{})
+		gate := k.Hold(sgtest.Op(scsi.OpRead10))
+		p := s.Start(loopback.Command{CDB: rw(scsi.OpRead10, 0, 1), In: make([]byte, 512)})
+		synctest.Wait()
+		before := len(k.Log(sgtest.Op(scsi.OpTestUnitReady)))
+		b.source.Tell()
+		synctest.Wait()
+		if n := len(k.Log(sgtest.Op(scsi.OpTestUnitReady))); n != before {
+			t.Errorf("asked %d times while it has a command", n-before)
+		}
+		gate.Open()
+		if got := outcome(p); got != int(scsi.Good) {
+			t.Errorf("status %d", got)
+		}
+		synctest.Wait()
+		if n := len(k.Log(sgtest.Op(scsi.OpTestUnitReady))); n != before+1 {
+			t.Errorf("asked %d times", n-before)
+		}
+		b.close()
+	})
+}

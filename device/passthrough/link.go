@@ -18,6 +18,7 @@ type link struct {
 	underWay  int // commands that the device has
 	abandoned int // of these, those whose tasks are aborted
 	lost      bool
+	look      bool // when nothing is under way, somebody wants to know whether it is there still
 }
 
 // newLink returns a link, and the goroutine that closes it.
@@ -55,11 +56,15 @@ func (q *queue) current() *link {
 	return q.link
 }
 
-// quiet is current, but nil if the device has a command.
+// quiet is current, but nil if the device has a command: then who ends the last one is told to look.
 func (q *queue) quiet() *link {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.link == nil || q.link.underWay > 0 {
+	if q.link == nil {
+		return nil
+	}
+	if q.link.underWay > 0 {
+		q.link.look = true
 		return nil
 	}
 	return q.link
@@ -126,20 +131,26 @@ func (q *queue) keep(l *link) bool {
 	return !l.lost
 }
 
-// leaveAlone ends what keep has begun.
-func (q *queue) leaveAlone(l *link) {
+// leaveAlone ends what keep has begun. It reports whether to look for the device.
+func (q *queue) leaveAlone(l *link) (look bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.leaveLink(l, false)
+	return q.leaveLink(l, false)
 }
 
-// leaveLink notes that one of the commands of l has ended. q.mu is held.
-func (q *queue) leaveLink(l *link, abandoned bool) {
+// leaveLink notes that one of the commands of l has ended. It reports whether to look for the device now, which was put off because of them. q.mu is held.
+func (q *queue) leaveLink(l *link, abandoned bool) (look bool) {
 	l.underWay--
 	if abandoned {
 		l.abandoned--
 	}
-	if l.lost && l.underWay == 0 {
-		close(l.idle)
+	if l.underWay > 0 {
+		return false
 	}
+	if l.lost {
+		close(l.idle)
+		return false
+	}
+	look, l.look = l.look, false
+	return look
 }

@@ -305,16 +305,14 @@ func (q *queue) chooseOther() *command {
 	return c
 }
 
-// release notes that the device has ended c, or will never get it.
-func (q *queue) release(c *command) {
+// release notes that the device has ended c, or will never get it. It reports whether to look for the device.
+func (q *queue) release(c *command) (look bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.turn == c {
 		q.turn = nil
 	}
-	if c.link != nil {
-		q.leaveLink(c.link, c.abandoned)
-	}
+	return c.link != nil && q.leaveLink(c.link, c.abandoned)
 }
 
 // hold lets no command go until resume was called as often.

@@ -52,7 +52,9 @@ func (p *path) resetDevice() bool {
 		return false
 	}
 	err := l.dev.Reset()
-	p.queue.leaveAlone(l)
+	if p.queue.leaveAlone(l) {
+		p.look()
+	}
 	switch {
 	case err == nil:
 		p.stats.resets.Add(1)
