@@ -23,6 +23,8 @@ type Queue struct {
 	held  bool   // the ring is made anew
 	ended error  // why there are no more commands
 
+	unseen int // commands that were posted since the device was shown any
+
 	done []*Command // of the last Wait
 }
 
@@ -57,7 +59,7 @@ func (q *Queue) Submit(k *Command) error {
 			return ErrFull
 		}
 		if !q.held {
-			q.ring.Flush() // who waits behind what nobody sees waits for ever
+			q.flush() // who waits behind what nobody sees waits for ever
 		}
 		q.room.Wait()
 	}
@@ -79,7 +81,19 @@ func (q *Queue) Submit(k *Command) error {
 	}
 	s.k = k
 	q.free = q.free[:len(q.free)-1]
+	if q.unseen++; q.unseen == together {
+		q.flush()
+	}
 	return nil
+}
+
+// together is how many commands the device sees at a time at the most: it goes on with them while the next ones are made.
+const together = 4
+
+// flush is Flush. q.mu is held.
+func (q *Queue) flush() {
+	q.unseen = 0
+	q.ring.Flush()
 }
 
 // Flush lets the device see what was submitted, and kicks it if it wants that.
@@ -87,7 +101,7 @@ func (q *Queue) Flush() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.ended == nil && !q.held {
-		q.ring.Flush()
+		q.flush()
 	}
 }
 

@@ -26,26 +26,30 @@ type poller struct {
 	window time.Duration // that it looks now
 	began  time.Time     // of the wait that there is; zero: there is none
 	looks  bool
-	lost   int64 // how often the thread had lost its processor when it began to look
-	skip   int   // how many times it sleeps at once
-	back   int   // what skip was the last time
+	last   time.Time // when it was asked last in this wait
+	lost   bool      // the thread has lost its processor since it began to look
+	skip   int       // how many times it sleeps at once
+	back   int       // what skip was the last time
 }
 
 const (
 	minWindow = 2 * time.Microsecond // it grows from here
 	maxSkip   = 1024
+	lostAfter = 50 * time.Microsecond // a thread that looks takes far less between two looks at the clock, but for who has taken its processor
 )
 
 // more reports, when there is no work, whether to look again. If not, the thread sleeps.
 func (p *poller) more() bool {
 	now := time.Now()
 	if p.began.IsZero() {
-		p.began = now
+		p.began, p.last = now, now
 		return p.begin()
 	}
+	p.lost = p.lost || now.Sub(p.last) > lostAfter
+	p.last = now
 	if p.looks && now.Sub(p.began) >= p.window {
 		p.end()
-		if switched() != p.lost {
+		if p.lost {
 			p.back = min(2*p.back+1, maxSkip)
 			p.skip = p.back
 		}
@@ -65,8 +69,7 @@ func (p *poller) begin() bool {
 		p.all.now.Add(-1)
 		return false
 	}
-	p.looks = true
-	p.lost = switched()
+	p.looks, p.lost = true, false
 	return true
 }
 

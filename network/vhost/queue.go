@@ -25,6 +25,8 @@ type Queue struct {
 
 	mu     sync.Mutex // guards what follows, and giving back
 	broken bool       // the ring is not touched any more: its rules were broken, or it was stopped
+	unseen int        // chains that were given back since the driver was shown any
+	owed   bool       // it is to be called for some that it was shown
 	kept   int        // pieces of memory that chains have room for which are given back
 	copied traffic
 	lent   traffic
@@ -250,7 +252,7 @@ func (q *Queue) giveBack(c *Chain, written int64) (err error) {
 	q.lent.add(c.lends)
 	q.keep(c)
 	if id := c.ID; !q.broken {
-		err = q.device.Put(id, uint32(min(max(written, 0), c.WritableLen)))
+		err = q.show(id, uint32(min(max(written, 0), c.WritableLen)))
 	}
 	if q.inflight.Add(-1) == 0 {
 		select {
@@ -258,6 +260,23 @@ func (q *Queue) giveBack(c *Chain, written int64) (err error) {
 		default:
 		}
 	}
+	return err
+}
+
+// together is how many chains that are given back the driver sees at a time, at the most: one that is awake goes on with them while the device is at the next ones. It is called by Flush.
+const together = 4
+
+// show puts a chain, and lets the driver see it with those before it if they are enough. q.mu is held.
+func (q *Queue) show(id uint16, written uint32) error {
+	if err := q.device.Put(id, written); err != nil {
+		return err
+	}
+	if q.unseen++; q.unseen < together {
+		return nil
+	}
+	q.unseen = 0
+	call, err := q.device.Publish(false)
+	q.owed = q.owed || call
 	return err
 }
 
@@ -278,12 +297,15 @@ func (t *traffic) add(of traffic) {
 	t.out += of.out
 }
 
-// Flush lets the driver see all chains that were given back, and calls it if it wants that. No lock may be held that Handle takes. (It makes a Queue what a target.Batch flushes.)
+// Flush lets the driver see all chains that were given back, and calls it if it wants that. What was given back without Flush it may see, but it is not called for it. No lock may be held that Handle takes. (It makes a Queue what a target.Batch flushes.)
 func (q *Queue) Flush() {
 	q.mu.Lock()
 	call, err := false, error(nil)
 	if !q.broken {
-		call, err = q.device.Publish()
+		q.unseen = 0
+		call, err = q.device.Publish(true)
+		call = call || q.owed
+		q.owed = false
 	}
 	q.mu.Unlock()
 	switch {

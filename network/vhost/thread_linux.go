@@ -85,10 +85,3 @@ func closeDescriptor(fd int) {
 		_ = unix.Close(fd)
 	}
 }
-
-// switched is how often this thread has lost its processor though it had something to do.
-func switched() int64 {
-	var u unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_THREAD, &u)
-	return u.Nivcsw
-}

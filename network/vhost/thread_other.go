@@ -14,4 +14,3 @@ func ringBell(int)                             {}
 func await(*int, int) (kicked bool, err error) { return false, errLinux }
 func duplicate(int) (int, error)               { return none, errLinux }
 func closeDescriptor(int)                      {}
-func switched() int64                          { return 0 }

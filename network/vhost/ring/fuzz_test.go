@@ -124,7 +124,7 @@ func hostile(t *testing.T, text []byte) {
 			}
 		case 4:
 			d.Moved()
-			if _, err := d.Publish(); err != nil {
+			if _, err := d.Publish(s.byte()&1 != 0); err != nil {
 				t.Fatal(err)
 			}
 		case 5, 6, 7:
@@ -262,7 +262,7 @@ func FuzzInflight(f *testing.F) {
 				}
 			}
 		}
-		if _, err := d.Publish(); err != nil {
+		if _, err := d.Publish(true); err != nil {
 			t.Fatal(err)
 		}
 		// What it leaves can be taken over.

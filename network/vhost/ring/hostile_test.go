@@ -234,7 +234,7 @@ func TestAvailAlignedToTwo(t *testing.T) {
 	if err := d.Put(3, 0); err != nil {
 		t.Fatal(err)
 	}
-	if call, err := d.Publish(); !call || err != nil {
+	if call, err := d.Publish(true); !call || err != nil {
 		t.Error(call, err)
 	}
 }
@@ -249,7 +249,7 @@ func TestPutOfNothing(t *testing.T) {
 				t.Errorf("%+v: request %d was taken back", o, id)
 			}
 		}
-		if call, err := d.Publish(); call || err != nil {
+		if call, err := d.Publish(true); call || err != nil {
 			t.Error(call, err)
 		}
 	}
@@ -311,7 +311,7 @@ func TestMemoryGone(t *testing.T) {
 			if err := dev.Put(x.ID, 1); !errors.Is(err, guard.ErrFault) {
 				t.Errorf("%+v: Put: %v", o, err)
 			}
-			if _, err := dev.Publish(); !errors.Is(err, guard.ErrFault) {
+			if _, err := dev.Publish(true); !errors.Is(err, guard.ErrFault) {
 				t.Errorf("%+v: Publish: %v", o, err)
 			}
 			if _, err := dev.Want(true); !errors.Is(err, guard.ErrFault) {

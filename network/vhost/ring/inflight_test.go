@@ -34,7 +34,7 @@ func TestDeathAnywhere(t *testing.T) {
 				for len(p.held) > 0 {
 					p.giveBack(0)
 				}
-				p.publish()
+				p.publish(true)
 				for p.get() {
 				}
 				if len(p.requests) != 0 {
@@ -68,8 +68,8 @@ func (p *pair) die(rt *rapid.T) {
 		p.again = append(p.again, h.token)
 	}
 	p.held = p.held[:0]
-	slices.Sort(p.again) // requests are taken in the order of their tokens
-	p.drvSleep = false   // the driver of a new device is called, as that cannot know whether it was
+	slices.Sort(p.again)                 // requests are taken in the order of their tokens
+	p.drvSleep, p.unheard = false, false // the driver of a new device is called, as that cannot know whether it was
 	p.open()
 }
 
@@ -132,7 +132,7 @@ func TestAreaLayout(t *testing.T) {
 		p.next()
 		p.next()
 		p.giveBack(0)
-		p.publish()
+		p.publish(true)
 		want := []byte{
 			0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 7, 0, 0, 0, 1, 0, // 128 bytes have room for 7 entries
 			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,

@@ -50,6 +50,7 @@ type pair struct {
 	requests map[int]request
 	devSleep bool // the device waits for a kick
 	drvSleep bool
+	unheard  bool  // something has come back since the driver sleeps
 	again    []int // tokens that the device must have again, oldest first
 	kicks    int
 	b        Buffers
@@ -183,19 +184,20 @@ func (p *pair) giveBack(i int) {
 	p.put = append(p.put, givenBack{h.token, written})
 }
 
-func (p *pair) publish() {
-	fresh := len(p.put) > 0
-	call, err := p.dev.Publish()
+// publish lets the driver see what was put. Who sleeps is called, when the device is asked at the latest.
+func (p *pair) publish(ask bool) {
+	p.unheard = p.unheard || p.drvSleep && len(p.put) > 0
+	call, err := p.dev.Publish(ask)
 	if err != nil {
 		p.t.Fatalf("Publish: %v", err)
 	}
 	p.seen = append(p.seen, p.put...)
 	p.put = p.put[:0]
-	if p.drvSleep && fresh && !call {
+	if ask && p.unheard && !call {
 		p.t.Fatalf("the driver sleeps, and is not called")
 	}
 	if call {
-		p.drvSleep = false
+		p.drvSleep, p.unheard = false, false
 	}
 }
 
@@ -234,7 +236,7 @@ func (p *pair) drvWant(on bool) {
 	if on && already != (len(p.seen) > 0) {
 		p.t.Fatalf("the driver hears %v of %d requests", already, len(p.seen))
 	}
-	p.drvSleep = on && !already
+	p.drvSleep, p.unheard = on && !already, false
 }
 
 // sizes are those that a ring may have.
@@ -279,7 +281,7 @@ func (p *pair) step(rt *rapid.T) {
 			p.giveBack(rapid.IntRange(0, len(p.held)-1).Draw(rt, "which"))
 		}
 	case 8:
-		p.publish()
+		p.publish(rapid.Bool().Draw(rt, "ask"))
 	case 9:
 		p.get()
 	case 10:
@@ -317,10 +319,10 @@ func TestWraps(t *testing.T) {
 					for len(p.held) > 0 {
 						p.giveBack(len(p.held) / 2)
 						if i%3 == 0 {
-							p.publish()
+							p.publish(i%2 == 0)
 						}
 					}
-					p.publish()
+					p.publish(true)
 					for p.get() {
 					}
 				}
@@ -362,7 +364,7 @@ func TestBase(t *testing.T) {
 					p.giveBack(0)
 				}
 			}
-			p.publish()
+			p.publish(true)
 			p.start.Base = p.dev.Base()
 			p.open()
 			for p.get() {

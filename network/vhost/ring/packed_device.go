@@ -33,6 +33,8 @@ type packedDevice struct {
 	// Who gives them back has what follows.
 	used    uint32 // position of the next that is given back
 	told    uint32 // position up to which the driver sees them
+	asked   uint32 // told, when it was looked last whether the driver wants to be called
+	asks    bool   // publish looks
 	back    uint16 // ID of what put gives back
 	written uint32
 	first   uint32 // ID and flags of the one at told, which are stored last: the driver looks at no other before
@@ -55,7 +57,7 @@ func newPackedDevice(p Place, o Options, m Memory, s Start) (*packedDevice, erro
 		}
 		d.area = area
 	}
-	d.told = d.used
+	d.told, d.asked = d.used, d.used
 	return d, nil
 }
 
@@ -212,9 +214,10 @@ func (d *packedDevice) put() {
 	}
 }
 
-// Publish lets the driver see all that was put.
-func (d *packedDevice) Publish() (call bool, err error) {
-	if d.used == d.told {
+// Publish lets the driver see all that was put. Positions are those of two laps, and at most one lap is put at a time: it is asked at least once in a lap.
+func (d *packedDevice) Publish(ask bool) (call bool, err error) {
+	d.asks = ask || d.since(d.used, d.asked) >= uint32(d.lap)
+	if d.used == d.told && (!d.asks || d.used == d.asked) {
 		return false, nil
 	}
 	if d.area != nil {
@@ -224,21 +227,29 @@ func (d *packedDevice) Publish() (call bool, err error) {
 	if err := guard.Do(d.calls.publish); err != nil {
 		return false, err
 	}
-	old := d.told
 	d.told = d.used
+	if !d.asks {
+		return false, nil
+	}
+	old := d.asked
+	d.asked = d.used
 	return d.wanted(d.event, d.eventIndex, old, d.used), nil
 }
 
 func (d *packedDevice) publish() {
-	if d.area != nil {
-		d.area.free(d.lap.word(d.used))
+	if d.used != d.told {
+		if d.area != nil {
+			d.area.free(d.lap.word(d.used))
+		}
+		entry, _ := d.split(d.told)
+		store32(d.Desc, entry*descriptorSize+12, d.first)
+		if d.area != nil {
+			d.area.published()
+		}
 	}
-	entry, _ := d.split(d.told)
-	store32(d.Desc, entry*descriptorSize+12, d.first)
-	if d.area != nil {
-		d.area.published()
+	if d.asks {
+		d.event = load32(d.Avail, 0)
 	}
-	d.event = load32(d.Avail, 0)
 }
 
 // Base is the positions of the next request and of the next that is given back.

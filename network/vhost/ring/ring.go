@@ -53,8 +53,9 @@ type Device interface {
 	Want(on bool) (already bool, err error)
 	// Put gives a request back with written bytes. The driver does not see it before Publish.
 	Put(id uint16, written uint32) error
-	// Publish lets the driver see all that was put, and reports that it wants to be called.
-	Publish() (call bool, err error)
+	// Publish lets the driver see all that was put. With ask it reports whether the driver wants to be called for what it sees since that was asked last; without, it reports that only where it would be
+	// too late later. A driver that is awake sees what is published without a call, so that it can go on while the device works.
+	Publish(ask bool) (call bool, err error)
 	// Base is what a device has to know to go on with the ring later (VHOST_USER_GET_VRING_BASE).
 	Base() uint32
 }

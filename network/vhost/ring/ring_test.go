@@ -93,7 +93,7 @@ func TestOneRequest(t *testing.T) {
 	if err := dev.Put(b.ID, 16); err != nil {
 		t.Fatal(err)
 	}
-	if call, err := dev.Publish(); !call || err != nil {
+	if call, err := dev.Publish(true); !call || err != nil {
 		t.Fatal(call, err)
 	}
 	if token, n, ok, err := drv.Get(); token != 7 || n != 16 || !ok || err != nil {
@@ -141,7 +141,7 @@ func BenchmarkRing(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				if _, err := dev.Publish(); err != nil {
+				if _, err := dev.Publish(true); err != nil {
 					b.Fatal(err)
 				}
 				for {

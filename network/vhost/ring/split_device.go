@@ -39,6 +39,8 @@ type splitDevice struct {
 	// Who gives them back has what follows.
 	used    uint16 // index of the next that is given back
 	told    uint16 // index that the driver sees
+	asked   uint16 // told, when it was looked last whether the driver wants to be called
+	asks    bool   // publish looks
 	id      uint16 // of what put gives back
 	written uint32
 	event   uint16 // the driver's used_event, or its flags
@@ -53,7 +55,7 @@ func newSplitDevice(p Place, o Options, m Memory, s Start) (*splitDevice, error)
 	if err := guard.Do(func() { d.used = load16(d.Used, 2) }); err != nil {
 		return nil, err
 	}
-	d.told = d.used
+	d.told, d.asked = d.used, d.used
 	if s.Inflight != nil {
 		area, again, fresh, err := openSplitArea(s.Inflight, p.Size, d.used)
 		if err != nil {
@@ -228,9 +230,10 @@ func (d *splitDevice) put() {
 	binary.LittleEndian.PutUint32(e[4:], d.written)
 }
 
-// Publish lets the driver see all that was put.
-func (d *splitDevice) Publish() (call bool, err error) {
-	if d.used == d.told {
+// Publish lets the driver see all that was put. Indices go round: it is asked at least once in a round of the ring.
+func (d *splitDevice) Publish(ask bool) (call bool, err error) {
+	d.asks = ask || d.used-d.asked >= d.size
+	if d.used == d.told && (!d.asks || d.used == d.asked) {
 		return false, nil
 	}
 	if !d.eventIndex {
@@ -244,8 +247,12 @@ func (d *splitDevice) Publish() (call bool, err error) {
 	if err := guard.Do(d.calls.publish); err != nil {
 		return false, err
 	}
-	old := d.told
 	d.told = d.used
+	if !d.asks {
+		return false, nil
+	}
+	old := d.asked
+	d.asked = d.used
 	if d.eventIndex {
 		return d.used-d.event-1 < d.used-old, nil
 	}
@@ -257,9 +264,11 @@ func (d *splitDevice) publish() {
 	if d.area != nil {
 		d.area.published(d.used)
 	}
-	if d.eventIndex {
+	switch {
+	case !d.asks:
+	case d.eventIndex:
 		d.event = load16(d.Avail, 4+2*int(d.size))
-	} else {
+	default:
 		d.event = load16(d.Avail, 0)
 	}
 }
