@@ -16,7 +16,7 @@ type queue struct {
 	g  *guest
 	vq *vhost.Queue
 
-	// handling: the thread is between handle and burst, and will flush. due is how many bytes were given back since the last flush.
+	// handling: the thread is between handle and burst, and will flush. due is how much was given back since the last flush, see flushBytes.
 	handling atomic.Bool
 	due      atomic.Int64
 
@@ -29,8 +29,12 @@ type queue struct {
 	back atomic.Pointer[request]
 }
 
-// flushBytes is how much is given back before the driver sees it at the latest: beyond it nobody gains by waiting.
-const flushBytes = 256 << 10
+// flushBytes is how much is given back before the driver is called for it at the latest: beyond it nobody gains by waiting. A command counts as flushCommand beside its data, so that with small ones the driver
+// works on the first half of 32 while the thread works on the other.
+const (
+	flushBytes   = 256 << 10
+	flushCommand = 12 << 10
+)
 
 // maxRequests bounds the requests that a guest has open, whatever the number and size of its rings is: a few kilobytes each.
 const maxRequests = 1 << 14
@@ -112,7 +116,7 @@ func (q *queue) burst() {
 
 // returned lets the driver see what was given back, n bytes of it, now or at the end of the burst. No lock is held.
 func (q *queue) returned(n int64) {
-	if q.handling.Load() && q.due.Add(n) < flushBytes {
+	if q.handling.Load() && q.due.Add(n+flushCommand) < flushBytes {
 		return
 	}
 	q.due.Store(0)

@@ -4,7 +4,10 @@
 // refer to is what it was read from, and errors are fixed.
 package iu
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // Errors of what is read.
 var (
@@ -14,8 +17,8 @@ var (
 
 // zeros appends n bytes of zero.
 func zeros(dst []byte, n int) []byte {
-	for range n {
-		dst = append(dst, 0)
-	}
+	at := len(dst)
+	dst = slices.Grow(dst, n)[:at+n]
+	clear(dst[at:])
 	return dst
 }
