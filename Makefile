@@ -19,8 +19,6 @@ BENCH ?=
 COMPARE ?= iser
 # Packages whose tests run whole targets: with each engine (see docs/design/datapath.md). Those of cmd do as well, but are about what is printed.
 WHOLE = ./bench/... ./daemon/... ./transport/...
-# Packages that do more without the race detector (allocations are counted, more rounds): for all others the run with it is the harder one.
-UNRACED = $$(grep -rl --include='*.go' '^//go:build !race' . | xargs -n1 dirname | sort -u)
 
 .PHONY: build verbs run check test bench fuzz lint deps unit abuse hostile siege scale crash interop vm test-vtl compare through reference clean
 
@@ -61,7 +59,7 @@ unit:
 # long there and has little of sockets in it: crash, hostile and scale (LUNETTE_ENGINE=reactors make hostile scale).
 test: deps build verbs lint
 	test/loud.sh -race -timeout 600s ./...
-	test/loud.sh -timeout 600s $(UNRACED)
+	test/unraced.sh -timeout 600s
 	LUNETTE_ENGINE=reactors test/loud.sh -race -timeout 600s $(WHOLE)
 	test/fuzz.sh 1s
 	$(MAKE) --no-print-directory abuse hostile scale crash interop vm
