@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs every fuzz target of the tree for a short time, one after the other:
 #
-#   fuzz.sh [TIME [PATTERN]]     TIME for each, 3s by default; PATTERN of their names, all by default
+#   fuzz.sh [TIME [PATTERN [PART/OF]]]     TIME for each, 3s by default; PATTERN of their names, all by default; the targets of every OFth package
+#                                          only, from number PART on, which is counted from 0
 #
 # What fails is written to the package's testdata/fuzz, from where "go test" runs it from then on.
 set -euo pipefail
@@ -9,13 +10,17 @@ cd "$(dirname "$0")/.."
 
 time=${1:-3s}
 pattern=${2:-.}
+part=${3:-0/1}
 go=${GO:-go}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 failed=0
 count=0
+packages=0
 while read -r dir; do
+  packages=$((packages + 1))
+  (((packages - 1) % ${part#*/} == ${part%/*} % ${part#*/})) || continue
   mapfile -t names < <(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$dir"/*_test.go | sort -u | grep -E -- "$pattern" || true)
   ((${#names[@]} > 0)) || continue
   # One instrumented binary for all targets of a package: each run would link it anew.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,15 +103,32 @@ func (b bed) run(t *testing.T) {
 	b.boot(dir).report(t)
 }
 
-// need skips the test if there cannot be such a guest here; else there is all that it takes.
+// need skips the test if there cannot be such a guest here, or it is too late for one; else there is all that it takes.
 func (b bed) need(t *testing.T) {
 	t.Helper()
+	if late(t) {
+		t.Skip("NOT TESTED: no guest begins any more in the time that make test has: make vm runs all of them")
+	}
 	if _, ok := lab(t, "-i", b.image); !ok {
 		t.Skipf("NOT TESTED: the kernel of the guest %s cannot be had here; lab has said why", b.image)
 	}
 	if _, ok := qemu(t, b.emulator); !ok {
 		t.Skipf("NOT TESTED: QEMU of %s cannot be had here; lab has said why", b.emulator)
 	}
+}
+
+// late reports that no guest is to begin any more: LUNETTE_GUESTS_UNTIL, in seconds of Unix time, is over. It is never too late if that is not set.
+func late(t *testing.T) bool {
+	t.Helper()
+	text := os.Getenv("LUNETTE_GUESTS_UNTIL")
+	if text == "" {
+		return false
+	}
+	until, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatalf("LUNETTE_GUESTS_UNTIL: %v", err)
+	}
+	return time.Now().Unix() >= until
 }
 
 // qemu is the path of QEMU of that release of Debian, or of this machine's; false: it cannot be had.
