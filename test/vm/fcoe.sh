@@ -384,6 +384,11 @@ lossy() {
   timeout $((recovery * 3)) fio "${io[@]}" --verify_fatal=1 >/run/fio.out || status=$?
   tc -s qdisc show dev "$i"
   no_faults "$i"
+  # Linux 6.1 may forget a lock in libfc when it aborts commands whose frames are lost; nothing goes on after that.
+  if ((status != 0)) && dmesg_has 'workqueue leaked lock|scheduling while atomic'; then
+    echo "the guest's kernel has lost a lock of its own"
+    return "$not_tested"
+  fi
   # What was read is wrong: is it wrong where it was read, or has it become so on the way?
   ((status == 0)) || { cat /run/fio.out; sleep "$ratov"; fio "${io[@]}" --verify_fatal=0 --verify_only || true; dmesg | tail -n 20; return 1; }
 }
@@ -391,8 +396,8 @@ lossy() {
 # fc_exch_recv_seq_resp), so that a late copy of data, or of a response, is that of the next command, whoever the target is.
 vn2vn_faults_tenth() { lossy v0 "0.1 0.1" 4k/95:64k/5; quiet; }
 fabric_faults_tenth() { lossy w0 "0.1 0.1" 4k/95:64k/5; quiet; }
-vn2vn_faults_one() { lossy v0 "1 1" 4k/95:64k/5 --continue_on_error=io; }
-fabric_faults_one() { lossy w0 "1 1" 4k/95:64k/5 --continue_on_error=io; }
+vn2vn_faults_one() { lossy v0 "1 1" 4k/95:64k/5 --continue_on_error=io --size=2m; } # each loss takes some seconds
+fabric_faults_one() { lossy w0 "1 1" 4k/95:64k/5 --continue_on_error=io --size=2m; }
 
 # The same commands have the same results as over TCP, for units on every store and of every block size.
 results() {

@@ -1,12 +1,13 @@
 # What the scripts that run in a lab guest share: steps, servers in network namespace "target" behind a veth pair, and load.
 # A script prints "1..N" and then one line a step: "ok NAME SECONDS", or "not ok NAME SECONDS" after what the step, the
-# kernel and the servers said; before it are the checks that the step has left in /run/checks, as "  ok - WHAT" or "  BAD - WHAT".
+# kernel and the servers said, or "skip NAME SECONDS" after why; before it are the checks that the step has left in /run/checks, as "  ok - WHAT" or "  BAD - WHAT".
 # With arguments it runs only the steps they name.
 # shellcheck shell=bash disable=SC2154,SC2317 # address, user, iqn and steps are the script's; steps are called by name
 
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 failed=0
+not_tested=77 # the status of a step that could not test what it is about, and has said why
 step() {
   local start=$SECONDS status log
   local -A said=()
@@ -17,6 +18,7 @@ step() {
   status=$?
   [ ! -e /run/checks ] || sed -n 's/^\(ok\|BAD\) /  \1 - /p' /run/checks
   ((status != 0)) || { echo "ok $1 $((SECONDS - start))"; return; }
+  ((status != not_tested)) || { sed 's/^/    /' "$log"; echo "skip $1 $((SECONDS - start))"; return; }
   failed=1
   sed 's/^/    /' "$log"
   dmesg | tail -n 10 | sed 's/^/    dmesg: /'

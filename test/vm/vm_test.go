@@ -206,7 +206,10 @@ func (v *visit) report(t *testing.T) {
 					}
 				})
 			}
-			if !s.ok {
+			switch {
+			case s.skipped:
+				t.Skipf("NOT TESTED: %s", strings.TrimSpace(s.said))
+			case !s.ok:
 				t.Errorf("\n%s", s.said)
 			}
 		})
@@ -225,8 +228,8 @@ func (v *visit) report(t *testing.T) {
 // A step is what a script said of one of its steps.
 type step struct {
 	name, seconds string
-	ok            bool
-	said          string // when it failed
+	ok, skipped   bool
+	said          string // unless it is ok
 	checks        []check
 }
 
@@ -239,7 +242,7 @@ type check struct {
 var (
 	checkLine = regexp.MustCompile(`^  (ok|BAD) - (.*)$`)
 	planLine  = regexp.MustCompile(`^1\.\.(\d+)$`)
-	stepLine  = regexp.MustCompile(`^(not )?ok (\S+) (\d+)$`)
+	stepLine  = regexp.MustCompile(`^(ok|not ok|skip) (\S+) (\d+)$`)
 )
 
 // parse reads the output of a script; an error says that it is not whole.
@@ -265,7 +268,7 @@ func parse(r io.Reader) ([]step, error) {
 			said.WriteString(line + "\n")
 			continue
 		}
-		steps = append(steps, step{name: m[2], seconds: m[3], ok: m[1] == "", said: said.String(), checks: checks})
+		steps = append(steps, step{name: m[2], seconds: m[3], ok: m[1] == "ok", skipped: m[1] == "skip", said: said.String(), checks: checks})
 		said.Reset()
 		checks = nil
 	}
@@ -279,12 +282,15 @@ func parse(r io.Reader) ([]step, error) {
 }
 
 func TestParse(t *testing.T) {
-	steps, err := parse(strings.NewReader("1..2\r\nok one 3\n    cmp: differ\nnot ok two 4\n"))
-	if err != nil || len(steps) != 2 {
+	steps, err := parse(strings.NewReader("1..3\r\nok one 3\n    cmp: differ\nnot ok two 4\n    why\nskip three 5\n"))
+	if err != nil || len(steps) != 3 {
 		t.Fatalf("%v, %v", steps, err)
 	}
-	if !steps[0].ok || steps[0].seconds != "3" || steps[1].ok || steps[1].said != "    cmp: differ\n" {
+	if !steps[0].ok || steps[0].seconds != "3" || steps[1].ok || steps[1].skipped || steps[1].said != "    cmp: differ\n" {
 		t.Errorf("%+v", steps)
+	}
+	if s := steps[2]; s.ok || !s.skipped || s.said != "    why\n" {
+		t.Errorf("%+v", s)
 	}
 	steps, err = parse(strings.NewReader("1..1\n  ok - a\n  BAD - b: c\n    ok more\nnot ok one 3\n"))
 	if want := []check{{"a", true}, {"b: c", false}}; err != nil || len(steps) != 1 || !slices.Equal(steps[0].checks, want) {
