@@ -59,8 +59,9 @@ lint:
 unit:
 	$(GO) test -race -timeout 170s ./...
 
-# The whole of it takes about an hour and a quarter on two cores, of which guests are half: more than it should. With reactors it leaves out what takes
-# long there and has little of sockets in it: crash, hostile and scale (LUNETTE_ENGINE=reactors make hostile scale).
+# The whole of it takes more than an hour on two cores, of which guests are half: more than it should. With reactors it leaves out what takes
+# long there and has little of sockets in it: crash, hostile and scale (LUNETTE_ENGINE=reactors make hostile scale). Guests come last, as many as there is time for; a fifth
+# of the packages with decoders is fuzzed, another one tomorrow.
 test: deps build verbs lint
 	test/loud.sh -race -timeout 600s ./...
 	test/unraced.sh -timeout 600s
