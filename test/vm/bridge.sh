@@ -424,8 +424,8 @@ plug() {
 has_state() { [ "$(fact "$1" state)" = "$2" ]; }
 gone_and_back() { during of_tcp unplug; during of_srp unplug; }
 slow=/sys/bus/pseudo/drivers/scsi_debug/delay
-# abort FUNCTION: a read that takes nearly nine seconds is aborted by its initiator after seven, and nothing else suffers. Linux takes no less than
-# seven for such a command; the TEST UNIT READY that follows takes as long, and is given more than the ten seconds that are usual.
+# abort FUNCTION: a read that takes fourteen seconds is aborted by its initiator after seven, and nothing else suffers. Linux takes no less than
+# seven for such a command; the TEST UNIT READY that follows takes as long as the read, and is given more than the ten seconds that are usual.
 abort() {
   local d; d=$("$1" disk)
   attended "$d"
@@ -435,7 +435,7 @@ abort() {
   udevadm control --stop-exec-queue
   calm
   trap 'udevadm control --start-exec-queue; within 30 set_delay 1' EXIT
-  within 10 set_delay 2200
+  within 10 set_delay 3500
   no sg_raw --timeout=7 -r 512 "$d" 28 00 00 00 00 01 00 00 01 00
   dd if="$(block_of "$("$1" hd)")" of=/dev/null bs=4k count=1 iflag=direct status=none
   within 60 set_delay 1
