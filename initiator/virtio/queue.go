@@ -24,6 +24,7 @@ type Queue struct {
 	ended error  // why there are no more commands
 
 	unseen int // commands that were posted since the device was shown any
+	ending int // commands that were taken from the ring, and nobody was told of yet; of a connection that is not Manual
 
 	done []*Command // of the last Wait
 }
@@ -134,6 +135,9 @@ func (q *Queue) take(dst []*Command, want bool) (all []*Command, late bool, err 
 		s.empty(q)
 		q.free = append(q.free, int(token))
 		dst = append(dst, k)
+		if !q.conn.cfg.Manual {
+			q.ending++
+		}
 	}
 	if len(dst) > 0 {
 		q.room.Broadcast()
@@ -215,13 +219,22 @@ func (q *Queue) run() {
 				k.done <- struct{}{}
 			}
 		}
+		q.told(len(all))
 		if err != nil {
 			return
 		}
 	}
 }
 
-// gather ends the commands that have come back, for a connection that is not Manual: its caller takes them otherwise.
+// told notes that those who wait for n commands were told of their ends.
+func (q *Queue) told(n int) {
+	q.mu.Lock()
+	q.ending -= n
+	q.room.Broadcast()
+	q.mu.Unlock()
+}
+
+// gather ends the commands that have come back, and returns when those have ended too that the queue's thread has taken, for a connection that is not Manual: its caller takes them otherwise.
 func (q *Queue) gather() {
 	if q.conn.cfg.Manual {
 		return
@@ -232,6 +245,12 @@ func (q *Queue) gather() {
 	for _, k := range all {
 		k.end()
 	}
+	q.told(len(all))
+	q.mu.Lock()
+	for q.ending > 0 && q.ended == nil {
+		q.room.Wait()
+	}
+	q.mu.Unlock()
 }
 
 // finish ends what is open, and everything that comes, with err; the first time counts.
