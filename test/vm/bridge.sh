@@ -424,20 +424,24 @@ plug() {
 has_state() { [ "$(fact "$1" state)" = "$2" ]; }
 gone_and_back() { during of_tcp unplug; during of_srp unplug; }
 slow=/sys/bus/pseudo/drivers/scsi_debug/delay
-# abort FUNCTION: a read that takes fourteen seconds is aborted by its initiator after seven, and nothing else suffers. Linux takes no less than
+# abort FUNCTION: a read that takes nearly nine seconds is aborted by its initiator after seven, and nothing else suffers. Linux takes no less than
 # seven for such a command; the TEST UNIT READY that follows takes as long as the read, and is given more than the ten seconds that are usual.
+# Meanwhile another disk is read all the time: over a connection that has been silent for some seconds iSCSI asks whether it is there, and lets its commands take seven seconds more.
 abort() {
-  local d; d=$("$1" disk)
+  local d hd; d=$("$1" disk) hd=$(block_of "$("$1" hd)")
   attended "$d"
   echo 60 >"$(scsi "$d")/eh_timeout"
   # What udev still reads of disks that have come back would take as long, one read after the other.
   udevadm settle --timeout=120
   udevadm control --stop-exec-queue
   calm
-  trap 'udevadm control --start-exec-queue; within 30 set_delay 1' EXIT
-  within 10 set_delay 3500
+  while sleep 0.2; do read_once "$hd"; done & reader=$!
+  trap 'kill "$reader"; udevadm control --start-exec-queue; within 30 set_delay 1' EXIT
+  within 10 set_delay 2200
   no sg_raw --timeout=7 -r 512 "$d" 28 00 00 00 00 01 00 00 01 00
-  dd if="$(block_of "$("$1" hd)")" of=/dev/null bs=4k count=1 iflag=direct status=none
+  read_once "$hd"
+  kill "$reader"
+  trap 'udevadm control --start-exec-queue; within 30 set_delay 1' EXIT
   within 60 set_delay 1
   trap - EXIT
   udevadm control --start-exec-queue
@@ -446,6 +450,7 @@ abort() {
   quiet
   no dmesg_has 'detected conn error|reconnect|reset_(device|host)|reset succeeded'
 }
+read_once() { dd if="$1" of=/dev/null bs=4k count=1 iflag=direct status=none; }
 set_delay() { echo "$1" >"$slow"; }
 tcp_abort() {
   # shellcheck disable=SC2046
