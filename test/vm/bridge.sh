@@ -424,8 +424,8 @@ plug() {
 has_state() { [ "$(fact "$1" state)" = "$2" ]; }
 gone_and_back() { during of_tcp unplug; during of_srp unplug; }
 slow=/sys/bus/pseudo/drivers/scsi_debug/delay
-# abort FUNCTION: a read that takes nearly nine seconds is aborted by its initiator after seven, and nothing else suffers. Linux takes no less than
-# seven for such a command; the TEST UNIT READY that follows takes as long as the read, and is given more than the ten seconds that are usual.
+# abort FUNCTION: a read that takes ten seconds and a half is aborted by its initiator after seven or eight, and nothing else suffers. Linux takes no less than
+# seven for such a command, and gives an abort five; the TEST UNIT READY that follows takes as long as the read, and is given more than the ten seconds that are usual.
 # Meanwhile another disk is read all the time: over a connection that has been silent for some seconds iSCSI asks whether it is there, and lets its commands take seven seconds more.
 abort() {
   local d hd; d=$("$1" disk) hd=$(block_of "$("$1" hd)")
@@ -437,7 +437,7 @@ abort() {
   calm
   while sleep 0.2; do read_once "$hd"; done & reader=$!
   trap 'kill "$reader"; udevadm control --start-exec-queue; within 30 set_delay 1' EXIT
-  within 10 set_delay 2200
+  within 10 set_delay 2600
   no sg_raw --timeout=7 -r 512 "$d" 28 00 00 00 00 01 00 00 01 00
   read_once "$hd"
   kill "$reader"
