@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lunette-io/lunette/internal/guard"
 )
@@ -27,8 +28,9 @@ type packedArea struct {
 	head    uint16   // free_head
 	heads   []uint16 // by ID: the first entry of a request, and the last
 	lasts   []uint16
-	batch   []uint16 // IDs of what was given back and is not published; who gives back has it
-	word    uint16   // used_idx and used_wrap_counter, while it is published
+	batch   []uint16      // IDs of what was given back and is not published; who gives back has it
+	unseen  []atomic.Bool // by ID: it is in batch, so that no driver that keeps the rules can have posted it again
+	word    uint16        // used_idx and used_wrap_counter, while it is published
 }
 
 const (
@@ -63,7 +65,7 @@ func openPackedArea(mem []byte, d *packedDevice) (*packedArea, error) {
 	if n < d.Size || !aligned(mem, 8) {
 		return nil, broken("an in-flight area of %d bytes for a ring of %d", len(mem), d.Size)
 	}
-	a := &packedArea{mem: mem, next: make([]uint16, n), heads: make([]uint16, d.Size), lasts: make([]uint16, d.Size), batch: make([]uint16, 0, d.Size)}
+	a := &packedArea{mem: mem, next: make([]uint16, n), heads: make([]uint16, d.Size), lasts: make([]uint16, d.Size), batch: make([]uint16, 0, d.Size), unseen: make([]atomic.Bool, d.Size)}
 	was := make([]byte, packedHeader+n*packedEntry)
 	if _, err := guard.Copy(was, mem); err != nil {
 		return nil, err
@@ -308,6 +310,7 @@ func (a *packedArea) free(w uint16) {
 func (a *packedArea) published() {
 	for _, id := range a.batch {
 		a.entry(a.heads[id])[0] = 0
+		a.unseen[id].Store(false)
 	}
 	a.batch = a.batch[:0]
 	a.put16(atOldFreeHead, a.head)

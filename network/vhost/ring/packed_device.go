@@ -152,6 +152,10 @@ func (d *packedDevice) look() {
 		d.wrong = broken("a request with ID %d, which the device has", d.id)
 		return
 	}
+	if d.area != nil && d.area.unseen[d.id].Load() {
+		d.wrong = broken("a request with ID %d, which the driver does not have back yet", d.id)
+		return
+	}
 	d.counts[d.id] = uint16(len(d.list))
 	if d.area != nil && !d.area.take(d.id, d.list) {
 		d.wrong = broken("requests over such as were not given back")
@@ -192,6 +196,7 @@ func (d *packedDevice) Put(id uint16, written uint32) error {
 	d.used = d.add(d.used, n)
 	if d.area != nil {
 		d.area.batch = append(d.area.batch, id)
+		d.area.unseen[id].Store(true) // before it is not held any more
 	}
 	d.returned(id)
 	d.out.Add(-int32(n))
