@@ -263,7 +263,7 @@ func (q *Queue) giveBack(c *Chain, written int64) (err error) {
 	return err
 }
 
-// together is how many chains that are given back the driver sees at a time, at the most: one that is awake goes on with them while the device is at the next ones. It is called by Flush.
+// together is how many chains that are given back the driver sees at a time, at the most: one that is awake goes on with them while the device is at the next ones. The driver is called by Flush.
 const together = 4
 
 // show puts a chain, and lets the driver see it with those before it if they are enough. q.mu is held.
