@@ -5,6 +5,8 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+
+	"github.com/lunette-io/lunette/internal/nontemporal"
 )
 
 // A Region is one block of memory outside the Go heap, 16 MiB at the most. A ring of io_uring, or an RDMA device,
@@ -57,6 +59,7 @@ type Lease struct {
 	count *counter // of the Pool that has made the lease, or nil
 
 	foreign bool // see Foreign
+	kept    bool // see Kept
 
 	// The accounts that have paid for the memory, and how much; see account.go.
 	by, at *Account
@@ -75,7 +78,7 @@ func (l *Lease) Init(owner Owner, segs ...Segment) {
 		l.n += int64(len(segs[i].Mem))
 	}
 	l.owner = owner
-	l.foreign = false
+	l.foreign, l.kept = false, false
 	l.refs.Store(1)
 }
 
@@ -92,6 +95,13 @@ func (l *Lease) InitForeign(owner Owner, segs []Segment) {
 // Foreign reports that the memory is not this process's alone, as a guest's that is mapped here: others change it while the lease is out, and may take it away, which ends a process that
 // touches it. It is for the kernel to read and write, and for package guard.
 func (l *Lease) Foreign() bool { return l.foreign }
+
+// Keep is for owners, after Init: the lease is Kept from now on.
+func (l *Lease) Keep() { l.kept = true }
+
+// Kept reports that the memory is where data stays, as that of a unit in memory, and not a buffer on its way: most of it is in no cache of the processor, and what is copied there
+// should not be either.
+func (l *Lease) Kept() bool { return l.kept }
 
 // New returns a lease of segs; owner may be nil for memory that the garbage
 // collector looks after.
@@ -212,7 +222,11 @@ func (l *Lease) Copy(off int64, src []byte) int {
 		if dst == nil {
 			break
 		}
-		done += copy(dst, src[done:])
+		if l.kept {
+			done += nontemporal.Copy(dst, src[done:])
+		} else {
+			done += copy(dst, src[done:])
+		}
 	}
 	return done
 }

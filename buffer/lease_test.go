@@ -98,6 +98,31 @@ func TestLease(t *testing.T) {
 
 // TestSlice: slices of slices show their part of the memory, and the owner gets it
 // back after the last of them, in whatever order they are released.
+// Memory where data stays is filled as any other, whatever lies where; a lease that is made again is not Kept.
+func TestKept(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem, src := make([]byte, 20000), bytes.Repeat([]byte("lunette!"), 2500)
+		var l Lease
+		first := rapid.IntRange(0, len(mem)).Draw(t, "first")
+		l.Init(nil, Segment{Mem: mem[:first]}, Segment{Mem: mem[first:]})
+		l.Keep()
+		off, n := rapid.IntRange(0, len(mem)).Draw(t, "off"), rapid.IntRange(0, len(src)).Draw(t, "n")
+		fits := min(n, len(mem)-off)
+		if got := l.Copy(int64(off), src[:n]); got != fits || !bytes.Equal(mem[off:off+fits], src[:fits]) {
+			t.Fatalf("%d of %d bytes at %d", got, n, off)
+		}
+		if len(bytes.Trim(mem[:off], "\x00")) > 0 || len(bytes.Trim(mem[off+fits:], "\x00")) > 0 {
+			t.Fatalf("more than %d bytes at %d are written", n, off)
+		}
+		if !l.Kept() {
+			t.Fatal("it is not Kept")
+		}
+		if l.Init(nil); l.Kept() {
+			t.Fatal("it is Kept when it is made again")
+		}
+	})
+}
+
 func TestSlice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := new(owner)

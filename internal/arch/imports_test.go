@@ -22,7 +22,7 @@ var rules = []rule{
 	{".../kind", []string{"agent/model", "agent/api", "daemon/plugin", "scsi/...", "store", "store/record", "store/image", "buffer", "target", "network/rdma", "network/fc", "network/vhost", "network/ethernet/...", "network/udp/...", "network/.../kind", "internal/limits"}, "a kind stands between its plugin, which is the folder it lies in, and the daemon: it knows no other plugin, but for the networks that it goes over"},
 
 	{"scsi/...", []string{"scsi"}, "vocabulary: everybody reads it, so it reads nobody"},
-	{"buffer", []string{"internal/guard"}, "data on the move: everybody holds it, so it knows nobody"},
+	{"buffer", []string{"internal/guard", "internal/nontemporal"}, "data on the move: everybody holds it, so it knows nobody"},
 	{"target", []string{"scsi", "buffer", "internal/wildcard"}, "it is the waist: devices above stores and transports above networks meet here, and know nothing of each other"},
 
 	{"store/filter/...", []string{"store", "store/filter", "buffer"}, "a filter sees a store, never which"},
@@ -112,6 +112,7 @@ var rules = []rule{
 	{"archive", []string{"device/tape/medium", "device/personality", "initiator/st", "buffer"}, "tapes go into files and out of them with nobody's help: it knows cartridges and drives, neither libraries nor the daemon"},
 	{"cmd/lunette", []string{"daemon", "agent/...", "bench", "archive/...", "daemon/plugin", "device/library/panel", "store/image", "initiator/sg/attached"}, "flags and tables: what is behind them is the daemon's business, or the load generator's, or that of cartridges, which are there with no daemon too, as are devices of this machine and what files hold"},
 	{"internal/guard/guardtest", nil, "memory that goes away, for tests"},
+	{"internal/guard", []string{"internal/nontemporal"}, "memory that goes away is touched as other memory is"},
 	{"internal/...", nil, "no words of the domain, so nothing to import"},
 	{"test/...", []string{"..."}, "tests from outside"},
 }

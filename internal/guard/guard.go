@@ -9,6 +9,8 @@ import (
 	"errors"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/lunette-io/lunette/internal/nontemporal"
 )
 
 // ErrFault: the memory is not there any more.
@@ -19,6 +21,13 @@ func Copy(dst, src []byte) (n int, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer fault(&err)
 	return copy(dst, src), nil
+}
+
+// CopyNontemporal is Copy past the processor's caches: see package nontemporal.
+func CopyNontemporal(dst, src []byte) (n int, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer fault(&err)
+	return nontemporal.Copy(dst, src), nil
 }
 
 // Do calls f, which touches the memory and does nothing else, and ends with its end or with ErrFault.

@@ -23,26 +23,32 @@ func restored(t *testing.T, want bool) {
 
 // What lies there is copied, in both directions; what is gone is an error, wherever the end is.
 func TestCopy(t *testing.T) {
+	for name, way := range map[string]func(dst, src []byte) (int, error){"by the caches": guard.Copy, "past them": guard.CopyNontemporal} {
+		t.Run(name, func(t *testing.T) { testCopy(t, way) })
+	}
+}
+
+func testCopy(t *testing.T, way func(dst, src []byte) (int, error)) {
 	m := guardtest.New(t, 4*page)
 	own := bytes.Repeat([]byte("lunette!"), page/8)
 	for _, at := range []int{0, 1, page, 3*page + 5} {
 		n := min(len(own), len(m.Mem)-at)
-		if got, err := guard.Copy(m.Mem[at:], own); got != n || err != nil {
+		if got, err := way(m.Mem[at:], own); got != n || err != nil {
 			t.Fatalf("to %d: %d bytes, %v", at, got, err)
 		}
 		back := make([]byte, n)
-		if got, err := guard.Copy(back, m.Mem[at:]); got != n || err != nil || !bytes.Equal(back, own[:n]) {
+		if got, err := way(back, m.Mem[at:]); got != n || err != nil || !bytes.Equal(back, own[:n]) {
 			t.Fatalf("from %d: %d bytes, %v", at, got, err)
 		}
 	}
 	m.Cut(2 * page)
-	for _, n := range []int{1, 7, 8, 16, 31, 64, 257, 4096, page} { // memmove has a way for each
+	for _, n := range []int{1, 7, 8, 16, 31, 64, 257, 4096, page} { // memmove has a way for each, and from 4096 on the other does it itself
 		for name, copied := range map[string]func() (int, error){
-			"to what is gone":   func() (int, error) { return guard.Copy(m.Mem[2*page:], own[:n]) },
-			"from what is gone": func() (int, error) { return guard.Copy(own[:n], m.Mem[2*page:]) },
-			"to the end":        func() (int, error) { return guard.Copy(m.Mem[2*page-n/2:], own[:n]) },
-			"from the end":      func() (int, error) { return guard.Copy(own[:n], m.Mem[2*page-n/2:]) },
-			"within":            func() (int, error) { return guard.Copy(m.Mem[:n], m.Mem[3*page:]) },
+			"to what is gone":   func() (int, error) { return way(m.Mem[2*page:], own[:n]) },
+			"from what is gone": func() (int, error) { return way(own[:n], m.Mem[2*page:]) },
+			"to the end":        func() (int, error) { return way(m.Mem[2*page-n/2:], own[:n]) },
+			"from the end":      func() (int, error) { return way(own[:n], m.Mem[2*page-n/2:]) },
+			"within":            func() (int, error) { return way(m.Mem[:n], m.Mem[3*page:]) },
 		} {
 			if _, err := copied(); err != guard.ErrFault {
 				t.Errorf("%d bytes %s: %v", n, name, err)
@@ -50,10 +56,10 @@ func TestCopy(t *testing.T) {
 			restored(t, false)
 		}
 	}
-	if n, err := guard.Copy(own, m.Mem[:2*page]); n != page || err != nil {
+	if n, err := way(own, m.Mem[:2*page]); n != page || err != nil {
 		t.Errorf("what is left: %d bytes, %v", n, err)
 	}
-	if n, err := guard.Copy(m.Mem[2*page:], nil); n != 0 || err != nil {
+	if n, err := way(m.Mem[2*page:], nil); n != 0 || err != nil {
 		t.Errorf("nothing: %d bytes, %v", n, err)
 	}
 }

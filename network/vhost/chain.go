@@ -42,7 +42,28 @@ func (c *Chain) Writable() int64 { return c.WritableLen }
 
 // Read fills dst from what the driver has filled at off, and counts it as copied. It fails if the memory is gone, or not so long.
 func (c *Chain) Read(off int64, dst []byte) error {
-	if err := c.walk(c.Buffers.Readable, c.ReadableLen, off, dst, false); err != nil {
+	return c.read(off, dst, guard.Copy)
+}
+
+// ReadInto is Read into l from at on, to the end of l, past the processor's caches if l is [buffer.Lease.Kept]. It borrows l.
+func (c *Chain) ReadInto(l *buffer.Lease, at, off int64) error {
+	copied := guard.Copy
+	if l.Kept() {
+		copied = guard.CopyNontemporal
+	}
+	for at < l.Len() {
+		p := l.At(at)
+		if err := c.read(off, p, copied); err != nil {
+			return err
+		}
+		at += int64(len(p))
+		off += int64(len(p))
+	}
+	return nil
+}
+
+func (c *Chain) read(off int64, dst []byte, copied func(dst, src []byte) (int, error)) error {
+	if err := c.walk(c.Buffers.Readable, c.ReadableLen, off, dst, false, copied); err != nil {
 		return err
 	}
 	c.copies.out += uint64(len(dst))
@@ -51,15 +72,15 @@ func (c *Chain) Read(off int64, dst []byte) error {
 
 // Write puts src into what the device fills at off, and counts it as copied. It fails if the memory is gone, or not so long.
 func (c *Chain) Write(off int64, src []byte) error {
-	if err := c.walk(c.Buffers.Writable, c.WritableLen, off, src, true); err != nil {
+	if err := c.walk(c.Buffers.Writable, c.WritableLen, off, src, true, guard.Copy); err != nil {
 		return err
 	}
 	c.copies.in += uint64(len(src))
 	return nil
 }
 
-// walk copies between b and the pieces, of n bytes, at off. Memory that is gone ends the connection.
-func (c *Chain) walk(pieces []buffer.Segment, n, off int64, b []byte, write bool) error {
+// walk copies between b and the pieces, of n bytes, at off, as copied does. Memory that is gone ends the connection.
+func (c *Chain) walk(pieces []buffer.Segment, n, off int64, b []byte, write bool, copied func(dst, src []byte) (int, error)) error {
 	if off < 0 || int64(len(b)) > n-off {
 		return fmt.Errorf("vhost: %d bytes at %d of a chain's %d", len(b), off, n)
 	}
@@ -75,7 +96,7 @@ func (c *Chain) walk(pieces []buffer.Segment, n, off int64, b []byte, write bool
 		if write {
 			dst, src = m, b
 		}
-		if _, err := guard.Copy(dst, src[:len(m)]); err != nil {
+		if _, err := copied(dst, src[:len(m)]); err != nil {
 			c.queue.breaks(err)
 			return err
 		}

@@ -151,6 +151,7 @@ func (s *Store) Lend(off, n int64, a store.Access) (*buffer.Lease, error) {
 	l := s.lend(off, n, a)
 	l.Token = uint64(off) << 1
 	if a == store.ForWrite {
+		l.Keep()
 		l.Token |= forWrite
 		s.mark(off, n)
 	}

@@ -46,13 +46,9 @@ func (nx *nexus) ReceiveDataOut(t *target.Task, off int64, into *buffer.Lease, h
 
 // get fills into[have:] from data-out at off+have.
 func (k *request) get(off int64, into *buffer.Lease, have int64) error {
-	for n := into.Len(); have < n; {
-		p := into.At(have)
-		if err := k.chain.Read(iu.RequestLen+off+have, p); err != nil {
-			k.fault(err)
-			return errGone
-		}
-		have += int64(len(p))
+	if err := k.chain.ReadInto(into, have, iu.RequestLen+off+have); err != nil {
+		k.fault(err)
+		return errGone
 	}
 	return nil
 }

@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package nontemporal
+
+const possible = false
+
+func lines(*byte, *byte, int) {}
