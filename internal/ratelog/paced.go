@@ -1,6 +1,7 @@
 package ratelog
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,6 +25,15 @@ const (
 
 // Warn tells of an event, unless enough were told by now.
 func (p *Paced) Warn(log *slog.Logger, msg string, args ...any) {
+	p.tell(log, slog.LevelWarn, msg, args)
+}
+
+// Info is Warn for what is as it should be.
+func (p *Paced) Info(log *slog.Logger, msg string, args ...any) {
+	p.tell(log, slog.LevelInfo, msg, args)
+}
+
+func (p *Paced) tell(log *slog.Logger, level slog.Level, msg string, args []any) {
 	p.mu.Lock()
 	now := time.Now()
 	if p.now != nil {
@@ -43,7 +53,7 @@ func (p *Paced) Warn(log *slog.Logger, msg string, args ...any) {
 	if held > 0 {
 		args = append(args[:len(args):len(args)], "more", held)
 	}
-	log.Warn(msg, args...)
+	log.Log(context.Background(), level, msg, args...)
 }
 
 // Flush tells how many events were held back and not told of yet: at the end.

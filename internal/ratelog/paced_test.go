@@ -26,6 +26,9 @@ func TestPaced(t *testing.T) {
 	if got := b.String(); !strings.Contains(got, "lba=2 more=95\n") || !strings.Contains(got, "lba=3\n") {
 		t.Errorf("told:\n%s", got)
 	}
+	if p.Info(log, "good"); !strings.Contains(b.String(), "level=INFO msg=good\n") {
+		t.Errorf("told:\n%s", &b)
+	}
 	b.Reset()
 	p.Flush(log, "more of it")
 	if b.Len() != 0 {
@@ -36,7 +39,7 @@ func TestPaced(t *testing.T) {
 	}
 	b.Reset()
 	p.Flush(log, "more of it")
-	if !strings.Contains(b.String(), "more=7") {
+	if !strings.Contains(b.String(), "more=8") {
 		t.Errorf("told:\n%s", &b)
 	}
 }

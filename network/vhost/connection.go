@@ -74,7 +74,7 @@ func (c *connection) drop(why error) {
 // serve is the connection's goroutine.
 func (c *connection) serve() {
 	defer close(c.ended)
-	c.log.Info("a front-end is attached")
+	c.socket.attached.Info(c.log, "a front-end is attached")
 	var waiting sync.WaitGroup
 	if c.before != nil {
 		waiting.Go(c.await)
@@ -129,7 +129,7 @@ func (c *connection) answer(m *message.Message) error {
 	c.mu.Unlock()
 	refused := errors.As(err, new(refusal))
 	if refused {
-		c.log.Warn("a message is refused", "message", m.Request.String(), "error", err)
+		c.socket.denied.Warn(c.log, "a message is refused", "message", m.Request.String(), "error", err)
 	}
 	if a.payload == nil && ack {
 		result := uint64(0)
@@ -175,9 +175,9 @@ func (r refusal) Unwrap() error { return r.error }
 func (c *connection) end() {
 	why := context.Cause(c.ctx)
 	if c.broken.Load() == nil && (errors.Is(why, io.EOF) || errors.Is(why, ErrClosed)) {
-		c.log.Info("a front-end has gone", "error", why)
+		c.socket.gone.Info(c.log, "a front-end has gone", "error", why)
 	} else {
-		c.log.Warn("the connection to a front-end has ended", "error", why)
+		c.socket.gone.Warn(c.log, "the connection to a front-end has ended", "error", why)
 	}
 	c.conn.Close() // when it stands in the log why
 	c.mu.Lock()

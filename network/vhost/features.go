@@ -64,7 +64,7 @@ func (c *connection) setFeatures(features uint64) error {
 		c.endLife(nil)
 	}
 	if !c.agreed || features != c.features {
-		c.log.Info("features are agreed on", "features", fmt.Sprintf("%#x", features))
+		c.socket.agreed.Info(c.log, "features are agreed on", "features", fmt.Sprintf("%#x", features))
 	}
 	c.agreed = true
 	c.setShown(features, c.protocol)

@@ -47,6 +47,7 @@ func TestFeatures(t *testing.T) {
 		0:                    "VIRTIO_F_VERSION_1",
 		usual | 1<<33 | 1<<3: "iommu_platform=off",
 	} {
+		b := newBed(t, Options{})
 		m := newMonitor(t).connect(b.socket.Path())
 		m.greet()
 		if err := m.send(message.SetFeatures, message.AppendNumber(nil, n)); err == nil {
@@ -120,7 +121,6 @@ func TestUnknown(t *testing.T) {
 
 // TestRules: a front-end that breaks the rules is told, its connection ends, and nothing of it is left.
 func TestRules(t *testing.T) {
-	b := newBed(t, Options{})
 	event := eventFile(t)
 	defer unix.Close(event)
 	var pipe [2]int
@@ -161,6 +161,7 @@ func TestRules(t *testing.T) {
 		{"areas", message.GetInflightFD, message.Inflight{Queues: 4}.Append(nil), nil, "4 queues"},
 		{"an area without a file", message.SetInflightFD, message.Inflight{Size: 4096, Queues: 1}.Append(nil), nil, "0 descriptors"},
 	} {
+		b := newBed(t, Options{}) // each its own, whose log says all
 		m := newMonitor(t).connect(b.socket.Path())
 		m.greet()
 		for i, fd := range c.fds {
@@ -176,7 +177,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: the log does not say %q", c.name, c.why)
 		}
 	}
-	m := newMonitor(t).connect(b.socket.Path())
+	m := newMonitor(t).connect(newBed(t, Options{}).socket.Path())
 	if err := m.stream.Write(message.Header{Request: message.GetFeatures, Flags: message.FlagReply}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,8 @@ type Socket struct {
 	closing  chan struct{}
 	once     sync.Once // for closing
 	running  sync.WaitGroup
-	refused  ratelog.Paced
+	// What is told again and again of front-ends that come and go, or of what they ask for, does not fill the log.
+	refused, attached, agreed, denied, gone ratelog.Paced
 
 	mu      sync.Mutex // guards what follows
 	o       Options

@@ -1,6 +1,7 @@
 package vhost
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"net"
@@ -8,9 +9,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lunette-io/lunette/internal/ratelog"
 	"github.com/lunette-io/lunette/network/vhost/message"
 )
 
@@ -256,4 +259,26 @@ func TestDrop(t *testing.T) {
 	b.device.who().Fail(why) // is over: it does not hit the next
 	m = b.up(usual)
 	m.echoed(2, "hello")
+}
+
+// A monitor that comes and goes, and asks for what it does not get, is told of a few times, and not each time.
+func TestLogOfMany(t *testing.T) {
+	b := newBed(t, Options{})
+	begin := time.Now()
+	for range 40 {
+		m := newMonitor(t).connect(b.socket.Path())
+		m.greet()
+		if err := m.send(message.SetFeatures, message.AppendNumber(nil, 0)); err == nil {
+			t.Fatal("no features are taken")
+		}
+		m.gone()
+	}
+	most := ratelog.PacedEvents * (2 + int(time.Since(begin)/ratelog.PacedWindow))
+	b.log.mu.Lock()
+	defer b.log.mu.Unlock()
+	for _, what := range []string{"a front-end is attached", "the connection to a front-end has ended"} {
+		if n := bytes.Count(b.log.b.Bytes(), []byte(what)); n == 0 || n > most {
+			t.Errorf("%q %d times", what, n)
+		}
+	}
 }
