@@ -1,7 +1,7 @@
 // Package nontemporal copies past the processor's caches, to memory that is not looked at soon: a unit's, as a rule, which no cache holds.
 //
 // An ordinary copy fetches each line of the destination before it writes it, and puts out lines that are of more use. What is written past the caches does neither: where the
-// destination is in no cache such a copy takes a third to a half of the time; where it is in one, up to twice the time.
+// destination is in no cache such a copy takes a third to a half of the time; where it is in one, up to twice the time. From 1 MiB on Go's own copy does the same, at least as fast.
 package nontemporal
 
 import "unsafe"
